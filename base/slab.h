@@ -1,0 +1,26 @@
+/* base/slab.h - objects of one size in pages of 64 KiB. An empty page is given back to the system (one is
+ * kept). Freed objects are poisoned under ASan. One thread. */
+#ifndef BASE_SLAB_H
+#define BASE_SLAB_H
+#include <stddef.h>
+#include "base/list.h"
+
+struct slab {
+	const char *name;
+	size_t size;
+	size_t max;             /* most objects in use; 0 = no bound */
+	size_t in_use, pages;
+	size_t refused;         /* allocations refused by `max` or by the system */
+	struct node partial;    /* pages with room */
+	struct node full;
+};
+
+void slab_init(struct slab *s, const char *name, size_t size, size_t max);
+/* Zeroed, 16-byte aligned. NULL when the bound is reached or memory is out. O(1). */
+void *slab_alloc(struct slab *s);
+/* NULL is allowed. */
+void slab_free(struct slab *s, void *p);
+/* Gives back every page. Objects still in use are a bug: they are counted and returned. */
+size_t slab_fini(struct slab *s);
+
+#endif

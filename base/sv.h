@@ -1,0 +1,47 @@
+/* base/sv.h - borrowed bytes: a pointer and a length, never a NUL. */
+#ifndef BASE_SV_H
+#define BASE_SV_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct sv {
+	const char *p;
+	size_t len;
+};
+
+#define SV(lit) ((struct sv){ (lit), sizeof(lit) - 1 })
+#define SV_ARG(v) (int)(v).len, (v).p /* for "%.*s" */
+
+static inline struct sv sv_from(const char *cstr)
+{
+	return (struct sv){ cstr, cstr ? strlen(cstr) : 0 };
+}
+
+static inline struct sv sv_span(const char *from, const char *to)
+{
+	return (struct sv){ from, (size_t)(to - from) };
+}
+
+static inline bool sv_eq(struct sv a, struct sv b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
+}
+
+/* ASCII case-insensitive equality (RFC 3261 §7.3.1). */
+bool sv_ieq(struct sv a, struct sv b);
+/* Index of the first `c`, or v.len. */
+size_t sv_chr(struct sv v, char c);
+/* Position of `needle` in `hay` (exact), or SIZE_MAX. */
+size_t sv_find(struct sv hay, struct sv needle);
+/* Without leading and trailing SP, HTAB, CR, LF. */
+struct sv sv_trim(struct sv v);
+/* `v` from `at` on; at > len gives an empty one. */
+struct sv sv_skip(struct sv v, size_t at);
+/* Whole of `v` as decimal digits. 0, or -EBADMSG (empty, non-digit), -ERANGE (> max). */
+int sv_u64(struct sv v, uint64_t max, uint64_t *out);
+/* `*` any run, `?` one byte; exact case. Linear in time for hostile patterns and texts. */
+bool sv_glob(struct sv pattern, struct sv text);
+
+#endif

@@ -1,0 +1,44 @@
+/* base/wheel.h - hierarchical timing wheel, 1 ms resolution, for millions of timers. It has no clock of
+ * its own: the owner tells it what time it is, so that simulation and production run the same code. */
+#ifndef BASE_WHEEL_H
+#define BASE_WHEEL_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct timer {
+	struct timer *next, **pprev;
+	void (*fire)(struct timer *t); /* runs disarmed; may re-arm or free itself or disarm others */
+	uint64_t at_ms;
+};
+
+enum { WHEEL_BITS = 8, WHEEL_SLOTS = 1 << WHEEL_BITS, WHEEL_LEVELS = 5 };
+
+struct wheel {
+	uint64_t now_ms; /* what timers see as now */
+	size_t count;
+	struct timer *slot[WHEEL_LEVELS][WHEEL_SLOTS];
+	uint64_t busy[WHEEL_LEVELS][WHEEL_SLOTS / 64];
+	struct timer *due; /* taken from the wheel, not yet fired */
+};
+
+void wheel_init(struct wheel *w, uint64_t now_ms);
+/* Arms (or re-arms) `t` to fire at `at_ms`, not before now + 1. A zeroed struct timer is disarmed.
+ * Beyond 2^40 ms it is clamped. O(1). `t->fire` must be set. */
+void wheel_arm(struct wheel *w, struct timer *t, uint64_t at_ms);
+static inline void wheel_arm_in(struct wheel *w, struct timer *t, uint64_t in_ms)
+{
+	wheel_arm(w, t, w->now_ms + in_ms);
+}
+void wheel_disarm(struct wheel *w, struct timer *t); /* harmless when disarmed */
+static inline bool timer_is_armed(const struct timer *t)
+{
+	return t->pprev != NULL;
+}
+/* A time at or before which nothing is due: the next expiry or an earlier cascade point. UINT64_MAX when empty. */
+uint64_t wheel_next(const struct wheel *w);
+/* Moves time to `now_ms` and fires what is due, in order of at_ms (ties: in order of arming), at most
+ * `max` timers; returns how many fired. What is left over fires at the next call. */
+size_t wheel_advance(struct wheel *w, uint64_t now_ms, size_t max);
+
+#endif

@@ -1,0 +1,78 @@
+/* transports/net.h - bytes in, bytes out: the one interface between SIP and the network. Production puts
+ * sockets under it (transports/sockets.h), tests a virtual network. Everything here belongs to one worker
+ * and is called on its thread only. */
+#ifndef TRANSPORTS_NET_H
+#define TRANSPORTS_NET_H
+#include "base/addr.h"
+#include "base/buf.h"
+
+enum transport { T_NONE, T_UDP, T_TCP, T_TLS, T_WS, T_WSS, T_COUNT };
+
+static inline bool transport_is_stream(uint8_t t)
+{
+	return t >= T_TCP;
+}
+/* "UDP", "TCP", "TLS", "WS", "WSS": as in Via. / any case -> enum, T_NONE when unknown. */
+const char *transport_name(uint8_t t);
+uint8_t transport_parse(struct sv name);
+
+enum net_limits {
+	NET_MESSAGE_MAX = 65535,        /* bytes of one message, both directions */
+	NET_HEAD_MAX = 32768,           /* bytes before a stream message's body */
+	NET_WRITE_QUEUE_MAX = 262144,   /* bytes waiting in one connection */
+	NET_CONNECT_MS = 4000,          /* to establish an outgoing connection */
+	NET_MESSAGE_MS = 10000,         /* from a stream message's first byte to its last */
+	NET_IDLE_MS = 3600000,          /* a connection without traffic */
+	NET_FIRST_MESSAGE_MS = 30000,   /* an accepted connection that has said nothing */
+	NET_CONNECTIONS_MAX = 262144,   /* per worker */
+	NET_BATCH = 32,                 /* datagrams per recvmmsg/sendmmsg */
+};
+
+/* Where a message came from or goes to. `flow` names one connection {worker, slot, generation} (DECISIONS 22);
+ * 0 on datagrams, and on a stream when any connection to `remote` (an existing or a new one) will do. */
+struct path {
+	struct addr remote;
+	uint64_t flow;
+	uint16_t listener; /* index into the configuration's listeners: our own side */
+	uint8_t transport;
+};
+
+struct net;
+
+/* What the network tells its user. `ctx` is the user's. */
+struct net_handler {
+	void *ctx;
+	/* One datagram, or one framed stream message (§18.3), with BUF_PAD readable bytes behind it; valid during the call,
+	 * and writable. A stream's head whose Content-Length is missing, malformed or beyond NET_MESSAGE_MAX arrives
+	 * without its body and with `is_broken` set; the connection is closed once what was answered is written.
+	 * (Missing Content-Length on a stream: RFC 3261 §18.3 wants 400.) */
+	void (*on_message)(void *ctx, const struct path *from, char *bytes, size_t len, bool is_broken);
+	/* An ICMP error for a datagram of ours to `to`; `bytes` is what came back of it, perhaps cut or empty. */
+	void (*on_icmp)(void *ctx, const struct path *to, struct sv bytes, int error);
+	/* A stream message given to net_send() was not written: refused, broken, timed out. */
+	void (*on_send_failed)(void *ctx, const struct path *to, uint64_t cookie, int error);
+	void (*on_flow_closed)(void *ctx, uint64_t flow);
+};
+
+struct net_ops {
+	int (*send)(struct net *net, const struct path *to, struct buf *msg, uint64_t cookie);
+	void (*flow_close)(struct net *net, uint64_t flow);
+};
+
+struct net {
+	const struct net_ops *ops;
+};
+
+/* Queues `msg` (taking a reference of its own) until the end of the loop turn. `cookie` comes back in
+ * on_send_failed (never called from inside net_send). 0, or -EMSGSIZE, -ENOBUFS (queue bound), -ENOTCONN (the flow
+ * is known to be gone), -EAFNOSUPPORT (listener and address do not fit), -ENOMEM. */
+static inline int net_send(struct net *net, const struct path *to, struct buf *msg, uint64_t cookie)
+{
+	return net->ops->send(net, to, msg, cookie);
+}
+static inline void net_flow_close(struct net *net, uint64_t flow)
+{
+	net->ops->flow_close(net, flow);
+}
+
+#endif
