@@ -1,0 +1,157 @@
+/* conf/conf.h - the configuration as one immutable snapshot. Control thread builds it (conf_load), workers only read
+ * it; strings and arrays live in the snapshot's arena and die with it. What outlives a loop turn copies what it needs. */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+#include "base/addr.h"
+#include "base/list.h"
+
+struct conf_listener {
+	uint8_t transport;           /* enum transport of transports/net.h */
+	bool is_active;              /* false: its transport has not landed */
+	uint16_t zone;               /* index */
+	struct addr bind;
+	struct sv path;              /* ws/wss: "/sip" */
+	struct sv advertise;         /* host[:port] text for Via and Contact; never empty: default is the bound address (IPv6 in brackets) with the
+	                                port unless it is the transport's default */
+	struct sv advertise_host;    /* without port */
+	uint16_t advertise_port;
+	struct sv text;              /* as written */
+};
+
+enum conf_unknown { UNKNOWN_PASS, UNKNOWN_DROP };
+
+struct conf_zone {
+	struct sv name;
+	uint16_t first_listener, n_listeners; /* in conf.listeners */
+	struct sv *domains;  unsigned n_domains;
+	struct prefix *trust; unsigned n_trust;
+	uint8_t headers_unknown;     /* enum conf_unknown */
+	struct sv advertise;         /* zone-wide default for its listeners, or empty */
+};
+
+enum conf_balance { BALANCE_ROUND_ROBIN, BALANCE_WEIGHTED, BALANCE_LEAST_CALLS, BALANCE_HASH };
+enum conf_request_uri { RURI_KEEP, RURI_DESTINATION };
+
+struct conf_destination {
+	struct sv name, uri;         /* uri as written: "sip:10.0.0.21:5060;transport=tcp" */
+	struct sv host;              /* IPv6 without brackets */
+	bool is_numeric;
+	struct addr addr;            /* when is_numeric, with the port (default 5060) */
+	uint16_t port;               /* 0: none written */
+	uint8_t transport;           /* default UDP */
+	unsigned weight;             /* default 1, 0..1000; 0 = no calls */
+	unsigned max_calls;          /* 0 = no limit */
+	uint16_t pool;
+	uint32_t id;                 /* index into conf.destinations */
+};
+
+struct conf_pool {
+	struct sv name;
+	uint16_t zone;
+	uint8_t balance, request_uri;
+	struct { bool is_on; uint32_t every_ms, timeout_ms; uint16_t down_after, up_after; } probe; /* 5 s, 1 s, 3, 2 */
+	struct { uint32_t after_ms; uint16_t *on; unsigned n_on; unsigned tries; } failover;        /* 2 s, [503], 3 */
+	uint32_t answer_timeout_ms;  /* default 3m (timer C) */
+	struct { bool is_on; struct sv by; uint32_t ttl_ms; } sticky; /* parsed; acts in a later version */
+	uint32_t first_destination; unsigned n_destinations;   /* in conf.destinations */
+	struct { uint16_t from, to; } *responses; unsigned n_responses; /* `responses: { 503: 480 }` towards the caller */
+};
+
+enum conf_caller { CALLER_REGISTERED, CALLER_AUTHENTICATED, CALLER_TRUSTED, CALLER_ANY };
+
+/* `when:` of a rule: absent conditions have is_set false / empty. All must hold. */
+struct conf_when {
+	int zone;                    /* -1: any */
+	struct prefix *source; unsigned n_source;
+	struct sv *methods; unsigned n_methods;   /* as written, exact case (RFC 3261 §7.1) */
+	struct sv *domains; unsigned n_domains;   /* Request-URI's host, globs, case ignored */
+	struct sv *users; unsigned n_users;       /* Request-URI's user: glob "conf-*", prefix "+49", range "1000-1999" (see conf_user_match) */
+	struct { struct sv name, glob; } *headers; unsigned n_headers;
+	uint8_t caller;              /* enum conf_caller; default CALLER_REGISTERED (trusted sources satisfy it too; DECISIONS 15) */
+	bool caller_is_written;
+	bool callee_registered;
+	struct sv trunk;
+};
+
+enum conf_action { ACT_POOL, ACT_REJECT, ACT_REGISTRAR, ACT_LOCATION, ACT_RELAY, ACT_INACTIVE };
+
+struct conf_rewrite {
+	struct sv user_prefix;       /* put in front after stripping */
+	unsigned user_strip;         /* characters cut from the front */
+	struct sv user_regex, user_replace; void *regex; /* POSIX extended, compiled; \1..\9 in replace */
+	struct sv host;
+	bool request_uri, from, to, pai; /* what it applies to; default request_uri only */
+};
+
+struct conf_route {
+	struct conf_when when;
+	uint8_t action;              /* ACT_INACTIVE: written, but its part has not landed: 503 */
+	uint16_t pool;               /* ACT_POOL */
+	uint16_t reject;             /* ACT_REJECT: 300..699 */
+	struct sv reject_phrase;     /* or empty */
+	bool has_rewrite; struct conf_rewrite rewrite;
+	bool is_relay;               /* `relay: true`: Request-URI hosts other than ours may pass (DECISIONS 15) */
+	uint32_t max_duration_ms;    /* 0 = none */
+	unsigned line;               /* in the file, for `sbcctl route` and logs */
+	struct sv text;              /* one line of plain words describing the rule */
+};
+
+struct conf {
+	uint64_t gen;                /* set by the publisher */
+	struct sv file, node;        /* node default: host name */
+	unsigned workers;            /* resolved: auto = online cores */
+	struct conf_zone *zones; unsigned n_zones;
+	struct conf_listener *listeners; unsigned n_listeners;
+	struct conf_pool *pools; unsigned n_pools;
+	struct conf_destination *destinations; unsigned n_destinations;
+	struct conf_route *routes; unsigned n_routes;
+	struct sv state;             /* directory; default /var/lib/sbc; "" never */
+	struct sv *identity_keys; unsigned n_identity_keys; /* files, newest first; 0 = state/identity.key */
+	struct sv admin_socket;      /* empty: none */
+	struct sv log_path; uint8_t log_level, log_format;  /* enums of base/log.h; path empty: stderr */
+	bool cdr_is_on;              /* default true: state/cdr.jsonl */
+	uint32_t shutdown_grace_ms;  /* default 30s */
+	uint32_t max_calls;          /* per worker bound; default 200000 */
+	struct sv *name_servers; unsigned n_name_servers; /* dns.servers; default: the system's */
+	struct conf_arena *arena;    /* private */
+};
+
+/* One problem or warning with its place. */
+struct conf_note {
+	struct node in_list;
+	bool is_error;
+	unsigned line, col;          /* 1-based; 0 = the file as a whole */
+	char *path;                  /* "pools.media.destinations[1].uri" */
+	char *text;                  /* what is wrong and what would be right */
+};
+struct conf_notes {
+	struct node list;
+	unsigned errors, warnings;
+};
+void conf_notes_init(struct conf_notes *n);
+void conf_notes_fini(struct conf_notes *n);
+
+/* Reads and checks `file` whole, collecting every problem. 0 with `*out` owned, or -EINVAL (see notes), -ENOENT, -ENOMEM...
+ * (also then with a note). Neither network nor name look-ups; ${ENV} and file: are read. */
+int conf_load(struct conf **out, const char *file, struct conf_notes *notes);
+/* The same from memory (tests, fuzzing); `file` only names it. */
+int conf_parse(struct conf **out, const char *file, struct sv yaml, struct conf_notes *notes);
+void conf_free(struct conf *c);
+
+/* Differences that a running process cannot take (listeners, zones, workers, state, identity keys ...): one error note each,
+ * and -EINVAL; 0 when `next` can replace `now`. (The schema's reload class.) */
+int conf_can_replace(const struct conf *now, const struct conf *next, struct conf_notes *notes);
+
+/* A plain-words summary of what the file does (`--check`), the reference page (docs/configuration.md) and sbc.schema.json. */
+struct conf_text { char *p; size_t len; };
+int conf_describe(const struct conf *c, struct conf_text *out);
+int conf_reference(struct conf_text *out);
+int conf_json_schema(struct conf_text *out);
+
+/* Glob, "+49" style prefix with trailing '*', or numeric range "1000-1999" (same number of digits). */
+bool conf_user_match(struct sv pattern, struct sv user);
+/* Index, or -1. */
+int conf_find_pool(const struct conf *c, struct sv name);
+int conf_find_zone(const struct conf *c, struct sv name);
+
+#endif
