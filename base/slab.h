@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include "base/list.h"
 
+struct page;
+
 struct slab {
 	const char *name;
 	size_t size;
@@ -13,8 +15,10 @@ struct slab {
 	size_t refused;         /* allocations refused by `max` or by the system */
 	struct node partial;    /* pages with room */
 	struct node full;
+	struct page *spare;     /* the one empty page that is kept, or NULL */
 };
 
+/* `size` up to 60 KiB. */
 void slab_init(struct slab *s, const char *name, size_t size, size_t max);
 /* Zeroed, 16-byte aligned. NULL when the bound is reached or memory is out. O(1). */
 void *slab_alloc(struct slab *s);

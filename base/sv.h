@@ -41,7 +41,8 @@ struct sv sv_trim(struct sv v);
 struct sv sv_skip(struct sv v, size_t at);
 /* Whole of `v` as decimal digits. 0, or -EBADMSG (empty, non-digit), -ERANGE (> max). */
 int sv_u64(struct sv v, uint64_t max, uint64_t *out);
-/* `*` any run, `?` one byte; exact case. Linear in time for hostile patterns and texts. */
+/* `*` any run, `?` one byte; exact case. No backtracking: linear in time, except that a piece between stars
+ * that holds a `?` may cost its length times the text's. */
 bool sv_glob(struct sv pattern, struct sv text);
 
 #endif

@@ -14,17 +14,21 @@ struct timer {
 
 enum { WHEEL_BITS = 8, WHEEL_SLOTS = 1 << WHEEL_BITS, WHEEL_LEVELS = 5 };
 
+struct timer_queue { /* first in, first out: what keeps the order of arming */
+	struct timer *first, **end;
+};
+
 struct wheel {
 	uint64_t now_ms; /* what timers see as now */
 	size_t count;
-	struct timer *slot[WHEEL_LEVELS][WHEEL_SLOTS];
+	struct timer_queue slot[WHEEL_LEVELS][WHEEL_SLOTS];
 	uint64_t busy[WHEEL_LEVELS][WHEEL_SLOTS / 64];
-	struct timer *due; /* taken from the wheel, not yet fired */
+	struct timer_queue due; /* taken from the wheel, not yet fired */
 };
 
 void wheel_init(struct wheel *w, uint64_t now_ms);
 /* Arms (or re-arms) `t` to fire at `at_ms`, not before now + 1. A zeroed struct timer is disarmed.
- * Beyond 2^40 ms it is clamped. O(1). `t->fire` must be set. */
+ * More than 2^40 ms (34 years) ahead is clamped there. O(1). `t->fire` must be set. */
 void wheel_arm(struct wheel *w, struct timer *t, uint64_t at_ms);
 static inline void wheel_arm_in(struct wheel *w, struct timer *t, uint64_t in_ms)
 {
@@ -38,7 +42,9 @@ static inline bool timer_is_armed(const struct timer *t)
 /* A time at or before which nothing is due: the next expiry or an earlier cascade point. UINT64_MAX when empty. */
 uint64_t wheel_next(const struct wheel *w);
 /* Moves time to `now_ms` and fires what is due, in order of at_ms (ties: in order of arming), at most
- * `max` timers; returns how many fired. What is left over fires at the next call. */
+ * `max` timers; returns how many fired. What is left over fires at the next call. All of them see the new time, also
+ * after a gap; a simulation that wants each to see its own time advances from wheel_next() to wheel_next(). Earlier
+ * times than now_ms do not move it back. Not from within `fire`. */
 size_t wheel_advance(struct wheel *w, uint64_t now_ms, size_t max);
 
 #endif

@@ -1,0 +1,135 @@
+/* base/hash.c - SipHash-2-4 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012), fed piecewise. */
+#include "base/hash.h"
+#include <endian.h>
+#include <errno.h>
+#include <sys/random.h>
+
+struct sip {
+	uint64_t v0, v1, v2, v3;
+	uint64_t tail; /* bytes that do not fill a word yet, the first lowest */
+	unsigned tail_len;
+	uint8_t total; /* length modulo 256 goes into the last word */
+};
+
+static uint64_t rotl(uint64_t x, unsigned by)
+{
+	return x << by | x >> (64 - by);
+}
+
+static void sip_round(struct sip *s)
+{
+	s->v0 += s->v1;
+	s->v2 += s->v3;
+	s->v1 = rotl(s->v1, 13) ^ s->v0;
+	s->v3 = rotl(s->v3, 16) ^ s->v2;
+	s->v0 = rotl(s->v0, 32);
+	s->v2 += s->v1;
+	s->v0 += s->v3;
+	s->v1 = rotl(s->v1, 17) ^ s->v2;
+	s->v3 = rotl(s->v3, 21) ^ s->v0;
+	s->v2 = rotl(s->v2, 32);
+}
+
+static void sip_word(struct sip *s, uint64_t m)
+{
+	s->v3 ^= m;
+	sip_round(s);
+	sip_round(s);
+	s->v0 ^= m;
+}
+
+static struct sip sip_start(const struct hash_key *k)
+{
+	return (struct sip){
+		.v0 = k->k0 ^ 0x736f6d6570736575, /* "somepseudorandomlygeneratedbytes", from the paper */
+		.v1 = k->k1 ^ 0x646f72616e646f6d,
+		.v2 = k->k0 ^ 0x6c7967656e657261,
+		.v3 = k->k1 ^ 0x7465646279746573,
+	};
+}
+
+static void sip_byte(struct sip *s, unsigned char c)
+{
+	s->tail |= (uint64_t)c << (8 * s->tail_len);
+	if (++s->tail_len < 8)
+		return;
+	sip_word(s, s->tail);
+	s->tail = 0;
+	s->tail_len = 0;
+}
+
+static void sip_feed(struct sip *s, const void *data, size_t len)
+{
+	const unsigned char *p = data;
+	uint64_t word;
+
+	s->total += (uint8_t)len;
+	for (; len && s->tail_len; len--)
+		sip_byte(s, *p++);
+	for (; len >= 8; len -= 8, p += 8) {
+		memcpy(&word, p, 8);
+		sip_word(s, le64toh(word));
+	}
+	for (; len; len--)
+		sip_byte(s, *p++);
+}
+
+static uint64_t sip_end(struct sip *s)
+{
+	sip_word(s, s->tail | (uint64_t)s->total << 56);
+	s->v2 ^= 0xff;
+	for (int i = 0; i < 4; i++)
+		sip_round(s);
+	return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+}
+
+int random_bytes(void *out, size_t len)
+{
+	char *at = out;
+
+	while (len) {
+		ssize_t n = getrandom(at, len, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		at += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+uint64_t hash_bytes(const struct hash_key *k, const void *p, size_t len)
+{
+	struct sip s = sip_start(k);
+
+	sip_feed(&s, p, len);
+	return sip_end(&s);
+}
+
+uint64_t hash_parts(const struct hash_key *k, const struct sv *parts, size_t n)
+{
+	struct sip s = sip_start(k);
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t len = htole64(parts[i].len);
+
+		sip_feed(&s, &len, sizeof(len));
+		sip_feed(&s, parts[i].p, parts[i].len);
+	}
+	return sip_end(&s);
+}
+
+uint64_t hash_nocase(const struct hash_key *k, struct sv v)
+{
+	struct sip s = sip_start(k);
+
+	s.total = (uint8_t)v.len;
+	for (size_t i = 0; i < v.len; i++) {
+		unsigned char c = (unsigned char)v.p[i];
+
+		sip_byte(&s, c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+	}
+	return sip_end(&s);
+}

@@ -1,0 +1,127 @@
+/* base/sv.c - searching and comparing borrowed bytes. */
+#define _GNU_SOURCE /* memmem */
+#include "base/sv.h"
+#include <errno.h>
+
+static unsigned char lower(unsigned char c)
+{
+	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+}
+
+bool sv_ieq(struct sv a, struct sv b)
+{
+	if (a.len != b.len)
+		return false;
+	for (size_t i = 0; i < a.len; i++)
+		if (lower((unsigned char)a.p[i]) != lower((unsigned char)b.p[i]))
+			return false;
+	return true;
+}
+
+size_t sv_chr(struct sv v, char c)
+{
+	const char *hit = v.len ? memchr(v.p, c, v.len) : NULL;
+
+	return hit ? (size_t)(hit - v.p) : v.len;
+}
+
+size_t sv_find(struct sv hay, struct sv needle)
+{
+	const char *hit;
+
+	if (needle.len == 0)
+		return 0;
+	if (needle.len > hay.len)
+		return SIZE_MAX;
+	hit = memmem(hay.p, hay.len, needle.p, needle.len);
+	return hit ? (size_t)(hit - hay.p) : SIZE_MAX;
+}
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+struct sv sv_trim(struct sv v)
+{
+	while (v.len && is_space(v.p[0]))
+		v = sv_skip(v, 1);
+	while (v.len && is_space(v.p[v.len - 1]))
+		v.len--;
+	return v;
+}
+
+struct sv sv_skip(struct sv v, size_t at)
+{
+	if (at > v.len)
+		at = v.len;
+	if (at) /* NULL + 0 is undefined before C23 */
+		v.p += at;
+	v.len -= at;
+	return v;
+}
+
+int sv_u64(struct sv v, uint64_t max, uint64_t *out)
+{
+	uint64_t n = 0;
+	bool is_big = false;
+
+	if (v.len == 0)
+		return -EBADMSG;
+	for (size_t i = 0; i < v.len; i++) {
+		unsigned digit = (unsigned char)v.p[i] - '0';
+
+		if (digit > 9)
+			return -EBADMSG;
+		if (n > (UINT64_MAX - digit) / 10)
+			is_big = true; /* keep looking: a letter further on is the better answer */
+		else
+			n = n * 10 + digit;
+	}
+	if (is_big || n > max)
+		return -ERANGE;
+	*out = n;
+	return 0;
+}
+
+static bool piece_fits(struct sv piece, const char *at)
+{
+	for (size_t i = 0; i < piece.len; i++)
+		if (piece.p[i] != '?' && piece.p[i] != at[i])
+			return false;
+	return true;
+}
+
+/* Where `piece` (without `*`) first fits in `text`, or SIZE_MAX. */
+static size_t piece_find(struct sv piece, struct sv text)
+{
+	if (sv_chr(piece, '?') == piece.len)
+		return sv_find(text, piece);
+	for (size_t i = 0; i + piece.len <= text.len; i++)
+		if (piece_fits(piece, text.p + i))
+			return i;
+	return SIZE_MAX;
+}
+
+/* The pieces between stars are placed one after the other, each as early as it fits; the first is tied to the
+ * start and the last to the end. An early placement never hurts a later piece, so nothing is tried twice. */
+bool sv_glob(struct sv pattern, struct sv text)
+{
+	size_t star = sv_chr(pattern, '*');
+	size_t at;
+
+	if (star == pattern.len)
+		return pattern.len == text.len && piece_fits(pattern, text.p);
+	if (star > text.len || !piece_fits(sv_span(pattern.p, pattern.p + star), text.p))
+		return false;
+	text = sv_skip(text, star);
+	pattern = sv_skip(pattern, star + 1);
+	while ((star = sv_chr(pattern, '*')) < pattern.len) {
+		at = piece_find((struct sv){ pattern.p, star }, text);
+		if (at == SIZE_MAX)
+			return false;
+		text = sv_skip(text, at + star);
+		pattern = sv_skip(pattern, star + 1);
+	}
+	return pattern.len <= text.len && piece_fits(pattern, sv_skip(text, text.len - pattern.len).p);
+}

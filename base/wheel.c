@@ -1,0 +1,186 @@
+/* base/wheel.c - level k holds the timers whose time first differs from now in its k-th byte, counted from the
+ * low end; the slot is the value of that byte. So one slot of level 0 is one millisecond, all of level 0 comes
+ * before all of level 1, timers of one time always share a slot, and when time reaches the start of a slot
+ * further up, its timers move down in the order they came. The top level wraps around. */
+#include "base/wheel.h"
+#include <string.h>
+
+enum { TOP = WHEEL_LEVELS - 1, TOP_SHIFT = TOP * WHEEL_BITS };
+
+static void queue_init(struct timer_queue *q)
+{
+	q->first = NULL;
+	q->end = &q->first;
+}
+
+static void queue_push(struct timer_queue *q, struct timer *t)
+{
+	t->next = NULL;
+	t->pprev = q->end;
+	*q->end = t;
+	q->end = &t->next;
+}
+
+static void queue_del(struct timer_queue *q, struct timer *t)
+{
+	*t->pprev = t->next;
+	if (t->next)
+		t->next->pprev = t->pprev;
+	else
+		q->end = t->pprev;
+	t->next = NULL;
+	t->pprev = NULL;
+}
+
+static unsigned level_of(const struct wheel *w, uint64_t at_ms)
+{
+	unsigned level = (63 - (unsigned)__builtin_clzll(at_ms ^ w->now_ms)) / WHEEL_BITS;
+
+	return level < TOP ? level : TOP;
+}
+
+static unsigned slot_of(uint64_t at_ms, unsigned level)
+{
+	return (at_ms >> (level * WHEEL_BITS)) % WHEEL_SLOTS;
+}
+
+void wheel_init(struct wheel *w, uint64_t now_ms)
+{
+	memset(w, 0, sizeof(*w));
+	w->now_ms = now_ms;
+	queue_init(&w->due);
+	for (unsigned level = 0; level < WHEEL_LEVELS; level++)
+		for (unsigned slot = 0; slot < WHEEL_SLOTS; slot++)
+			queue_init(&w->slot[level][slot]);
+}
+
+static void place(struct wheel *w, struct timer *t)
+{
+	unsigned level, slot;
+
+	if (t->at_ms <= w->now_ms) {
+		queue_push(&w->due, t);
+		return;
+	}
+	level = level_of(w, t->at_ms);
+	slot = slot_of(t->at_ms, level);
+	queue_push(&w->slot[level][slot], t);
+	w->busy[level][slot / 64] |= 1ULL << slot % 64;
+}
+
+void wheel_arm(struct wheel *w, struct timer *t, uint64_t at_ms)
+{
+	uint64_t last = (((w->now_ms >> TOP_SHIFT) + WHEEL_SLOTS) << TOP_SHIFT) - 1;
+
+	wheel_disarm(w, t);
+	t->at_ms = at_ms <= w->now_ms ? w->now_ms + 1 : at_ms < last ? at_ms : last;
+	place(w, t);
+	w->count++;
+}
+
+void wheel_disarm(struct wheel *w, struct timer *t)
+{
+	unsigned level, slot;
+
+	if (!timer_is_armed(t))
+		return;
+	w->count--;
+	if (t->at_ms <= w->now_ms) {
+		queue_del(&w->due, t);
+		return;
+	}
+	level = level_of(w, t->at_ms);
+	slot = slot_of(t->at_ms, level);
+	queue_del(&w->slot[level][slot], t);
+	if (!w->slot[level][slot].first)
+		w->busy[level][slot / 64] &= ~(1ULL << slot % 64);
+}
+
+/* The first busy slot of `level` from `from` on, or WHEEL_SLOTS. */
+static unsigned next_busy(const struct wheel *w, unsigned level, unsigned from)
+{
+	uint64_t word;
+
+	if (from >= WHEEL_SLOTS)
+		return WHEEL_SLOTS;
+	word = w->busy[level][from / 64] & ~0ULL << from % 64;
+	for (unsigned i = from / 64; ; word = w->busy[level][i]) {
+		if (word)
+			return i * 64 + (unsigned)__builtin_ctzll(word);
+		if (++i == WHEEL_SLOTS / 64)
+			return WHEEL_SLOTS;
+	}
+}
+
+struct point { /* where time has to stop next, and the slot that waits there */
+	uint64_t at_ms;
+	unsigned level, slot;
+};
+
+static bool next_point(const struct wheel *w, struct point *out)
+{
+	for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
+		unsigned here = slot_of(w->now_ms, level);
+		unsigned shift = level * WHEEL_BITS;
+		unsigned slot = next_busy(w, level, here + 1);
+		uint64_t ahead = slot - here;
+
+		if (slot == WHEEL_SLOTS && level == TOP) { /* the top wraps: what is behind us is a round ahead */
+			slot = next_busy(w, level, 0);
+			ahead = slot + WHEEL_SLOTS - here;
+		}
+		if (slot == WHEEL_SLOTS)
+			continue;
+		*out = (struct point){ ((w->now_ms >> shift) + ahead) << shift, level, slot };
+		return true;
+	}
+	return false;
+}
+
+uint64_t wheel_next(const struct wheel *w)
+{
+	struct point p;
+
+	if (w->due.first)
+		return w->now_ms;
+	return next_point(w, &p) ? p.at_ms : UINT64_MAX;
+}
+
+/* Time stands at the start of the slot: level 0 is due, the others move down. */
+static void open_slot(struct wheel *w, const struct point *p)
+{
+	struct timer_queue *q = &w->slot[p->level][p->slot];
+	struct timer *t = q->first, *next;
+
+	queue_init(q);
+	w->busy[p->level][p->slot / 64] &= ~(1ULL << p->slot % 64);
+	for (; t; t = next) {
+		next = t->next;
+		place(w, t);
+	}
+}
+
+static size_t fire_due(struct wheel *w, size_t max)
+{
+	struct timer *t;
+	size_t fired = 0;
+
+	for (; fired < max && (t = w->due.first); fired++) {
+		wheel_disarm(w, t);
+		t->fire(t);
+	}
+	return fired;
+}
+
+size_t wheel_advance(struct wheel *w, uint64_t now_ms, size_t max)
+{
+	struct point p;
+
+	while (next_point(w, &p) && p.at_ms <= now_ms) {
+		w->now_ms = p.at_ms;
+		open_slot(w, &p);
+	}
+	if (now_ms > w->now_ms)
+		w->now_ms = now_ms;
+	return fire_due(w, max);
+}
