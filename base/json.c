@@ -1,0 +1,234 @@
+/* base/json.c */
+#include "base/json.h"
+#include <inttypes.h>
+#include <stdio.h>
+
+void json_init(struct json *j, char *area, size_t size)
+{
+	*j = (struct json){ .p = area, .size = size };
+}
+
+static void put(struct json *j, struct sv v)
+{
+	if (j->overflow || v.len > j->size - j->len) {
+		j->overflow = true;
+		return;
+	}
+	if (v.len)
+		memcpy(j->p + j->len, v.p, v.len);
+	j->len += v.len;
+}
+
+static void put_value(struct json *j, struct sv v)
+{
+	if (j->needs_comma)
+		put(j, SV(","));
+	put(j, v);
+	j->needs_comma = true;
+}
+
+static void open_with(struct json *j, struct sv bracket)
+{
+	put_value(j, bracket);
+	j->depth++;
+	j->needs_comma = false;
+}
+
+static void close_with(struct json *j, struct sv bracket)
+{
+	put(j, bracket);
+	j->overflow |= j->depth == 0; /* one too many: not a text to hand out */
+	j->depth -= j->depth > 0;
+	j->needs_comma = true;
+}
+
+void json_object(struct json *j)
+{
+	open_with(j, SV("{"));
+}
+
+void json_object_end(struct json *j)
+{
+	close_with(j, SV("}"));
+}
+
+void json_array(struct json *j)
+{
+	open_with(j, SV("["));
+}
+
+void json_array_end(struct json *j)
+{
+	close_with(j, SV("]"));
+}
+
+static bool is_between(struct sv v, size_t at, unsigned char low, unsigned char high)
+{
+	return at < v.len && (unsigned char)v.p[at] >= low && (unsigned char)v.p[at] <= high;
+}
+
+/* RFC 3629 §4: no overlong forms, no surrogates, nothing above U+10FFFF. */
+size_t utf8_len(struct sv v)
+{
+	unsigned char c = v.len ? (unsigned char)v.p[0] : 0x80;
+	size_t tail = 0;
+
+	if (c < 0x80)
+		return 1;
+	if (c >= 0xc2 && c <= 0xdf)
+		return is_between(v, 1, 0x80, 0xbf) ? 2 : 0;
+	if (c >= 0xe0 && c <= 0xef && is_between(v, 1, c == 0xe0 ? 0xa0 : 0x80, c == 0xed ? 0x9f : 0xbf))
+		tail = 2;
+	else if (c >= 0xf0 && c <= 0xf4 && is_between(v, 1, c == 0xf0 ? 0x90 : 0x80, c == 0xf4 ? 0x8f : 0xbf))
+		tail = 3;
+	for (size_t i = 2; i <= tail; i++)
+		if (!is_between(v, i, 0x80, 0xbf))
+			return 0;
+	return tail ? tail + 1 : 0;
+}
+
+/* Line ends of Unicode and C1 controls move a terminal's cursor as well as the ASCII ones do. */
+static bool is_control(struct sv ch)
+{
+	unsigned char c = (unsigned char)ch.p[0];
+
+	if (ch.len == 1)
+		return c < 0x20 || c == 0x7f;
+	if (ch.len == 2)
+		return c == 0xc2 && (unsigned char)ch.p[1] < 0xa0;
+	return ch.len == 3 && (memcmp(ch.p, "\xe2\x80\xa8", 3) == 0 || memcmp(ch.p, "\xe2\x80\xa9", 3) == 0);
+}
+
+static unsigned code_point(struct sv ch)
+{
+	unsigned c = (unsigned char)ch.p[0];
+
+	if (ch.len == 2)
+		return (c & 0x1f) << 6 | ((unsigned char)ch.p[1] & 0x3f);
+	return ch.len == 3 ? 0x2028u + ((unsigned char)ch.p[2] & 1) : c;
+}
+
+/* One character as it stands in a string; `text` has room for 8. */
+static size_t escape_one(struct sv ch, bool is_utf8, char text[8])
+{
+	unsigned char c = (unsigned char)ch.p[0];
+	const char *letter;
+
+	if (is_utf8 && !is_control(ch) && c != '"' && c != '\\') {
+		memcpy(text, ch.p, ch.len);
+		return ch.len;
+	}
+	letter = c ? strchr("\"\"\\\\\nn\rr\tt", c) : NULL; /* pairs: the byte and its letter */
+	if (letter && ch.len == 1 && c < 0x80 && c != 'n' && c != 'r' && c != 't') {
+		text[0] = '\\';
+		text[1] = letter[1];
+		return 2;
+	}
+	return (size_t)snprintf(text, 8, "\\u%04x", code_point(ch) & 0xffff);
+}
+
+size_t json_escape(char *out, size_t room, struct sv v, size_t *taken)
+{
+	size_t len = 0, at = 0;
+
+	while (at < v.len) {
+		struct sv rest = sv_skip(v, at);
+		size_t n = utf8_len(rest);
+		char text[8];
+		size_t text_len = escape_one((struct sv){ rest.p, n ? n : 1 }, n > 0, text);
+
+		if (text_len > room - len)
+			break;
+		memcpy(out + len, text, text_len);
+		len += text_len;
+		at += n ? n : 1;
+	}
+	*taken = at;
+	return len;
+}
+
+static void put_string(struct json *j, struct sv v)
+{
+	size_t taken = 0;
+
+	put(j, SV("\""));
+	if (j->overflow)
+		return;
+	j->len += json_escape(j->p + j->len, j->size - j->len, v, &taken);
+	j->overflow |= taken < v.len;
+	put(j, SV("\""));
+}
+
+void json_key(struct json *j, const char *key)
+{
+	put_value(j, SV(""));
+	put_string(j, sv_from(key));
+	put(j, SV(":"));
+	j->needs_comma = false;
+}
+
+void json_str(struct json *j, struct sv v)
+{
+	put_value(j, SV(""));
+	put_string(j, v);
+}
+
+void json_u64(struct json *j, uint64_t v)
+{
+	char text[24];
+
+	put_value(j, (struct sv){ text, (size_t)snprintf(text, sizeof(text), "%" PRIu64, v) });
+}
+
+void json_i64(struct json *j, int64_t v)
+{
+	char text[24];
+
+	put_value(j, (struct sv){ text, (size_t)snprintf(text, sizeof(text), "%" PRId64, v) });
+}
+
+void json_bool(struct json *j, bool v)
+{
+	put_value(j, v ? SV("true") : SV("false"));
+}
+
+void json_null(struct json *j)
+{
+	put_value(j, SV("null"));
+}
+
+void json_raw(struct json *j, struct sv v)
+{
+	put_value(j, v);
+}
+
+void json_member_str(struct json *j, const char *key, struct sv v)
+{
+	json_key(j, key);
+	json_str(j, v);
+}
+
+void json_member_u64(struct json *j, const char *key, uint64_t v)
+{
+	json_key(j, key);
+	json_u64(j, v);
+}
+
+void json_member_i64(struct json *j, const char *key, int64_t v)
+{
+	json_key(j, key);
+	json_i64(j, v);
+}
+
+void json_member_bool(struct json *j, const char *key, bool v)
+{
+	json_key(j, key);
+	json_bool(j, v);
+}
+
+struct sv json_done(const struct json *j)
+{
+	if (j->overflow || j->depth || !j->len)
+		return (struct sv){ NULL, 0 };
+	return (struct sv){ j->p, j->len };
+}
