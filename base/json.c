@@ -108,21 +108,37 @@ static unsigned code_point(struct sv ch)
 	return ch.len == 3 ? 0x2028u + ((unsigned char)ch.p[2] & 1) : c;
 }
 
+/* The letter behind the backslash, for what RFC 8259 §7 gives one. */
+static char short_escape(char c)
+{
+	switch (c) {
+	case '"':
+	case '\\':
+		return c;
+	case '\n':
+		return 'n';
+	case '\r':
+		return 'r';
+	case '\t':
+		return 't';
+	default:
+		return '\0';
+	}
+}
+
 /* One character as it stands in a string; `text` has room for 8. */
 static size_t escape_one(struct sv ch, bool is_utf8, char text[8])
 {
-	unsigned char c = (unsigned char)ch.p[0];
-	const char *letter;
+	char letter = short_escape(ch.p[0]);
 
-	if (is_utf8 && !is_control(ch) && c != '"' && c != '\\') {
+	if (letter) {
+		text[0] = '\\';
+		text[1] = letter;
+		return 2;
+	}
+	if (is_utf8 && !is_control(ch)) {
 		memcpy(text, ch.p, ch.len);
 		return ch.len;
-	}
-	letter = c ? strchr("\"\"\\\\\nn\rr\tt", c) : NULL; /* pairs: the byte and its letter */
-	if (letter && ch.len == 1 && c < 0x80 && c != 'n' && c != 'r' && c != 't') {
-		text[0] = '\\';
-		text[1] = letter[1];
-		return 2;
 	}
 	return (size_t)snprintf(text, 8, "\\u%04x", code_point(ch) & 0xffff);
 }
