@@ -1,0 +1,502 @@
+/* sip/server.c - server transactions: RFC 3261 §17.2, RFC 6026 §7.1, and the head of their responses. */
+#include "sip/txn.h"
+#include "sip/header.h"
+#include "sip/stack.h"
+#include <errno.h>
+#include <stdlib.h>
+
+enum server_state { NONE, TRYING, PROCEEDING, ACCEPTED, COMPLETED, CONFIRMED, TERMINATED };
+enum server_event { REQUEST, TU_1XX, TU_2XX, TU_REJECT, ACK, TIMER_RESEND, TIMER_END, EVENTS };
+enum { SEND = 1, RESEND = 2, FAIL = 4, START_GH = 8, NEXT_G = 16, START_I = 32, START_J = 64, START_L = 128 };
+
+struct server_txn {
+	struct link in_table;
+	struct timer timer;
+	struct sip_stack *stack;
+	const struct server_ops *ops;
+	void *owner;
+	struct buf *head;      /* Vias, Record-Route, From, Call-ID, CSeq, To without CRLF; until the final response */
+	struct buf *last;      /* to repeat */
+	struct path path;
+	uint64_t end_ms;       /* H, I, J or L */
+	uint32_t resend_ms;    /* G's present interval */
+	uint16_t status;
+	uint8_t state, method;
+};
+
+struct step {
+	uint8_t next, todo;
+};
+
+/* INVITE: §17.2.1 figure 7, plus Accepted from RFC 6026 §7.1. Timer G on datagrams only; I is 0 on streams. */
+static const struct step invite_steps[TERMINATED + 1][EVENTS] = {
+	[PROCEEDING] = {
+		[REQUEST]   = { PROCEEDING, RESEND },
+		[TU_1XX]    = { PROCEEDING, SEND },
+		[TU_2XX]    = { ACCEPTED,   SEND | START_L },
+		[TU_REJECT] = { COMPLETED,  SEND | START_GH },
+		[TIMER_END] = { TERMINATED, FAIL },
+	},
+	[ACCEPTED] = {                          /* the call repeats its 2xx: RFC 3261 §13.3.1.4 */
+		[TU_2XX]    = { ACCEPTED,   SEND },
+		[TIMER_END] = { TERMINATED, 0 },
+	},
+	[COMPLETED] = {
+		[REQUEST]      = { COMPLETED,  RESEND },
+		[TIMER_RESEND] = { COMPLETED,  RESEND | NEXT_G },
+		[TIMER_END]    = { TERMINATED, FAIL },
+		[ACK]          = { CONFIRMED,  START_I },
+	},
+	[CONFIRMED] = { [TIMER_END] = { TERMINATED, 0 } },
+};                                              /* a pair not listed is absorbed */
+
+/* Others: §17.2.2 figure 8. J is 0 on streams. */
+static const struct step other_steps[TERMINATED + 1][EVENTS] = {
+	[TRYING] = {
+		[TU_1XX]    = { PROCEEDING, SEND },
+		[TU_2XX]    = { COMPLETED,  SEND | START_J },
+		[TU_REJECT] = { COMPLETED,  SEND | START_J },
+		[TIMER_END] = { TERMINATED, FAIL },
+	},
+	[PROCEEDING] = {
+		[REQUEST]   = { PROCEEDING, RESEND },
+		[TU_1XX]    = { PROCEEDING, SEND },
+		[TU_2XX]    = { COMPLETED,  SEND | START_J },
+		[TU_REJECT] = { COMPLETED,  SEND | START_J },
+		[TIMER_END] = { TERMINATED, FAIL },
+	},
+	[COMPLETED] = {
+		[REQUEST]   = { COMPLETED,  RESEND },
+		[TIMER_END] = { TERMINATED, 0 },
+	},
+};
+
+static void server_transmit(struct server_txn *st, struct buf *b)
+{
+	counter_inc(&st->stack->counters, SIP_REPLIES);
+	if (net_send(st->stack->net, &st->path, b, 0))
+		counter_inc(&st->stack->counters, SIP_SEND_ERRORS);
+}
+
+static void server_free(struct server_txn *st)
+{
+	struct sip_stack *s = st->stack;
+
+	if (st->ops && st->ops->on_end)
+		st->ops->on_end(st->owner, st);
+	table_del(&s->by_key, &st->in_table);
+	wheel_disarm(s->wheel, &st->timer);
+	buf_put(st->head);
+	buf_put(st->last);
+	slab_free(&s->servers, st);
+}
+
+/* One timer serves G and the state's end. */
+static void server_arm(struct server_txn *st)
+{
+	struct wheel *w = st->stack->wheel;
+	uint64_t at = st->resend_ms ? w->now_ms + st->resend_ms : st->end_ms;
+
+	wheel_arm(w, &st->timer, at < st->end_ms ? at : st->end_ms);
+}
+
+static void server_ends_in(struct server_txn *st, uint64_t ms)
+{
+	st->end_ms = st->stack->wheel->now_ms + ms;
+	server_arm(st);
+}
+
+static void server_start_timers(struct server_txn *st, unsigned todo)
+{
+	bool is_stream = transport_is_stream(st->path.transport);
+
+	if (todo & START_GH)
+		st->resend_ms = is_stream ? 0 : SIP_T1;
+	if (todo & NEXT_G)
+		st->resend_ms = st->resend_ms * 2 > SIP_T2 ? SIP_T2 : st->resend_ms * 2;
+	if (todo & START_I)
+		st->resend_ms = 0;
+	if (todo & (START_GH | START_L))
+		server_ends_in(st, SIP_TIMEOUT);
+	else if (todo & START_I)
+		server_ends_in(st, is_stream ? 0 : SIP_T4);
+	else if (todo & START_J)
+		server_ends_in(st, is_stream ? 0 : SIP_TIMEOUT);
+	else if (todo & NEXT_G)
+		server_arm(st);
+}
+
+/* The only place where a server transaction's state changes. May free `st`: then false. */
+static bool server_step(struct server_txn *st, enum server_event event)
+{
+	const struct step step = (st->method == M_INVITE ? invite_steps : other_steps)[st->state][event];
+
+	if (step.next == NONE)
+		return true;
+	st->state = step.next;
+	if ((step.todo & (SEND | RESEND)) && st->last)
+		server_transmit(st, st->last);
+	if (step.todo & RESEND)
+		counter_inc(&st->stack->counters, SIP_RETRANSMITS_OUT);
+	server_start_timers(st, step.todo);
+	if (step.todo & FAIL)
+		counter_inc(&st->stack->counters, SIP_SERVER_TIMEOUTS);
+	if (st->state != TERMINATED)
+		return true;
+	server_free(st);
+	return false;
+}
+
+static void server_fire(struct timer *t)
+{
+	struct server_txn *st = owner_of(t, struct server_txn, timer);
+
+	server_step(st, st->stack->wheel->now_ms >= st->end_ms ? TIMER_END : TIMER_RESEND);
+}
+
+/* §17.2.3: branch, sent-by and method, ACK and CANCEL counting as INVITE where the caller says so. Without the magic cookie, RFC 2543's
+ * identity: everything of the request that its ACK repeats. */
+static uint64_t server_key(const struct sip_stack *s, const struct view *v, uint8_t method)
+{
+	struct sv rest = view_value(v, HDR_VIA), cookie = SV("z9hG4bK"), number = { (const char *)&v->cseq, sizeof(v->cseq) };
+	struct sv kind = method == M_OTHER ? view_method(v) : (struct sv){ (const char *)&method, 1 };
+	struct via via;
+
+	if (via_next(&via, &rest))
+		return 0;
+	if (via.branch.len > cookie.len && sv_ieq((struct sv){ via.branch.p, cookie.len }, cookie)) {
+		struct sv port = { (const char *)&via.port, sizeof(via.port) };
+		struct sv parts[] = { via.branch, via.host, port, kind };
+
+		return hash_parts(&s->key, parts, 4);
+	}
+	struct sv parts[] = { via.whole, view_value(v, HDR_CALL_ID), tag_of(view_value(v, HDR_FROM)), number, view_uri(v), kind };
+
+	return hash_parts(&s->key, parts, 6);
+}
+
+static struct server_txn *server_find(const struct sip_stack *s, const struct view *v, uint8_t method)
+{
+	struct link *l = table_find(&s->by_key, server_key(s, v, method));
+
+	return l ? owner_of(l, struct server_txn, in_table) : NULL;
+}
+
+static bool cancel_absorb(struct sip_stack *s, const struct view *v, const struct path *from)
+{
+	struct server_txn *st = server_find(s, v, M_INVITE), *cancel;
+
+	if (!st || server_new(s, v, from, &cancel))
+		return false;
+	server_answer(cancel, 200, SV(""), st->method == M_INVITE ? SV("cancelled") : SV(""), SV(""));
+	if (!server_is_final(st) && st->ops && st->ops->on_cancel)
+		st->ops->on_cancel(st->owner, st);
+	return true;
+}
+
+bool sip_server_absorb(struct sip_stack *s, const struct view *v, const struct path *from)
+{
+	struct server_txn *st = server_find(s, v, v->method == M_ACK ? M_INVITE : v->method);
+
+	if (!st)
+		return v->method == M_CANCEL && cancel_absorb(s, v, from);
+	if (v->method == M_ACK) {
+		if (st->state == ACCEPTED)
+			return false; /* a client that repeats the branch: the call wants this ACK */
+		server_step(st, ACK);
+		return true;
+	}
+	counter_inc(&s->counters, SIP_RETRANSMITS_IN);
+	server_step(st, REQUEST);
+	return true;
+}
+
+void out_unfolded(struct out *o, struct sv v)
+{
+	size_t at;
+
+	while ((at = sv_chr(v, '\r')) < v.len) {
+		out_sv(o, (struct sv){ v.p, at });
+		for (v = sv_skip(v, at); v.len && strchr("\r\n\t ", *v.p); v = sv_skip(v, 1))
+			;
+		out_lit(o, " ");
+	}
+	out_sv(o, v);
+}
+
+static void head_line(struct out *o, struct sv name, struct sv value)
+{
+	out_sv(o, name);
+	out_unfolded(o, value);
+	out_lit(o, "\r\n");
+}
+
+/* §18.2.1 and RFC 3581 §4: where the request really came from, written into its topmost Via. rport is filled in when
+ * asked for, and added unasked when the port differs, since the answer goes there anyway. */
+static void head_top_via(struct out *o, struct sv value, const struct path *from)
+{
+	char text[ADDR_TEXT];
+	struct sv rest = value, ip = sv_from(addr_print_ip(&from->remote, text));
+	struct via via;
+
+	if (via_next(&via, &rest))
+		return;
+	bool differs = !sv_ieq(via.host, ip), moved = (via.port ? via.port : 5060) != from->remote.port;
+
+	out_lit(o, "Via: ");
+	if (via.rport.p && via.rport.len == 0 && via.has_rport) {
+		out_unfolded(o, sv_span(via.whole.p, via.rport.p));
+		out_lit(o, "=");
+		out_u64(o, from->remote.port);
+		out_unfolded(o, sv_span(via.rport.p, via.whole.p + via.whole.len));
+	} else {
+		out_unfolded(o, via.whole);
+		if (!via.has_rport && moved) {
+			out_lit(o, ";rport=");
+			out_u64(o, from->remote.port);
+		}
+	}
+	if ((differs || via.has_rport) && !via.received.p) {
+		out_lit(o, ";received=");
+		out_sv(o, ip);
+	}
+	if (rest.len) {
+		out_lit(o, ",");
+		out_unfolded(o, rest);
+	}
+	out_lit(o, "\r\n");
+}
+
+/* What every response repeats of its request (§8.2.6.2, §12.1.1), as one block that ends behind To's value. */
+static void head_write(struct out *o, const struct view *v, const struct path *from)
+{
+	for (unsigned i = v->first[HDR_VIA] - 1; i < v->n; i++) {
+		const struct hdr *h = &v->h[i];
+
+		if (h->id == HDR_VIA && i == v->first[HDR_VIA] - 1u)
+			head_top_via(o, hdr_value(v, h), from);
+		else if (h->id == HDR_VIA)
+			head_line(o, SV("Via: "), hdr_value(v, h));
+	}
+	if (v->first[HDR_RECORD_ROUTE])
+		for (unsigned i = v->first[HDR_RECORD_ROUTE] - 1; i < v->n; i++)
+			if (v->h[i].id == HDR_RECORD_ROUTE)
+				head_line(o, SV("Record-Route: "), hdr_value(v, &v->h[i]));
+	head_line(o, SV("From: "), view_value(v, HDR_FROM));
+	head_line(o, SV("Call-ID: "), view_value(v, HDR_CALL_ID));
+	head_line(o, SV("CSeq: "), view_value(v, HDR_CSEQ));
+	out_lit(o, "To: ");
+	out_unfolded(o, view_value(v, HDR_TO));
+}
+
+/* The tag of a head lies in the line it ends with. */
+static bool head_has_tag(struct sv head)
+{
+	const char *to = memrchr(head.p, '\n', head.len);
+
+	return to && tag_of(sv_span(to + 5, head.p + head.len)).len != 0;
+}
+
+static void status_line(struct out *o, unsigned status, struct sv phrase)
+{
+	out_lit(o, "SIP/2.0 ");
+	out_u64(o, status);
+	out_lit(o, " ");
+	out_sv(o, phrase.len ? phrase : sv_from(status_phrase(status)));
+	out_lit(o, "\r\n");
+}
+
+static void head_finish(struct out *o, struct sv head, struct sv to_tag)
+{
+	out_sv(o, head);
+	if (to_tag.len && !head_has_tag(head)) {
+		out_lit(o, ";tag=");
+		out_sv(o, to_tag);
+	}
+	out_lit(o, "\r\n");
+}
+
+static struct server_txn *server_alloc(struct sip_stack *s, uint64_t key, uint8_t method, const struct path *path)
+{
+	struct server_txn *st = slab_alloc(&s->servers);
+
+	if (!st || table_add(&s->by_key, &st->in_table, key)) {
+		counter_inc(&s->counters, SIP_TXN_REFUSED);
+		slab_free(&s->servers, st);
+		return NULL;
+	}
+	st->stack = s;
+	st->path = *path;
+	st->method = method;
+	st->timer.fire = server_fire;
+	return st;
+}
+
+int server_new(struct sip_stack *s, const struct view *v, const struct path *from, struct server_txn **out)
+{
+	SCOPED(buf_putp) struct buf *head = NULL;
+	struct server_txn *st;
+	struct out o;
+
+	out_init(&o, s->scratch, SIP_SCRATCH);
+	head_write(&o, v, from);
+	if (o.is_full || !(head = buf_copy(out_done(&o))))
+		return -ENOMEM;
+	if (!(st = server_alloc(s, server_key(s, v, v->method), v->method, from)))
+		return -ENOSPC;
+	st->head = STEAL(head);
+	st->state = v->method == M_INVITE ? PROCEEDING : TRYING;
+	/* A backstop: the call has deadlines of its own, all of them earlier. */
+	server_ends_in(st, v->method == M_INVITE ? SIP_SERVER_INVITE_MAX_MS : SIP_SERVER_OTHER_MAX_MS);
+	*out = st;
+	return 0;
+}
+
+void server_own(struct server_txn *st, const struct server_ops *ops, void *owner)
+{
+	st->ops = ops;
+	st->owner = owner;
+}
+
+void server_begin(struct server_txn *st, struct out *o, unsigned status, struct sv phrase, struct sv to_tag)
+{
+	out_init(o, st->stack->scratch, SIP_SCRATCH);
+	if (!st->head) {
+		o->is_full = true;
+		return;
+	}
+	status_line(o, status, phrase);
+	head_finish(o, buf_sv(st->head), to_tag);
+}
+
+int server_send(struct server_txn *st, unsigned status, struct out *o)
+{
+	struct buf *b;
+
+	if (server_is_final(st))
+		return -EALREADY;
+	if (o->is_full)
+		return -EMSGSIZE;
+	if (!(b = buf_copy(out_done(o))))
+		return -ENOMEM;
+	buf_put(st->last);
+	st->last = b;
+	st->status = (uint16_t)status;
+	if (status >= 200) {
+		buf_put(st->head);
+		st->head = NULL;
+	}
+	server_step(st, status < 200 ? TU_1XX : status < 300 ? TU_2XX : TU_REJECT);
+	return 0;
+}
+
+int server_answer(struct server_txn *st, unsigned status, struct sv phrase, struct sv to_tag, struct sv headers)
+{
+	struct out o;
+
+	if (server_is_final(st))
+		return -EALREADY;
+	server_begin(st, &o, status, phrase, to_tag);
+	out_sv(&o, headers);
+	out_lit(&o, "Content-Length: 0\r\n\r\n");
+	return server_send(st, status, &o);
+}
+
+struct buf *server_take_2xx(struct server_txn *st)
+{
+	return STEAL(st->last);
+}
+
+void server_repeat(struct server_txn *st, struct buf *last)
+{
+	counter_inc(&st->stack->counters, SIP_RETRANSMITS_OUT);
+	server_transmit(st, last);
+}
+
+bool server_is_final(const struct server_txn *st)
+{
+	return st->state >= ACCEPTED;
+}
+
+const struct path *server_path(const struct server_txn *st)
+{
+	return &st->path;
+}
+
+struct sip_stack *server_stack(struct server_txn *st)
+{
+	return st->stack;
+}
+
+void sip_answer_stateless(struct sip_stack *s, const struct view *v, const struct path *from, unsigned status,
+                          struct sv phrase, struct sv to_tag, struct sv headers)
+{
+	SCOPED(buf_putp) struct buf *b = NULL;
+	struct sv to = view_value(v, HDR_TO);
+	struct out o;
+
+	out_init(&o, s->scratch, SIP_SCRATCH);
+	status_line(&o, status, phrase);
+	head_write(&o, v, from);
+	if (to_tag.len && tag_of(to).len == 0) {
+		out_lit(&o, ";tag=");
+		out_sv(&o, to_tag);
+	}
+	out_lit(&o, "\r\n");
+	out_sv(&o, headers);
+	out_lit(&o, "Content-Length: 0\r\n\r\n");
+	if (o.is_full || !(b = buf_copy(out_done(&o))))
+		return;
+	counter_inc(&s->counters, SIP_STATELESS_REPLIES);
+	if (net_send(s->net, from, b, 0))
+		counter_inc(&s->counters, SIP_SEND_ERRORS);
+}
+
+static bool server_drop(void *ctx, struct link *l)
+{
+	struct server_txn *st = owner_of(l, struct server_txn, in_table);
+
+	wheel_disarm(((struct sip_stack *)ctx)->wheel, &st->timer);
+	buf_put(st->head);
+	buf_put(st->last);
+	return true;
+}
+
+void sip_servers_drop(struct sip_stack *s)
+{
+	table_each(&s->by_key, server_drop, s);
+}
+
+size_t server_size(void)
+{
+	return sizeof(struct server_txn);
+}
+
+void server_export(const struct server_txn *st, struct server_record *out)
+{
+	*out = (struct server_record){ .key = st->in_table.key, .path = st->path, .state = st->state, .method = st->method,
+	                               .status = st->status };
+	if (st->head)
+		out->head = buf_sv(st->head);
+	if (st->last)
+		out->last = buf_sv(st->last);
+}
+
+int server_import(struct sip_stack *s, const struct server_record *r, struct server_txn **out)
+{
+	struct server_txn *st;
+
+	if (r->state == NONE || r->state >= TERMINATED)
+		return -EBADMSG;
+	if (!(st = server_alloc(s, r->key, r->method, &r->path)))
+		return -ENOSPC;
+	st->state = r->state;
+	st->status = r->status;
+	if ((r->head.len && !(st->head = buf_copy(r->head))) || (r->last.len && !(st->last = buf_copy(r->last)))) {
+		server_free(st);
+		return -ENOMEM;
+	}
+	server_ends_in(st, st->state >= ACCEPTED ? SIP_TIMEOUT : SIP_SERVER_INVITE_MAX_MS);
+	*out = st;
+	return 0;
+}

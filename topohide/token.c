@@ -1,0 +1,240 @@
+#include "topohide/token.h"
+#include <errno.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <stdlib.h>
+
+enum { BLOCK = 16, ALPHABET = 32, LETTERS_PER_KIND = TOKEN_KEYS_MAX };
+
+static const char digits[] = "abcdefghijklmnopqrstuvwxyz234567";
+
+struct token_key {
+	EVP_CIPHER_CTX *seal[TOKEN_KINDS], *open[TOKEN_KINDS];
+	unsigned letter; /* 0..5, from the secret: the same on every node whatever the order of its list */
+};
+
+struct token_codec {
+	struct token_key key[TOKEN_KEYS_MAX];
+	unsigned n;
+	struct hash_key shard, leg, branch, tag, table;
+};
+
+/* HKDF-SHA256 of the secret under a label (DECISIONS 2). */
+static int derive(const uint8_t *secret, const char *label, void *out, size_t len)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(EVP_PKEY_HKDF, NULL);
+	int ok = ctx && EVP_PKEY_derive_init(ctx) > 0 && EVP_PKEY_CTX_set_hkdf_md(ctx, EVP_sha256()) > 0 &&
+	         EVP_PKEY_CTX_set1_hkdf_key(ctx, secret, TOKEN_SECRET_LEN) > 0 &&
+	         EVP_PKEY_CTX_add1_hkdf_info(ctx, (const unsigned char *)label, (int)strlen(label)) > 0 &&
+	         EVP_PKEY_derive(ctx, out, &len) > 0;
+
+	EVP_PKEY_CTX_free(ctx);
+	return ok ? 0 : -ENOMEM;
+}
+
+static EVP_CIPHER_CTX *cipher_new(const uint8_t key[BLOCK], int is_seal)
+{
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+
+	if (!ctx || EVP_CipherInit_ex(ctx, EVP_aes_128_ecb(), NULL, key, NULL, is_seal) != 1) {
+		EVP_CIPHER_CTX_free(ctx);
+		return NULL;
+	}
+	EVP_CIPHER_CTX_set_padding(ctx, 0);
+	return ctx;
+}
+
+static int key_init(struct token_key *k, const uint8_t *secret)
+{
+	static const char *const labels[TOKEN_KINDS] = { "sbc leg", "sbc branch", "sbc tag", "sbc binding" };
+	uint8_t letter, raw[BLOCK];
+	int err = derive(secret, "sbc key letter", &letter, 1);
+
+	k->letter = letter % LETTERS_PER_KIND;
+	for (unsigned i = 0; i < TOKEN_KINDS && !err; i++) {
+		if ((err = derive(secret, labels[i], raw, sizeof(raw))))
+			break;
+		k->seal[i] = cipher_new(raw, 1);
+		k->open[i] = cipher_new(raw, 0);
+		err = k->seal[i] && k->open[i] ? 0 : -ENOMEM;
+	}
+	return err;
+}
+
+static int hash_keys_init(struct token_codec *c, const uint8_t *secret)
+{
+	int err = derive(secret, "sbc shard", &c->shard, sizeof(c->shard));
+
+	if (!err)
+		err = derive(secret, "sbc leg id", &c->leg, sizeof(c->leg));
+	if (!err)
+		err = derive(secret, "sbc branch id", &c->branch, sizeof(c->branch));
+	if (!err)
+		err = derive(secret, "sbc tag id", &c->tag, sizeof(c->tag));
+	if (!err)
+		err = derive(secret, "sbc table", &c->table, sizeof(c->table));
+	return err;
+}
+
+int token_codec_new(struct token_codec **out, const uint8_t (*secrets)[TOKEN_SECRET_LEN], unsigned n)
+{
+	struct token_codec *c;
+	int err;
+
+	if (n == 0 || n > TOKEN_KEYS_MAX)
+		return -EINVAL;
+	if (!(c = calloc(1, sizeof(*c))))
+		return -ENOMEM;
+	err = hash_keys_init(c, secrets[0]);
+	for (c->n = 0; c->n < n && !err; c->n++)
+		err = key_init(&c->key[c->n], secrets[c->n]);
+	if (err) {
+		token_codec_free(c);
+		return err;
+	}
+	*out = c;
+	return 0;
+}
+
+void token_codec_free(struct token_codec *c)
+{
+	if (!c)
+		return;
+	for (unsigned k = 0; k < c->n; k++)
+		for (unsigned i = 0; i < TOKEN_KINDS; i++) {
+			EVP_CIPHER_CTX_free(c->key[k].seal[i]);
+			EVP_CIPHER_CTX_free(c->key[k].open[i]);
+		}
+	free(c);
+}
+
+/* 128 bits in 26 characters of five; the last character carries the remaining three and two zero bits. */
+static void base32_write(const uint8_t block[BLOCK], char *out)
+{
+	unsigned bits = 0, acc = 0;
+
+	for (unsigned i = 0; i < BLOCK; i++) {
+		acc = acc << 8 | block[i];
+		for (bits += 8; bits >= 5; bits -= 5)
+			*out++ = digits[acc >> (bits - 5) & 31];
+	}
+	*out = digits[acc << (5 - bits) & 31];
+}
+
+static int digit_value(char ch)
+{
+	char low = ch | 0x20;
+
+	if (low >= 'a' && low <= 'z')
+		return low - 'a';
+	return ch >= '2' && ch <= '7' ? ch - '2' + 26 : -1;
+}
+
+static int base32_read(const char *text, uint8_t block[BLOCK])
+{
+	unsigned bits = 0, acc = 0, n = 0;
+
+	for (unsigned i = 0; i < TOKEN_LEN - 1; i++) {
+		int v = digit_value(text[i]);
+
+		if (v < 0)
+			return -EBADMSG;
+		acc = acc << 5 | (unsigned)v;
+		bits += 5;
+		if (bits >= 8 && n < BLOCK) {
+			bits -= 8;
+			block[n++] = (uint8_t)(acc >> bits);
+		}
+	}
+	return acc & ((1u << bits) - 1) ? -EBADMSG : 0; /* one token, one spelling */
+}
+
+static void block_pack(uint8_t b[BLOCK], struct token t)
+{
+	uint64_t hi = (uint64_t)(t.shard & 0xfff) << 52 | t.id >> 12, lo = t.id << 52;
+
+	for (unsigned i = 0; i < 8; i++) {
+		b[i] = (uint8_t)(hi >> (56 - 8 * i));
+		b[8 + i] = (uint8_t)(lo >> (56 - 8 * i));
+	}
+}
+
+static int block_unpack(const uint8_t b[BLOCK], struct token *t)
+{
+	uint64_t hi = 0, lo = 0;
+
+	for (unsigned i = 0; i < 8; i++) {
+		hi = hi << 8 | b[i];
+		lo = lo << 8 | b[8 + i];
+	}
+	if (lo & 0xfffffffffffffULL)
+		return -EBADMSG;
+	*t = (struct token){ .shard = (uint16_t)(hi >> 52), .id = hi << 12 | lo >> 52 };
+	return 0;
+}
+
+void token_write(struct token_codec *c, enum token_kind kind, struct token t, char out[TOKEN_LEN])
+{
+	uint8_t plain[BLOCK], sealed[BLOCK];
+	int len;
+
+	block_pack(plain, t);
+	EVP_EncryptUpdate(c->key[0].seal[kind], sealed, &len, plain, BLOCK);
+	out[0] = (char)('a' + kind * LETTERS_PER_KIND + c->key[0].letter);
+	base32_write(sealed, out + 1);
+}
+
+int token_read(struct token_codec *c, enum token_kind kind, struct sv text, struct token *out)
+{
+	uint8_t sealed[BLOCK], plain[BLOCK];
+	int len, letter;
+
+	if (text.len != TOKEN_LEN)
+		return -EBADMSG;
+	letter = digit_value(text.p[0]) - (int)(kind * LETTERS_PER_KIND);
+	if (letter < 0 || letter >= LETTERS_PER_KIND || base32_read(text.p + 1, sealed))
+		return -EBADMSG;
+	for (unsigned k = 0; k < c->n; k++) {
+		if (c->key[k].letter != (unsigned)letter)
+			continue;
+		EVP_DecryptUpdate(c->key[k].open[kind], plain, &len, sealed, BLOCK);
+		if (!block_unpack(plain, out))
+			return 0;
+	}
+	return -EBADMSG;
+}
+
+uint16_t token_shard(const struct token_codec *c, struct sv call_id)
+{
+	return (uint16_t)(hash_bytes(&c->shard, call_id.p, call_id.len) % TOKEN_SHARDS);
+}
+
+uint64_t token_leg_id(const struct token_codec *c, struct sv zone, struct sv call_id, struct sv from_tag,
+                      struct sv request_uri, unsigned attempt)
+{
+	char number[4] = { (char)attempt, (char)(attempt >> 8), (char)(attempt >> 16), (char)(attempt >> 24) };
+	struct sv parts[] = { zone, call_id, from_tag, request_uri, { number, sizeof(number) } };
+	uint64_t id = hash_parts(&c->leg, parts, 5);
+
+	return id ? id : 1;
+}
+
+uint64_t token_branch_id(const struct token_codec *c, uint64_t leg_id, struct sv near_branch, uint32_t cseq)
+{
+	struct sv parts[] = { { (char *)&leg_id, sizeof(leg_id) }, near_branch, { (char *)&cseq, sizeof(cseq) } };
+
+	return hash_parts(&c->branch, parts, 3);
+}
+
+uint64_t token_tag_id(const struct token_codec *c, uint64_t leg_id, uint64_t far_branch_id, struct sv far_tag)
+{
+	struct sv parts[] = { { (char *)&leg_id, sizeof(leg_id) }, { (char *)&far_branch_id, sizeof(far_branch_id) }, far_tag };
+	uint64_t id = hash_parts(&c->tag, parts, 3);
+
+	return id ? id : 1;
+}
+
+const struct hash_key *token_hash_key(const struct token_codec *c)
+{
+	return &c->table;
+}
