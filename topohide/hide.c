@@ -1,0 +1,435 @@
+#include "topohide/hide.h"
+#include "sip/header.h"
+#include "base/hash.h"
+#include <errno.h>
+#include <stdlib.h>
+
+const struct counter_def hide_counter_defs[HIDE_COUNTERS] = {
+	[HIDE_DROPPED_UNKNOWN] = { "hiding_unknown_headers_dropped_total", "Unknown headers dropped by the zone's rule", false },
+	[HIDE_DROPPED_ADDRESS] = { "hiding_headers_dropped_total", "Headers dropped because they named the other side", false },
+	[HIDE_DROPPED_IDENTITY] = { "hiding_identities_dropped_total", "Identity headers from untrusted sources or private", false },
+	[HIDE_DROPPED_DIALOG] = { "hiding_dialog_names_dropped_total", "Headers naming a dialog that were not passed", false },
+};
+
+/* DECISIONS 7. What is not listed is HIDE_UNKNOWN. */
+static const uint8_t classes[HDR_COUNT] = {
+	[HDR_VIA] = HIDE_OURS, [HDR_FROM] = HIDE_OURS, [HDR_TO] = HIDE_OURS, [HDR_CALL_ID] = HIDE_OURS, [HDR_CSEQ] = HIDE_OURS,
+	[HDR_CONTACT] = HIDE_OURS, [HDR_MAX_FORWARDS] = HIDE_OURS, [HDR_CONTENT_LENGTH] = HIDE_OURS, [HDR_ROUTE] = HIDE_OURS,
+	[HDR_RECORD_ROUTE] = HIDE_OURS, [HDR_RACK] = HIDE_OURS,
+	[HDR_FLOW_TIMER] = HIDE_HOP, [HDR_MAX_BREADTH] = HIDE_HOP, [HDR_PATH] = HIDE_HOP, [HDR_PROXY_REQUIRE] = HIDE_HOP,
+	[HDR_SERVICE_ROUTE] = HIDE_HOP, [HDR_TIMESTAMP] = HIDE_HOP, [HDR_IN_REPLY_TO] = HIDE_HOP,
+	[HDR_USER_AGENT] = HIDE_PRIVATE, [HDR_SERVER] = HIDE_PRIVATE, [HDR_ORGANIZATION] = HIDE_PRIVATE,
+	[HDR_REPLACES] = HIDE_DIALOG, [HDR_JOIN] = HIDE_DIALOG, [HDR_TARGET_DIALOG] = HIDE_DIALOG,
+	[HDR_P_ASSERTED_IDENTITY] = HIDE_IDENTITY, [HDR_P_PREFERRED_IDENTITY] = HIDE_IDENTITY,
+	[HDR_REMOTE_PARTY_ID] = HIDE_IDENTITY, [HDR_DIVERSION] = HIDE_IDENTITY, [HDR_HISTORY_INFO] = HIDE_IDENTITY,
+	[HDR_P_ASSOCIATED_URI] = HIDE_IDENTITY, [HDR_P_CALLED_PARTY_ID] = HIDE_IDENTITY,
+	[HDR_SUPPORTED] = HIDE_OPTIONS, [HDR_REQUIRE] = HIDE_OPTIONS, [HDR_UNSUPPORTED] = HIDE_OPTIONS,
+	[HDR_WWW_AUTHENTICATE] = HIDE_CHALLENGE, [HDR_PROXY_AUTHENTICATE] = HIDE_CHALLENGE,
+	[HDR_WARNING] = HIDE_WARNING,
+	[HDR_ALERT_INFO] = HIDE_CHECKED, [HDR_CALL_INFO] = HIDE_CHECKED, [HDR_ERROR_INFO] = HIDE_CHECKED,
+	[HDR_REFER_TO] = HIDE_CHECKED, [HDR_REFERRED_BY] = HIDE_CHECKED, [HDR_REPLY_TO] = HIDE_CHECKED,
+	[HDR_REASON] = HIDE_CHECKED, [HDR_SUBJECT] = HIDE_CHECKED, [HDR_GEOLOCATION] = HIDE_CHECKED,
+	[HDR_GEOLOCATION_ERROR] = HIDE_CHECKED, [HDR_FEATURE_CAPS] = HIDE_CHECKED, [HDR_IDENTITY_INFO] = HIDE_CHECKED,
+	[HDR_ACCEPT] = HIDE_PASS, [HDR_ACCEPT_CONTACT] = HIDE_PASS, [HDR_ACCEPT_ENCODING] = HIDE_PASS,
+	[HDR_ACCEPT_LANGUAGE] = HIDE_PASS, [HDR_ALLOW] = HIDE_PASS, [HDR_ALLOW_EVENTS] = HIDE_PASS,
+	[HDR_AUTHENTICATION_INFO] = HIDE_PASS, [HDR_AUTHORIZATION] = HIDE_PASS, [HDR_CONTENT_DISPOSITION] = HIDE_PASS,
+	[HDR_CONTENT_ENCODING] = HIDE_PASS, [HDR_CONTENT_LANGUAGE] = HIDE_PASS, [HDR_CONTENT_TYPE] = HIDE_PASS,
+	[HDR_DATE] = HIDE_PASS, [HDR_EVENT] = HIDE_PASS, [HDR_EXPIRES] = HIDE_PASS, [HDR_GEOLOCATION_ROUTING] = HIDE_PASS,
+	[HDR_IDENTITY] = HIDE_PASS, [HDR_INFO_PACKAGE] = HIDE_PASS, [HDR_MIME_VERSION] = HIDE_PASS,
+	[HDR_MIN_EXPIRES] = HIDE_PASS, [HDR_MIN_SE] = HIDE_PASS, [HDR_P_EARLY_MEDIA] = HIDE_PASS, [HDR_PRIORITY] = HIDE_PASS,
+	[HDR_PRIVACY] = HIDE_PASS, [HDR_PROXY_AUTHORIZATION] = HIDE_PASS, [HDR_RECV_INFO] = HIDE_PASS,
+	[HDR_REFER_SUB] = HIDE_PASS, [HDR_REJECT_CONTACT] = HIDE_PASS, [HDR_REQUEST_DISPOSITION] = HIDE_PASS,
+	[HDR_RETRY_AFTER] = HIDE_PASS, [HDR_RSEQ] = HIDE_PASS, [HDR_SESSION_EXPIRES] = HIDE_PASS, [HDR_SESSION_ID] = HIDE_PASS,
+	[HDR_SIP_ETAG] = HIDE_PASS, [HDR_SIP_IF_MATCH] = HIDE_PASS, [HDR_SUBSCRIPTION_STATE] = HIDE_PASS,
+	[HDR_USER_TO_USER] = HIDE_PASS,
+};
+
+enum hide_class hide_class_of(enum hdr_id id)
+{
+	return id < HDR_COUNT ? classes[id] : HIDE_UNKNOWN;
+}
+
+static void line(struct out *o, struct sv name, struct sv value)
+{
+	out_sv(o, name);
+	out_lit(o, ": ");
+	out_sv(o, value);
+	out_lit(o, "\r\n");
+}
+
+/* Option tags that concern one hop or our own registrar only (DECISIONS 8). */
+static bool option_stays(struct sv tag)
+{
+	return sv_ieq(tag, SV("outbound")) || sv_ieq(tag, SV("path")) || sv_ieq(tag, SV("gruu"));
+}
+
+static void options_line(struct out *o, struct sv name, struct sv value)
+{
+	struct sv rest = value, tag;
+	unsigned passed = 0;
+	bool any_stays = false;
+
+	while (list_next(&tag, &rest))
+		any_stays |= option_stays(tag);
+	if (!any_stays) {
+		line(o, name, value);
+		return;
+	}
+	for (rest = value; list_next(&tag, &rest);) {
+		if (option_stays(tag))
+			continue;
+		if (passed++ == 0) {
+			out_sv(o, name);
+			out_lit(o, ": ");
+		} else {
+			out_lit(o, ", ");
+		}
+		out_sv(o, tag);
+	}
+	if (passed)
+		out_lit(o, "\r\n");
+}
+
+/* Digest challenge without `domain` (DECISIONS 9): `scheme param *(, param)`. */
+static void challenge_line(struct out *o, struct sv name, struct sv value)
+{
+	size_t space = sv_chr(value, ' ');
+	struct sv rest = sv_skip(value, space), param;
+	bool is_first = true;
+
+	out_sv(o, name);
+	out_lit(o, ": ");
+	out_sv(o, (struct sv){ value.p, space });
+	while (list_next(&param, &rest)) {
+		if (param.len >= 6 && sv_ieq((struct sv){ param.p, 6 }, SV("domain")) &&
+		    sv_chr(param, '=') < param.len && sv_trim((struct sv){ param.p, sv_chr(param, '=') }).len == 6)
+			continue;
+		out_str(o, is_first ? " " : ", ");
+		out_sv(o, param);
+		is_first = false;
+	}
+	out_lit(o, "\r\n");
+}
+
+/* RFC 3261 §20.43: warn-code SP warn-agent SP quoted text. The agent becomes us; a text that names the inside ends here. */
+static void warning_line(struct out *o, struct hide *h, struct sv name, struct sv value)
+{
+	struct sv rest = value, one;
+	bool is_first = true;
+
+	while (list_next(&one, &rest)) {
+		size_t code = sv_chr(one, ' ');
+		struct sv text = sv_skip(one, code + 1);
+
+		text = sv_skip(text, sv_chr(text, ' ') + 1);
+		if (code != 3 || text.len < 2 || *text.p != '"' || hide_names_inside(h, text)) {
+			counter_inc(h->counters, HIDE_DROPPED_ADDRESS);
+			continue;
+		}
+		if (is_first)
+			out_sv(o, name);
+		out_str(o, is_first ? ": " : ", ");
+		out_sv(o, (struct sv){ one.p, 3 });
+		out_lit(o, " ");
+		out_sv(o, h->agent);
+		out_lit(o, " ");
+		out_sv(o, text);
+		is_first = false;
+	}
+	if (!is_first)
+		out_lit(o, "\r\n");
+}
+
+static void checked_line(struct out *o, struct hide *h, struct sv name, struct sv value)
+{
+	if (hide_names_inside(h, value))
+		counter_inc(h->counters, HIDE_DROPPED_ADDRESS);
+	else
+		line(o, name, value);
+}
+
+static void identity_line(struct out *o, const struct hide *h, enum hdr_id id, struct sv name, struct sv value)
+{
+	bool is_asserted = id == HDR_P_ASSERTED_IDENTITY || id == HDR_REMOTE_PARTY_ID;
+
+	/* A preferred identity is for us, who are trusted by the receiver; it never travels on (RFC 3325 §9.2). */
+	if (!h->is_trusted || id == HDR_P_PREFERRED_IDENTITY || (is_asserted && h->wants_id_privacy))
+		counter_inc(h->counters, HIDE_DROPPED_IDENTITY);
+	else
+		line(o, name, value);
+}
+
+static void unknown_line(struct out *o, struct hide *h, struct sv name, struct sv value);
+
+static void pass_one(struct out *o, struct hide *h, const struct hdr *hdr)
+{
+	struct sv name = hdr_name(h->v, hdr), value = hdr_value(h->v, hdr);
+
+	switch (classes[hdr->id]) {
+	case HIDE_PASS:
+		line(o, name, value);
+		return;
+	case HIDE_OPTIONS:
+		options_line(o, name, value);
+		return;
+	case HIDE_IDENTITY:
+		identity_line(o, h, hdr->id, name, value);
+		return;
+	case HIDE_CHALLENGE:
+		challenge_line(o, name, value);
+		return;
+	case HIDE_WARNING:
+		warning_line(o, h, name, value);
+		return;
+	case HIDE_CHECKED:
+		checked_line(o, h, name, value);
+		return;
+	case HIDE_UNKNOWN:
+		unknown_line(o, h, name, value);
+		return;
+	case HIDE_DIALOG:
+		counter_inc(h->counters, HIDE_DROPPED_DIALOG);
+		return;
+	default:
+		return;
+	}
+}
+
+void hide_headers(struct out *o, struct hide *h)
+{
+	const struct view *v = h->v;
+
+	for (unsigned i = 0; i < v->n; i++)
+		if (classes[v->h[i].id] != HIDE_OURS)
+			pass_one(o, h, &v->h[i]);
+}
+
+/* RFC 3840 §9: a feature tag is one of the base tags or begins with '+'. */
+static bool is_feature_tag(struct sv name)
+{
+	static const char *const base[] = { "audio", "automata", "class", "duplex", "data", "control", "mobility", "description",
+	                                    "events", "priority", "methods", "schemes", "application", "video", "language",
+	                                    "type", "isfocus", "actor", "text", "extensions" };
+
+	if (name.len && *name.p == '+')
+		return true;
+	for (unsigned i = 0; i < sizeof(base) / sizeof(*base); i++)
+		if (sv_ieq(name, sv_from(base[i])))
+			return true;
+	return false;
+}
+
+void hide_contact_params(struct out *o, struct sv params)
+{
+	struct sv name, value;
+
+	while (param_next(&params, &name, &value)) {
+		if (!is_feature_tag(name))
+			continue;
+		out_lit(o, ";");
+		out_sv(o, name);
+		if (value.len) {
+			out_lit(o, "=");
+			out_sv(o, value);
+		}
+	}
+}
+
+/* The index: one set of hosts per snapshot, each with the zone it belongs to ---------------------------------------- */
+
+struct host {
+	struct sv name;       /* empty: by address */
+	struct addr addr;
+	uint16_t zone;
+	uint16_t next;        /* index + 1 */
+};
+
+enum { BUCKETS = 1024, HOSTS_MAX = 16384 };
+
+struct hide_index {
+	const struct conf *conf;
+	struct hash_key key;
+	struct host *hosts;
+	unsigned n, room;
+	uint16_t bucket[BUCKETS];
+};
+
+static uint64_t host_hash(const struct hide_index *x, struct sv name, const struct addr *a)
+{
+	return name.len ? hash_nocase(&x->key, name) : hash_bytes(&x->key, a->ip, sizeof(a->ip));
+}
+
+static void index_add(struct hide_index *x, uint16_t zone, struct sv name, const struct addr *a)
+{
+	struct host *h;
+	uint16_t *head = &x->bucket[host_hash(x, name, a) % BUCKETS];
+
+	if (x->n == x->room || (!name.len && !a->family))
+		return;
+	h = &x->hosts[x->n++];
+	*h = (struct host){ .name = name, .zone = zone, .next = *head };
+	if (a)
+		h->addr = *a;
+	*head = (uint16_t)x->n;
+}
+
+int hide_index_new(struct hide_index **out, const struct conf *c)
+{
+	struct hide_index *x = calloc(1, sizeof(*x));
+	unsigned room = 2 * c->n_listeners + c->n_destinations;
+	int err;
+
+	if (!x)
+		return -ENOMEM;
+	x->conf = c;
+	x->room = room < HOSTS_MAX ? room : HOSTS_MAX;
+	x->hosts = calloc(x->room ? x->room : 1, sizeof(*x->hosts));
+	err = x->hosts ? random_bytes(&x->key, sizeof(x->key)) : -ENOMEM;
+	if (err) {
+		hide_index_free(x);
+		return err;
+	}
+	for (unsigned i = 0; i < c->n_listeners; i++) {
+		const struct conf_listener *l = &c->listeners[i];
+		struct addr a;
+
+		index_add(x, l->zone, SV(""), &l->bind);
+		if (addr_parse(&a, l->advertise_host) == 0)
+			index_add(x, l->zone, SV(""), &a);
+		else
+			index_add(x, l->zone, l->advertise_host, NULL);
+	}
+	for (unsigned i = 0; i < c->n_destinations; i++) {
+		const struct conf_destination *d = &c->destinations[i];
+
+		index_add(x, c->pools[d->pool].zone, d->is_numeric ? SV("") : d->host, d->is_numeric ? &d->addr : NULL);
+	}
+	*out = x;
+	return 0;
+}
+
+void hide_index_free(struct hide_index *x)
+{
+	if (!x)
+		return;
+	free(x->hosts);
+	free(x);
+}
+
+static bool index_has(const struct hide_index *x, uint16_t zone, struct sv name, const struct addr *a)
+{
+	for (uint16_t i = x->bucket[host_hash(x, a ? SV("") : name, a) % BUCKETS]; i; i = x->hosts[i - 1].next) {
+		const struct host *h = &x->hosts[i - 1];
+
+		if (h->zone == zone && (a ? h->addr.family && addr_eq_ip(&h->addr, a) : sv_ieq(h->name, name)))
+			return true;
+	}
+	return false;
+}
+
+static bool address_is_inside(const struct hide *h, const struct addr *a)
+{
+	const struct conf_zone *z = &h->index->conf->zones[h->zone];
+
+	if (addr_eq_ip(a, &h->source) || index_has(h->index, h->zone, SV(""), a))
+		return true;
+	for (unsigned i = 0; i < z->n_trust; i++)
+		if (z->trust[i].bits && prefix_has(&z->trust[i], a))
+			return true;
+	return false;
+}
+
+/* Hosts that the message itself names as the sender's: its Vias, Record-Routes and Contact. Collected once. */
+static void add_host(struct hide *h, struct sv host)
+{
+	if (host.len && h->n_hosts < HIDE_HOSTS_MAX)
+		h->hosts[h->n_hosts++] = host;
+}
+
+static void collect_hosts(struct hide *h)
+{
+	const struct view *v = h->v;
+	struct name_addr na;
+	struct via via;
+	struct uri uri;
+
+	for (unsigned i = 0; i < v->n && h->n_hosts < HIDE_HOSTS_MAX; i++) {
+		struct sv rest = hdr_value(v, &v->h[i]);
+
+		if (v->h[i].id == HDR_VIA)
+			while (h->n_hosts < HIDE_HOSTS_MAX && via_next(&via, &rest) == 0)
+				add_host(h, via.host);
+		else if (v->h[i].id == HDR_CONTACT || v->h[i].id == HDR_RECORD_ROUTE)
+			while (h->n_hosts < HIDE_HOSTS_MAX && name_addr_next(&na, &rest) == 0 && uri_parse(&uri, na.uri) == 0)
+				add_host(h, uri.host);
+	}
+	h->has_hosts = true;
+}
+
+static bool message_names_host(struct hide *h, struct sv host)
+{
+	if (!h->has_hosts)
+		collect_hosts(h);
+	for (unsigned i = 0; i < h->n_hosts; i++)
+		if (sv_ieq(h->hosts[i], host))
+			return true;
+	return false;
+}
+
+static bool host_char(char c)
+{
+	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '.' || c == '-' || c == ':';
+}
+
+static struct sv without_port(struct sv run)
+{
+	size_t colon = sv_chr(run, ':');
+
+	return colon < run.len && sv_chr(sv_skip(run, colon + 1), ':') == run.len - colon - 1 ? (struct sv){ run.p, colon } : run;
+}
+
+static bool host_is_inside(struct hide *h, struct sv host)
+{
+	struct addr a;
+
+	if (addr_parse(&a, host) == 0 || addr_parse(&a, without_port(host)) == 0)
+		return address_is_inside(h, &a);
+	host = without_port(host);
+	return index_has(h->index, h->zone, host, NULL) || message_names_host(h, host);
+}
+
+/* "10.0.0.1", "host.example:5060", but also "sip:10.0.0.1": what is behind the first colon counts too. */
+static bool run_is_inside(struct hide *h, struct sv run)
+{
+	size_t colon = sv_chr(run, ':');
+
+	while (run.len && strchr(".:-", run.p[run.len - 1]))
+		run.len--;
+	if (run.len < 2)
+		return false;
+	return host_is_inside(h, run) || (colon < run.len && host_is_inside(h, sv_skip(run, colon + 1)));
+}
+
+bool hide_names_inside(struct hide *h, struct sv text)
+{
+	size_t at = 0;
+
+	while (at < text.len) {
+		size_t from = at;
+
+		while (at < text.len && host_char(text.p[at]))
+			at++;
+		if (at > from && (++h->runs > HIDE_RUNS_MAX || run_is_inside(h, (struct sv){ text.p + from, at - from })))
+			return true;
+		at += at == from;
+	}
+	return false;
+}
+
+static void unknown_line(struct out *o, struct hide *h, struct sv name, struct sv value)
+{
+	if (h->index->conf->zones[h->zone].headers_unknown == UNKNOWN_DROP)
+		counter_inc(h->counters, HIDE_DROPPED_UNKNOWN);
+	else
+		checked_line(o, h, name, value);
+}

@@ -1,0 +1,62 @@
+/* topohide/hide.h - what of one leg's message may appear on the other (DECISIONS 7, 8, 9). The builder writes our own headers;
+ * everything else passes through hide_headers, by the class its header has. */
+#ifndef TOPOHIDE_HIDE_H
+#define TOPOHIDE_HIDE_H
+#include "base/arena.h"
+#include "base/counters.h"
+#include "conf/conf.h"
+#include "sip/out.h"
+#include "sip/view.h"
+
+enum hide_class {
+	HIDE_UNKNOWN,     /* passes if it names nothing of the sending side and the zone passes unknown ones */
+	HIDE_CHECKED,     /* known, carries a URI or free text: passes if it names nothing of the sending side */
+	HIDE_PASS,        /* end to end */
+	HIDE_OURS,        /* written by the builder */
+	HIDE_HOP,         /* hop by hop: ends here */
+	HIDE_PRIVATE,     /* tells about the sender's software: ends here */
+	HIDE_IDENTITY,    /* believed from trusted sources only (RFC 3325) */
+	HIDE_OPTIONS,     /* a list of option tags, filtered */
+	HIDE_CHALLENGE,   /* digest challenge: without domain= */
+	HIDE_WARNING,     /* warn-agent becomes ours */
+	HIDE_DIALOG,      /* names a dialog by its identifiers: mapped by the call or refused, never copied */
+};
+enum hide_class hide_class_of(enum hdr_id id);
+
+enum hide_counter { HIDE_DROPPED_UNKNOWN, HIDE_DROPPED_ADDRESS, HIDE_DROPPED_IDENTITY, HIDE_DROPPED_DIALOG, HIDE_COUNTERS };
+extern const struct counter_def hide_counter_defs[HIDE_COUNTERS];
+
+/* The names and addresses of each zone of a snapshot, for looking up what a value contains. Per worker; the snapshot outlives it. */
+struct hide_index;
+int hide_index_new(struct hide_index **out, const struct conf *c);
+void hide_index_free(struct hide_index *x);
+
+enum hide_limits {
+	HIDE_HOSTS_MAX = 24,     /* hosts that a message names as its sender's */
+	HIDE_RUNS_MAX = 512,     /* words checked per message; what lies behind counts as naming the inside */
+};
+
+/* One crossing from the side that sent `v` to the other. */
+struct hide {
+	const struct hide_index *index;
+	const struct view *v;
+	struct addr source;           /* of the message: its address counts as the sender's */
+	uint16_t zone;                /* the sender's */
+	bool is_trusted;              /* the sender is (DECISIONS 16) */
+	bool wants_id_privacy;        /* Privacy: id, and the receiver is not trusted: no asserted identity */
+	struct sv agent;              /* our name towards the receiver, for Warning */
+	struct counters *counters;
+	/* private */
+	struct sv hosts[HIDE_HOSTS_MAX];
+	unsigned n_hosts, runs;
+	bool has_hosts;
+};
+
+/* Appends the lines of `h->v` that may pass, in their order, Content-Type and its kin included. */
+void hide_headers(struct out *o, struct hide *h);
+/* Does `text` contain an address or host name of the sending side? */
+bool hide_names_inside(struct hide *h, struct sv text);
+/* The Contact parameters that pass: RFC 3840's. Appended with their ';'. */
+void hide_contact_params(struct out *o, struct sv params);
+
+#endif
