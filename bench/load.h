@@ -1,0 +1,65 @@
+/* bench/load.h - the two roles of the load generator. Each is one object on one thread: it is told which socket
+ * has datagrams and what time it is, and says when it wants to be called next. */
+#ifndef BENCH_LOAD_H
+#define BENCH_LOAD_H
+#include "bench/wire.h"
+
+enum load_limits {
+	LOAD_PORTS_MAX = 64,
+	LOAD_SLOTS_MAX = 400000,       /* calls at a time */
+	LOAD_MESSAGE_MAX = 2048,       /* one of our own messages */
+	LOAD_T1_MS = 500, LOAD_T2_MS = 4000, LOAD_TIMEOUT_MS = 64 * LOAD_T1_MS, /* RFC 3261 §17.1.1.1 */
+	LOAD_BACKOFFS = 4,             /* 500, 1000, 2000, 4000 ms */
+};
+
+/* What both roles count; the callee tells the caller on request. */
+struct callee_counts {
+	unsigned long invites, acks, byes, options;
+	unsigned long sent_again, received_again;  /* retransmissions by us / duplicates from the other side */
+	unsigned long unexpected;                  /* a request that no call of ours fits */
+	unsigned long refused;                     /* no slot */
+	unsigned long cpu_us;
+};
+#define CALLEE_COUNTS_FORMAT \
+	"invites=%lu acks=%lu byes=%lu options=%lu sent_again=%lu received_again=%lu unexpected=%lu refused=%lu cpu_us=%lu"
+
+/* One waiting list per retransmission interval, and the moves along them. */
+struct backoff {
+	struct delay wait[LOAD_BACKOFFS];
+};
+void backoff_init(struct backoff *b, unsigned t1_ms);
+static inline void backoff_arm(struct backoff *b, struct delayed *t, unsigned tries, uint64_t now_ns)
+{
+	delay_arm(&b->wait[tries < LOAD_BACKOFFS ? tries : LOAD_BACKOFFS - 1], t, now_ns);
+}
+uint64_t backoff_next(const struct backoff *b);
+struct delayed *backoff_due(struct backoff *b, uint64_t now_ns);
+
+unsigned long cpu_used_us(void);
+
+struct callee;
+/* `ring_ms` from 180 to 200. NULL without memory. */
+struct callee *callee_new(struct wire **wires, unsigned n_wires, unsigned ring_ms, unsigned t1_ms, unsigned slots);
+void callee_receive(struct callee *c, struct wire *w, uint64_t now_ns);
+/* Does what is due; the time of the next. */
+uint64_t callee_tick(struct callee *c, uint64_t now_ns);
+
+struct caller_plan {
+	struct sockaddr_in target;     /* the system under test */
+	struct sockaddr_in callee;     /* asked for its counts before and after; port 0: not */
+	bool keeps_to_target;          /* in-dialog requests go to the target, too, whatever Contact and routes say (relay) */
+	unsigned calls, rate, hold_ms, t1_ms;
+	unsigned slots;                /* calls at a time; one that would exceed it waits */
+	unsigned keep_s;               /* > 0: all calls are set up and kept this long before the first BYE */
+	const char *user;              /* called */
+};
+
+struct caller;
+struct caller *caller_new(struct wire **wires, unsigned n_wires, const struct caller_plan *plan);
+void caller_receive(struct caller *c, struct wire *w, uint64_t now_ns);
+uint64_t caller_tick(struct caller *c, uint64_t now_ns);
+bool caller_is_done(const struct caller *c);
+/* One line of JSON; true when every call went well without a retransmission on either side. */
+bool caller_report(struct caller *c, const struct callee_counts *before, const struct callee_counts *after);
+
+#endif

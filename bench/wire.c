@@ -1,0 +1,156 @@
+/* bench/wire.c - see wire.h. */
+#include "bench/wire.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+int wire_address(struct sockaddr_in *out, const char *text)
+{
+	char host[INET_ADDRSTRLEN] = "";
+	const char *colon = strrchr(text, ':');
+
+	if (!colon || (size_t)(colon - text) >= sizeof(host))
+		return -EINVAL;
+	memcpy(host, text, (size_t)(colon - text));
+	*out = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(colon + 1)) };
+	return inet_pton(AF_INET, host, &out->sin_addr) == 1 ? 0 : -EINVAL;
+}
+
+static void batch_init(struct wire_batch *b)
+{
+	for (int i = 0; i < WIRE_BATCH; i++) {
+		b->vec[i] = (struct iovec){ b->bytes[i], WIRE_DATAGRAM_MAX };
+		b->head[i].msg_hdr = (struct msghdr){ .msg_iov = &b->vec[i], .msg_iovlen = 1, .msg_name = &b->peer[i],
+			                              .msg_namelen = sizeof(b->peer[i]) };
+	}
+}
+
+struct wire *wire_new(const struct sockaddr_in *local)
+{
+	struct wire *w = calloc(1, sizeof(*w));
+	socklen_t len = sizeof(w->local);
+	int size = WIRE_RECEIVE_BUFFER;
+
+	if (!w)
+		return NULL;
+	w->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (w->fd < 0 || bind(w->fd, (const struct sockaddr *)local, sizeof(*local)) < 0 ||
+	    getsockname(w->fd, (struct sockaddr *)&w->local, &len) < 0) {
+		if (w->fd >= 0)
+			close(w->fd);
+		free(w);
+		return NULL;
+	}
+	setsockopt(w->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)); /* clamped is fine: losses show as retransmissions */
+	inet_ntop(AF_INET, &w->local.sin_addr, w->text, sizeof(w->text));
+	snprintf(w->text + strlen(w->text), sizeof(w->text) - strlen(w->text), ":%u", ntohs(w->local.sin_port));
+	batch_init(&w->in);
+	batch_init(&w->out);
+	return w;
+}
+
+unsigned wire_receive(struct wire *w)
+{
+	int n;
+
+	for (unsigned i = 0; i < w->in.n; i++)
+		w->in.head[i].msg_hdr.msg_namelen = sizeof(w->in.peer[i]);
+	n = recvmmsg(w->fd, w->in.head, WIRE_BATCH, MSG_DONTWAIT, NULL);
+	w->in.n = n > 0 ? (unsigned)n : 0;
+	return w->in.n;
+}
+
+char *wire_next(struct wire *w)
+{
+	if (w->out.n == WIRE_BATCH)
+		wire_flush(w);
+	return w->out.bytes[w->out.n];
+}
+
+void wire_send(struct wire *w, size_t len, const struct sockaddr_in *to)
+{
+	w->out.vec[w->out.n].iov_len = len;
+	w->out.peer[w->out.n] = *to;
+	w->out.n++;
+}
+
+void wire_send_copy(struct wire *w, const char *p, size_t len, const struct sockaddr_in *to)
+{
+	memcpy(wire_next(w), p, len);
+	wire_send(w, len, to);
+}
+
+void wire_flush(struct wire *w)
+{
+	int sent;
+
+	for (unsigned i = 0; i < w->out.n; i += sent > 0 ? (unsigned)sent : 1) /* one that cannot be sent is skipped */
+		sent = sendmmsg(w->fd, w->out.head + i, w->out.n - i, 0);
+	w->out.n = 0;
+}
+
+void text_add(struct text *t, struct sv v)
+{
+	if (v.len > t->max - t->len)
+		v.len = t->max - t->len;
+	if (v.len)
+		memcpy(t->p + t->len, v.p, v.len);
+	t->len += v.len;
+}
+
+void text_hex(struct text *t, uint32_t v)
+{
+	char digits[8];
+
+	for (int i = 7; i >= 0; i--, v >>= 4)
+		digits[i] = "0123456789abcdef"[v & 15];
+	text_add(t, (struct sv){ digits, sizeof(digits) });
+}
+
+uint32_t hex_value(const char *p)
+{
+	uint32_t v = 0;
+
+	for (int i = 0; i < 8; i++)
+		v = v << 4 | (uint32_t)(p[i] <= '9' ? p[i] - '0' : (p[i] | 0x20) - 'a' + 10);
+	return v;
+}
+
+uint64_t clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+void delay_init(struct delay *d, uint64_t wait_ns)
+{
+	list_init(&d->waiting);
+	d->wait_ns = wait_ns;
+}
+
+void delay_arm(struct delay *d, struct delayed *t, uint64_t now_ns)
+{
+	list_del(&t->in_delay);
+	t->at_ns = now_ns + d->wait_ns;
+	list_push(&d->waiting, &t->in_delay);
+}
+
+struct delayed *delay_due(struct delay *d, uint64_t now_ns)
+{
+	struct delayed *t = owner_of(d->waiting.next, struct delayed, in_delay);
+
+	if (list_empty(&d->waiting) || t->at_ns > now_ns)
+		return NULL;
+	list_del(&t->in_delay);
+	return t;
+}
+
+uint64_t delay_next(const struct delay *d)
+{
+	return list_empty(&d->waiting) ? UINT64_MAX : owner_of(d->waiting.next, struct delayed, in_delay)->at_ns;
+}
