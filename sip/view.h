@@ -9,7 +9,7 @@ enum method {
 	M_SUBSCRIBE, M_NOTIFY, M_REFER, M_PUBLISH, M_COUNT
 };
 
-/* One X per header this program knows; the table in header.c gives name, compact form and class (DECISIONS 7).
+/* One per header this program knows; the table in names.c gives name and compact form.
  * Order: the hot ones first, they have a first-occurrence index (HDR_HOT). */
 enum hdr_id {
 	HDR_OTHER, HDR_VIA, HDR_FROM, HDR_TO, HDR_CALL_ID, HDR_CSEQ, HDR_CONTACT, HDR_MAX_FORWARDS, HDR_CONTENT_LENGTH,
@@ -66,6 +66,15 @@ struct view_fault {
 	const char *reason;   /* stable id, e.g. "cseq-method-mismatch" (docs/reasons.md) */
 	bool is_answerable;   /* Via, From, To, Call-ID and CSeq were found, so that an answer can be built from the view */
 };
+
+/* Every reason view_scan can give, for docs/reasons.md. The text is one sentence. */
+struct view_reason {
+	const char *id;
+	const char *text;
+	uint16_t status;
+};
+extern const struct view_reason view_reasons[];
+extern const size_t view_reasons_count;
 
 /* Scans `len` bytes at `p` (BUF_PAD readable bytes must follow). Checks everything RFC 3261 asks of any element: start line and
  * version, header line syntax, exactly one From, To, Call-ID, CSeq (and Max-Forwards, Content-Length at most once), CSeq number and

@@ -1,0 +1,60 @@
+/* sip/grammar.h - character classes of RFC 3261 §25.1 and the small cutters built on them. Private to sip/. */
+#ifndef SIP_GRAMMAR_H
+#define SIP_GRAMMAR_H
+#include "base/sv.h"
+
+enum char_class {
+	C_DIGIT = 1,
+	C_ALPHA = 2,
+	C_HEX = 4,
+	C_TOKEN = 8,
+	C_USER = 16,    /* user: unreserved and user-unreserved; escapes apart */
+	C_PARAM = 32,   /* uri-parameter: unreserved and param-unreserved */
+	C_HEADER = 64,  /* hname, hvalue: unreserved and hnv-unreserved */
+	C_STOP = 128,   /* ends an unquoted parameter value: LWS, other controls, ; , " < > */
+};
+
+extern const uint8_t char_classes[256];
+
+static inline bool is_class(char c, unsigned classes)
+{
+	return char_classes[(uint8_t)c] & classes;
+}
+static inline bool is_lws(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+static inline const char *skip_lws(const char *p, const char *end)
+{
+	while (p < end && is_lws(*p))
+		p++;
+	return p;
+}
+/* The first byte not in `classes`. */
+static inline const char *skip_class(const char *p, const char *end, unsigned classes)
+{
+	while (p < end && is_class(*p, classes))
+		p++;
+	return p;
+}
+static inline bool is_all(struct sv v, unsigned classes)
+{
+	return v.len && skip_class(v.p, v.p + v.len, classes) == v.p + v.len;
+}
+/* `p` is at a quote: the byte behind the closing one, or NULL when there is none. */
+const char *quoted_end(const char *p, const char *end);
+/* `p` is behind a ';': cuts one generic-param; value.p is NULL when there is no '='. Returns the ';' or ',' behind it,
+ * or `end`; NULL when it is no parameter. */
+const char *param_cut(const char *p, const char *end, struct sv *name, struct sv *value);
+/* `p` is at the first ';' of a run of parameters, or where one could be. Returns the ',' behind it or `end`; NULL when
+ * something there is no parameter. */
+const char *params_end(const char *p, const char *end);
+/* Cuts host = name / IPv4 / "[" IPv6 "]" from `*at` and moves it behind; `host` comes without brackets, `kind` is 0, 4 or 6.
+ * 0 or -EBADMSG. */
+int host_cut(const char **at, const char *end, struct sv *host, uint8_t *kind);
+/* Digits at `*at`, 1 to 65,535. 0 or -EBADMSG. */
+int port_cut(const char **at, const char *end, uint16_t *port);
+/* Digits with any number of leading zeros; `max` below 2^60. 0, -EBADMSG (empty, no digit), -ERANGE. */
+int number_parse(struct sv v, uint64_t max, uint64_t *out);
+
+#endif

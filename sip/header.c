@@ -1,0 +1,380 @@
+/* sip/header.c - the structured values of RFC 3261 §20 a B2BUA looks into, cut by hand. */
+#include "sip/header.h"
+#include "sip/grammar.h"
+#include "sip/view.h"
+#include "transports/net.h"
+#include <errno.h>
+
+/* addr-spec inside or outside of <>: here only that it is one word and has a scheme; uri_parse judges the rest. */
+static bool is_uri_word(struct sv v)
+{
+	for (size_t i = 0; i < v.len; i++)
+		if ((uint8_t)v.p[i] <= ' ' || v.p[i] == '<' || v.p[i] == '"')
+			return false;
+	return v.len > 2 && is_class(*v.p, C_ALPHA) && memchr(v.p, ':', v.len);
+}
+
+/* Without <>: the URI ends at the first ; , or white space. Returns what is behind, or NULL. */
+static const char *cut_addr_spec(struct name_addr *a, const char *p, const char *end)
+{
+	const char *stop = p;
+
+	while (stop < end && !is_class(*stop, C_STOP))
+		stop++;
+	a->uri = sv_span(p, stop);
+	/* a ? would be ambiguous there, so §20.10 wants <> around such a URI */
+	return is_uri_word(a->uri) && !memchr(p, '?', a->uri.len) ? stop : NULL;
+}
+
+/* `p` is at the '<'. Returns what is behind the '>', or NULL. */
+static const char *cut_bracketed(struct name_addr *a, const char *p, const char *end)
+{
+	const char *close = memchr(p, '>', (size_t)(end - p));
+
+	if (!close)
+		return NULL;
+	a->has_brackets = true;
+	a->uri = sv_span(p + 1, close);
+	return is_uri_word(a->uri) ? close + 1 : NULL;
+}
+
+/* display-name = *(token LWS) / quoted-string. Unquoted, anything but the separators , ; < > " goes: phones send UTF-8
+ * and dots. Returns the '<' that follows; or `p` when what is there is no display name. */
+static const char *cut_display(struct name_addr *a, const char *p, const char *end)
+{
+	const char *stop = p;
+
+	if (*p == '"') {
+		stop = quoted_end(p, end);
+		if (!stop)
+			return NULL;
+		a->display = sv_span(p, stop);
+		stop = skip_lws(stop, end);
+		return stop < end && *stop == '<' ? stop : NULL;
+	}
+	while (stop < end && (!is_class(*stop, C_STOP) || is_lws(*stop)))
+		stop++;
+	if (stop == end || *stop != '<')
+		return p;
+	a->display = sv_trim(sv_span(p, stop));
+	return stop;
+}
+
+static const char *cut_name_addr(struct name_addr *a, const char *p, const char *end)
+{
+	const char *params;
+
+	p = skip_lws(p, end);
+	a->whole.p = p;
+	if (p == end)
+		return NULL;
+	if (*p == '*') {
+		a->is_star = true;
+		return skip_lws(p + 1, end);
+	}
+	p = cut_display(a, p, end);
+	if (!p)
+		return NULL;
+	p = *p == '<' ? cut_bracketed(a, p, end) : cut_addr_spec(a, p, end);
+	if (!p)
+		return NULL;
+	params = skip_lws(p, end);
+	p = params_end(params, end);
+	if (p)
+		a->params = sv_trim(sv_span(params, p));
+	return p;
+}
+
+/* Moves `*rest` behind a value that ended at `p`, and its comma. A comma with nothing behind it is no list. */
+static int list_step(struct sv *rest, const char *p)
+{
+	const char *end = rest->p + rest->len;
+
+	if (p == end) {
+		*rest = (struct sv){ end, 0 };
+		return 0;
+	}
+	if (*p != ',' || skip_lws(p + 1, end) == end)
+		return -EBADMSG;
+	*rest = sv_span(p + 1, end);
+	return 0;
+}
+
+int name_addr_next(struct name_addr *out, struct sv *rest)
+{
+	struct name_addr a = { 0 };
+	const char *p;
+
+	if (!rest->len)
+		return -ENOENT;
+	p = cut_name_addr(&a, rest->p, rest->p + rest->len);
+	if (!p)
+		return -EBADMSG;
+	a.whole = sv_trim(sv_span(a.whole.p, p));
+	if (list_step(rest, p))
+		return -EBADMSG;
+	*out = a;
+	return 0;
+}
+
+int name_addr_parse(struct name_addr *out, struct sv value)
+{
+	struct name_addr a;
+
+	if (name_addr_next(&a, &value) || value.len)
+		return -EBADMSG;
+	*out = a;
+	return 0;
+}
+
+/* The end of a list element: a comma outside of quotes, <> and comments. What is never closed ends with the bytes. */
+static const char *element_end(const char *p, const char *end)
+{
+	size_t depth = 0;
+
+	for (; p < end; p++) {
+		if (*p == '"' && !depth) {
+			p = quoted_end(p, end);
+			if (!p)
+				return end;
+			p--;
+		} else if (*p == '<' && !depth) {
+			p = memchr(p, '>', (size_t)(end - p));
+			if (!p)
+				return end;
+		} else if (*p == '(') {
+			depth++;
+		} else if (*p == ')' && depth) {
+			depth--;
+		} else if (*p == '\\' && depth) {
+			p++;
+		} else if (*p == ',' && !depth) {
+			return p;
+		}
+	}
+	return end;
+}
+
+bool list_next(struct sv *element, struct sv *rest)
+{
+	while (rest->len) {
+		const char *end = rest->p + rest->len, *stop = element_end(rest->p, end);
+		struct sv one = sv_trim(sv_span(rest->p, stop));
+
+		*rest = stop < end ? sv_span(stop + 1, end) : (struct sv){ end, 0 };
+		if (one.len) {
+			*element = one;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool param_next(struct sv *params, struct sv *name, struct sv *value)
+{
+	const char *end = params->p + params->len, *p = skip_lws(params->p, end), *stop;
+
+	if (p == end || *p != ';')
+		return false;
+	stop = param_cut(p + 1, end, name, value);
+	if (!stop)
+		return false;
+	if (!value->p)
+		*value = (struct sv){ name->p + name->len, 0 };
+	*params = sv_span(stop, end);
+	return true;
+}
+
+bool param_find(struct sv params, struct sv name, struct sv *value)
+{
+	struct sv one;
+
+	while (param_next(&params, &one, value))
+		if (sv_ieq(one, name))
+			return true;
+	return false;
+}
+
+struct sv tag_of(struct sv v)
+{
+	const char *end = v.p + v.len, *p = skip_lws(v.p, end), *open;
+	struct sv tag;
+
+	if (p < end && *p == '"')
+		p = quoted_end(p, end);
+	if (!p || p == end)
+		return (struct sv){ NULL, 0 };
+	open = memchr(p, '<', (size_t)(end - p));
+	p = memchr(open ? open : p, open ? '>' : ';', (size_t)(end - (open ? open : p)));
+	if (!p)
+		return (struct sv){ NULL, 0 };
+	return param_find(sv_span(open ? p + 1 : p, end), SV("tag"), &tag) ? tag : (struct sv){ NULL, 0 };
+}
+
+/* sent-protocol = "SIP" SLASH "2.0" SLASH transport (§20.42), white space around the slashes allowed. Returns the
+ * first byte of sent-by, or NULL. */
+static const char *cut_protocol(struct via *via, const char *p, const char *end)
+{
+	static const struct sv words[] = { { "SIP", 3 }, { "2.0", 3 } };
+	const char *stop;
+
+	for (size_t i = 0; i < 2; i++) {
+		stop = skip_class(p, end, C_TOKEN);
+		if (!sv_ieq(sv_span(p, stop), words[i]))
+			return NULL;
+		p = skip_lws(stop, end);
+		if (p == end || *p != '/')
+			return NULL;
+		p = skip_lws(p + 1, end);
+	}
+	stop = skip_class(p, end, C_TOKEN);
+	via->transport_text = sv_span(p, stop);
+	p = skip_lws(stop, end);
+	if (stop == via->transport_text.p || p == stop)
+		return NULL;
+	via->transport = transport_parse(via->transport_text);
+	return p;
+}
+
+static const char *cut_sent_by(struct via *via, const char *p, const char *end)
+{
+	uint8_t kind;
+
+	if (host_cut(&p, end, &via->host, &kind))
+		return NULL;
+	p = skip_lws(p, end);
+	if (p == end || *p != ':')
+		return p;
+	p = skip_lws(p + 1, end);
+	return port_cut(&p, end, &via->port) ? NULL : skip_lws(p, end);
+}
+
+static void via_keep(struct via *via, struct sv name, struct sv value)
+{
+	if (sv_ieq(name, SV("branch")))
+		via->branch = value;
+	else if (sv_ieq(name, SV("received")))
+		via->received = value;
+	else if (sv_ieq(name, SV("rport"))) {
+		via->rport = value;
+		via->has_rport = true;
+	}
+}
+
+static const char *cut_via_params(struct via *via, const char *p, const char *end)
+{
+	const char *start = p;
+	struct sv name, value;
+
+	while (p && p < end && *p == ';') {
+		p = param_cut(p + 1, end, &name, &value);
+		if (p)
+			via_keep(via, name, value);
+	}
+	if (!p || (p < end && *p != ','))
+		return NULL;
+	via->params = sv_trim(sv_span(start, p));
+	return p;
+}
+
+int via_next(struct via *out, struct sv *rest)
+{
+	const char *end = rest->p + rest->len, *p;
+	struct via via = { 0 };
+
+	if (!rest->len)
+		return -ENOENT;
+	via.whole.p = p = skip_lws(rest->p, end);
+	p = cut_protocol(&via, p, end);
+	if (p)
+		p = cut_sent_by(&via, p, end);
+	if (p)
+		p = cut_via_params(&via, p, end);
+	if (!p)
+		return -EBADMSG;
+	via.whole = sv_trim(sv_span(via.whole.p, p));
+	if (list_step(rest, p))
+		return -EBADMSG;
+	*out = via;
+	return 0;
+}
+
+/* Two spellings: to-tag and from-tag (RFC 3891, 3911), local-tag and remote-tag seen by who receives it (RFC 4538). */
+static int dialog_ref_keep(struct dialog_ref *ref, struct sv name, struct sv value)
+{
+	struct sv *tag;
+
+	if (sv_ieq(name, SV("early-only"))) {
+		ref->is_early_only = true;
+		return 0;
+	}
+	if (sv_ieq(name, SV("to-tag")) || sv_ieq(name, SV("local-tag")))
+		tag = &ref->to_tag;
+	else if (sv_ieq(name, SV("from-tag")) || sv_ieq(name, SV("remote-tag")))
+		tag = &ref->from_tag;
+	else
+		return 0;
+	if (tag->p || !value.len)
+		return -EBADMSG;
+	*tag = value;
+	return 0;
+}
+
+int dialog_ref_parse(struct arena *a, struct dialog_ref *out, struct sv value)
+{
+	struct sv name, one, params;
+	struct dialog_ref ref = { 0 };
+	size_t semicolon = sv_chr(value, ';');
+
+	(void)a;
+	ref.call_id = sv_trim((struct sv){ value.p, semicolon });
+	if (!ref.call_id.len || memchr(ref.call_id.p, ' ', ref.call_id.len))
+		return -EBADMSG;
+	params = sv_skip(value, semicolon);
+	while (param_next(&params, &name, &one))
+		if (dialog_ref_keep(&ref, name, one))
+			return -EBADMSG;
+	if (sv_trim(params).len || !ref.to_tag.p || !ref.from_tag.p)
+		return -EBADMSG;
+	*out = ref;
+	return 0;
+}
+
+static const char *cut_number(const char *p, const char *end, uint64_t max, uint64_t *n)
+{
+	const char *stop = skip_class(p, end, C_DIGIT), *next = skip_lws(stop, end);
+
+	return next > stop && number_parse(sv_span(p, stop), max, n) == 0 ? next : NULL;
+}
+
+int rack_parse(struct sv value, uint32_t *rseq, uint32_t *cseq, struct sv *method)
+{
+	const char *end, *p;
+	uint64_t first, second;
+
+	value = sv_trim(value);
+	end = value.p + value.len;
+	p = cut_number(value.p, end, UINT32_MAX, &first);
+	if (p)
+		p = cut_number(p, end, INT32_MAX, &second);
+	if (!p || !is_all(sv_span(p, end), C_TOKEN))
+		return -EBADMSG;
+	*rseq = (uint32_t)first;
+	*cseq = (uint32_t)second;
+	*method = sv_span(p, end);
+	return 0;
+}
+
+bool has_option(const struct view *v, unsigned id, struct sv tag)
+{
+	const struct hdr *h = view_find(v, (enum hdr_id)id, 0);
+
+	for (; h; h = view_find(v, (enum hdr_id)id, (unsigned)(h - v->h) + 1)) {
+		struct sv rest = hdr_value(v, h), one;
+
+		while (list_next(&one, &rest))
+			if (sv_ieq(one, tag))
+				return true;
+	}
+	return false;
+}

@@ -1,0 +1,242 @@
+/* sip/uri.c - RFC 3261 §19.1 and §25.1: sip and sips URIs cut and judged, other schemes only told apart. */
+#include "sip/grammar.h"
+#include "sip/header.h"
+#include "transports/net.h"
+#include <errno.h>
+
+/* Bytes of `classes` and well-formed escapes only. */
+static bool is_escaped(struct sv v, unsigned classes)
+{
+	for (size_t i = 0; i < v.len; i++) {
+		if (is_class(v.p[i], classes))
+			continue;
+		if (v.p[i] != '%' || v.len - i < 3 || !is_class(v.p[i + 1], C_HEX) || !is_class(v.p[i + 2], C_HEX))
+			return false;
+		i += 2;
+	}
+	return true;
+}
+
+static int parse_userinfo(struct uri *u, struct sv info)
+{
+	size_t colon = sv_chr(info, ':');
+
+	u->user = (struct sv){ info.p, colon };
+	if (colon < info.len)
+		u->password = sv_skip(info, colon + 1);
+	/* password's set is user's without ; ? / (§25.1): the difference carries no meaning, so it is not told apart */
+	return u->user.len && is_escaped(u->user, C_USER) && is_escaped(u->password, C_USER) ? 0 : -EBADMSG;
+}
+
+static bool is_host_char(char c)
+{
+	/* no '_' in the RFC's grammar, but container names put it into Contact and Via every day */
+	return is_class(c, C_ALPHA | C_DIGIT) || c == '-' || c == '.' || c == '_';
+}
+
+/* A name whose last label starts with a digit must be an IPv4 address: that is how the grammar tells them apart. */
+static int host_kind(struct sv host, uint8_t *kind)
+{
+	const char *end = host.p + host.len, *label;
+	struct addr a;
+
+	if (!host.len || host.len > 255 || *host.p == '.' || *host.p == '-')
+		return -EBADMSG;
+	for (const char *p = host.p; p < end; p++)
+		if (!is_host_char(*p) || (*p == '.' && p + 1 < end && p[1] == '.'))
+			return -EBADMSG;
+	label = end[-1] == '.' ? end - 1 : end;
+	while (label > host.p && label[-1] != '.')
+		label--;
+	*kind = is_class(*label, C_DIGIT) ? 4 : 0;
+	return *kind && (addr_parse(&a, host) || a.family != 4) ? -EBADMSG : 0;
+}
+
+/* Between brackets: an IPv6 address, which has two colons or more (one would be IPv4 with a port). */
+static bool is_ip6(struct sv v)
+{
+	size_t colon = sv_chr(v, ':');
+	struct sv rest = sv_skip(v, colon + 1);
+	struct addr a;
+
+	return sv_chr(rest, ':') < rest.len && addr_parse(&a, v) == 0;
+}
+
+int host_cut(const char **at, const char *end, struct sv *host, uint8_t *kind)
+{
+	const char *p = *at;
+
+	if (p < end && *p == '[') {
+		const char *close = memchr(p, ']', (size_t)(end - p));
+
+		if (!close || !is_ip6(sv_span(p + 1, close)))
+			return -EBADMSG;
+		*host = sv_span(p + 1, close);
+		*kind = 6;
+		*at = close + 1;
+		return 0;
+	}
+	while (p < end && is_host_char(*p))
+		p++;
+	*host = sv_span(*at, p);
+	*at = p;
+	return host_kind(*host, kind);
+}
+
+static int parse_params(struct sv params)
+{
+	const char *p = params.p, *end = params.p + params.len;
+
+	while (p < end) {
+		const char *stop = memchr(p + 1, ';', (size_t)(end - p - 1)), *equal;
+		struct sv one = sv_span(p + 1, stop ? stop : end);
+
+		equal = memchr(one.p, '=', one.len);
+		if (!one.len || equal == one.p)
+			return -EBADMSG;
+		if (!is_escaped(sv_span(one.p, equal ? equal : one.p + one.len), C_PARAM))
+			return -EBADMSG;
+		if (equal && !is_escaped(sv_span(equal + 1, one.p + one.len), C_PARAM))
+			return -EBADMSG;
+		p = stop ? stop : end;
+	}
+	return 0;
+}
+
+/* headers = "?" header *( "&" header ), header = hname "=" hvalue, and only hvalue may be empty */
+static int parse_headers(struct sv headers)
+{
+	const char *p = headers.p, *end = headers.p + headers.len;
+
+	for (;;) {
+		const char *stop = memchr(p, '&', (size_t)(end - p)), *equal;
+
+		if (!stop)
+			stop = end;
+		equal = memchr(p, '=', (size_t)(stop - p));
+		if (!equal || equal == p || !is_escaped(sv_span(p, equal), C_HEADER) ||
+			!is_escaped(sv_span(equal + 1, stop), C_HEADER))
+			return -EBADMSG;
+		if (stop == end)
+			return 0;
+		p = stop + 1;
+	}
+}
+
+int port_cut(const char **at, const char *end, uint16_t *port)
+{
+	const char *digits = *at, *stop = skip_class(digits, end, C_DIGIT);
+	uint64_t n;
+
+	if (number_parse(sv_span(digits, stop), UINT16_MAX, &n) || !n)
+		return -EBADMSG;
+	*port = (uint16_t)n;
+	*at = stop;
+	return 0;
+}
+
+static int parse_sip(struct uri *u, struct sv rest)
+{
+	const char *p = rest.p, *end = rest.p + rest.len, *at = memchr(p, '@', rest.len), *question;
+
+	if (at && parse_userinfo(u, sv_span(p, at)))
+		return -EBADMSG;
+	p = at ? at + 1 : p;
+	if (host_cut(&p, end, &u->host, &u->host_kind))
+		return -EBADMSG;
+	if (p < end && *p == ':' && (p++, port_cut(&p, end, &u->port)))
+		return -EBADMSG;
+	question = memchr(p, '?', (size_t)(end - p));
+	u->params = sv_span(p, question ? question : end);
+	if (u->params.len && (*u->params.p != ';' || parse_params(u->params)))
+		return -EBADMSG;
+	if (!question)
+		return 0;
+	u->headers = sv_span(question + 1, end);
+	return parse_headers(u->headers);
+}
+
+/* tel, urn and what we do not know: anything an absoluteURI may hold, judged by nobody here. */
+static int parse_opaque(struct uri *u, struct sv rest)
+{
+	for (size_t i = 0; i < rest.len; i++)
+		if ((uint8_t)rest.p[i] <= ' ' || rest.p[i] == 0x7f || strchr("<>\"", rest.p[i]))
+			return -EBADMSG;
+	u->opaque = rest;
+	return rest.len ? 0 : -EBADMSG;
+}
+
+static uint8_t scheme_parse(struct sv scheme)
+{
+	if (sv_ieq(scheme, SV("sip")))
+		return URI_SIP;
+	if (sv_ieq(scheme, SV("sips")))
+		return URI_SIPS;
+	if (sv_ieq(scheme, SV("tel")))
+		return URI_TEL;
+	return sv_ieq(scheme, SV("urn")) ? URI_URN : URI_OTHER;
+}
+
+static bool is_scheme(struct sv v)
+{
+	if (!v.len || !is_class(*v.p, C_ALPHA))
+		return false;
+	for (size_t i = 1; i < v.len; i++)
+		if (!is_class(v.p[i], C_ALPHA | C_DIGIT) && v.p[i] != '+' && v.p[i] != '-' && v.p[i] != '.')
+			return false;
+	return true;
+}
+
+int uri_parse(struct uri *out, struct sv text)
+{
+	size_t colon = sv_chr(text, ':');
+	struct sv rest = sv_skip(text, colon + 1);
+	struct uri u = { .scheme_text = { text.p, colon } };
+	int err;
+
+	if (colon == text.len || !is_scheme(u.scheme_text))
+		return -EBADMSG;
+	u.scheme = scheme_parse(u.scheme_text);
+	err = u.scheme == URI_SIP || u.scheme == URI_SIPS ? parse_sip(&u, rest) : parse_opaque(&u, rest);
+	if (!err)
+		*out = u;
+	return err;
+}
+
+uint8_t uri_transport(const struct uri *u)
+{
+	struct sv value;
+
+	return param_find(u->params, SV("transport"), &value) ? transport_parse(value) : T_NONE;
+}
+
+bool uri_has_param(const struct uri *u, struct sv name)
+{
+	struct sv value;
+
+	return param_find(u->params, name, &value);
+}
+
+static unsigned hex_value(char c)
+{
+	return is_class(c, C_DIGIT) ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a' + 10);
+}
+
+struct sv unescape(struct arena *a, struct sv v)
+{
+	char *copy, *to;
+
+	if (sv_chr(v, '%') == v.len)
+		return v;
+	copy = to = arena_alloc(a, v.len);
+	if (!copy)
+		return (struct sv){ NULL, 0 };
+	for (size_t i = 0; i < v.len; i++) {
+		*to++ = v.p[i];
+		if (v.p[i] != '%' || v.len - i < 3 || !is_class(v.p[i + 1], C_HEX) || !is_class(v.p[i + 2], C_HEX))
+			continue;
+		to[-1] = (char)(hex_value(v.p[i + 1]) << 4 | hex_value(v.p[i + 2]));
+		i += 2;
+	}
+	return sv_span(copy, to);
+}

@@ -1,0 +1,183 @@
+/* sip/view.c - accessors of a view, and the checks both scanners end with. */
+#include "sip/grammar.h"
+#include "sip/header.h"
+#include "sip/scan.h"
+#include <errno.h>
+
+const struct view_reason view_reasons[] = {
+	[FINE] = { "", "Nothing is wrong.", 0 },
+	[NOT_SIP] = { "not-sip", "The first line is neither a SIP request line nor a status line; nothing is answered.", 0 },
+	[BAD_START_LINE] = { "start-line-invalid", "The first line does not have its three parts with one space between them.",
+		400 },
+	[BAD_VERSION] = { "version-unsupported", "The version is not SIP/2.0.", 505 },
+	[BAD_METHOD] = { "method-invalid", "The method is no token, or longer than 255 bytes.", 400 },
+	[BAD_URI] = { "request-uri-invalid", "The Request-URI is empty or holds a space, a control byte, a quote, < or >.",
+		400 },
+	[LONG_URI] = { "request-uri-too-long", "The Request-URI is longer than 1,024 bytes.", 414 },
+	[URI_WITH_HEADERS] = { "request-uri-headers", "The Request-URI carries header fields, which only other places may.",
+		400 },
+	[BAD_STATUS] = { "status-invalid", "The status code is no number from 100 to 699.", 400 },
+	[TOO_LARGE] = { "message-too-large", "The message, or its Content-Length, is beyond 65,535 bytes.", 513 },
+	[NO_END] = { "headers-unterminated", "No empty line ends the headers.", 400 },
+	[BAD_LINE_END] = { "line-end-invalid", "A line contains CR without LF or LF without CR.", 400 },
+	[BAD_BYTE] = { "control-byte", "A header holds a control byte outside the quoted pairs of a quoted string.", 400 },
+	[LONG_LINE] = { "header-line-too-long", "A header line with its folds is longer than 16,384 bytes.", 400 },
+	[BAD_LINE] = { "header-line-invalid", "A header line has no colon.", 400 },
+	[BAD_NAME] = { "header-name-invalid", "A header's name is no token.", 400 },
+	[LONG_NAME] = { "header-name-too-long", "A header's name is longer than 255 bytes.", 400 },
+	[MANY_HEADERS] = { "too-many-headers", "There are more than 160 header lines.", 400 },
+	[REPEATED] = { "header-repeated",
+		"From, To, Call-ID, CSeq, Max-Forwards or Content-Length appears more than once.", 400 },
+	[NO_VIA] = { "via-missing", "There is no Via.", 400 },
+	[NO_FROM] = { "from-missing", "There is no From.", 400 },
+	[NO_TO] = { "to-missing", "There is no To.", 400 },
+	[NO_CALL_ID] = { "call-id-missing", "There is no Call-ID.", 400 },
+	[NO_CSEQ] = { "cseq-missing", "There is no CSeq.", 400 },
+	[BAD_VIA] = { "via-invalid", "The topmost Via cannot be read.", 400 },
+	[BAD_FROM] = { "from-invalid", "From is not one address with parameters.", 400 },
+	[BAD_TO] = { "to-invalid", "To is not one address with parameters.", 400 },
+	[BAD_CALL_ID] = { "call-id-invalid", "Call-ID is empty or holds white space.", 400 },
+	[BAD_CSEQ] = { "cseq-invalid", "CSeq is not a number and a method.", 400 },
+	[CSEQ_RANGE] = { "cseq-out-of-range", "The number in CSeq is 2^31 or more.", 400 },
+	[CSEQ_METHOD] = { "cseq-method-mismatch", "The method in CSeq is not the one of the request line.", 400 },
+	[BAD_MAX_FORWARDS] = { "max-forwards-invalid", "Max-Forwards is no number from 0 to 255.", 400 },
+	[BAD_LENGTH] = { "content-length-invalid", "Content-Length is no number.", 400 },
+	[NO_LENGTH] = { "content-length-missing", "A message on a stream has no Content-Length.", 400 },
+	[LENGTH_MISMATCH] = { "content-length-mismatch", "Content-Length does not fit the bytes that came.", 400 },
+};
+_Static_assert(sizeof(view_reasons) / sizeof(*view_reasons) == REASONS, "each reason has its line");
+const size_t view_reasons_count = REASONS;
+
+const struct hdr *view_find(const struct view *v, enum hdr_id id, unsigned from)
+{
+	if (id > HDR_OTHER && id < HDR_HOT) {
+		if (!v->first[id])
+			return NULL;
+		if (from < v->first[id])
+			return &v->h[v->first[id] - 1];
+	}
+	for (unsigned i = from; i < v->n; i++)
+		if (v->h[i].id == id)
+			return &v->h[i];
+	return NULL;
+}
+
+const struct hdr *view_find_name(const struct view *v, struct sv name, unsigned from)
+{
+	for (unsigned i = from; i < v->n; i++)
+		if (sv_ieq(hdr_name(v, &v->h[i]), name))
+			return &v->h[i];
+	return NULL;
+}
+
+struct sv view_value(const struct view *v, enum hdr_id id)
+{
+	const struct hdr *h = view_find(v, id, 0);
+
+	return h ? hdr_value(v, h) : (struct sv){ NULL, 0 };
+}
+
+/* "4711 INVITE", with folds allowed between the two (RFC 3261 §8.1.1.5, §20.16). */
+static enum reason check_cseq(struct view *v)
+{
+	struct sv value = hdr_value(v, view_first(v, HDR_CSEQ)), method;
+	const char *end = value.p + value.len, *digits = skip_class(value.p, end, C_DIGIT);
+	uint64_t n;
+	int err = number_parse(sv_span(value.p, digits), INT32_MAX, &n);
+
+	method = sv_span(skip_lws(digits, end), end);
+	if (err == -EBADMSG || method.p == digits || !is_all(method, C_TOKEN) || method.len > UINT8_MAX)
+		return BAD_CSEQ;
+	if (err)
+		return CSEQ_RANGE;
+	v->cseq = (uint32_t)n;
+	if (!v->status)
+		return sv_eq(method, view_method(v)) ? FINE : CSEQ_METHOD;
+	v->method = method_parse(method);
+	v->method_at = scan_offset(v, method.p);
+	v->method_len = (uint8_t)method.len;
+	return FINE;
+}
+
+static bool is_call_id(struct sv v)
+{
+	return v.len && !memchr(v.p, ' ', v.len) && !memchr(v.p, '\t', v.len);
+}
+
+static bool is_address(struct sv v)
+{
+	struct name_addr a;
+
+	return name_addr_parse(&a, v) == 0 && !a.is_star;
+}
+
+bool scan_has_top_via(const struct view *v)
+{
+	struct sv list = view_value(v, HDR_VIA);
+	struct via via;
+
+	return via_next(&via, &list) == 0;
+}
+
+static enum reason check_presence(const struct view *v)
+{
+	static const struct {
+		uint8_t id, reason;
+	} needed[] = {
+		{ HDR_VIA, NO_VIA }, { HDR_FROM, NO_FROM }, { HDR_TO, NO_TO }, { HDR_CALL_ID, NO_CALL_ID }, { HDR_CSEQ, NO_CSEQ },
+	};
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
+		if (!v->first[needed[i].id])
+			return needed[i].reason;
+	return FINE;
+}
+
+enum reason scan_check_values(struct view *v)
+{
+	enum reason why = check_presence(v);
+	const struct hdr *hops = view_first(v, HDR_MAX_FORWARDS);
+	uint64_t n;
+
+	if (why)
+		return why;
+	if (!scan_has_top_via(v))
+		return BAD_VIA;
+	if (!is_address(hdr_value(v, view_first(v, HDR_FROM))))
+		return BAD_FROM;
+	if (!is_address(hdr_value(v, view_first(v, HDR_TO))))
+		return BAD_TO;
+	if (!is_call_id(hdr_value(v, view_first(v, HDR_CALL_ID))))
+		return BAD_CALL_ID;
+	if ((why = check_cseq(v)))
+		return why;
+	return hops && number_parse(hdr_value(v, hops), 255, &n) ? BAD_MAX_FORWARDS : FINE;
+}
+
+enum reason scan_check_length(struct view *v, size_t available, bool is_stream)
+{
+	const struct hdr *h = view_first(v, HDR_CONTENT_LENGTH);
+	size_t behind = available - v->body;
+	uint64_t n = behind;
+	int err = 0;
+
+	v->has_content_length = h != NULL;
+	if (h)
+		err = number_parse(hdr_value(v, h), UINT16_MAX, &n);
+	if (err)
+		n = 0;
+	v->body_len = (uint16_t)(n < behind ? n : behind);
+	v->len = v->body + v->body_len;
+	if (err)
+		return err == -ERANGE ? TOO_LARGE : BAD_LENGTH;
+	if (is_stream && !h)
+		return NO_LENGTH;
+	return n > behind || (is_stream && n != behind) ? LENGTH_MISMATCH : FINE;
+}
+
+bool scan_uri_has_headers(struct sv text)
+{
+	struct uri u;
+
+	return uri_parse(&u, text) == 0 && u.headers.len != 0;
+}
