@@ -1,0 +1,40 @@
+# Names for what tools/ and CMake's presets do; nothing is decided here. `make help` lists them.
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := build
+DESTDIR ?=
+PREFIX ?= /usr/local
+.PHONY: help build run test check bench install format clean
+
+help:                ## this list
+	@sed -n 's/^\([a-z]*\): *\(.*\)## \(.*\)/  make \1\t\3/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+
+build:               ## build/sbc and build/sbcctl, release
+	@tools/need build
+	@tools/build release
+
+run:                 ## build, start the SBC and two demo servers, place a call, show it; ONCE=1: and end with 0 or 1
+	@tools/need build run
+	@ONCE=$(ONCE) tools/run
+
+test:                ## everything that proves it; SUITE="fast storm live run" chooses
+	@tools/need build run test
+	@tools/test $(SUITE)
+
+check:               ## format, analysers, sanitizers, allocation failures, fuzz smoke; SUITE=... chooses
+	@tools/need build check
+	@tools/check $(SUITE)
+
+bench:               ## our figures beside a bare relay's and Kamailio's
+	@tools/need build bench
+	@tools/build release
+	@bench/run
+
+install: build       ## into $(DESTDIR)$(PREFIX)
+	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
+
+format:              ## clang-format over our sources
+	@tools/need check
+	@tools/format
+
+clean:               ## remove build/
+	@rm -rf build
