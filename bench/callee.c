@@ -259,22 +259,16 @@ static void on_bye(struct callee *c, struct wire *w, const struct msg *m, const 
 	}
 }
 
-static void tell_counts(struct callee *c, struct wire *w, const struct sockaddr_in *from)
+struct callee_counts callee_counts(const struct callee *c)
 {
-	const struct callee_counts *n = &c->counts;
-	int len = snprintf(wire_next(w), WIRE_DATAGRAM_MAX, CALLEE_COUNTS_FORMAT, n->invites, n->acks, n->byes, n->options,
-	                   n->sent_again, n->received_again, n->unexpected, n->refused, cpu_used_us());
-
-	wire_send(w, (size_t)len, from);
+	return c->counts;
 }
 
 static void on_datagram(struct callee *c, struct wire *w, struct sv bytes, const struct sockaddr_in *from, uint64_t now_ns)
 {
 	struct msg m;
 
-	if (sv_eq(bytes, SV("COUNTS"))) {
-		tell_counts(c, w, from);
-	} else if (!msg_scan(&m, bytes) || m.status) {
+	if (!msg_scan(&m, bytes) || m.status) {
 		c->counts.unexpected++;
 	} else if (m.method == M_INVITE) {
 		on_invite(c, w, &m, from, now_ns);

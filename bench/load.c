@@ -1,10 +1,11 @@
-/* bench/load.c - the load generator's program: `bench-load callee`, which stays, and `bench-load caller`, which runs
- * a number of calls through a target, asks the callee for its counts and prints one line of JSON. docs/bench.md. */
+/* bench/load.c - the load generator's program. It answers calls and probes on its callee ports for as long as it runs, and
+ * reads runs from standard input, one line of options each: so many calls through that target. Each run ends in one
+ * line of JSON. docs/bench.md. */
 #include "bench/load.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -13,12 +14,21 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS_MAX = 16, COUNTS_WAIT_MS = 500, COUNTS_TRIES = 6, SETTLE_MS = 1000 };
+enum { EVENTS_MAX = 16, SETTLE_MS = 1000, LINE_MAX_BYTES = 1024, WORDS_MAX = 64 };
 
-struct options {
-	struct sockaddr_in local[LOAD_PORTS_MAX];
-	unsigned n_local, ring_ms, slots;
-	struct caller_plan plan;
+struct load {
+	int loop;
+	bool is_busy;                  /* polls during a run instead of sleeping */
+	bool has_input;                /* standard input may still say something */
+	struct callee *callee;
+	struct wire *called[LOAD_PORTS_MAX], *calling[LOAD_PORTS_MAX];
+	unsigned n_called, n_calling;
+	struct caller *caller;         /* the run in progress */
+	uint64_t settled_ns;           /* when it is over: late duplicates count, too */
+	struct callee_counts before;
+	unsigned long cpu_before_us;
+	char input[LINE_MAX_BYTES];    /* lines not begun yet */
+	size_t input_len;
 };
 
 void backoff_init(struct backoff *b, unsigned t1_ms)
@@ -46,7 +56,7 @@ struct delayed *backoff_due(struct backoff *b, uint64_t now_ns)
 	return t;
 }
 
-unsigned long cpu_used_us(void)
+static unsigned long cpu_used_us(void)
 {
 	struct rusage r;
 
@@ -54,111 +64,168 @@ unsigned long cpu_used_us(void)
 	return (unsigned long)((r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1000000 + r.ru_utime.tv_usec + r.ru_stime.tv_usec);
 }
 
-static unsigned wires_open(struct wire **wires, const struct options *o, int loop)
+static struct wire *wire_open(struct load *l, const struct sockaddr_in *local, bool is_callee)
 {
-	for (unsigned i = 0; i < o->n_local; i++) {
-		struct epoll_event watch = { .events = EPOLLIN };
+	struct wire *w = wire_new(local);
+	struct epoll_event watch = { .events = EPOLLIN, .data.ptr = w };
 
-		if (!(wires[i] = wire_new(&o->local[i]))) {
-			fprintf(stderr, "bench-load: port %u: %s\n", ntohs(o->local[i].sin_port), strerror(errno));
-			exit(1);
+	if (!w || epoll_ctl(l->loop, EPOLL_CTL_ADD, w->fd, &watch) < 0) {
+		fprintf(stderr, "bench-load: port %u: %s\n", ntohs(local->sin_port), strerror(errno));
+		exit(1);
+	}
+	w->is_callee = is_callee;
+	return w;
+}
+
+static int usage(void)
+{
+	fputs("usage: bench-load -l ADDRESS[,ADDRESS...] [-r RING_MS] [-1 T1_MS] [-m SLOTS] [-b]   answers there; reads runs:\n"
+	      "         -t TARGET [-n CALLS] [-c CALLS_PER_S] [-h HOLD_MS] [-k KEEP_S] [-p PORTS] [-u USER] [-x] [-1 T1_MS] [-m SLOTS]\n"
+	      "       bench-load ports N\n"
+	      "  -b  poll without sleeping during a run: the target never pays for waking the load generator\n"
+	      "  -k  set all calls up, print \"held N\", keep them KEEP_S seconds, then end them\n"
+	      "  -x  requests in the dialog go to TARGET, whatever its Contact says (for the relay)\n", stderr);
+	return 1;
+}
+
+static bool plan_parse(struct caller_plan *p, int argc, char **argv)
+{
+	bool is_good = true;
+
+	*p = (struct caller_plan){ .calls = 1000, .rate = 1000, .hold_ms = 100, .t1_ms = LOAD_T1_MS, .ports = 1,
+		                   .slots = 100000, .user = "+4930123456" };
+	optind = 0; /* glibc: from the start again */
+	for (int opt; is_good && (opt = getopt(argc, argv, "t:n:c:h:k:p:u:1:m:x")) != -1;) {
+		switch (opt) {
+		case 't': is_good = wire_address(&p->target, optarg) == 0; break;
+		case 'n': p->calls = (unsigned)atoi(optarg); break;
+		case 'c': p->rate = (unsigned)atoi(optarg); break;
+		case 'h': p->hold_ms = (unsigned)atoi(optarg); break;
+		case 'k': p->keep_s = (unsigned)atoi(optarg); break;
+		case 'p': p->ports = (unsigned)atoi(optarg); break;
+		case 'u': p->user = optarg; break;
+		case '1': p->t1_ms = (unsigned)atoi(optarg); break;
+		case 'm': p->slots = (unsigned)atoi(optarg); break;
+		case 'x': p->keeps_to_target = true; break;
+		default: is_good = false;
 		}
-		watch.data.ptr = wires[i];
-		epoll_ctl(loop, EPOLL_CTL_ADD, wires[i]->fd, &watch);
 	}
-	return o->n_local;
+	if (p->slots > p->calls)
+		p->slots = p->calls;
+	return is_good && p->target.sin_port && p->calls && p->rate && p->t1_ms && p->ports && p->ports <= LOAD_PORTS_MAX &&
+	       p->slots && p->slots <= LOAD_SLOTS_MAX;
 }
 
-/* One turn: what is due, what has come, what goes out. */
-static void turn(int loop, struct wire **wires, unsigned n_wires, struct caller *caller, struct callee *callee, uint64_t until_ns)
-{
-	struct epoll_event ready[EVENTS_MAX];
-	struct timespec wait;
-	uint64_t now = clock_ns(), next = caller ? caller_tick(caller, now) : callee_tick(callee, now);
-	int n;
-
-	for (unsigned i = 0; i < n_wires; i++)
-		wire_flush(wires[i]);
-	if (until_ns < next)
-		next = until_ns;
-	now = clock_ns();
-	next = next == UINT64_MAX ? 1000000000 : next > now ? next - now : 0;
-	wait = (struct timespec){ (time_t)(next / 1000000000), (long)(next % 1000000000) };
-	n = epoll_pwait2(loop, ready, EVENTS_MAX, &wait, NULL);
-	now = clock_ns();
-	for (int i = 0; i < n; i++) {
-		if (caller)
-			caller_receive(caller, ready[i].data.ptr, now);
-		else
-			callee_receive(callee, ready[i].data.ptr, now);
-	}
-	for (unsigned i = 0; n > 0 && i < n_wires; i++)
-		wire_flush(wires[i]);
-}
-
-static bool counts_ask(const struct sockaddr_in *callee, struct callee_counts *c)
+static void run_begin(struct load *l, char *line)
 {
 	struct sockaddr_in any = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	struct wire *w = wire_new(&any);
-	bool is_told = false;
+	char *word[WORDS_MAX + 1] = { "run" };
+	struct caller_plan plan;
+	int n = 1;
 
-	for (int i = 0; w && i < COUNTS_TRIES && !is_told; i++) {
-		struct pollfd p = { .fd = w->fd, .events = POLLIN };
-
-		wire_send_copy(w, "COUNTS", 6, callee);
-		wire_flush(w);
-		if (poll(&p, 1, COUNTS_WAIT_MS) > 0 && wire_receive(w) > 0) {
-			w->in.bytes[0][w->in.head[0].msg_len] = '\0';
-			is_told = sscanf(w->in.bytes[0], CALLEE_COUNTS_FORMAT, &c->invites, &c->acks, &c->byes, &c->options,
-			                 &c->sent_again, &c->received_again, &c->unexpected, &c->refused, &c->cpu_us) == 9;
-		}
+	for (char *p = strtok(line, " \t"); p && n < WORDS_MAX; p = strtok(NULL, " \t"))
+		word[n++] = p;
+	if (!plan_parse(&plan, n, word)) {
+		printf("{\"error\":\"options\",\"good\":false}\n");
+		fflush(stdout);
+		return;
 	}
-	if (w)
-		close(w->fd);
-	free(w);
-	return is_told;
+	for (l->n_calling = 0; l->n_calling < plan.ports; l->n_calling++)
+		l->calling[l->n_calling] = wire_open(l, &any, false);
+	l->before = callee_counts(l->callee);
+	l->cpu_before_us = cpu_used_us();
+	l->settled_ns = UINT64_MAX;
+	if (!(l->caller = caller_new(l->calling, l->n_calling, &plan)))
+		exit(1);
 }
 
-static int run_callee(struct options *o)
+static void run_end(struct load *l)
 {
-	int loop = epoll_create1(EPOLL_CLOEXEC);
-	struct wire *wires[LOAD_PORTS_MAX];
-	unsigned n = wires_open(wires, o, loop);
-	struct callee *callee = callee_new(wires, n, o->ring_ms, o->plan.t1_ms, o->slots);
+	struct callee_counts after = callee_counts(l->callee);
 
-	if (!callee)
-		return 1;
-	printf("ready\n");
-	fflush(stdout);
-	for (;;)
-		turn(loop, wires, n, NULL, callee, UINT64_MAX);
+	caller_report(l->caller, &l->before, &after, cpu_used_us() - l->cpu_before_us);
+	caller_free(l->caller);
+	l->caller = NULL;
+	while (l->n_calling)
+		wire_free(l->calling[--l->n_calling]);
 }
 
-static int run_caller(struct options *o)
+/* The next line that has come whole begins the next run. */
+static void input_next(struct load *l)
 {
-	int loop = epoll_create1(EPOLL_CLOEXEC);
-	struct callee_counts before = { 0 }, after = { 0 };
-	struct wire *wires[LOAD_PORTS_MAX];
-	unsigned n = wires_open(wires, o, loop);
-	struct caller *caller;
-	uint64_t until;
+	char *lf = memchr(l->input, '\n', l->input_len), line[LINE_MAX_BYTES];
+	size_t len;
 
-	if (o->plan.callee.sin_port && !counts_ask(&o->plan.callee, &before)) {
-		fprintf(stderr, "bench-load: the callee does not answer\n");
-		return 1;
+	if (!lf)
+		return;
+	len = (size_t)(lf - l->input);
+	memcpy(line, l->input, len);
+	line[len] = '\0';
+	memmove(l->input, lf + 1, l->input_len -= len + 1);
+	run_begin(l, line);
+}
+
+static void input_read(struct load *l)
+{
+	ssize_t n = read(STDIN_FILENO, l->input + l->input_len, sizeof(l->input) - l->input_len);
+
+	if (n > 0) {
+		l->input_len += (size_t)n;
+		return;
 	}
-	o->plan.slots = o->plan.calls < o->slots ? o->plan.calls : o->slots;
-	if (!(caller = caller_new(wires, n, &o->plan)))
-		return 1;
-	while (!caller_is_done(caller))
-		turn(loop, wires, n, caller, NULL, UINT64_MAX);
-	for (until = clock_ns() + SETTLE_MS * 1000000ULL; clock_ns() < until;) /* late duplicates count, too */
-		turn(loop, wires, n, caller, NULL, until);
-	if (o->plan.callee.sin_port && !counts_ask(&o->plan.callee, &after)) {
-		fprintf(stderr, "bench-load: the callee does not answer any more\n");
-		return 1;
+	l->has_input = false; /* the last run still runs */
+	epoll_ctl(l->loop, EPOLL_CTL_DEL, STDIN_FILENO, NULL);
+}
+
+static void flush_all(struct load *l)
+{
+	for (unsigned i = 0; i < l->n_called; i++)
+		wire_flush(l->called[i]);
+	for (unsigned i = 0; i < l->n_calling; i++)
+		wire_flush(l->calling[i]);
+}
+
+/* Does what is due and says how long nothing will be. */
+static struct timespec tick(struct load *l)
+{
+	uint64_t now = clock_ns(), next = callee_tick(l->callee, now), wait, at;
+
+	if (l->caller) {
+		at = caller_tick(l->caller, now);
+		next = at < next ? at : next;
+		if (caller_is_done(l->caller) && l->settled_ns == UINT64_MAX)
+			l->settled_ns = now + SETTLE_MS * 1000000ULL;
+		next = l->settled_ns < next ? l->settled_ns : next;
 	}
-	return caller_report(caller, &before, &after) ? 0 : 2;
+	flush_all(l);
+	now = clock_ns();
+	wait = l->is_busy && l->caller ? 0 : next == UINT64_MAX ? 1000000000 : next > now ? next - now : 0;
+	return (struct timespec){ (time_t)(wait / 1000000000), (long)(wait % 1000000000) };
+}
+
+static void turn(struct load *l)
+{
+	struct epoll_event ready[EVENTS_MAX];
+	struct timespec wait = tick(l);
+	int n = epoll_pwait2(l->loop, ready, EVENTS_MAX, &wait, NULL);
+	uint64_t now = clock_ns();
+
+	for (int i = 0; i < n; i++) {
+		struct wire *w = ready[i].data.ptr;
+
+		if (!w)
+			input_read(l);
+		else if (w->is_callee)
+			callee_receive(l->callee, w, now);
+		else
+			caller_receive(l->caller, w, now);
+	}
+	if (n > 0)
+		flush_all(l);
+	if (l->caller && now >= l->settled_ns)
+		run_end(l);
+	if (!l->caller)
+		input_next(l);
 }
 
 /* Ports that are free now, one per line; they are held together so that no two are the same. */
@@ -178,66 +245,43 @@ static int print_free_ports(int n)
 	return 0;
 }
 
-static int usage(void)
+static void listen_at(struct load *l, char *list)
 {
-	fputs("usage: bench-load caller -t TARGET [-s CALLEE] [-n CALLS] [-c CALLS/S] [-h HOLD_MS] [-k KEEP_S] [-p PORTS]\n"
-	      "                         [-u USER] [-x] [-1 T1_MS] [-m SLOTS]\n"
-	      "       bench-load callee -l ADDRESS[,ADDRESS...] [-r RING_MS] [-1 T1_MS] [-m SLOTS]\n"
-	      "       bench-load ports N\n"
-	      "  -x  requests in the dialog go to TARGET, whatever its Contact says (for the relay)\n"
-	      "  -k  set all calls up, print \"held N\", keep them KEEP_S seconds, then end them\n", stderr);
-	return 1;
-}
+	struct sockaddr_in local;
 
-static bool add_local(struct options *o, char *list)
-{
-	for (char *p = strtok(list, ","); p; p = strtok(NULL, ","))
-		if (o->n_local == LOAD_PORTS_MAX || wire_address(&o->local[o->n_local++], p))
-			return false;
-	return true;
-}
-
-static bool parse(struct options *o, int argc, char **argv)
-{
-	bool is_good = true;
-
-	for (int opt; is_good && (opt = getopt(argc, argv, "t:s:n:c:h:k:p:u:l:r:1:m:x")) != -1;) {
-		switch (opt) {
-		case 't': is_good = wire_address(&o->plan.target, optarg) == 0; break;
-		case 's': is_good = wire_address(&o->plan.callee, optarg) == 0; break;
-		case 'n': o->plan.calls = (unsigned)atoi(optarg); break;
-		case 'c': o->plan.rate = (unsigned)atoi(optarg); break;
-		case 'h': o->plan.hold_ms = (unsigned)atoi(optarg); break;
-		case 'k': o->plan.keep_s = (unsigned)atoi(optarg); break;
-		case 'p': o->n_local = (unsigned)atoi(optarg); break;
-		case 'u': o->plan.user = optarg; break;
-		case 'l': is_good = add_local(o, optarg); break;
-		case 'r': o->ring_ms = (unsigned)atoi(optarg); break;
-		case '1': o->plan.t1_ms = (unsigned)atoi(optarg); break;
-		case 'm': o->slots = (unsigned)atoi(optarg); break;
-		case 'x': o->plan.keeps_to_target = true; break;
-		default: is_good = false;
-		}
+	for (char *p = strtok(list, ","); p; p = strtok(NULL, ",")) {
+		if (l->n_called == LOAD_PORTS_MAX || wire_address(&local, p))
+			exit(usage());
+		l->called[l->n_called++] = wire_open(l, &local, true);
 	}
-	return is_good && o->plan.rate && o->plan.calls && o->n_local && o->n_local <= LOAD_PORTS_MAX &&
-	       o->slots && o->slots <= LOAD_SLOTS_MAX;
 }
 
 int main(int argc, char **argv)
 {
-	struct options o = { .n_local = 0, .ring_ms = 100, .slots = 100000,
-		             .plan = { .calls = 1000, .rate = 1000, .hold_ms = 100, .t1_ms = LOAD_T1_MS, .user = "+4930123456" } };
-	bool is_callee = argc > 1 && strcmp(argv[1], "callee") == 0;
+	struct load l = { .loop = epoll_create1(EPOLL_CLOEXEC), .has_input = true };
+	struct epoll_event watch = { .events = EPOLLIN };
+	unsigned ring_ms = 100, t1_ms = LOAD_T1_MS, slots = 100000;
 
 	if (argc > 2 && strcmp(argv[1], "ports") == 0)
 		return print_free_ports(atoi(argv[2]));
-	if (argc < 2 || (!is_callee && strcmp(argv[1], "caller") != 0))
-		return usage();
-	o.n_local = is_callee ? 0 : 1;
-	for (unsigned i = 0; i < LOAD_PORTS_MAX; i++)
-		o.local[i] = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	if (!parse(&o, argc - 1, argv + 1) || (!is_callee && !o.plan.target.sin_port))
+	for (int opt; (opt = getopt(argc, argv, "l:r:1:m:b")) != -1;) {
+		switch (opt) {
+		case 'l': listen_at(&l, optarg); break;
+		case 'r': ring_ms = (unsigned)atoi(optarg); break;
+		case '1': t1_ms = (unsigned)atoi(optarg); break;
+		case 'm': slots = (unsigned)atoi(optarg); break;
+		case 'b': l.is_busy = true; break;
+		default: return usage();
+		}
+	}
+	if (!l.n_called || !t1_ms || !slots || slots > LOAD_SLOTS_MAX)
 		return usage();
 	prctl(PR_SET_TIMERSLACK, 1); /* arrivals as planned, not in lumps of 50 us */
-	return is_callee ? run_callee(&o) : run_caller(&o);
+	if (!(l.callee = callee_new(l.called, l.n_called, ring_ms, t1_ms, slots)))
+		return 1;
+	if (epoll_ctl(l.loop, EPOLL_CTL_ADD, STDIN_FILENO, &watch) < 0)
+		l.has_input = false; /* a file: nothing to wait for */
+	while (l.has_input || l.caller || l.input_len)
+		turn(&l);
+	return 0;
 }

@@ -1,5 +1,6 @@
-/* bench/load.h - the two roles of the load generator. Each is one object on one thread: it is told which socket
- * has datagrams and what time it is, and says when it wants to be called next. */
+/* bench/load.h - the two roles of the load generator: the called side, which stays, and the calling side, one object per
+ * run. Both live on one thread and know only the messages, not each other; each is told which socket has datagrams and
+ * what time it is, and says when it wants to be called next. */
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
 #include "bench/wire.h"
@@ -12,16 +13,12 @@ enum load_limits {
 	LOAD_BACKOFFS = 4,             /* 500, 1000, 2000, 4000 ms */
 };
 
-/* What both roles count; the callee tells the caller on request. */
 struct callee_counts {
 	unsigned long invites, acks, byes, options;
 	unsigned long sent_again, received_again;  /* retransmissions by us / duplicates from the other side */
 	unsigned long unexpected;                  /* a request that no call of ours fits */
 	unsigned long refused;                     /* no slot */
-	unsigned long cpu_us;
 };
-#define CALLEE_COUNTS_FORMAT \
-	"invites=%lu acks=%lu byes=%lu options=%lu sent_again=%lu received_again=%lu unexpected=%lu refused=%lu cpu_us=%lu"
 
 /* One waiting list per retransmission interval, and the moves along them. */
 struct backoff {
@@ -35,20 +32,18 @@ static inline void backoff_arm(struct backoff *b, struct delayed *t, unsigned tr
 uint64_t backoff_next(const struct backoff *b);
 struct delayed *backoff_due(struct backoff *b, uint64_t now_ns);
 
-unsigned long cpu_used_us(void);
-
 struct callee;
 /* `ring_ms` from 180 to 200. NULL without memory. */
 struct callee *callee_new(struct wire **wires, unsigned n_wires, unsigned ring_ms, unsigned t1_ms, unsigned slots);
 void callee_receive(struct callee *c, struct wire *w, uint64_t now_ns);
 /* Does what is due; the time of the next. */
 uint64_t callee_tick(struct callee *c, uint64_t now_ns);
+struct callee_counts callee_counts(const struct callee *c);
 
 struct caller_plan {
 	struct sockaddr_in target;     /* the system under test */
-	struct sockaddr_in callee;     /* asked for its counts before and after; port 0: not */
 	bool keeps_to_target;          /* in-dialog requests go to the target, too, whatever Contact and routes say (relay) */
-	unsigned calls, rate, hold_ms, t1_ms;
+	unsigned calls, rate, hold_ms, t1_ms, ports;
 	unsigned slots;                /* calls at a time; one that would exceed it waits */
 	unsigned keep_s;               /* > 0: all calls are set up and kept this long before the first BYE */
 	const char *user;              /* called */
@@ -56,10 +51,12 @@ struct caller_plan {
 
 struct caller;
 struct caller *caller_new(struct wire **wires, unsigned n_wires, const struct caller_plan *plan);
+void caller_free(struct caller *c);
 void caller_receive(struct caller *c, struct wire *w, uint64_t now_ns);
 uint64_t caller_tick(struct caller *c, uint64_t now_ns);
 bool caller_is_done(const struct caller *c);
-/* One line of JSON; true when every call went well without a retransmission on either side. */
-bool caller_report(struct caller *c, const struct callee_counts *before, const struct callee_counts *after);
+/* One line of JSON, with what the callee counted meanwhile and the CPU time both roles took. */
+void caller_report(const struct caller *c, const struct callee_counts *before, const struct callee_counts *after,
+                   unsigned long cpu_us);
 
 #endif

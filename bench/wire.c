@@ -52,6 +52,12 @@ struct wire *wire_new(const struct sockaddr_in *local)
 	return w;
 }
 
+void wire_free(struct wire *w)
+{
+	close(w->fd);
+	free(w);
+}
+
 unsigned wire_receive(struct wire *w)
 {
 	int n;

@@ -20,6 +20,7 @@ struct wire_batch {
 struct wire {
 	int fd;
 	struct sockaddr_in local;
+	bool is_callee;          /* whose socket it is */
 	char text[32];           /* "127.0.0.1:5060" */
 	struct wire_batch in, out;
 };
@@ -28,6 +29,7 @@ struct wire {
 int wire_address(struct sockaddr_in *out, const char *text);
 /* NULL with errno when the address cannot be bound. Port 0 lets the kernel choose. */
 struct wire *wire_new(const struct sockaddr_in *local);
+void wire_free(struct wire *w);
 /* Reads what is there, at most a batch, into `in`: the number of datagrams. */
 unsigned wire_receive(struct wire *w);
 /* The buffer of the next datagram to go out (WIRE_DATAGRAM_MAX bytes); wire_send gives it a length and an address. */
