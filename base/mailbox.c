@@ -1,6 +1,6 @@
-/* base/mailbox.c - a ring of cells with a turn number each (the scheme of D. Vyukov's bounded queue, with a single
- * reader). A cell at ring position `pos` is free for the sender of that position when its turn is `pos`, full when it
- * is `pos` + 1, and the reader passes it on to the next round as `pos` + cells.
+/* base/mailbox.c - a ring of cells. A sender claims the position at `tail` while fewer than all cells lie between it
+ * and `head`, fills the cell and marks it with the position (after D. Vyukov's bounded queue). The reader takes marked
+ * cells in order; `head` alone tells senders that a cell is free again.
  *
  * Waking: `is_signalled` says that the eventfd has been written since the reader's last ack. A sender publishes its
  * mail, then sets the flag, and writes only if it was clear. The reader clears the flag before it looks into the
@@ -14,7 +14,7 @@
 enum { LINE = 64, FEWEST = 4 };
 
 struct cell {
-	_Atomic size_t turn;
+	_Atomic size_t mark; /* position + 1 of the mail inside; 0 at first */
 	struct mail *mail;
 };
 
@@ -32,7 +32,7 @@ struct mailbox {
 static void cells_init(struct mailbox *mb)
 {
 	for (size_t i = 0; i < mb->cells; i++) {
-		atomic_init(&mb->cell[i].turn, i);
+		atomic_init(&mb->cell[i].mark, 0);
 		mb->cell[i].mail = NULL;
 	}
 }
@@ -83,7 +83,8 @@ static void wake(struct mailbox *mb)
 		;
 }
 
-/* Claims the cell at the tail. `head` may be read late, which only makes the box look fuller than it is. */
+/* Claims the cell at the tail. A `head` read late only makes the box look fuller than it is; a tail read so late that
+ * it lies behind the head (a huge `used`) fails the exchange and is read anew. */
 static struct cell *claim(struct mailbox *mb, size_t room, size_t *pos)
 {
 	*pos = atomic_load_explicit(&mb->tail, memory_order_relaxed);
@@ -91,9 +92,8 @@ static struct cell *claim(struct mailbox *mb, size_t room, size_t *pos)
 		size_t head = atomic_load_explicit(&mb->head, memory_order_acquire);
 		size_t used = *pos - head;
 
-		if (used >= room && used <= mb->cells)
+		if (used >= room && used <= SIZE_MAX / 2)
 			return NULL;
-		/* More than all cells: the tail we know is older than the head. The exchange fails and reads it anew. */
 		if (atomic_compare_exchange_weak_explicit(&mb->tail, pos, *pos + 1, memory_order_relaxed,
 							  memory_order_relaxed))
 			return &mb->cell[*pos & (mb->cells - 1)];
@@ -110,7 +110,7 @@ int mailbox_post(struct mailbox *mb, struct mail *m, bool is_urgent)
 		return -ENOBUFS;
 	}
 	cell->mail = m;
-	atomic_store_explicit(&cell->turn, pos + 1, memory_order_release);
+	atomic_store_explicit(&cell->mark, pos + 1, memory_order_release);
 	wake(mb);
 	return 0;
 }
@@ -124,12 +124,11 @@ size_t mailbox_drain(struct mailbox *mb, void *reader, size_t max)
 		struct cell *cell = &mb->cell[pos & (mb->cells - 1)];
 		struct mail *m;
 
-		if (atomic_load_explicit(&cell->turn, memory_order_acquire) != pos + 1)
+		if (atomic_load_explicit(&cell->mark, memory_order_acquire) != pos + 1)
 			return n; /* empty, or a sender is half way and will wake us */
 		if (n == max)
 			break;
 		m = cell->mail;
-		atomic_store_explicit(&cell->turn, pos + mb->cells, memory_order_relaxed);
 		atomic_store_explicit(&mb->head, pos + 1, memory_order_release);
 		m->deliver(m, reader);
 	}
