@@ -4,6 +4,29 @@
 #define CONF_CONF_H
 #include "base/addr.h"
 #include "base/list.h"
+#include <stdio.h>
+
+/* What a file may hold. Beyond: an error that names the bound. */
+enum conf_limits {
+	CONF_FILE_MAX = 4 << 20,     /* bytes */
+	CONF_NODES_MAX = 200000,     /* values visited, a value behind an alias each time it is used */
+	CONF_DEPTH_MAX = 32,         /* lists and mappings inside each other */
+	CONF_KEYS_MAX = 4096,        /* in one mapping */
+	CONF_TEXT_MAX = 4096,        /* bytes of one value, after ${ENV} */
+	CONF_NAME_MAX = 64,          /* of a zone, pool, destination, trunk */
+	CONF_NOTES_MAX = 500,        /* kept; further ones are only counted */
+	CONF_ZONES_MAX = 64,
+	CONF_LISTENERS_MAX = 256,    /* in one zone, and all zones together */
+	CONF_POOLS_MAX = 1024,
+	CONF_DESTINATIONS_MAX = 4096,/* in one pool, and all pools together */
+	CONF_ROUTES_MAX = 4096,
+	CONF_REGEX_MAX = 256,        /* bytes of a regex */
+};
+
+/* Where something stands in the file; 1-based. */
+struct conf_mark {
+	unsigned line, col;
+};
 
 struct conf_listener {
 	uint8_t transport;           /* enum transport of transports/net.h */
@@ -16,6 +39,7 @@ struct conf_listener {
 	struct sv advertise_host;    /* without port */
 	uint16_t advertise_port;
 	struct sv text;              /* as written */
+	struct conf_mark mark;
 };
 
 enum conf_unknown { UNKNOWN_PASS, UNKNOWN_DROP };
@@ -23,10 +47,12 @@ enum conf_unknown { UNKNOWN_PASS, UNKNOWN_DROP };
 struct conf_zone {
 	struct sv name;
 	uint16_t first_listener, n_listeners; /* in conf.listeners */
+	struct conf_listener *listeners;      /* = &conf.listeners[first_listener] */
 	struct sv *domains;  unsigned n_domains;
 	struct prefix *trust; unsigned n_trust;
 	uint8_t headers_unknown;     /* enum conf_unknown */
 	struct sv advertise;         /* zone-wide default for its listeners, or empty */
+	struct conf_mark mark;       /* of its name */
 };
 
 enum conf_balance { BALANCE_ROUND_ROBIN, BALANCE_WEIGHTED, BALANCE_LEAST_CALLS, BALANCE_HASH };
@@ -43,6 +69,12 @@ struct conf_destination {
 	unsigned max_calls;          /* 0 = no limit */
 	uint16_t pool;
 	uint32_t id;                 /* index into conf.destinations */
+	struct conf_mark mark, uri_mark;
+};
+
+/* One line of `responses:`: what the caller gets instead of `from`. */
+struct conf_response {
+	uint16_t from, to;
 };
 
 struct conf_pool {
@@ -52,12 +84,18 @@ struct conf_pool {
 	struct { bool is_on; uint32_t every_ms, timeout_ms; uint16_t down_after, up_after; } probe; /* 5 s, 1 s, 3, 2 */
 	struct { uint32_t after_ms; uint16_t *on; unsigned n_on; unsigned tries; } failover;        /* 2 s, [503], 3 */
 	uint32_t answer_timeout_ms;  /* default 3m (timer C) */
-	struct { bool is_on; struct sv by; uint32_t ttl_ms; } sticky; /* parsed; acts in a later version */
+	struct { bool is_on; struct sv by; uint32_t ttl_ms; } sticky; /* by: to-user, from-user, call-id, source; 2 h */
 	uint32_t first_destination; unsigned n_destinations;   /* in conf.destinations */
-	struct { uint16_t from, to; } *responses; unsigned n_responses; /* `responses: { 503: 480 }` towards the caller */
+	struct conf_destination *destinations;                 /* = &conf.destinations[first_destination] */
+	struct conf_response *responses; unsigned n_responses; /* `responses: { 503: 480 }` towards the caller */
+	struct conf_mark mark;       /* of its name */
 };
 
 enum conf_caller { CALLER_REGISTERED, CALLER_AUTHENTICATED, CALLER_TRUSTED, CALLER_ANY };
+
+struct conf_header {
+	struct sv name, glob;
+};
 
 /* `when:` of a rule: absent conditions have is_set false / empty. All must hold. */
 struct conf_when {
@@ -66,8 +104,9 @@ struct conf_when {
 	struct sv *methods; unsigned n_methods;   /* as written, exact case (RFC 3261 §7.1) */
 	struct sv *domains; unsigned n_domains;   /* Request-URI's host, globs, case ignored */
 	struct sv *users; unsigned n_users;       /* Request-URI's user: glob "conf-*", prefix "+49", range "1000-1999" (see conf_user_match) */
-	struct { struct sv name, glob; } *headers; unsigned n_headers;
-	uint8_t caller;              /* enum conf_caller; default CALLER_REGISTERED (trusted sources satisfy it too; DECISIONS 15) */
+	struct conf_header *headers; unsigned n_headers;
+	uint8_t caller;              /* enum conf_caller; default CALLER_REGISTERED (trusted sources satisfy it too; DECISIONS 15);
+	                              * CALLER_ANY for a rule that rejects or registers: a refusal asks nothing of the caller */
 	bool caller_is_written;
 	bool callee_registered;
 	struct sv trunk;
@@ -93,12 +132,13 @@ struct conf_route {
 	bool is_relay;               /* `relay: true`: Request-URI hosts other than ours may pass (DECISIONS 15) */
 	uint32_t max_duration_ms;    /* 0 = none */
 	unsigned line;               /* in the file, for `sbcctl route` and logs */
+	unsigned col;
 	struct sv text;              /* one line of plain words describing the rule */
 };
 
 struct conf {
 	uint64_t gen;                /* set by the publisher */
-	struct sv file, node;        /* node default: host name */
+	struct sv file, node;        /* node is required */
 	unsigned workers;            /* resolved: auto = online cores */
 	struct conf_zone *zones; unsigned n_zones;
 	struct conf_listener *listeners; unsigned n_listeners;
@@ -126,10 +166,16 @@ struct conf_note {
 };
 struct conf_notes {
 	struct node list;
-	unsigned errors, warnings;
+	unsigned errors, warnings;   /* all of them, also those beyond CONF_NOTES_MAX that are not in the list */
+	bool out_of_memory;          /* a note could not be kept */
 };
 void conf_notes_init(struct conf_notes *n);
 void conf_notes_fini(struct conf_notes *n);
+/* One line without its end: "FILE:line:col: path: text", warnings "FILE:line:col: warning: path: text". Cut at `size`; returns
+ * what snprintf returns. */
+int conf_note_format(const struct conf_note *n, const char *file, char *buf, size_t size);
+/* The same, with the end of the line, to a stream. */
+void conf_note_print(FILE *to, const char *file, const struct conf_note *n);
 
 /* Reads and checks `file` whole, collecting every problem. 0 with `*out` owned, or -EINVAL (see notes), -ENOENT, -ENOMEM...
  * (also then with a note). Neither network nor name look-ups; ${ENV} and file: are read. */
@@ -142,7 +188,8 @@ void conf_free(struct conf *c);
  * and -EINVAL; 0 when `next` can replace `now`. (The schema's reload class.) */
 int conf_can_replace(const struct conf *now, const struct conf *next, struct conf_notes *notes);
 
-/* A plain-words summary of what the file does (`--check`), the reference page (docs/configuration.md) and sbc.schema.json. */
+/* A plain-words summary of what the file does (`--check`), the reference page (docs/configuration.md) and
+ * conf/sbc.schema.json. 0 with `out->p` NUL-terminated and the caller's to free(), or -ENOMEM. */
 struct conf_text { char *p; size_t len; };
 int conf_describe(const struct conf *c, struct conf_text *out);
 int conf_reference(struct conf_text *out);

@@ -1,0 +1,236 @@
+/* conf/check.c - what can only be judged when the whole snapshot stands: one part against another. Parts that could not be
+ * read have a note already and are passed over here. */
+#include <stdarg.h>
+#include "conf/reader.h"
+#include "transports/net.h"
+
+static void at(struct reader *r, struct conf_mark mark, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Where the next note belongs. */
+static void at(struct reader *r, struct conf_mark mark, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(r->path, sizeof(r->path), fmt, args);
+	va_end(args);
+	r->mark = mark;
+}
+
+static void at_listener(struct reader *r, const struct conf_listener *l)
+{
+	const struct conf_zone *z = &r->conf->zones[l->zone];
+
+	at(r, l->mark, "zones.%.*s.listen[%u]", SV_ARG(z->name), (unsigned)(l - z->listeners));
+}
+
+/* tcp, tls, ws and wss on one address and port are one socket. */
+static bool is_same_socket(const struct conf_listener *a, const struct conf_listener *b)
+{
+	return (a->transport == T_UDP) == (b->transport == T_UDP) && addr_eq(&a->bind, &b->bind);
+}
+
+static void check_duplicate_listener(struct reader *r, const struct conf_listener *l)
+{
+	for (const struct conf_listener *other = r->conf->listeners; other < l; other++) {
+		if (!is_same_socket(other, l))
+			continue;
+		at_listener(r, l);
+		note_error(r, "the same address and port as on line %u: a socket belongs to one listener of one zone", other->mark.line);
+		return;
+	}
+}
+
+static void check_listeners(struct reader *r)
+{
+	const struct conf *c = r->conf;
+
+	if (c->n_listeners > CONF_LISTENERS_MAX) {
+		at(r, c->listeners[CONF_LISTENERS_MAX].mark, "zones");
+		note_error(r, "%u listeners; at most %d are possible", c->n_listeners, CONF_LISTENERS_MAX);
+		return;
+	}
+	for (unsigned i = 0; i < c->n_listeners; i++) {
+		if (c->listeners[i].bind.family)
+			check_duplicate_listener(r, &c->listeners[i]);
+	}
+}
+
+static void check_zone(struct reader *r, const struct conf_zone *z)
+{
+	uint16_t port = 0;
+	struct sv host;
+
+	at(r, z->mark, "zones.%.*s", SV_ARG(z->name));
+	for (unsigned i = 0; i < z->n_trust; i++) {
+		if (z->trust[i].net.family && z->trust[i].bits == 0)
+			note_warning(r, "trust holds every address: everybody may call, and everybody's identity is believed");
+	}
+	if (!z->advertise.len || !split_host_port(z->advertise, &host, &port) || !port)
+		return;
+	for (unsigned i = 1; i < z->n_listeners; i++) {
+		if (z->listeners[i].bind.port != z->listeners[0].bind.port) {
+			note_warning(r, "advertise has a port and the listeners have several: leave it out, or advertise per listener");
+			return;
+		}
+	}
+}
+
+static void at_destination(struct reader *r, const struct conf_destination *d, bool is_uri)
+{
+	const struct conf_pool *p = &r->conf->pools[d->pool];
+
+	at(r, is_uri ? d->uri_mark : d->mark, "pools.%.*s.destinations[%u]%s", SV_ARG(p->name),
+	   (unsigned)(d->id - p->first_destination), is_uri ? ".uri" : "");
+}
+
+static void check_duplicate_name(struct reader *r, const struct conf_pool *p, const struct conf_destination *d)
+{
+	for (const struct conf_destination *other = p->destinations; other < d; other++) {
+		if (!sv_eq(other->name, d->name))
+			continue;
+		at_destination(r, d, false);
+		note_error(r, "the name %.*s is taken on line %u: `sbcctl drain %.*s/%.*s` must mean one", SV_ARG(d->name),
+		           other->mark.line, SV_ARG(p->name), SV_ARG(d->name));
+		return;
+	}
+}
+
+/* "udp, tcp" */
+static const char *transports_of(const struct conf_zone *z, char buf[64])
+{
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (uint8_t t = T_UDP; t < T_COUNT; t++) {
+		for (unsigned i = 0; i < z->n_listeners; i++) {
+			if (z->listeners[i].transport != t)
+				continue;
+			len += (size_t)snprintf(buf + len, 64 - len, "%s%s", len ? ", " : "", scheme_name(t));
+			break;
+		}
+	}
+	return buf;
+}
+
+struct reach {
+	bool has_transport, has_family, is_active, is_own;
+};
+
+/* A ws or wss destination is dialled from no listener of ours; but Via needs one of the same transport all the same. */
+static struct reach reach_of(const struct conf_zone *z, const struct conf_destination *d)
+{
+	struct reach reach = { 0 };
+
+	for (unsigned i = 0; i < z->n_listeners; i++) {
+		const struct conf_listener *l = &z->listeners[i];
+
+		if (l->transport != d->transport)
+			continue;
+		reach.has_transport = true;
+		if (d->is_numeric && l->bind.family != d->addr.family)
+			continue;
+		reach.has_family = true;
+		reach.is_active |= l->is_active;
+		reach.is_own |= d->is_numeric && addr_eq(&l->bind, &d->addr);
+	}
+	return reach;
+}
+
+static void check_reach(struct reader *r, const struct conf_zone *z, const struct conf_destination *d)
+{
+	struct reach reach = reach_of(z, d);
+	char all[64];
+
+	at_destination(r, d, true);
+	if (!reach.has_transport)
+		note_error(r, "goes over %s, and its zone %.*s has no such listener (it has: %s): add one, or write ;transport=",
+		           scheme_name(d->transport), SV_ARG(z->name), transports_of(z, all));
+	else if (!reach.has_family)
+		note_error(r, "is an IPv%u address, and no %s listener of zone %.*s is: add one", d->addr.family,
+		           scheme_name(d->transport), SV_ARG(z->name));
+	else if (!reach.is_active)
+		note_warning(r, "%s: not active in this version: no call goes there", scheme_name(d->transport));
+	else if (reach.is_own)
+		note_warning(r, "is a listener of ours: a call sent there comes back");
+}
+
+static bool is_used(const struct conf *c, unsigned pool)
+{
+	for (unsigned i = 0; i < c->n_routes; i++) {
+		if (c->routes[i].action == ACT_POOL && c->routes[i].pool == pool)
+			return true;
+	}
+	return false;
+}
+
+static void check_pool(struct reader *r, const struct conf_pool *p)
+{
+	const struct conf *c = r->conf;
+	unsigned weights = 0;
+
+	for (unsigned i = 0; i < p->n_destinations; i++) {
+		const struct conf_destination *d = &p->destinations[i];
+
+		weights += d->weight;
+		if (d->name.len)
+			check_duplicate_name(r, p, d);
+		if (d->host.len && p->zone < c->n_zones && c->zones[p->zone].n_listeners)
+			check_reach(r, &c->zones[p->zone], d);
+	}
+	at(r, p->mark, "pools.%.*s", SV_ARG(p->name));
+	if (p->n_destinations && weights == 0)
+		note_warning(r, "every destination has weight 0: no call goes there");
+	if (!is_used(c, (unsigned)(p - c->pools)))
+		note_warning(r, "no rule leads to this pool");
+}
+
+static void check_pools(struct reader *r)
+{
+	const struct conf *c = r->conf;
+
+	if (c->n_destinations > CONF_DESTINATIONS_MAX) {
+		at(r, c->destinations[CONF_DESTINATIONS_MAX].mark, "pools");
+		note_error(r, "%u destinations; at most %d are possible", c->n_destinations, CONF_DESTINATIONS_MAX);
+		return;
+	}
+	for (unsigned i = 0; i < c->n_pools; i++)
+		check_pool(r, &c->pools[i]);
+}
+
+/* Takes every request whatever it is; `zone`, when it has no other condition, takes every request of that zone. */
+static bool takes_all(const struct conf_when *w)
+{
+	return w->caller == CALLER_ANY && !w->n_source && !w->n_methods && !w->n_domains && !w->n_users && !w->n_headers &&
+	       !w->callee_registered && !w->trunk.len;
+}
+
+static void check_reachable(struct reader *r, unsigned i)
+{
+	const struct conf_route *route = &r->conf->routes[i];
+
+	for (unsigned j = 0; j < i; j++) {
+		const struct conf_route *earlier = &r->conf->routes[j];
+
+		if (!takes_all(&earlier->when) || (earlier->when.zone != -1 && earlier->when.zone != route->when.zone))
+			continue;
+		at(r, (struct conf_mark){ route->line, route->col }, "routes[%u]", i);
+		note_warning(r, "never reached: the rule on line %u takes everything that could come here", earlier->line);
+		return;
+	}
+}
+
+/* Rules that could not be read would only add wrong remarks. */
+static void check_routes(struct reader *r)
+{
+	for (unsigned i = 0; i < r->conf->n_routes && !r->notes->errors; i++)
+		check_reachable(r, i);
+}
+
+void conf_check(struct reader *r)
+{
+	check_listeners(r);
+	for (unsigned i = 0; i < r->conf->n_zones; i++)
+		check_zone(r, &r->conf->zones[i]);
+	check_pools(r);
+	check_routes(r);
+}

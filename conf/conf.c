@@ -1,0 +1,233 @@
+/* conf/conf.c - a file or a text becomes a snapshot, or a list of what is wrong with it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "conf/reader.h"
+
+/* Length of the UTF-8 sequence at the start of `v` (RFC 3629 §4), or 0: overlong, surrogate, beyond U+10FFFF, cut off. */
+static size_t utf8_len(struct sv v)
+{
+	const unsigned char *p = (const unsigned char *)v.p;
+	size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] <= 0xdf ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : 0;
+
+	if (n == 0 || n > v.len)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
+	    (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+static struct conf_mark mark_at(struct sv yaml, size_t at)
+{
+	struct conf_mark mark = { 1, 1 };
+
+	for (size_t i = 0; i < at && i < yaml.len; i++) {
+		if (yaml.p[i] == '\n') {
+			mark.line++;
+			mark.col = 1;
+		} else if ((yaml.p[i] & 0xc0) != 0x80) {
+			mark.col++;
+		}
+	}
+	return mark;
+}
+
+static int refuse(struct conf_notes *notes, struct conf_mark at, const char *text)
+{
+	notes_add(notes, true, at, "", text);
+	return notes->out_of_memory ? -ENOMEM : -EINVAL;
+}
+
+static int check_bytes(struct sv yaml, struct conf_notes *notes)
+{
+	if (yaml.len > CONF_FILE_MAX)
+		return refuse(notes, (struct conf_mark){ 0 }, "longer than 4 MiB");
+	for (size_t i = 0, n; i < yaml.len; i += n) {
+		n = utf8_len(sv_skip(yaml, i));
+		if (n == 0)
+			return refuse(notes, mark_at(yaml, i), "not UTF-8: save the file in that encoding");
+		if (yaml.p[i] == '\0')
+			return refuse(notes, mark_at(yaml, i), "a NUL byte: this is no text file");
+	}
+	return 0;
+}
+
+static int syntax_error(const yaml_parser_t *parser, struct sv yaml, struct conf_notes *notes)
+{
+	struct conf_mark at = { (unsigned)parser->problem_mark.line + 1, (unsigned)parser->problem_mark.column + 1 };
+	char text[256];
+
+	if (parser->error == YAML_MEMORY_ERROR)
+		return -ENOMEM;
+	if (parser->error == YAML_READER_ERROR)
+		at = mark_at(yaml, parser->problem_offset);
+	snprintf(text, sizeof(text), "YAML: %s%s%s%s", parser->context ? parser->context : "", parser->context ? ": " : "",
+	         parser->problem ? parser->problem : "cannot be read",
+	         parser->error == YAML_SCANNER_ERROR ? " (a word with `:`, `#`, `*`, `{` or `[` in it wants quotes)" : "");
+	return refuse(notes, at, text);
+}
+
+/* One document, and nothing behind it. */
+static int load_document(yaml_parser_t *parser, struct sv yaml, yaml_document_t *doc, struct conf_notes *notes)
+{
+	yaml_document_t second;
+	yaml_node_t *root;
+	int err = 0;
+
+	if (!yaml_parser_load(parser, doc))
+		return syntax_error(parser, yaml, notes);
+	if (!yaml_document_get_root_node(doc))
+		return 0;
+	if (!yaml_parser_load(parser, &second)) {
+		err = syntax_error(parser, yaml, notes);
+	} else {
+		if ((root = yaml_document_get_root_node(&second)))
+			err = refuse(notes, (struct conf_mark){ (unsigned)root->start_mark.line + 1, (unsigned)root->start_mark.column + 1 },
+			             "a second document (---): one file is one configuration");
+		yaml_document_delete(&second);
+	}
+	if (err)
+		yaml_document_delete(doc);
+	return err;
+}
+
+static struct conf *conf_new(const char *file)
+{
+	struct conf_arena *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return NULL;
+	arena_init(&a->arena, NULL, 0, READER_ARENA_MAX);
+	a->conf.arena = a;
+	a->conf.file = arena_dup(&a->arena, sv_from(file));
+	if (!a->conf.file.p) {
+		conf_free(&a->conf);
+		return NULL;
+	}
+	return &a->conf;
+}
+
+void conf_free(struct conf *c)
+{
+	struct conf_arena *a;
+
+	if (!c)
+		return;
+	a = c->arena;
+	regexes_free(a->regexes);
+	arena_reset(&a->arena);
+	free(a);
+}
+
+static int read_document(struct conf *c, yaml_document_t *doc, struct conf_notes *notes)
+{
+	unsigned errors = notes->errors;
+	struct reader r = { .conf = c, .arena = &c->arena->arena, .notes = notes, .doc = doc };
+	int err = reader_run(&r);
+
+	notes_sort(notes);
+	return err ? err : notes->errors > errors ? -EINVAL : 0;
+}
+
+int conf_parse(struct conf **out, const char *file, struct sv yaml, struct conf_notes *notes)
+{
+	yaml_parser_t parser;
+	yaml_document_t doc;
+	struct conf *c = NULL;
+	int err = check_bytes(yaml, notes);
+
+	if (err)
+		return err;
+	if (!yaml_parser_initialize(&parser))
+		return -ENOMEM;
+	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&parser, (const unsigned char *)yaml.p, yaml.len);
+	err = load_document(&parser, yaml, &doc, notes);
+	if (!err) {
+		c = conf_new(file);
+		err = c ? read_document(c, &doc, notes) : -ENOMEM;
+		yaml_document_delete(&doc);
+	}
+	yaml_parser_delete(&parser);
+	if (err) {
+		conf_free(c);
+		return err;
+	}
+	*out = c;
+	return 0;
+}
+
+/* Up to one byte more than is allowed, so that a longer file is seen. */
+static int read_file(int fd, char **out, size_t *len)
+{
+	char *bytes = malloc(CONF_FILE_MAX + 1);
+	ssize_t n = 1;
+
+	if (!bytes)
+		return -ENOMEM;
+	*len = 0;
+	while (n > 0 && *len <= CONF_FILE_MAX) {
+		n = read(fd, bytes + *len, CONF_FILE_MAX + 1 - *len);
+		if (n > 0)
+			*len += (size_t)n;
+		else if (n < 0 && errno == EINTR)
+			n = 1;
+	}
+	if (n < 0) {
+		free(bytes);
+		return -errno;
+	}
+	*out = bytes;
+	return 0;
+}
+
+static int open_file(const char *file, char **bytes, size_t *len)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC), err;
+
+	if (fd < 0)
+		return -errno;
+	err = read_file(fd, bytes, len);
+	close(fd);
+	return err;
+}
+
+int conf_load(struct conf **out, const char *file, struct conf_notes *notes)
+{
+	char *bytes = NULL;
+	size_t len = 0;
+	int err = open_file(file, &bytes, &len);
+
+	if (err) {
+		notes_add(notes, true, (struct conf_mark){ 0 }, "", err == -ENOENT ? "no such file" : strerror(-err));
+		return err;
+	}
+	err = conf_parse(out, file, (struct sv){ bytes, len }, notes);
+	free(bytes);
+	return err;
+}
+
+int conf_find_pool(const struct conf *c, struct sv name)
+{
+	for (unsigned i = 0; i < c->n_pools; i++) {
+		if (sv_eq(c->pools[i].name, name))
+			return (int)i;
+	}
+	return -1;
+}
+
+int conf_find_zone(const struct conf *c, struct sv name)
+{
+	for (unsigned i = 0; i < c->n_zones; i++) {
+		if (sv_eq(c->zones[i].name, name))
+			return (int)i;
+	}
+	return -1;
+}

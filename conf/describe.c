@@ -1,0 +1,225 @@
+/* conf/describe.c - what a configuration does, in plain words. */
+#include "conf/reader.h"
+#include "conf/text.h"
+
+static void add_list(struct text *t, const char *what, const struct sv *v, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		text_add(t, "%s%.*s", i ? " or " : what, SV_ARG(v[i]));
+}
+
+static void add_prefixes(struct text *t, const char *what, const char *between, const struct prefix *p, unsigned n)
+{
+	char buf[ADDR_TEXT];
+
+	for (unsigned i = 0; i < n; i++)
+		text_add(t, "%s%s/%u", i ? between : what, addr_print_ip(&p[i].net, buf), p[i].bits);
+}
+
+static void add_ms(struct text *t, uint64_t ms)
+{
+	char buf[32];
+
+	text_add(t, "%s", ms ? number_text(TY_DURATION, ms, buf) : "0s");
+}
+
+static void add_when(struct text *t, const struct conf *c, const struct conf_when *w)
+{
+	static const char *const callers[] = { "a registered caller", "an authenticated caller", "a trusted caller", "any caller" };
+
+	text_add(t, "%s", callers[w->caller]);
+	if (w->zone >= 0)
+		text_add(t, " in zone %.*s", SV_ARG(c->zones[w->zone].name));
+	add_prefixes(t, " from ", " or ", w->source, w->n_source);
+	add_list(t, ", method ", w->methods, w->n_methods);
+	add_list(t, ", user ", w->users, w->n_users);
+	add_list(t, ", domain ", w->domains, w->n_domains);
+	for (unsigned i = 0; i < w->n_headers; i++)
+		text_add(t, ", header %.*s like %.*s", SV_ARG(w->headers[i].name), SV_ARG(w->headers[i].glob));
+	if (w->callee_registered)
+		text_add(t, ", callee registered");
+	if (w->trunk.len)
+		text_add(t, ", trunk %.*s", SV_ARG(w->trunk));
+}
+
+static void add_rewrite(struct text *t, const struct conf_rewrite *rw)
+{
+	const char *between = " in ";
+	const struct { bool is_on; const char *name; } to[] = {
+		{ rw->request_uri, "Request-URI" }, { rw->from, "From" }, { rw->to, "To" }, { rw->pai, "P-Asserted-Identity" },
+	};
+
+	if (rw->user_strip)
+		text_add(t, "; cuts %u from the user", rw->user_strip);
+	if (rw->user_prefix.len)
+		text_add(t, "; puts %.*s before the user", SV_ARG(rw->user_prefix));
+	if (rw->regex)
+		text_add(t, "; user %.*s becomes %.*s", SV_ARG(rw->user_regex), SV_ARG(rw->user_replace));
+	if (rw->host.len)
+		text_add(t, "; host becomes %.*s", SV_ARG(rw->host));
+	for (size_t i = 0; i < sizeof(to) / sizeof(to[0]); i++) {
+		if (!to[i].is_on)
+			continue;
+		text_add(t, "%s%s", between, to[i].name);
+		between = ", ";
+	}
+}
+
+static void add_route(struct text *t, const struct conf *c, const struct conf_route *route)
+{
+	add_when(t, c, &route->when);
+	switch (route->action) {
+	case ACT_POOL:
+		text_add(t, " -> pool %.*s", SV_ARG(c->pools[route->pool].name));
+		break;
+	case ACT_REJECT:
+		text_add(t, " -> %u%s%.*s", route->reject, route->reject_phrase.len ? " " : "", SV_ARG(route->reject_phrase));
+		break;
+	default:
+		text_add(t, " -> 503 (what it leads to is not active in this version)");
+	}
+	if (route->has_rewrite)
+		add_rewrite(t, &route->rewrite);
+	if (route->is_relay)
+		text_add(t, "; foreign hosts may pass");
+	if (route->max_duration_ms) {
+		text_add(t, "; at most ");
+		add_ms(t, route->max_duration_ms);
+	}
+}
+
+int describe_route(const struct conf *c, const struct conf_route *route, struct conf_text *out)
+{
+	struct text t = { 0 };
+
+	add_route(&t, c, route);
+	return text_end(&t, out);
+}
+
+static void add_zone(struct text *t, const struct conf_zone *z)
+{
+	text_add(t, "zone %.*s\n", SV_ARG(z->name));
+	for (unsigned i = 0; i < z->n_listeners; i++) {
+		const struct conf_listener *l = &z->listeners[i];
+
+		text_add(t, "  listens on %.*s, advertised as %.*s%s\n", SV_ARG(l->text), SV_ARG(l->advertise),
+		         l->is_active ? "" : " (not active in this version)");
+	}
+	if (z->n_domains) {
+		add_list(t, "  is responsible for ", z->domains, z->n_domains);
+		text_add(t, ", and for its own addresses\n");
+	}
+	if (z->n_trust) {
+		add_prefixes(t, "  trusts ", ", ", z->trust, z->n_trust);
+		text_add(t, "\n");
+	} else {
+		text_add(t, "  trusts nobody\n");
+	}
+	if (z->headers_unknown == UNKNOWN_DROP)
+		text_add(t, "  drops headers that are not known\n");
+}
+
+static void add_health(struct text *t, const struct conf_pool *p)
+{
+	if (p->probe.is_on) {
+		text_add(t, "  asks each with OPTIONS every ");
+		add_ms(t, p->probe.every_ms);
+		text_add(t, "; a dead one is noticed after at most ");
+		add_ms(t, (uint64_t)p->probe.every_ms * p->probe.down_after + p->probe.timeout_ms);
+		text_add(t, ", and is back after %u answers\n", p->probe.up_after);
+	} else {
+		text_add(t, "  is not probed: only calls show that a destination is dead\n");
+	}
+	text_add(t, "  a call goes on to the next destination when there is no response for ");
+	add_ms(t, p->failover.after_ms);
+	for (unsigned i = 0; i < p->failover.n_on; i++)
+		text_add(t, "%s%u", i ? ", " : " or on ", p->failover.on[i]);
+	text_add(t, ", at most %u in all; without an answer it ends after ", p->failover.tries);
+	add_ms(t, p->answer_timeout_ms);
+	text_add(t, "\n");
+}
+
+static void add_destination(struct text *t, const struct conf_pool *p, const struct conf_destination *d)
+{
+	text_add(t, "  %.*s at %.*s", SV_ARG(d->name), SV_ARG(d->uri));
+	if (p->balance == BALANCE_WEIGHTED)
+		text_add(t, ", weight %u", d->weight);
+	if (d->max_calls)
+		text_add(t, ", at most %u calls", d->max_calls);
+	text_add(t, "\n");
+}
+
+static void add_pool(struct text *t, const struct conf *c, const struct conf_pool *p)
+{
+	static const char *const balances[] = { "in turn", "by weight", "to the least loaded", "by hash of the caller" };
+
+	text_add(t, "pool %.*s in zone %.*s, calls go %s\n", SV_ARG(p->name), SV_ARG(c->zones[p->zone].name),
+	         balances[p->balance]);
+	if (p->sticky.is_on) {
+		text_add(t, "  the same %.*s goes to the same destination, for ", SV_ARG(p->sticky.by));
+		add_ms(t, p->sticky.ttl_ms);
+		text_add(t, " after its last call\n");
+	}
+	for (unsigned i = 0; i < p->n_destinations; i++)
+		add_destination(t, p, &p->destinations[i]);
+	add_health(t, p);
+	for (unsigned i = 0; i < p->n_responses; i++)
+		text_add(t, "  its %u reaches the caller as %u\n", p->responses[i].from, p->responses[i].to);
+}
+
+static void add_routes(struct text *t, const struct conf *c)
+{
+	unsigned anyone = 0, calls = 0;
+
+	text_add(t, "rules, first match wins\n");
+	for (unsigned i = 0; i < c->n_routes; i++) {
+		const struct conf_route *route = &c->routes[i];
+
+		calls += route->action == ACT_POOL;
+		anyone += route->action == ACT_POOL && route->when.caller == CALLER_ANY;
+		text_add(t, "  %u. (line %u) %.*s\n", i + 1, route->line, SV_ARG(route->text));
+	}
+	text_add(t, "  otherwise -> 404\nwho may call: ");
+	if (anyone == calls && calls)
+		text_add(t, "anyone\n");
+	else if (anyone)
+		text_add(t, "anyone by %u of the %u rules that lead to a pool, trusted sources by all\n", anyone, calls);
+	else
+		text_add(t, "trusted sources\n");
+}
+
+/* DECISIONS 2. Keys from a cluster's secret come with the cluster. */
+static void add_keys(struct text *t, const struct conf *c)
+{
+	add_list(t, "identity keys: ", c->identity_keys, c->n_identity_keys);
+	if (c->n_identity_keys)
+		text_add(t, "; the first signs\n");
+	else
+		text_add(t, "identity keys: %.*s/identity.key, made at first start\n", SV_ARG(c->state));
+}
+
+static void add_process(struct text *t, const struct conf *c)
+{
+	text_add(t, "node %.*s, %u worker%s, at most %u calls each\n", SV_ARG(c->node), c->workers, c->workers == 1 ? "" : "s",
+	         c->max_calls);
+	text_add(t, "state in %.*s; CDRs %s\n", SV_ARG(c->state), c->cdr_is_on ? "in its cdr.jsonl" : "off");
+	add_keys(t, c);
+	if (c->admin_socket.len)
+		text_add(t, "sbcctl at %.*s\n", SV_ARG(c->admin_socket));
+	text_add(t, "at SIGTERM calls have ");
+	add_ms(t, c->shutdown_grace_ms);
+	text_add(t, " to end\n");
+}
+
+int conf_describe(const struct conf *c, struct conf_text *out)
+{
+	struct text t = { 0 };
+
+	add_process(&t, c);
+	for (unsigned i = 0; i < c->n_zones; i++)
+		add_zone(&t, &c->zones[i]);
+	for (unsigned i = 0; i < c->n_pools; i++)
+		add_pool(&t, c, &c->pools[i]);
+	add_routes(&t, c);
+	return text_end(&t, out);
+}

@@ -1,0 +1,110 @@
+/* conf/reader.h - walks a YAML document along the schema and fills a snapshot. Private to conf/. */
+#ifndef CONF_READER_H
+#define CONF_READER_H
+#include <yaml.h>
+#include "base/arena.h"
+#include "conf/schema.h"
+
+struct compiled_regex; /* in a list of the arena: the snapshot frees them */
+
+struct conf_arena {
+	struct arena arena;
+	struct conf conf;
+	struct compiled_regex *regexes;
+};
+
+enum { READER_PATH_MAX = 512, READER_ARENA_MAX = 64 << 20 };
+
+struct reader {
+	struct conf *conf;
+	struct arena *arena;
+	struct conf_notes *notes;
+	yaml_document_t *doc;
+	struct conf_mark mark;             /* of the value being read */
+	struct conf_mark key_mark;         /* of its key, or its own */
+	char path[READER_PATH_MAX];
+	size_t path_len;
+	unsigned depth;
+	unsigned later;                    /* > 0: inside a part that is not active */
+	size_t visited;
+	bool is_default;                   /* what is read is a default, not written */
+	bool has_variable;                 /* the value's text holds something out of the environment */
+	bool is_stopped;                   /* a bound of the whole file was passed: one note, then silence */
+	int err;                           /* -ENOMEM; everything returns early */
+};
+
+/* The whole document. Problems are notes; only memory is an error. */
+int reader_run(struct reader *r);
+
+/* Notes at the value being read. */
+void note_error(struct reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void note_warning(struct reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Zeroed, or NULL with r->err set. */
+void *reader_alloc(struct reader *r, size_t size);
+struct sv reader_dup(struct reader *r, struct sv v);
+
+/* Text of a scalar with ${NAME} replaced, in the arena. false: a note was made. */
+bool reader_expand(struct reader *r, struct sv raw, struct sv *out);
+
+/* Reads `text` as `row` says. false: a note was made. (value.c) */
+bool value_read(struct reader *r, const struct row *row, struct sv text, struct value *out);
+/* "a duration", and how one is written: "\"5s\", \"250ms\"" or "". */
+const char *type_name(uint8_t type);
+const char *type_hint(uint8_t type);
+/* A number of that type as one would write it: "5s". */
+const char *number_text(uint8_t type, uint64_t n, char buf[32]);
+/* HOST[:PORT] or [IPv6][:PORT]; port 0 when none is written. */
+bool split_host_port(struct sv text, struct sv *host, uint16_t *port);
+
+/* Hooks of the schema's rows (parts.c, rules.c). */
+void on_root_done(struct reader *r, void *into);
+void on_workers_auto(struct reader *r, const struct value *v, void *into);
+void on_zone_open(struct reader *r, void *into);
+void on_zone_done(struct reader *r, void *into);
+void on_listener(struct reader *r, const struct value *v, void *into);
+void on_listener_advertise(struct reader *r, const struct value *v, void *into);
+void on_pool_open(struct reader *r, void *into);
+void on_pool_done(struct reader *r, void *into);
+void on_sticky_by(struct reader *r, const struct value *v, void *into);
+void on_destination_open(struct reader *r, void *into);
+void on_destination_uri(struct reader *r, const struct value *v, void *into);
+void on_route_open(struct reader *r, void *into);
+void on_route_done(struct reader *r, void *into);
+void on_when_zone(struct reader *r, const struct value *v, void *into);
+void on_when_caller(struct reader *r, const struct value *v, void *into);
+void on_when_callee(struct reader *r, const struct value *v, void *into);
+void on_to_part(struct reader *r, const struct value *v, void *into);
+void on_to_pool(struct reader *r, const struct value *v, void *into);
+void on_to_reject(struct reader *r, const struct value *v, void *into);
+void on_rewrite_regex(struct reader *r, const struct value *v, void *into);
+void on_rewrite_apply(struct reader *r, const struct value *v, void *into);
+void on_rewrite_done(struct reader *r, void *into);
+
+/* What can only be judged when the whole snapshot stands (check.c). */
+void conf_check(struct reader *r);
+/* "udp", and the port that need not be written for it. (parts.c) */
+const char *scheme_name(uint8_t transport);
+uint16_t scheme_port(uint8_t transport);
+/* Frees what regcomp() made. (rules.c) */
+void regexes_free(struct compiled_regex *list);
+/* One line of plain words for a rule. (describe.c) */
+int describe_route(const struct conf *c, const struct conf_route *route, struct conf_text *out);
+
+/* The name nearest to `word`, or an empty one when none is near. (suggest.c) */
+struct nearest {
+	struct sv word, best;
+	unsigned distance;
+};
+void nearest_init(struct nearest *n, struct sv word);
+void nearest_offer(struct nearest *n, struct sv name);
+/* "; did you mean `x`?", or "". */
+const char *nearest_text(const struct nearest *n, char buf[128]);
+
+/* conf_note without a reader (syntax errors, reload). `path` and `text` are copied. */
+void notes_add(struct conf_notes *notes, bool is_error, struct conf_mark at, const char *path, const char *text);
+void notes_sort(struct conf_notes *notes);
+/* `v` for a message: at most 64 bytes, control bytes as '?'. */
+const char *printable(struct sv v, char buf[72]);
+
+#endif

@@ -1,0 +1,367 @@
+/* conf/schema.c - the table, and how to walk it. */
+#include "conf/reader.h"
+
+#define FIELD(s, m) .slot = offsetof(struct s, m) + 1, .slot_size = sizeof(((struct s *)0)->m)
+#define ARRAY(s, m, n) FIELD(s, m), .count = offsetof(struct s, n) + 1, .count_size = sizeof(((struct s *)0)->n)
+#define WHOLE(t) .size = sizeof(t), .slot = 1, .slot_size = sizeof(t) /* the item is the value */
+#define KEY(s, m) .key = offsetof(struct s, m) + 1
+#define ONE_OF(...) .choices = (const char *const[]){ __VA_ARGS__, NULL }
+#define MS(s) ((s) * 1000ull)
+
+/* Preorder: what is read first stands first. Zones before pools before routes, because those name these. */
+static const struct row rows[] = {
+	{ .path = "", .type = TY_MAP, .done = on_root_done, .help = "One file, read whole or not at all." },
+
+	{ .path = "node", .type = TY_NAME, .reload = RESTART, .is_required = true, FIELD(conf, node),
+	  .help = "Name of this node: in logs and CDRs, and what breaks a tie between the nodes of a pair." },
+	{ .path = "workers", .type = TY_CHOICE, .reload = RESTART, ONE_OF("auto"), .take = on_workers_auto,
+	  .help = "`auto`: one worker per core." },
+	{ .path = "workers", .type = TY_INT, .reload = RESTART, .unset = "auto", .min = 1, .max = 64, FIELD(conf, workers),
+	  .help = "Threads that carry calls." },
+
+	{ .path = "zones", .type = TY_NAMES, .reload = RESTART, .is_required = true, .min = 1, .max = CONF_ZONES_MAX,
+	  ARRAY(conf, zones, n_zones),
+	  .help = "Networks this SBC stands in. A message belongs to the zone of the listener it came in on; nothing of one "
+	          "zone is shown in another." },
+	{ .path = "zones.*", .type = TY_MAP, .size = sizeof(struct conf_zone), KEY(conf_zone, name), .open = on_zone_open,
+	  .done = on_zone_done, .help = "One zone." },
+	{ .path = "zones.*.advertise", .type = TY_HOST_PORT, .reload = RESTART, FIELD(conf_zone, advertise),
+	  .help = "Host or name, with a port if need be, that stands in Via and Contact instead of the bound address: behind a "
+	          "1:1 NAT, or where carriers want the certificate's name. For every listener of the zone that has none of its "
+	          "own. Default: the bound address." },
+	{ .path = "zones.*.listen", .type = TY_LIST, .reload = RESTART, .is_required = true, .takes_one = true, .min = 1,
+	  .max = CONF_LISTENERS_MAX, ARRAY(conf_zone, listeners, n_listeners),
+	  .help = "Where the zone is listened on." },
+	{ .path = "zones.*.listen[]", .type = TY_LISTENER, .reload = RESTART, .size = sizeof(struct conf_listener),
+	  .take = on_listener,
+	  .help = "TRANSPORT:ADDRESS:PORT with transport udp, tcp, tls, ws or wss; ws and wss take a path behind the port. "
+	          "The address is a concrete one." },
+	{ .path = "zones.*.listen[]", .type = TY_MAP, .reload = RESTART, .size = sizeof(struct conf_listener),
+	  .help = "The same, with an advertised address of its own." },
+	{ .path = "zones.*.listen[].bind", .type = TY_LISTENER, .reload = RESTART, .is_required = true, .take = on_listener,
+	  .help = "TRANSPORT:ADDRESS:PORT." },
+	{ .path = "zones.*.listen[].advertise", .type = TY_HOST_PORT, .reload = RESTART, .take = on_listener_advertise,
+	  .help = "As `advertise` of the zone, for this listener only." },
+	{ .path = "zones.*.domains", .type = TY_LIST, .takes_one = true, .max = 4096, ARRAY(conf_zone, domains, n_domains),
+	  .help = "Domains that are ours in a Request-URI. Our own listen addresses and advertised names always are." },
+	{ .path = "zones.*.domains[]", .type = TY_HOST, WHOLE(struct sv), .help = "A domain." },
+	{ .path = "zones.*.trust", .type = TY_LIST, .takes_one = true, .max = 4096, ARRAY(conf_zone, trust, n_trust),
+	  .help = "Sources whose identity headers are believed and who may call without being registered." },
+	{ .path = "zones.*.trust[]", .type = TY_PREFIX, WHOLE(struct prefix), .help = "A network, or one address." },
+	{ .path = "zones.*.headers", .type = TY_MAP, .help = "What passes into and out of this zone." },
+	{ .path = "zones.*.headers.unknown", .type = TY_CHOICE, .unset = "pass", ONE_OF("pass", "drop"),
+	  FIELD(conf_zone, headers_unknown),
+	  .help = "Headers we do not know. `pass`: byte-exact, unless the value holds an address or host of the sending side." },
+	{ .path = "zones.*.privacy", .type = TY_MAP, .is_later = true, .help = "Masking of what passes by default." },
+	{ .path = "zones.*.privacy.mask", .type = TY_LIST, .takes_one = true, .max = 4,
+	  .help = "What is masked on its way into this zone." },
+	{ .path = "zones.*.privacy.mask[]", .type = TY_CHOICE, ONE_OF("from", "to", "pai", "sdp-origin"),
+	  .help = "The host in From, To or P-Asserted-Identity; the address in the SDP origin line." },
+	{ .path = "zones.*.tls", .type = TY_LIST, .is_later = true, .min = 1, .max = 64,
+	  .help = "Certificates for tls and wss listeners, chosen by the name a client asks for." },
+	{ .path = "zones.*.tls[]", .type = TY_MAP, .help = "One certificate." },
+	{ .path = "zones.*.tls[].name", .type = TY_HOST, .is_required = true, .help = "Server name." },
+	{ .path = "zones.*.tls[].cert", .type = TY_FILE, .is_required = true, .help = "PEM file with the chain." },
+	{ .path = "zones.*.tls[].key", .type = TY_FILE, .is_required = true, .help = "PEM file with the private key." },
+
+	{ .path = "pools", .type = TY_NAMES, .is_required = true, .max = CONF_POOLS_MAX, ARRAY(conf, pools, n_pools),
+	  .help = "Sets of servers that calls are handed to." },
+	{ .path = "pools.*", .type = TY_MAP, .size = sizeof(struct conf_pool), KEY(conf_pool, name), .open = on_pool_open,
+	  .done = on_pool_done, .help = "One pool." },
+	{ .path = "pools.*.zone", .type = TY_ZONE, .is_required = true, FIELD(conf_pool, zone),
+	  .help = "The zone its destinations are in: calls leave by that zone's listeners." },
+	{ .path = "pools.*.balance", .type = TY_CHOICE, .unset = "round-robin",
+	  ONE_OF("round-robin", "weighted", "least-calls", "hash"), FIELD(conf_pool, balance),
+	  .help = "How a call picks its destination. `hash`: the same caller keeps its destination while that one is up." },
+	{ .path = "pools.*.request-uri", .type = TY_CHOICE, .unset = "keep", ONE_OF("keep", "destination"),
+	  FIELD(conf_pool, request_uri),
+	  .help = "`keep`: the destination is only the next hop. `destination`: its host replaces the Request-URI's." },
+	{ .path = "pools.*.sticky", .type = TY_MAP, FIELD(conf_pool, sticky.is_on),
+	  .help = "Calls with the same key go to the same destination: a conference is on one server." },
+	{ .path = "pools.*.sticky.by", .type = TY_CHOICE, .is_required = true, ONE_OF("to-user", "from-user", "call-id", "source"),
+	  .take = on_sticky_by, .help = "The key. `to-user` is the user part of the Request-URI." },
+	{ .path = "pools.*.sticky.ttl", .type = TY_DURATION, .unset = "2h", .min = MS(1), .max = MS(7 * 86400),
+	  FIELD(conf_pool, sticky.ttl_ms), .help = "How long after the last call an entry is kept." },
+	{ .path = "pools.*.probe", .type = TY_BOOL, .unset = "on", FIELD(conf_pool, probe.is_on),
+	  .help = "`off`: destinations are not asked; only real calls say how they are." },
+	{ .path = "pools.*.probe", .type = TY_MAP, .help = "OPTIONS to every destination." },
+	{ .path = "pools.*.probe.every", .type = TY_DURATION, .unset = "5s", .min = 100, .max = MS(3600),
+	  FIELD(conf_pool, probe.every_ms), .help = "Interval." },
+	{ .path = "pools.*.probe.timeout", .type = TY_DURATION, .unset = "1s", .min = 50, .max = MS(60),
+	  FIELD(conf_pool, probe.timeout_ms), .help = "No answer after this is a failed probe. Not longer than `every`." },
+	{ .path = "pools.*.probe.down-after", .type = TY_INT, .unset = "3", .min = 1, .max = 100,
+	  FIELD(conf_pool, probe.down_after), .help = "Failed probes in a row until a destination is down." },
+	{ .path = "pools.*.probe.up-after", .type = TY_INT, .unset = "2", .min = 1, .max = 100,
+	  FIELD(conf_pool, probe.up_after), .help = "Answered probes in a row until it is up again." },
+	{ .path = "pools.*.failover", .type = TY_MAP,
+	  .help = "When a call is tried at another destination. Always at once on ICMP errors, refused or broken transport." },
+	{ .path = "pools.*.failover.after", .type = TY_DURATION, .unset = "2s", .min = 100, .max = MS(32),
+	  FIELD(conf_pool, failover.after_ms), .help = "No response at all, not even 100, for this long." },
+	{ .path = "pools.*.failover.on", .type = TY_LIST, .unset = "503", .takes_one = true, .max = 64,
+	  ARRAY(conf_pool, failover.on, failover.n_on), .help = "Final responses that make it try the next." },
+	{ .path = "pools.*.failover.on[]", .type = TY_INT, .min = 300, .max = 699, WHOLE(uint16_t), .help = "A status." },
+	{ .path = "pools.*.failover.tries", .type = TY_INT, .unset = "3", .min = 1, .max = 8, FIELD(conf_pool, failover.tries),
+	  .help = "Destinations a call may try, the first included." },
+	{ .path = "pools.*.answer-timeout", .type = TY_DURATION, .unset = "3m", .min = MS(1), .max = MS(3600),
+	  FIELD(conf_pool, answer_timeout_ms), .help = "Ringing without a final response (timer C, RFC 3261 §16.6 item 11)." },
+	{ .path = "pools.*.responses", .type = TY_NAMES, .key_type = TY_INT, .max = 64, .min = 0,
+	  ARRAY(conf_pool, responses, n_responses),
+	  .help = "Final responses the caller gets as another one: `{ 503: 480 }`. A 503 not named here leaves as 500." },
+	{ .path = "pools.*.responses.*", .type = TY_INT, .min = 300, .max = 699, .size = sizeof(struct conf_response),
+	  KEY(conf_response, from), FIELD(conf_response, to), .help = "Status from the pool: status to the caller." },
+	{ .path = "pools.*.destinations", .type = TY_LIST, .is_required = true, .min = 1, .max = CONF_DESTINATIONS_MAX,
+	  ARRAY(conf_pool, destinations, n_destinations), .help = "Its servers." },
+	{ .path = "pools.*.destinations[]", .type = TY_MAP, .size = sizeof(struct conf_destination),
+	  .open = on_destination_open, .help = "One server." },
+	{ .path = "pools.*.destinations[].name", .type = TY_NAME, .is_required = true, FIELD(conf_destination, name),
+	  .help = "Its name, one of a kind in the pool: `sbcctl drain POOL/NAME`." },
+	{ .path = "pools.*.destinations[].uri", .type = TY_URI, .is_required = true, .take = on_destination_uri,
+	  .help = "sip:HOST[:PORT][;transport=udp|tcp|tls|ws|wss]. A name is looked up by RFC 3263." },
+	{ .path = "pools.*.destinations[].weight", .type = TY_INT, .unset = "1", .max = 1000, FIELD(conf_destination, weight),
+	  .help = "Its share with `balance: weighted`; 0: no calls." },
+	{ .path = "pools.*.destinations[].max-calls", .type = TY_INT, .unset = "0", .max = 1000000,
+	  FIELD(conf_destination, max_calls), .help = "Calls at once; 0: no limit." },
+
+	{ .path = "routes", .type = TY_LIST, .is_required = true, .min = 1, .max = CONF_ROUTES_MAX, ARRAY(conf, routes, n_routes),
+	  .help = "Rules, first match wins. No match: 404." },
+	{ .path = "routes[]", .type = TY_MAP, .size = sizeof(struct conf_route), .open = on_route_open, .done = on_route_done,
+	  .help = "One rule." },
+	{ .path = "routes[].when", .type = TY_MAP, .help = "All conditions have to hold; without any, every request matches." },
+	{ .path = "routes[].when.zone", .type = TY_ZONE, .take = on_when_zone, .help = "The zone the request came in by." },
+	{ .path = "routes[].when.source", .type = TY_LIST, .takes_one = true, .min = 1, .max = 256,
+	  ARRAY(conf_route, when.source, when.n_source), .help = "Where it came from." },
+	{ .path = "routes[].when.source[]", .type = TY_PREFIX, WHOLE(struct prefix), .help = "A network, or one address." },
+	{ .path = "routes[].when.method", .type = TY_LIST, .takes_one = true, .min = 1, .max = 64,
+	  ARRAY(conf_route, when.methods, when.n_methods), .help = "Its method." },
+	{ .path = "routes[].when.method[]", .type = TY_METHOD, WHOLE(struct sv), .help = "A method, in capitals." },
+	{ .path = "routes[].when.domain", .type = TY_LIST, .takes_one = true, .min = 1, .max = 256,
+	  ARRAY(conf_route, when.domains, when.n_domains), .help = "The host of the Request-URI." },
+	{ .path = "routes[].when.domain[]", .type = TY_GLOB, WHOLE(struct sv), .help = "A name; `*` and `?` as in file names." },
+	{ .path = "routes[].when.user", .type = TY_LIST, .takes_one = true, .min = 1, .max = 256,
+	  ARRAY(conf_route, when.users, when.n_users), .help = "The user part of the Request-URI." },
+	{ .path = "routes[].when.user[]", .type = TY_USER, WHOLE(struct sv),
+	  .help = "`conf-*`, `+49*`, a range `1000-1999` of numbers with as many digits, or the user itself." },
+	{ .path = "routes[].when.header", .type = TY_NAMES, .key_type = TY_METHOD, .min = 1, .max = 32,
+	  ARRAY(conf_route, when.headers, when.n_headers), .help = "Headers: `{ X-Tenant: \"gold*\" }`. All have to match." },
+	{ .path = "routes[].when.header.*", .type = TY_GLOB, .size = sizeof(struct conf_header), KEY(conf_header, name),
+	  FIELD(conf_header, glob), .help = "What the first value has to look like." },
+	{ .path = "routes[].when.caller", .type = TY_CHOICE, .unset = "registered",
+	  ONE_OF("registered", "authenticated", "trusted", "any"), .take = on_when_caller,
+	  .help = "Who may use the rule. Trusted sources may use each. A rule that rejects or registers asks nothing unless it "
+	          "says so." },
+	{ .path = "routes[].when.callee", .type = TY_CHOICE, .is_later = true, ONE_OF("registered"), .take = on_when_callee,
+	  .help = "Whether the one called is registered here." },
+	{ .path = "routes[].when.trunk", .type = TY_NAME, .is_later = true, FIELD(conf_route, when.trunk),
+	  .help = "The trunk the request came from." },
+	{ .path = "routes[].to", .type = TY_CHOICE, .is_required = true, .is_later = true, ONE_OF("registrar", "location"),
+	  .take = on_to_part,
+	  .help = "`registrar`: keeps the registration. `location`: to where the one called is registered, over the flow that "
+	          "registered. Until they are active: 503." },
+	{ .path = "routes[].to", .type = TY_MAP, .is_required = true, .min = 1, .max = 1, .help = "Where the request goes." },
+	{ .path = "routes[].to.pool", .type = TY_POOL, .take = on_to_pool, .help = "To a pool." },
+	{ .path = "routes[].to.reject", .type = TY_INT, .min = 300, .max = 699, .take = on_to_reject,
+	  .help = "Answered with this status." },
+	{ .path = "routes[].to.reject", .type = TY_MAP, .help = "The same, with a phrase of its own." },
+	{ .path = "routes[].to.reject.status", .type = TY_INT, .is_required = true, .min = 300, .max = 699, .take = on_to_reject,
+	  .help = "Status." },
+	{ .path = "routes[].to.reject.phrase", .type = TY_TEXT, FIELD(conf_route, reject_phrase),
+	  .help = "Reason phrase. Default: the usual one of the status." },
+	{ .path = "routes[].rewrite", .type = TY_MAP, FIELD(conf_route, has_rewrite), .min = 1, .done = on_rewrite_done,
+	  .help = "Changes addresses on their way." },
+	{ .path = "routes[].rewrite.user", .type = TY_MAP, .min = 1, .help = "The user part: `strip` and `prefix`, or `regex`." },
+	{ .path = "routes[].rewrite.user.strip", .type = TY_INT, .unset = "0", .max = 64, FIELD(conf_route, rewrite.user_strip),
+	  .help = "Characters cut from the front." },
+	{ .path = "routes[].rewrite.user.prefix", .type = TY_TEXT, FIELD(conf_route, rewrite.user_prefix),
+	  .help = "Put in front after that." },
+	{ .path = "routes[].rewrite.user.regex", .type = TY_REGEX, .take = on_rewrite_regex,
+	  .help = "POSIX extended expression; a user that does not match stays as it is." },
+	{ .path = "routes[].rewrite.user.replace", .type = TY_TEXT, FIELD(conf_route, rewrite.user_replace),
+	  .help = "What it becomes; `\\1` to `\\9` are its groups." },
+	{ .path = "routes[].rewrite.host", .type = TY_HOST_PORT, FIELD(conf_route, rewrite.host),
+	  .help = "The host, with a port if need be." },
+	{ .path = "routes[].rewrite.apply", .type = TY_LIST, .takes_one = true, .unset = "request-uri", .min = 1, .max = 4,
+	  .help = "Where." },
+	{ .path = "routes[].rewrite.apply[]", .type = TY_CHOICE, ONE_OF("request-uri", "from", "to", "pai"),
+	  .take = on_rewrite_apply, .help = "`pai`: P-Asserted-Identity." },
+	{ .path = "routes[].relay", .type = TY_BOOL, .unset = "off", FIELD(conf_route, is_relay),
+	  .help = "Request-URIs whose host is not ours may pass; otherwise they get 403." },
+	{ .path = "routes[].max-duration", .type = TY_DURATION, .min = MS(1), .max = MS(7 * 86400),
+	  FIELD(conf_route, max_duration_ms), .help = "The call is ended after this long. Default: never." },
+
+	{ .path = "state", .type = TY_PATH, .reload = RESTART, .unset = "/var/lib/sbc", FIELD(conf, state),
+	  .help = "Directory for keys, CDRs, operator states and the term. A relative path counts from the working directory." },
+	{ .path = "identity", .type = TY_MAP, .reload = RESTART, .help = "Keys that make and check our tokens." },
+	{ .path = "identity.keys", .type = TY_LIST, .reload = RESTART, .takes_one = true, .min = 1, .max = 8,
+	  ARRAY(conf, identity_keys, n_identity_keys),
+	  .help = "The newest first: it signs; the others stay valid. Default: a key file made at first start in the state "
+	          "directory." },
+	{ .path = "identity.keys[]", .type = TY_KEY_FILE, .reload = RESTART, WHOLE(struct sv), .help = "`file:PATH`." },
+	{ .path = "log", .type = TY_MAP, .help = "The log." },
+	{ .path = "log.file", .type = TY_PATH, .reload = RESTART, FIELD(conf, log_path),
+	  .help = "Where to; reopened on SIGHUP. Default: standard error." },
+	{ .path = "log.level", .type = TY_CHOICE, .unset = "info", ONE_OF("error", "warn", "info", "debug"), FIELD(conf, log_level),
+	  .help = "What is written." },
+	{ .path = "log.format", .type = TY_CHOICE, .reload = RESTART, .unset = "logfmt", ONE_OF("logfmt", "json"),
+	  FIELD(conf, log_format), .help = "How it is written." },
+	{ .path = "cdr", .type = TY_BOOL, .reload = RESTART, .unset = "on", FIELD(conf, cdr_is_on),
+	  .help = "One line per call in `cdr.jsonl` of the state directory." },
+	{ .path = "shutdown", .type = TY_MAP, .help = "How it ends." },
+	{ .path = "shutdown.grace", .type = TY_DURATION, .unset = "30s", .max = MS(86400), FIELD(conf, shutdown_grace_ms),
+	  .help = "After SIGTERM: how long calls may go on." },
+	{ .path = "limits", .type = TY_MAP, .reload = RESTART, .help = "Bounds of one worker." },
+	{ .path = "limits.calls", .type = TY_INT, .reload = RESTART, .unset = "200000", .min = 1, .max = 10000000,
+	  FIELD(conf, max_calls), .help = "Calls at once per worker; beyond: 503." },
+	{ .path = "dns", .type = TY_MAP, .reload = RESTART, .help = "Name look-ups." },
+	{ .path = "dns.servers", .type = TY_LIST, .reload = RESTART, .takes_one = true, .min = 1, .max = 8,
+	  ARRAY(conf, name_servers, n_name_servers), .help = "Name servers. Default: the system's." },
+	{ .path = "dns.servers[]", .type = TY_SOCKET, .reload = RESTART, WHOLE(struct sv), .help = "ADDRESS or ADDRESS:PORT." },
+	{ .path = "admin", .type = TY_MAP, .reload = RESTART, .help = "Doors for operators." },
+	{ .path = "admin.socket", .type = TY_PATH, .reload = RESTART, .max = 107, FIELD(conf, admin_socket),
+	  .help = "Unix socket for sbcctl. Default: none." },
+	{ .path = "admin.http", .type = TY_SOCKET, .reload = RESTART, .is_later = true, .help = "The same verbs, /metrics, /live "
+	  "and /ready over HTTP." },
+
+	{ .path = "registrar", .type = TY_NAMES, .is_later = true, .key_type = TY_HOST, .min = 1, .max = 4096,
+	  .help = "Domains whose registrations end or pass here." },
+	{ .path = "registrar.*", .type = TY_MAP, .help = "One domain." },
+	{ .path = "registrar.*.mode", .type = TY_CHOICE, .unset = "local", ONE_OF("local", "pass"),
+	  .help = "`local`: we are its registrar. `pass`: the one behind us is." },
+	{ .path = "registrar.*.auth", .type = TY_CHOICE, ONE_OF("none"), .help = "Nobody is asked who they are." },
+	{ .path = "registrar.*.auth", .type = TY_MAP, .help = "Digest." },
+	{ .path = "registrar.*.auth.users", .type = TY_FILE, .is_required = true, .help = "File of users." },
+	{ .path = "registrar.*.expires", .type = TY_MAP, .help = "How long a registration lasts." },
+	{ .path = "registrar.*.expires.min", .type = TY_DURATION, .unset = "60s", .min = MS(1), .max = MS(7 * 86400),
+	  .help = "Less is answered 423." },
+	{ .path = "registrar.*.expires.max", .type = TY_DURATION, .unset = "1h", .min = MS(1), .max = MS(7 * 86400),
+	  .help = "More is cut to this." },
+	{ .path = "guard", .type = TY_MAP, .is_later = true, .help = "Floods and abuse." },
+	{ .path = "guard.per-source", .type = TY_MAP, .help = "What one unknown source may send." },
+	{ .path = "guard.per-source.rate", .type = TY_RATE, .unset = "50/s", .min = 1, .max = 60000000, .help = "Requests." },
+	{ .path = "guard.per-source.burst", .type = TY_INT, .unset = "200", .min = 1, .max = 1000000, .help = "At once." },
+	{ .path = "guard.per-source.block", .type = TY_DURATION, .unset = "60s", .min = MS(1), .max = MS(86400),
+	  .help = "How long it is not heard then." },
+	{ .path = "guard.domains", .type = TY_NAMES, .key_type = TY_HOST, .min = 1, .max = 4096, .help = "What one domain may send." },
+	{ .path = "guard.domains.*", .type = TY_MAP, .help = "One domain." },
+	{ .path = "guard.domains.*.registers", .type = TY_RATE, .min = 1, .max = 60000000, .help = "REGISTER requests." },
+	{ .path = "guard.domains.*.calls", .type = TY_RATE, .min = 1, .max = 60000000, .help = "New calls." },
+	{ .path = "trunks", .type = TY_NAMES, .is_later = true, .min = 1, .max = 4096, .help = "Carriers." },
+	{ .path = "trunks.*", .type = TY_MAP, .help = "One carrier." },
+	{ .path = "trunks.*.zone", .type = TY_ZONE, .is_required = true, .help = "Where it is." },
+	{ .path = "trunks.*.match", .type = TY_MAP, .min = 1, .help = "How its requests are known." },
+	{ .path = "trunks.*.match.source", .type = TY_LIST, .takes_one = true, .min = 1, .max = 256, .help = "By address." },
+	{ .path = "trunks.*.match.source[]", .type = TY_PREFIX, .help = "A network, or one address." },
+	{ .path = "trunks.*.match.tls-name", .type = TY_HOST, .help = "By the name in its certificate." },
+	{ .path = "trunks.*.pool", .type = TY_POOL, .help = "Where calls to it go." },
+	{ .path = "trunks.*.domain", .type = TY_HOST, .help = "Domain it expects in Request-URI, From and To." },
+	{ .path = "trunks.*.limits", .type = TY_MAP, .help = "What it may take." },
+	{ .path = "trunks.*.limits.calls", .type = TY_INT, .min = 1, .max = 1000000, .help = "Calls at once." },
+	{ .path = "trunks.*.limits.rate", .type = TY_RATE, .min = 1, .max = 60000000, .help = "New calls." },
+	{ .path = "trunks.*.register", .type = TY_MAP, .help = "We register there." },
+	{ .path = "trunks.*.register.user", .type = TY_TEXT, .is_required = true, .help = "As whom." },
+	{ .path = "trunks.*.register.expires", .type = TY_DURATION, .unset = "1h", .min = MS(30), .max = MS(7 * 86400),
+	  .help = "For how long." },
+	{ .path = "trunks.*.credentials", .type = TY_SECRET, .help = "USER:PASSWORD, for its own destinations and realm only." },
+	{ .path = "cluster", .type = TY_CHOICE, .reload = RESTART, .is_later = true, ONE_OF("local"),
+	  .help = "`local`: a passive second process on this host." },
+	{ .path = "cluster", .type = TY_MAP, .reload = RESTART, .is_later = true, .help = "The other node of the pair." },
+	{ .path = "cluster.peer", .type = TY_SOCKET, .reload = RESTART, .is_required = true, .min = 1, .help = "Its address and port." },
+	{ .path = "cluster.listen", .type = TY_SOCKET, .reload = RESTART, .is_required = true, .min = 1, .help = "Our own." },
+	{ .path = "cluster.secret", .type = TY_SECRET, .reload = RESTART, .is_required = true,
+	  .help = "Shared by both; token keys are derived from it unless `identity.keys` is written." },
+	{ .path = "cluster.role", .type = TY_CHOICE, .reload = RESTART, .unset = "auto", ONE_OF("auto", "external"),
+	  .help = "`auto`: who holds the addresses. `external`: who is told to (`sbcctl role active`)." },
+	{ .path = "cluster.roles", .type = TY_NAMES, .reload = RESTART, .min = 1, .max = 16,
+	  .help = "Addresses that move together. Default: all listener addresses that are not permanent on the node." },
+	{ .path = "cluster.roles.*", .type = TY_MAP, .reload = RESTART, .help = "One role." },
+	{ .path = "cluster.roles.*.addresses", .type = TY_LIST, .reload = RESTART, .is_required = true, .takes_one = true, .min = 1,
+	  .max = 64, .help = "Its addresses." },
+	{ .path = "cluster.roles.*.addresses[]", .type = TY_PREFIX, .reload = RESTART, .help = "An address." },
+	{ .path = "cluster.release", .type = TY_TEXT, .reload = RESTART, .help = "Command that removes a doubled address." },
+	{ .path = "cluster.buffer", .type = TY_SIZE, .reload = RESTART, .unset = "64MiB", .min = 64 << 10, .max = 1ull << 30,
+	  .help = "Records waiting for the peer; beyond: a snapshot instead." },
+	{ .path = "takeover", .type = TY_MAP, .is_later = true, .help = "A new process takes over from the old one." },
+	{ .path = "takeover.drain", .type = TY_DURATION, .unset = "30m", .max = MS(86400),
+	  .help = "How long the old one keeps its connections." },
+};
+
+#define N_ROWS (sizeof(rows) / sizeof(rows[0]))
+
+const struct row *schema_root(void)
+{
+	return &rows[0];
+}
+
+const struct row *schema_end(void)
+{
+	return rows + N_ROWS;
+}
+
+/* What stands behind `parent`'s path in `row`'s, or NULL when it does not lie below. */
+static const char *below(const struct row *parent, const struct row *row)
+{
+	size_t len = strlen(parent->path);
+
+	if (row == parent || strncmp(row->path, parent->path, len) != 0)
+		return NULL;
+	if (len == 0)
+		return row->path;
+	return row->path[len] == '.' ? row->path + len + 1 : row->path[len] == '[' ? row->path + len : NULL;
+}
+
+static const struct row *find(const struct row *parent, struct sv last)
+{
+	for (const struct row *row = parent + 1; row < rows + N_ROWS; row++) {
+		const char *rest = below(parent, row);
+
+		if (rest && sv_eq(sv_from(rest), last))
+			return row;
+	}
+	return NULL;
+}
+
+const struct row *schema_key(const struct row *map, struct sv key)
+{
+	for (size_t i = 0; i < key.len; i++) {
+		if (strchr(".[]*", key.p[i]))
+			return NULL; /* part of a path, never of a key */
+	}
+	return find(map, key);
+}
+
+const struct row *schema_any(const struct row *names)
+{
+	return find(names, SV("*"));
+}
+
+const struct row *schema_item(const struct row *list)
+{
+	return find(list, SV("[]"));
+}
+
+const struct row *schema_other(const struct row *row)
+{
+	/* Alternatives that are mappings have rows between them and the next one. */
+	for (const struct row *r = row + 1; r < rows + N_ROWS; r++) {
+		if (strcmp(r->path, row->path) == 0)
+			return r;
+	}
+	return NULL;
+}
+
+const struct row *schema_next_key(const struct row *map, const struct row *at)
+{
+	for (const struct row *row = (at ? at : map) + 1; row < rows + N_ROWS; row++) {
+		const char *rest = below(map, row);
+
+		if (rest && !strpbrk(rest, ".[*") && !(at && strcmp(row->path, at->path) == 0))
+			return row;
+	}
+	return NULL;
+}
+
+const char *schema_name(const struct row *row)
+{
+	const char *dot = strrchr(row->path, '.');
+
+	return dot ? dot + 1 : row->path;
+}

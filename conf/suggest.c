@@ -1,0 +1,59 @@
+/* conf/suggest.c - the known word nearest to a mistyped one. */
+#include "conf/reader.h"
+
+enum { WORD_MAX = 64 };
+
+static unsigned min3(unsigned a, unsigned b, unsigned c)
+{
+	unsigned m = a < b ? a : b;
+
+	return m < c ? m : c;
+}
+
+/* Edit distance with two neighbours swapped as one edit. Words longer than WORD_MAX are far from everything. */
+static unsigned distance(struct sv a, struct sv b)
+{
+	unsigned row[3][WORD_MAX + 1];
+
+	if (a.len > WORD_MAX || b.len > WORD_MAX)
+		return UINT32_MAX;
+	for (unsigned j = 0; j <= b.len; j++)
+		row[0][j] = j;
+	for (unsigned i = 1; i <= a.len; i++) {
+		unsigned *now = row[i % 3], *last = row[(i + 2) % 3], *before = row[(i + 1) % 3];
+
+		now[0] = i;
+		for (unsigned j = 1; j <= b.len; j++) {
+			now[j] = min3(last[j] + 1, now[j - 1] + 1, last[j - 1] + (a.p[i - 1] != b.p[j - 1]));
+			if (i > 1 && j > 1 && a.p[i - 1] == b.p[j - 2] && a.p[i - 2] == b.p[j - 1] && before[j - 2] + 1 < now[j])
+				now[j] = before[j - 2] + 1;
+		}
+	}
+	return row[a.len % 3][b.len];
+}
+
+void nearest_init(struct nearest *n, struct sv word)
+{
+	/* A third of the word may differ; in a short one, a letter. */
+	*n = (struct nearest){ .word = word, .distance = (word.len < 6 ? 1 : (unsigned)(word.len < 96 ? word.len : 96) / 3) + 1 };
+}
+
+void nearest_offer(struct nearest *n, struct sv name)
+{
+	unsigned d = distance(n->word, name);
+
+	if (d < n->distance) {
+		n->distance = d;
+		n->best = name;
+	}
+}
+
+const char *nearest_text(const struct nearest *n, char buf[128])
+{
+	char word[72];
+
+	buf[0] = '\0';
+	if (n->best.len)
+		snprintf(buf, 128, "; did you mean `%s`?", printable(n->best, word));
+	return buf;
+}
