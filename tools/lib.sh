@@ -88,3 +88,69 @@ run_ctest() {
 	fi
 	return $rc
 }
+
+# --- ports and children ---------------------------------------------------------------------------------------------
+
+# port_sockets PORT: inodes of the sockets that hold it, UDP or listening TCP, any address.
+port_sockets() {
+	local hex
+	printf -v hex '%04X' "$1"
+	awk -v port=":$hex" 'FNR > 1 && substr($2, length($2) - 4) == port && (FILENAME ~ /udp/ || $4 == "0A") { print $10 }' \
+		/proc/net/udp /proc/net/udp6 /proc/net/tcp /proc/net/tcp6 2>/dev/null
+}
+
+port_is_free() {
+	[[ -z $(port_sockets "$1") ]]
+}
+
+# port_holder PORT: "name (pid 123)", as far as /proc shows it to us.
+port_holder() {
+	local inode fd pid
+	for inode in $(port_sockets "$1"); do
+		for fd in /proc/[0-9]*/fd/*; do
+			if [[ $(readlink "$fd" 2>/dev/null) == "socket:[$inode]" ]]; then
+				pid=${fd#/proc/}
+				pid=${pid%%/*}
+				echo "$(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c1-60)(pid $pid)"
+				return
+			fi
+		done
+	done
+	echo "a process of another user"
+}
+
+CHILDREN=()
+
+# child LOG COMMAND...: in the background, remembered; CHILD is its pid.
+child() {
+	local log=$1
+	shift
+	"$@" >"$log" 2>&1 </dev/null &
+	CHILD=$!
+	CHILDREN+=("$CHILD")
+}
+
+# Ends the children in reverse order: politely, and after three seconds not.
+children_end() {
+	local i pid try
+	for ((i = ${#CHILDREN[@]} - 1; i >= 0; i--)); do kill -TERM "${CHILDREN[i]}" 2>/dev/null; done
+	for pid in "${CHILDREN[@]}"; do
+		for ((try = 0; try < 30; try++)); do
+			kill -0 "$pid" 2>/dev/null || break
+			sleep 0.1
+		done
+		kill -KILL "$pid" 2>/dev/null
+		wait "$pid" 2>/dev/null
+	done
+	CHILDREN=()
+}
+
+# wait_until SECONDS COMMAND...: asks twenty times a second.
+wait_until() {
+	local end=$(($(now_ms) + $1 * 1000))
+	shift
+	until "$@"; do
+		(($(now_ms) < end)) || return 1
+		sleep 0.05
+	done
+}
