@@ -25,17 +25,23 @@ struct route_result {
 };
 
 bool route_is_trusted(const struct conf *c, uint16_t zone, const struct addr *source);
-/* Our own listen addresses, advertised names (with any of our ports) and the zone's domains (DECISIONS 16). */
+/* The zone's listen addresses and advertised names (with no port or any of the zone's) and its domains, with any port (DECISIONS 16).
+ * Names: without case, one trailing dot ignored. Addresses: by value. */
 bool route_host_is_ours(const struct conf *c, uint16_t zone, struct sv host, uint16_t port);
-/* Is `host:port` exactly the address of one of the zone's listeners, with no user: a request to ourselves (DECISIONS 18)? */
+/* Is `host:port` exactly the address or advertised name of one of the zone's listeners (no port: its transport's default),
+ * with no user: a request to ourselves (DECISIONS 18)? */
 bool route_is_for_us(const struct conf *c, uint16_t zone, const struct uri *u);
-/* Finds the rule. Checks in this order: caller conditions are part of matching (DECISIONS 15); host ours or rule is_relay, else 403. */
+/* Finds the rule. Checks in this order: caller conditions are part of matching (DECISIONS 15; whom we trust may use each rule,
+ * who is authenticated each that asks for a registered caller); a rule that rejects; host ours or rule is_relay (or the URI
+ * is a tel or urn), else 403; a part that is not active. */
 void route_find(const struct conf *c, const struct route_query *q, struct route_result *out);
-/* A rule line for people: called for each rule with whether it matched and, if not, the condition that failed. */
+/* A rule line for people: called for each rule with whether it matched and, if not, the condition that failed ("zone", "source",
+ * "method", "domain", "user", "header", "trunk", "callee", "caller"). */
 void route_explain(const struct conf *c, const struct route_query *q,
                    void (*line)(void *ctx, const struct conf_route *r, bool matched, const char *failed), void *ctx);
-/* Rewrites the user and host of one URI; the result lies in `a` (or is `uri` itself when nothing changes). 0, -ENOMEM,
- * -EBADMSG (the result would be no URI). */
+/* Rewrites the user and host of one URI; the result lies in `a` (or is `uri` itself when nothing changes). A URI without a
+ * user gets none; in a tel URI the number is the user. The user is matched without its escapes; a regex leaves alone what it
+ * does not match and users beyond 256 bytes. 0, -ENOMEM, -EBADMSG (no URI, or the result would be none). */
 int route_rewrite_uri(const struct conf_rewrite *rw, struct arena *a, struct sv uri, struct sv *out);
 
 #endif

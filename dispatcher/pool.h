@@ -9,6 +9,10 @@ enum pool_limits {
 	POOL_DESTINATIONS_MAX = 4096,  /* slots in the process, all pools together */
 	POOL_WORKERS_MAX = 64,
 	POOL_TRIES_MAX = 8,
+	POOL_SNAPSHOTS = 4,            /* generations whose slots are known at one time */
+	POOL_NO_SLOT = UINT16_MAX,
+	POOL_HOLD_MS = 5000,           /* how long calls alone take a destination out: doubles at each relapse, */
+	POOL_HOLD_STEPS_MAX = 4,       /* up to 80 s */
 };
 
 struct pools;
@@ -21,8 +25,10 @@ enum dest_wish { WISH_IN_SERVICE, WISH_DRAINING, WISH_DISABLED };
 int pools_new(struct pools **out, unsigned workers);
 void pools_free(struct pools *p);
 /* Control thread, before `next` is published: gives every destination of `next` a slot (stored in p's table by destination
- * id and snapshot generation). 0, or -ENOSPC. */
+ * id and snapshot generation). `next->gen` is already the number it will be published under. The last POOL_SNAPSHOTS
+ * adopted are known: by then every worker must have left an older one. 0, or -ENOSPC with nothing changed. */
 int pools_adopt(struct pools *p, struct conf *next);
+/* POOL_NO_SLOT when `c` is no adopted snapshot. */
 uint16_t pools_slot(const struct pools *p, const struct conf *c, uint32_t destination_id);
 
 struct pick {
@@ -31,8 +37,10 @@ struct pick {
 };
 
 /* Chooses where a new call of `pool` goes: by the pool's balance, among destinations in service that are up, below max-calls and
- * not among `tried` (slots). `key` feeds BALANCE_HASH (rendezvous hashing). When none is up on probe evidence alone, the least bad is
- * taken: never the last destination out (panic mode). Reserves one call on the slot for `worker` (see dest_release).
+ * not among `tried` (slots). `key` feeds BALANCE_HASH (rendezvous hashing). When the evidence is against every destination in
+ * service, the least bad are used instead (fewest failures in a row, counted up to down-after): never the last destination out
+ * (panic mode). What the operator drains or disables, and weight 0, is never used. Reserves one call on the slot for `worker`
+ * (see dest_release).
  * 0, -EHOSTDOWN (nothing may be used), -EBUSY (all that may are at max-calls). Neither blocks nor allocates. */
 int pool_pick(struct pools *p, const struct conf *c, unsigned worker, uint16_t pool, uint64_t key,
               const uint16_t *tried, unsigned n_tried, struct pick *out);
@@ -41,11 +49,25 @@ void dest_reserve(struct pools *p, unsigned worker, uint16_t slot);
 void dest_release(struct pools *p, unsigned worker, uint16_t slot);
 uint32_t dest_load(const struct pools *p, uint16_t slot);  /* sum over the workers */
 
-/* Evidence. PROBE_*: from probes; CALL_*: from real calls. `now_ms` is the worker's monotonic time. */
+/* Evidence. PROBE_*: from probes; CALL_*: from real calls (failed: transport error, time-out, 503). `now_ms` is the worker's
+ * monotonic time.
+ *   up -> down    failed probes and failed calls in a row make down-after together. A good probe forgives probes only (a
+ *                 server that answers OPTIONS and refuses every call goes down); a good call forgives both.
+ *   down -> up    up-after good probes or calls in a row, any failure begins anew; where a failed call took it down, not
+ *                 before its hold is over (POOL_HOLD_MS, doubling at each relapse until a call succeeds). A good call
+ *                 ends the hold.
+ *   probes off    only calls speak, and a down destination gets none: dest_tick puts it back on trial when the hold is
+ *                 over. One more failed call takes it down again. Nothing is ever out for good. */
 enum dest_event { PROBE_OK, PROBE_FAILED, CALL_OK, CALL_FAILED };
 void dest_report(struct pools *p, const struct conf *c, uint32_t destination, enum dest_event e, uint64_t now_ms, const char *why);
+/* For destinations of pools without probes, about once a second (the prober does it). */
+void dest_tick(struct pools *p, const struct conf *c, uint32_t destination, uint64_t now_ms);
+/* One probe's round trip, to be smoothed. */
+void dest_latency(struct pools *p, uint16_t slot, uint32_t us);
+/* The longest a death can stay unseen by probes; 0 without probes. */
+uint32_t pool_detection_ms(const struct conf_pool *pool);
 
-/* Operator states. The name is "pool/name"; `actor` and `reason` are kept for display. 0, or -ENOENT with the nearest known name in
+/* Operator states. The name is "pool/name"; `actor` is kept for display (32 bytes). 0, or -ENOENT with the nearest known name in
  * `hint` (may be empty). Control thread. */
 int dest_set_wish(struct pools *p, const struct conf *c, struct sv name, enum dest_wish wish, const char *actor,
                   char hint[128]);
@@ -57,7 +79,8 @@ struct dest_info {
 	uint32_t load;
 	uint64_t since_ms;      /* of the last change of is_up */
 	uint64_t calls, failures, probes, probe_failures;
-	char why[64];           /* of the last change */
+	char why[64];           /* of the last change; empty: none yet */
+	char actor[32];         /* of the last wish; empty: none yet */
 	uint32_t latency_us;    /* smoothed probe round trip; 0 = none yet */
 };
 void dest_info(const struct pools *p, uint16_t slot, struct dest_info *out);

@@ -1,5 +1,6 @@
 /* dispatcher/probe.h - decides when each destination is probed; how a probe travels is its user's business. One prober per
- * worker: destination slot modulo workers says who probes it. Phases are spread over the interval. */
+ * worker: destination slot modulo workers says who probes it. Phases are spread over the interval. What the operator drains
+ * or disables is probed all the same. For pools without probes it drives dest_tick. */
 #ifndef DISPATCHER_PROBE_H
 #define DISPATCHER_PROBE_H
 #include "base/wheel.h"
@@ -13,9 +14,11 @@ typedef void prober_send(void *ctx, uint32_t destination, uint64_t ticket);
 int prober_new(struct prober **out, struct pools *pools, struct wheel *wheel, unsigned worker, unsigned workers,
                prober_send *send, void *ctx);
 void prober_free(struct prober *p);
-/* Adopts a snapshot: new destinations start, gone ones stop, the rest keep their rhythm. `c` must stay until the next adopt. */
+/* Adopts a snapshot: new destinations start, gone ones stop, the rest keep their rhythm. `c` must stay until the next adopt.
+ * 0 (all memory was taken by prober_new). */
 int prober_adopt(struct prober *p, const struct conf *c);
-/* `status` is the response's, or 0 with a negative `err` (time-out, refused, ICMP). Any response but 408, 5xx (and 503) means alive. */
+/* `status` is the response's, or 0 with a negative `err` (time-out, refused, ICMP). Any final response but
+ * 408 and 5xx means alive; a provisional one says nothing yet. May be called from inside `send`. */
 void prober_result(struct prober *p, uint64_t ticket, unsigned status, int err);
 
 #endif

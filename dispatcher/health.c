@@ -1,0 +1,295 @@
+/* dispatcher/health.c - what probes, calls and operators say about a destination. The rules: pool.h. */
+#include "dispatcher/state.h"
+#include <errno.h>
+#include <stdio.h>
+
+/* Notes --------------------------------------------------------------------------------------------------------- */
+
+enum { WRITE_TRIES = 1000 };
+
+static bool note_lock(struct note *n)
+{
+	for (unsigned i = 0; i < WRITE_TRIES; i++) {
+		uint32_t seq = atomic_load_explicit(&n->seq, memory_order_relaxed);
+
+		if (!(seq & 1) && atomic_compare_exchange_weak_explicit(&n->seq, &seq, seq + 1, memory_order_acquire,
+		                                                        memory_order_relaxed))
+			return true;
+	}
+	return false;
+}
+
+/* Words are stored with release and loaded with acquire, so that they stay between the two changes of `seq` without fences
+ * (which ThreadSanitizer does not know). A writer that never gets its turn gives up: a note is for display. */
+void note_write(struct note *n, uint64_t ms, const char *text)
+{
+	uint64_t word[NOTE_WORDS] = { ms };
+
+	snprintf((char *)&word[1], sizeof(word) - sizeof(word[0]), "%s", text ? text : "");
+	if (!note_lock(n))
+		return;
+	for (unsigned i = 0; i < NOTE_WORDS; i++)
+		atomic_store_explicit(&n->word[i], word[i], memory_order_release);
+	atomic_fetch_add_explicit(&n->seq, 1, memory_order_release);
+}
+
+bool note_read(const struct note *n, uint64_t *ms, char *text, size_t size)
+{
+	uint64_t word[NOTE_WORDS];
+
+	for (unsigned try = 0; try < WRITE_TRIES; try++) {
+		uint32_t before = atomic_load_explicit(&n->seq, memory_order_acquire);
+
+		for (unsigned i = 0; i < NOTE_WORDS; i++)
+			word[i] = atomic_load_explicit(&n->word[i], memory_order_acquire);
+		if (before & 1 || atomic_load_explicit(&n->seq, memory_order_relaxed) != before)
+			continue;
+		*ms = word[0];
+		snprintf(text, size, "%s", (const char *)&word[1]);
+		return true;
+	}
+	*ms = 0;
+	*text = '\0';
+	return false;
+}
+
+/* Evidence ------------------------------------------------------------------------------------------------------ */
+
+struct evidence {
+	enum dest_event event;
+	bool has_probes;
+	unsigned down_after, up_after;
+	uint64_t now_ms;
+};
+
+static unsigned next_in_run(unsigned run)
+{
+	return run < RUN_MAX ? run + 1 : RUN_MAX;
+}
+
+static unsigned within_run(unsigned threshold)
+{
+	return threshold < 1 ? 1 : threshold > RUN_MAX ? RUN_MAX : threshold;
+}
+
+/* Taken down by a call: for longer at each relapse. */
+static void hold(struct health *h, uint64_t now_ms)
+{
+	if (h->step < POOL_HOLD_STEPS_MAX + 1)
+		h->step++;
+	h->hold_until_s = (now_ms + (POOL_HOLD_MS << (h->step - 1)) + 999) / 1000;
+}
+
+static void weigh_failure(struct health *h, const struct evidence *e)
+{
+	bool is_call = e->event == CALL_FAILED;
+
+	h->oks = 0;
+	if (is_call)
+		h->call_run = next_in_run(h->call_run);
+	else
+		h->probe_run = next_in_run(h->probe_run);
+	if (h->is_up && (unsigned)(h->probe_run + h->call_run) >= e->down_after) {
+		h->is_up = 0;
+		h->hold_until_s = 0;
+		if (is_call || !e->has_probes)
+			hold(h, e->now_ms);
+	}
+}
+
+static void weigh_success(struct health *h, const struct evidence *e)
+{
+	h->probe_run = 0;
+	if (e->event == CALL_OK) {
+		h->call_run = 0;
+		h->step = 0;
+		h->hold_until_s = 0;
+	}
+	if (h->is_up)
+		return;
+	h->oks = next_in_run(h->oks);
+	if (h->oks >= e->up_after && e->now_ms >= h->hold_until_s * 1000ull) {
+		h->is_up = 1;
+		h->oks = 0;
+		h->call_run = 0;
+	}
+}
+
+static struct health weigh(struct health h, const struct evidence *e)
+{
+	if (e->event == PROBE_FAILED || e->event == CALL_FAILED)
+		weigh_failure(&h, e);
+	else
+		weigh_success(&h, e);
+	return h;
+}
+
+static void count(struct dest *d, enum dest_event e)
+{
+	if (e == PROBE_OK || e == PROBE_FAILED)
+		atomic_fetch_add_explicit(&d->probes, 1, memory_order_relaxed);
+	if (e == PROBE_FAILED)
+		atomic_fetch_add_explicit(&d->probe_failures, 1, memory_order_relaxed);
+	if (e == CALL_FAILED)
+		atomic_fetch_add_explicit(&d->failures, 1, memory_order_relaxed);
+}
+
+static void note_change(struct pools *p, uint16_t slot, enum dest_event e, uint64_t now_ms, const char *why)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s: %s", e == PROBE_OK || e == PROBE_FAILED ? "probe" : "call", why ? why : "");
+	note_write(&p->change[slot], now_ms, text);
+}
+
+void dest_report(struct pools *p, const struct conf *c, uint32_t destination, enum dest_event e, uint64_t now_ms, const char *why)
+{
+	uint16_t slot = pools_slot(p, c, destination);
+	const struct conf_pool *pool;
+	struct evidence evidence;
+	struct health was, is;
+	struct dest *d;
+	uint64_t word;
+
+	if (slot == POOL_NO_SLOT)
+		return;
+	pool = &c->pools[c->destinations[destination].pool];
+	evidence = (struct evidence){ e, pool->probe.is_on, within_run(pool->probe.down_after),
+		                      within_run(pool->probe.up_after), now_ms };
+	d = &p->dest[slot];
+	count(d, e);
+	word = atomic_load_explicit(&d->health, memory_order_relaxed);
+	do {
+		was = health_of(word);
+		is = weigh(was, &evidence);
+		if (health_word(is) == word)
+			return; /* the usual case of a call: nothing to write */
+	} while (!atomic_compare_exchange_weak_explicit(&d->health, &word, health_word(is), memory_order_relaxed,
+	                                                memory_order_relaxed));
+	if (was.is_up != is.is_up)
+		note_change(p, slot, e, now_ms, why);
+}
+
+void dest_tick(struct pools *p, const struct conf *c, uint32_t destination, uint64_t now_ms)
+{
+	uint16_t slot = pools_slot(p, c, destination);
+	struct health h;
+	uint64_t word;
+	unsigned down_after;
+
+	if (slot == POOL_NO_SLOT)
+		return;
+	down_after = within_run(c->pools[c->destinations[destination].pool].probe.down_after);
+	word = atomic_load_explicit(&p->dest[slot].health, memory_order_relaxed);
+	h = health_of(word);
+	if (h.is_up || now_ms < h.hold_until_s * 1000ull)
+		return;
+	h.is_up = 1;
+	h.oks = 0;
+	h.probe_run = 0;
+	h.call_run = down_after - 1; /* on trial: one failure is enough */
+	/* When a report came in between, the next tick tries again. */
+	if (atomic_compare_exchange_strong_explicit(&p->dest[slot].health, &word, health_word(h), memory_order_relaxed,
+	                                            memory_order_relaxed))
+		note_write(&p->change[slot], now_ms, "on trial after a pause");
+}
+
+void dest_latency(struct pools *p, uint16_t slot, uint32_t us)
+{
+	_Atomic uint32_t *at = &p->dest[slot].latency_us;
+	uint32_t old = atomic_load_explicit(at, memory_order_relaxed);
+	uint32_t next = old ? (uint32_t)(((uint64_t)old * 7 + us) / 8) : us;
+
+	atomic_store_explicit(at, next ? next : 1, memory_order_relaxed);
+}
+
+uint32_t pool_detection_ms(const struct conf_pool *pool)
+{
+	uint64_t ms = (uint64_t)pool->probe.every_ms * within_run(pool->probe.down_after) + pool->probe.timeout_ms;
+
+	if (!pool->probe.is_on)
+		return 0;
+	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
+/* Operators ----------------------------------------------------------------------------------------------------- */
+
+/* How many bytes must change to turn `a` into `b`; both within KEY_ROOM. */
+static unsigned edit_distance(struct sv a, struct sv b)
+{
+	unsigned row[KEY_ROOM + 1];
+
+	for (unsigned j = 0; j <= b.len; j++)
+		row[j] = j;
+	for (size_t i = 0; i < a.len; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = (unsigned)i + 1;
+		for (size_t j = 0; j < b.len; j++) {
+			unsigned change = diagonal + (a.p[i] != b.p[j]);
+			unsigned insert = (row[j] < row[j + 1] ? row[j] : row[j + 1]) + 1;
+
+			diagonal = row[j + 1];
+			row[j + 1] = change < insert ? change : insert;
+		}
+	}
+	return row[b.len];
+}
+
+/* The known name nearest to `name`, if any is near enough to be meant. */
+static void nearest_name(const struct pools *p, const struct map *map, struct sv name, char hint[128])
+{
+	unsigned best = (unsigned)name.len / 2 + 1;
+
+	hint[0] = '\0';
+	for (unsigned i = 0; map && name.len < KEY_ROOM && i < map->n; i++) {
+		const struct slot_name *n = &p->name[map->of[i].slot];
+		unsigned distance = edit_distance(name, (struct sv){ n->key, n->len });
+
+		if (distance < best) {
+			best = distance;
+			snprintf(hint, 128, "%.*s", (int)n->len, n->key);
+		}
+	}
+}
+
+int dest_set_wish(struct pools *p, const struct conf *c, struct sv name, enum dest_wish wish, const char *actor,
+                  char hint[128])
+{
+	const struct map *map = pools_map(p, c);
+	char who[32];
+
+	hint[0] = '\0';
+	for (unsigned i = 0; map && i < map->n; i++) {
+		uint16_t slot = map->of[i].slot;
+
+		if (!sv_eq(name, (struct sv){ p->name[slot].key, p->name[slot].len }))
+			continue;
+		snprintf(who, sizeof(who), "%s", actor ? actor : "");
+		atomic_store_explicit(&p->dest[slot].wish, (uint8_t)wish, memory_order_relaxed);
+		note_write(&p->wish[slot], 0, who);
+		return 0;
+	}
+	nearest_name(p, map, name, hint);
+	return -ENOENT;
+}
+
+void dest_info(const struct pools *p, uint16_t slot, struct dest_info *out)
+{
+	const struct dest *d = &p->dest[slot];
+	uint64_t ignored;
+
+	*out = (struct dest_info){
+		.is_up = dest_health(d).is_up,
+		.wish = atomic_load_explicit(&d->wish, memory_order_relaxed),
+		.load = dest_load(p, slot),
+		.failures = atomic_load_explicit(&d->failures, memory_order_relaxed),
+		.probes = atomic_load_explicit(&d->probes, memory_order_relaxed),
+		.probe_failures = atomic_load_explicit(&d->probe_failures, memory_order_relaxed),
+		.latency_us = atomic_load_explicit(&d->latency_us, memory_order_relaxed),
+	};
+	for (unsigned w = 0; w < p->workers; w++)
+		out->calls += atomic_load_explicit(&p->tally[w].calls[slot], memory_order_relaxed);
+	note_read(&p->change[slot], &out->since_ms, out->why, sizeof(out->why));
+	note_read(&p->wish[slot], &ignored, out->actor, sizeof(out->actor));
+}

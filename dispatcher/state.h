@@ -1,0 +1,101 @@
+/* dispatcher/state.h - what struct pools is made of; shared by the files of dispatcher/ only. */
+#ifndef DISPATCHER_STATE_H
+#define DISPATCHER_STATE_H
+#include "dispatcher/pool.h"
+#include <stdatomic.h>
+
+enum {
+	CACHE_LINE = 64,
+	RUN_MAX = 1000,                            /* longest run of equal evidence that is told apart */
+	KEY_ROOM = 2 * CONF_NAME_MAX + 2,          /* "pool/name" */
+	NOTE_WORDS = 9,
+};
+
+/* All evidence about a destination in one word, so that it changes as a whole without a lock. No padding bits. */
+struct health {
+	uint64_t is_up : 1;
+	uint64_t probe_run : 10, call_run : 10;    /* failures in a row, up to RUN_MAX */
+	uint64_t oks : 10;                         /* successes in a row while down */
+	uint64_t step : 3;                         /* hold is POOL_HOLD_MS << (step - 1) */
+	uint64_t hold_until_s : 30;                /* monotonic; 0 = none */
+};
+_Static_assert(sizeof(struct health) == sizeof(uint64_t), "struct health must fit one atomic word");
+
+/* A short text and a time that several threads may write and read: a sequence lock of atomics only. */
+struct note {
+	_Atomic uint32_t seq;                      /* odd: being written */
+	_Atomic uint64_t word[NOTE_WORDS];         /* time, then text */
+};
+
+struct dest {
+	_Alignas(CACHE_LINE) _Atomic uint64_t health; /* struct health */
+	_Atomic uint32_t reserved;                 /* = sum of the workers' loads, for max-calls */
+	_Atomic uint32_t latency_us;
+	_Atomic uint8_t wish;
+	_Atomic uint64_t failures, probes, probe_failures;
+};
+
+/* Control thread only. */
+struct slot_name {
+	uint16_t pool_len, len;
+	char key[KEY_ROOM];
+};
+
+struct map {
+	uint64_t gen_plus_1;                       /* 0 = none */
+	unsigned n;
+	struct { uint64_t seed; uint16_t slot; } of[POOL_DESTINATIONS_MAX]; /* by destination id */
+};
+
+/* Written by one worker, read by any. */
+struct tally {
+	_Alignas(CACHE_LINE) _Atomic uint32_t load[POOL_DESTINATIONS_MAX];
+	_Atomic uint64_t calls[POOL_DESTINATIONS_MAX];
+};
+
+struct cursor {
+	_Alignas(CACHE_LINE) _Atomic uint64_t next, retry;
+};
+
+struct pools {
+	struct dest dest[POOL_DESTINATIONS_MAX];
+	struct cursor cursor[CONF_POOLS_MAX];      /* by pool index of whatever snapshot */
+	struct note change[POOL_DESTINATIONS_MAX], wish[POOL_DESTINATIONS_MAX];
+	struct map map[POOL_SNAPSHOTS];            /* written before its snapshot is published, then only read */
+	uint64_t seed[POOL_DESTINATIONS_MAX];      /* of each slot's name; 0 = never used. Control thread */
+	struct slot_name name[POOL_DESTINATIONS_MAX];
+	unsigned workers;
+	struct tally tally[];
+};
+
+static inline struct health health_of(uint64_t word)
+{
+	union { uint64_t word; struct health h; } u = { .word = word };
+
+	return u.h;
+}
+static inline uint64_t health_word(struct health h)
+{
+	union { struct health h; uint64_t word; } u = { .h = h };
+
+	return u.word;
+}
+static inline struct health dest_health(const struct dest *d)
+{
+	return health_of(atomic_load_explicit(&d->health, memory_order_relaxed));
+}
+const struct map *pools_map(const struct pools *p, const struct conf *c);
+void note_write(struct note *n, uint64_t ms, const char *text);
+/* False when somebody kept writing; then nothing is said. */
+bool note_read(const struct note *n, uint64_t *ms, char *text, size_t size);
+
+/* One destination that may be chosen. */
+struct candidate {
+	uint32_t destination, load;
+	uint16_t slot, weight;
+	uint64_t seed;
+};
+/* The one whose turn it is; n > 0. `turn` is this pick's number in the pool. */
+unsigned balance_choose(uint8_t balance, const struct candidate *c, unsigned n, uint64_t turn, uint64_t key);
+
+#endif
