@@ -57,9 +57,11 @@ static int more(struct arena *a, size_t need)
 
 void *arena_alloc(struct arena *a, size_t size)
 {
-	size_t need = round_up(size ? size : 1) + POISON_GAP;
+	size_t need;
 	char *p;
 
+	size += size == 0; /* each piece has an address of its own and counts */
+	need = round_up(size) + POISON_GAP;
 	if (size > SIZE_MAX / 2 || (a->limit && (size > a->limit || a->bytes > a->limit - size)))
 		return NULL;
 	if ((size_t)(a->end - a->at) < need && more(a, need))
@@ -68,7 +70,7 @@ void *arena_alloc(struct arena *a, size_t size)
 		poison(a->at, (size_t)(a->end - a->at));
 	p = a->at;
 	a->at += need;
-	a->bytes += size ? size : 1;
+	a->bytes += size;
 	unpoison(p, size);
 	return p;
 }

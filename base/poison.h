@@ -2,6 +2,7 @@
  * other builds. */
 #ifndef BASE_POISON_H
 #define BASE_POISON_H
+#include <stdbool.h>
 #include <stddef.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -26,6 +27,11 @@ static inline void unpoison(const void *p, size_t len)
 {
 	__asan_unpoison_memory_region(p, len);
 }
+
+static inline bool is_poisoned(const void *p)
+{
+	return __asan_address_is_poisoned(p);
+}
 #else
 enum { POISON_ON = 0, POISON_GAP = 0 };
 
@@ -39,6 +45,12 @@ static inline void unpoison(const void *p, size_t len)
 {
 	(void)p;
 	(void)len;
+}
+
+static inline bool is_poisoned(const void *p)
+{
+	(void)p;
+	return false;
 }
 #endif
 

@@ -51,10 +51,11 @@ static void *page_map(void)
 	if (POISON_ON)
 		return aligned_alloc(PAGE, PAGE);
 	p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (p != MAP_FAILED && (uintptr_t)p % PAGE == 0)
+	if (p == MAP_FAILED)
+		return NULL;
+	if ((uintptr_t)p % PAGE == 0)
 		return p; /* usual: the kernel goes down from the last one */
-	if (p != MAP_FAILED)
-		munmap(p, PAGE);
+	munmap(p, PAGE);
 	p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;

@@ -32,6 +32,17 @@ static void queue_del(struct timer_queue *q, struct timer *t)
 	t->pprev = NULL;
 }
 
+/* All of `from` behind what is in `to`. */
+static void queue_move(struct timer_queue *to, struct timer_queue *from)
+{
+	if (!from->first)
+		return;
+	*to->end = from->first;
+	from->first->pprev = to->end;
+	to->end = from->end;
+	queue_init(from);
+}
+
 static unsigned level_of(const struct wheel *w, uint64_t at_ms)
 {
 	unsigned level = (63 - (unsigned)__builtin_clzll(at_ms ^ w->now_ms)) / WHEEL_BITS;
@@ -150,10 +161,15 @@ uint64_t wheel_next(const struct wheel *w)
 static void open_slot(struct wheel *w, const struct point *p)
 {
 	struct timer_queue *q = &w->slot[p->level][p->slot];
-	struct timer *t = q->first, *next;
+	struct timer *t, *next;
 
-	queue_init(q);
 	w->busy[p->level][p->slot / 64] &= ~(1ULL << p->slot % 64);
+	if (p->level == 0) {
+		queue_move(&w->due, q);
+		return;
+	}
+	t = q->first;
+	queue_init(q);
 	for (; t; t = next) {
 		next = t->next;
 		place(w, t);

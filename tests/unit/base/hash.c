@@ -1,0 +1,92 @@
+/* tests/unit/base/hash.c */
+#include "base/hash.h"
+#include "tests/unit/base/unit.h"
+
+/* Key 00 01 .. 0f as in the paper; message 00 01 .. n-1. The one of 15 bytes is worked through in its appendix A. */
+static const struct hash_key paper_key = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 };
+static const struct {
+	size_t len;
+	uint64_t hash;
+} vectors[] = {
+	{ 0, 0x726fdb47dd0e0e31 }, { 1, 0x74f839c593dc67fd }, { 2, 0x0d6c8009d9a94f5a }, { 3, 0x85676696d7fb7e2d },
+	{ 4, 0xcf2794e0277187b7 }, { 5, 0x18765564cd99a68d }, { 6, 0xcbc9466e58fee3ce }, { 7, 0xab0200f58b01d137 },
+	{ 8, 0x93f5f5799a932462 }, { 15, 0xa129ca6149be45e5 },
+};
+
+static void vectors_of_the_paper(void **state)
+{
+	unsigned char message[16];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(message); i++)
+		message[i] = (unsigned char)i;
+	for (size_t i = 0; i < COUNT_OF(vectors); i++)
+		assert_true(hash_bytes(&paper_key, message, vectors[i].len) == vectors[i].hash);
+	assert_true(hash_bytes(&paper_key, NULL, 0) == vectors[0].hash);
+}
+
+static void parts_are_lengths_and_bytes(void **state)
+{
+	static const char whole[] = "\3\0\0\0\0\0\0\0abc" "\0\0\0\0\0\0\0\0" "\x9\0\0\0\0\0\0\0" "123456789";
+	const struct sv parts[] = { SV("abc"), { NULL, 0 }, SV("123456789") };
+
+	(void)state;
+	assert_true(hash_parts(&paper_key, parts, 3) == hash_bytes(&paper_key, whole, sizeof(whole) - 1));
+}
+
+static void parts_cannot_be_shifted(void **state)
+{
+	const struct sv a[] = { SV("ab"), SV("c") }, b[] = { SV("a"), SV("bc") }, c[] = { SV("abc") };
+
+	(void)state;
+	assert_true(hash_parts(&paper_key, a, 2) != hash_parts(&paper_key, b, 2));
+	assert_true(hash_parts(&paper_key, a, 2) != hash_parts(&paper_key, c, 1));
+}
+
+static void case_is_folded(void **state)
+{
+	char text[300];
+	uint64_t seed = 3;
+
+	(void)state;
+	assert_true(hash_nocase(&paper_key, SV("Example.COM")) == hash_bytes(&paper_key, "example.com", 11));
+	assert_true(hash_nocase(&paper_key, SV("a[")) != hash_nocase(&paper_key, SV("a{")));
+	for (size_t len = 0; len < sizeof(text); len++) { /* around every length's end, 256 too */
+		text[len] = (char)('a' + any_below(&seed, 26));
+		assert_true(hash_nocase(&paper_key, (struct sv){ text, len }) == hash_bytes(&paper_key, text, len));
+	}
+}
+
+static void key_matters(void **state)
+{
+	const struct hash_key other = { paper_key.k0, paper_key.k1 ^ 1 };
+
+	(void)state;
+	assert_true(hash_bytes(&paper_key, "a", 1) != hash_bytes(&other, "a", 1));
+}
+
+static void random_fills(void **state)
+{
+	unsigned char bytes[600] = { 0 }, again[600] = { 0 };
+	size_t zeros = 0;
+
+	(void)state;
+	assert_int_equal(random_bytes(bytes, sizeof(bytes)), 0);
+	assert_int_equal(random_bytes(again, sizeof(again)), 0);
+	assert_memory_not_equal(bytes, again, sizeof(bytes));
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		zeros += bytes[i] == 0;
+	assert_true(zeros < 40); /* 2.3 expected */
+	assert_int_equal(random_bytes(NULL, 0), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(vectors_of_the_paper),    cmocka_unit_test(parts_are_lengths_and_bytes),
+		cmocka_unit_test(parts_cannot_be_shifted), cmocka_unit_test(case_is_folded),
+		cmocka_unit_test(key_matters),             cmocka_unit_test(random_fills),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
