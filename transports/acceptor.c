@@ -1,0 +1,112 @@
+/* Listening TCP sockets: a bounded number of connections per wake, and a way on when file descriptors run out. */
+#include "transports/inside.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void pause_over(struct timer *t)
+{
+	struct acceptor *a = owner_of(t, struct acceptor, pause);
+
+	if (event_add(&a->event, NULL))
+		wheel_arm_in(a->s->p.wheel, t, SOCKETS_ACCEPT_PAUSE_MS);
+}
+
+static void pause_accepting(struct acceptor *a)
+{
+	event_del(&a->event);
+	wheel_arm_in(a->s->p.wheel, &a->pause, SOCKETS_ACCEPT_PAUSE_MS);
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Out of descriptors: the connection stays in the backlog and its event would fire for ever. The descriptor kept for
+ * this takes it in and hangs up. False when there is none. */
+static bool accept_and_close(struct acceptor *a)
+{
+	struct sockets *s = a->s;
+
+	if (s->reserve_fd < 0)
+		return false;
+	close(s->reserve_fd);
+	close_fd(accept4(a->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+	counter_inc(&s->counters, NET_TCP_ACCEPT_NO_FILES);
+	s->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return s->reserve_fd >= 0;
+}
+
+static void take_in(struct acceptor *a, int fd, const struct sockaddr_storage *sa)
+{
+	struct addr remote;
+
+	if (addr_from_sockaddr(&remote, (const struct sockaddr *)sa) == 0 &&
+	    conn_accepted(a->s, a->listener, fd, &remote) == 0) {
+		counter_inc(&a->s->counters, NET_TCP_ACCEPTED);
+		return;
+	}
+	counter_inc(&a->s->counters, NET_TCP_ACCEPT_REFUSED);
+	close(fd);
+}
+
+static bool is_only_this_one(int error)
+{
+	return error == EINTR || error == ECONNABORTED || error == EPROTO || error == EPERM;
+}
+
+static void on_acceptable(evutil_socket_t listening, short what, void *arg)
+{
+	struct acceptor *a = arg;
+
+	(void)what;
+	for (unsigned i = 0; i < SOCKETS_ACCEPT_BATCH; i++) {
+		struct sockaddr_storage sa;
+		socklen_t len = sizeof sa;
+		int fd = accept4(listening, (struct sockaddr *)&sa, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd >= 0)
+			take_in(a, fd, &sa);
+		else if (errno == EAGAIN)
+			return;
+		else if (is_only_this_one(errno))
+			continue;
+		else if (errno != EMFILE || !accept_and_close(a)) {
+			pause_accepting(a);
+			return;
+		}
+	}
+}
+
+int acceptor_new(struct acceptor **out, struct sockets *s, int fd, uint16_t listener)
+{
+	struct acceptor *a = calloc(1, sizeof *a);
+
+	if (!a)
+		return -ENOMEM;
+	*a = (struct acceptor){ .s = s, .fd = fd, .listener = listener, .pause.fire = pause_over };
+	if (event_assign(&a->event, s->p.base, fd, EV_READ | EV_PERSIST, on_acceptable, a)) {
+		free(a);
+		return -EINVAL;
+	}
+	*out = a;
+	return 0;
+}
+
+int acceptor_start(struct acceptor *a)
+{
+	return event_add(&a->event, NULL) ? -ENOMEM : 0;
+}
+
+void acceptor_free(struct acceptor *a)
+{
+	if (!a)
+		return;
+	event_del(&a->event);
+	wheel_disarm(a->s->p.wheel, &a->pause);
+	close(a->fd);
+	free(a);
+}

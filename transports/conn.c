@@ -1,0 +1,710 @@
+/* TCP connections. Each lives and dies on one worker. A callback of the user may do anything with any connection, so none
+ * is freed but in a flush: until then it is dead and waits in the list of work. */
+#include "transports/inside.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { SLOTS_FIRST = 64 };
+
+/* Names ------------------------------------------------------------------------------------------------------------------ */
+
+static uint64_t flow_of(const struct conn *c)
+{
+	return flow_make(c->s->p.worker, c->slot, c->s->slots[c->slot].generation);
+}
+
+static struct path path_of(const struct conn *c)
+{
+	return (struct path){ .remote = c->remote, .flow = flow_of(c), .listener = c->listener, .transport = c->transport };
+}
+
+static uint64_t remote_key(const struct sockets *s, const struct addr *remote, uint16_t listener, uint8_t transport)
+{
+	struct {
+		struct addr remote;
+		uint16_t listener, transport;
+	} k = { *remote, listener, transport };
+
+	_Static_assert(sizeof k == sizeof(struct addr) + 4, "padding would be hashed");
+	return hash_bytes(&s->key, &k, sizeof k);
+}
+
+static bool is_usable(const struct conn *c)
+{
+	return c->state == CONN_CONNECTING || c->state == CONN_OPEN;
+}
+
+struct conn *conn_find(struct sockets *s, uint64_t flow)
+{
+	uint32_t slot = flow_slot(flow);
+
+	if (slot >= s->n_slots || s->slots[slot].generation != (uint32_t)flow || !s->slots[slot].conn)
+		return NULL;
+	return is_usable(s->slots[slot].conn) ? s->slots[slot].conn : NULL;
+}
+
+/* One that could not be made takes what is sent before its burial with it: a dead destination costs one attempt per turn of
+ * the loop, not one per message. */
+static bool is_joinable(const struct conn *c)
+{
+	return is_usable(c) || (c->state == CONN_DEAD && c->closed_by == NET_CLOSED_CONNECT);
+}
+
+/* Any connection to there, outgoing or accepted. */
+static struct conn *find_remote(struct sockets *s, const struct path *to, uint64_t key)
+{
+	for (struct link *l = table_find(&s->by_remote, key); l; l = table_next(&s->by_remote, l)) {
+		struct conn *c = owner_of(l, struct conn, by_remote);
+
+		if (is_joinable(c) && addr_eq(&c->remote, &to->remote) && c->listener == to->listener &&
+		    c->transport == to->transport)
+			return c;
+	}
+	return NULL;
+}
+
+static int more_slots(struct sockets *s)
+{
+	uint32_t size = s->slots_size ? 2 * s->slots_size : SLOTS_FIRST;
+	struct slot *slots = reallocarray(s->slots, size, sizeof *slots);
+
+	if (!slots)
+		return -ENOMEM;
+	s->slots = slots;
+	s->slots_size = size;
+	return 0;
+}
+
+static int slot_get(struct sockets *s, uint32_t *out)
+{
+	int err;
+
+	if (s->free_slot != NO_SLOT) {
+		*out = s->free_slot;
+		s->free_slot = s->slots[*out].next_free;
+		return 0;
+	}
+	if (s->n_slots == s->slots_size && (err = more_slots(s)))
+		return err;
+	*out = s->n_slots++;
+	s->slots[*out] = (struct slot){ .generation = s->first_generation };
+	return 0;
+}
+
+/* The next connection in this slot has another generation: an old flow never names a new connection. */
+static void slot_put(struct sockets *s, uint32_t i)
+{
+	s->slots[i].conn = NULL;
+	if (++s->slots[i].generation == 0)
+		s->slots[i].generation = 1;
+	s->slots[i].next_free = s->free_slot;
+	s->free_slot = i;
+}
+
+/* Dying ------------------------------------------------------------------------------------------------------------------ */
+
+static void has_work(struct conn *c)
+{
+	if (c->has_work)
+		return;
+	c->has_work = true;
+	c->next_work = NULL;
+	*c->s->work_end = c;
+	c->s->work_end = &c->next_work;
+}
+
+static void stop_watching(struct conn *c)
+{
+	if (c->watched)
+		event_del(&c->event);
+	c->watched = 0;
+}
+
+static void forget_pause(struct conn *c)
+{
+	if (c->is_paused)
+		c->s->n_paused--;
+	c->is_paused = false;
+}
+
+static void die(struct conn *c, enum net_counter why, int error)
+{
+	if (c->state == CONN_DEAD)
+		return;
+	if (c->state == CONN_CONNECTING)
+		counter_inc(&c->s->counters, NET_TCP_CONNECT_FAILED);
+	if (c->state == CONN_CONNECTING || c->state == CONN_OPEN)
+		c->closed_by = (uint16_t)why;
+	c->state = CONN_DEAD;
+	c->error = error;
+	stop_watching(c);
+	forget_pause(c);
+	wheel_disarm(c->s->p.wheel, &c->timer);
+	has_work(c);
+}
+
+static void tell_closed(struct conn *c)
+{
+	if (c->is_told)
+		return;
+	c->is_told = true;
+	counter_inc(&c->s->counters, c->closed_by);
+	c->s->p.handler.on_flow_closed(c->s->p.handler.ctx, flow_of(c));
+}
+
+/* Deadlines -------------------------------------------------------------------------------------------------------------- */
+
+static uint64_t idle_until(const struct conn *c)
+{
+	if (c->state != CONN_OPEN)
+		return UINT64_MAX;
+	return c->last_ms + (c->is_accepted && !c->has_spoken ? NET_FIRST_MESSAGE_MS : NET_IDLE_MS);
+}
+
+static uint64_t earliest(const struct conn *c)
+{
+	uint64_t at = idle_until(c);
+
+	if (c->message_until && c->message_until < at)
+		at = c->message_until;
+	if (c->until && c->until < at)
+		at = c->until;
+	return at;
+}
+
+/* One timer for all. It is only ever moved forward; when it fires too early it is set again, so that traffic costs a
+ * store and no timer. */
+static void heed_deadlines(struct conn *c)
+{
+	uint64_t at = earliest(c);
+
+	if (at != UINT64_MAX && (!timer_is_armed(&c->timer) || c->timer.at_ms > at))
+		wheel_arm(c->s->p.wheel, &c->timer, at);
+}
+
+static void until_passed(struct conn *c)
+{
+	switch (c->state) {
+	case CONN_CONNECTING:
+		die(c, NET_CLOSED_CONNECT, ETIMEDOUT);
+		break;
+	case CONN_LINGERING:
+		die(c, NET_CLOSED_LOCAL, 0);
+		break;
+	default:
+		die(c, NET_CLOSED_SLOW_READER, ETIMEDOUT);
+	}
+}
+
+static void on_timer(struct timer *t)
+{
+	struct conn *c = owner_of(t, struct conn, timer);
+	uint64_t now = c->s->p.wheel->now_ms;
+
+	if (c->message_until && c->is_paused)
+		c->message_until = now + NET_MESSAGE_MS; /* it is us who do not read */
+	if (c->until && c->until <= now)
+		until_passed(c);
+	else if (c->message_until && c->message_until <= now)
+		die(c, NET_CLOSED_SLOW_MESSAGE, ETIMEDOUT);
+	else if (idle_until(c) <= now)
+		conn_finish(c, c->is_accepted && !c->has_spoken ? NET_CLOSED_SILENT : NET_CLOSED_IDLE);
+	else
+		heed_deadlines(c);
+}
+
+static void note_traffic(struct conn *c)
+{
+	c->last_ms = c->s->p.wheel->now_ms;
+}
+
+/* Watching --------------------------------------------------------------------------------------------------------------- */
+
+static void on_event(evutil_socket_t fd, short what, void *arg);
+
+static short wanted(const struct conn *c)
+{
+	short blocked = c->is_blocked ? EV_WRITE : 0;
+
+	switch (c->state) {
+	case CONN_CONNECTING:
+		return EV_WRITE;
+	case CONN_OPEN:
+		return blocked | (c->is_paused ? 0 : EV_READ);
+	case CONN_FINISHING:
+		return blocked;
+	case CONN_LINGERING:
+		return EV_READ;
+	default:
+		return 0;
+	}
+}
+
+static void watch(struct conn *c)
+{
+	short want = wanted(c);
+
+	if (want == c->watched)
+		return;
+	stop_watching(c);
+	if (want == 0)
+		return;
+	if (event_assign(&c->event, c->s->p.base, c->fd, want | EV_PERSIST, on_event, c) || event_add(&c->event, NULL)) {
+		die(c, NET_CLOSED_MEMORY, ENOMEM);
+		return;
+	}
+	c->watched = (uint8_t)want;
+}
+
+void conn_resume(struct conn *c)
+{
+	if (!c->is_paused)
+		return;
+	forget_pause(c);
+	watch(c);
+}
+
+/* Birth ------------------------------------------------------------------------------------------------------------------ */
+
+/* `fd` becomes the connection's on success only. */
+static int conn_new(struct conn **out, struct sockets *s, const struct path *p, int fd)
+{
+	struct conn *c = slab_alloc(&s->conns);
+	uint32_t slot;
+	int err;
+
+	if (!c)
+		return -ENOBUFS;
+	err = slot_get(s, &slot);
+	if (err) {
+		slab_free(&s->conns, c);
+		return err;
+	}
+	err = table_add(&s->by_remote, &c->by_remote, remote_key(s, &p->remote, p->listener, p->transport));
+	if (err) {
+		slot_put(s, slot);
+		slab_free(&s->conns, c);
+		return err;
+	}
+	c->s = s;
+	c->fd = fd;
+	c->slot = slot;
+	c->remote = p->remote;
+	c->listener = p->listener;
+	c->transport = p->transport;
+	c->timer.fire = on_timer;
+	s->slots[slot].conn = c;
+	note_traffic(c);
+	counter_set(&s->counters, NET_TCP_CONNECTIONS, s->conns.in_use);
+	*out = c;
+	return 0;
+}
+
+int conn_accepted(struct sockets *s, uint16_t listener, int fd, const struct addr *remote)
+{
+	struct path p = { .remote = *remote, .listener = listener, .transport = s->locals[listener].conf.transport };
+	struct conn *c;
+	int err = conn_new(&c, s, &p, fd);
+
+	if (err)
+		return err;
+	c->state = CONN_OPEN;
+	c->is_accepted = true;
+	watch(c);
+	if (c->state == CONN_OPEN)
+		heed_deadlines(c);
+	return 0;
+}
+
+/* From the listener's address, its port chosen at connect: two connections to different places may share one. */
+static int connect_from(const struct addr *local, const struct addr *remote, int fd)
+{
+	struct addr from = *local;
+	struct sockaddr_storage sa;
+	socklen_t len;
+	int on = 1, err;
+
+	from.port = 0;
+	(void)setsockopt(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+	socket_set_tcp(fd);
+	err = socket_bind(fd, &from);
+	if (err)
+		return err;
+	len = addr_to_sockaddr(remote, &sa);
+	return connect(fd, (struct sockaddr *)&sa, len) && errno != EINPROGRESS ? -errno : 0;
+}
+
+static int connect_new(struct sockets *s, const struct path *to, struct conn **out)
+{
+	struct conn *c;
+	int fd, err = socket_new(to->transport, to->remote.family, &fd);
+
+	if (err)
+		return err == -ENOMEM ? err : -ENOBUFS;
+	err = conn_new(&c, s, to, fd);
+	if (err) {
+		close(fd);
+		return err == -ENOMEM ? err : -ENOBUFS;
+	}
+	counter_inc(&s->counters, NET_TCP_CONNECTS);
+	c->state = CONN_CONNECTING;
+	c->until = s->p.wheel->now_ms + NET_CONNECT_MS;
+	err = connect_from(&s->locals[to->listener].conf.bind, &to->remote, fd);
+	if (err)
+		die(c, NET_CLOSED_CONNECT, -err);
+	else {
+		watch(c);
+		heed_deadlines(c);
+	}
+	*out = c;
+	return 0;
+}
+
+int conn_connect(struct sockets *s, const struct path *to, struct conn **out)
+{
+	struct conn *c = find_remote(s, to, remote_key(s, &to->remote, to->listener, to->transport));
+	int err = 0;
+
+	if (!c)
+		err = connect_new(s, to, &c);
+	if (err) {
+		counter_inc(&s->counters, NET_TCP_CONNECT_REFUSED_HERE);
+		return err;
+	}
+	*out = c;
+	return 0;
+}
+
+/* Writing ---------------------------------------------------------------------------------------------------------------- */
+
+static size_t cost_of(const struct buf *msg)
+{
+	return msg->len + SOCKETS_ITEM_COST;
+}
+
+/* A connection that died while it was being made is given the message too: its end reports it. */
+int conn_send(struct conn *c, struct buf *msg, uint64_t cookie, uint16_t asker)
+{
+	struct sockets *s = c->s;
+	size_t cost = cost_of(msg);
+	struct write_item *item = NULL;
+
+	if (c->queued + cost <= NET_WRITE_QUEUE_MAX && s->queued + cost <= SOCKETS_QUEUED_MAX)
+		item = slab_alloc(&s->items);
+	if (!item) {
+		counter_inc(&s->counters, NET_TCP_QUEUE_FULL);
+		return -ENOBUFS;
+	}
+	*item = (struct write_item){ .msg = buf_get(msg), .cookie = cookie, .asker = asker };
+	item->next = c->last ? c->last->next : item;
+	if (c->last)
+		c->last->next = item;
+	c->last = item;
+	c->queued += (uint32_t)cost;
+	s->queued += cost;
+	has_work(c);
+	return 0;
+}
+
+static void item_free(struct conn *c, struct write_item *item)
+{
+	c->queued -= (uint32_t)cost_of(item->msg);
+	c->s->queued -= cost_of(item->msg);
+	buf_put(item->msg);
+	slab_free(&c->s->items, item);
+}
+
+/* The first of those waiting, taken out. */
+static struct write_item *item_take(struct conn *c)
+{
+	struct write_item *item = c->last->next;
+
+	if (item == c->last)
+		c->last = NULL;
+	else
+		c->last->next = item->next;
+	return item;
+}
+
+static void wrote(struct conn *c, size_t n)
+{
+	counter_add(&c->s->counters, NET_TCP_SENT_BYTES, n);
+	while (c->last) {
+		struct write_item *item = c->last->next;
+		size_t rest = item->msg->len - item->at;
+
+		if (n < rest) {
+			item->at += (uint32_t)n;
+			return;
+		}
+		n -= rest;
+		if (item->asker != NOBODY)
+			counter_inc(&c->s->counters, NET_TCP_SENT);
+		item_free(c, item_take(c));
+	}
+}
+
+static ssize_t write_some(struct conn *c)
+{
+	struct iovec iov[SOCKETS_IOV];
+	struct msghdr h = { .msg_iov = iov };
+	struct write_item *item = c->last;
+
+	do {
+		item = item->next;
+		iov[h.msg_iovlen++] = (struct iovec){ item->msg->data + item->at, item->msg->len - item->at };
+	} while (item != c->last && h.msg_iovlen < SOCKETS_IOV);
+	return sendmsg(c->fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void blocked(struct conn *c)
+{
+	c->is_blocked = true;
+	if (!c->until)
+		c->until = c->s->p.wheel->now_ms + SOCKETS_WRITE_MS;
+	watch(c);
+	if (c->state != CONN_DEAD)
+		heed_deadlines(c);
+}
+
+/* Progress renews the deadline of a peer that reads slowly; one that does not read at all gets no second one. */
+static void write_out(struct conn *c)
+{
+	while (c->last) {
+		ssize_t n = write_some(c);
+
+		if (n >= 0) {
+			wrote(c, (size_t)n);
+			note_traffic(c);
+			c->until = 0;
+		} else if (errno == EAGAIN) {
+			blocked(c);
+			return;
+		} else if (errno != EINTR) {
+			die(c, NET_CLOSED_ERROR, errno);
+			return;
+		}
+	}
+}
+
+/* Ending ----------------------------------------------------------------------------------------------------------------- */
+
+void conn_finish(struct conn *c, enum net_counter why)
+{
+	if (c->state == CONN_CONNECTING) {
+		die(c, why, ECANCELED);
+		return;
+	}
+	if (c->state != CONN_OPEN)
+		return;
+	c->state = CONN_FINISHING;
+	c->closed_by = (uint16_t)why;
+	c->message_until = 0;
+	forget_pause(c);
+	watch(c);
+	if (c->state == CONN_FINISHING)
+		heed_deadlines(c);
+	has_work(c);
+}
+
+/* All is written. Closing with unread bytes would send a reset, which can overtake our last answer: we shut our side
+ * and wait a moment for the peer's. */
+static void linger(struct conn *c)
+{
+	stream_fini(&c->stream, &c->s->held);
+	tell_closed(c);
+	if (c->closed_by == NET_CLOSED_PEER || shutdown(c->fd, SHUT_WR)) {
+		die(c, c->closed_by, 0);
+		return;
+	}
+	c->state = CONN_LINGERING;
+	c->until = c->s->p.wheel->now_ms + SOCKETS_LINGER_MS;
+	watch(c);
+	if (c->state == CONN_LINGERING)
+		heed_deadlines(c);
+}
+
+/* No callbacks. */
+static void release(struct conn *c)
+{
+	struct sockets *s = c->s;
+
+	stop_watching(c);
+	wheel_disarm(s->p.wheel, &c->timer);
+	stream_fini(&c->stream, &s->held);
+	while (c->last)
+		item_free(c, item_take(c));
+	close(c->fd);
+	slot_put(s, c->slot);
+	slab_free(&s->conns, c);
+	counter_set(&s->counters, NET_TCP_CONNECTIONS, s->conns.in_use);
+}
+
+static void bury(struct conn *c)
+{
+	table_del(&c->s->by_remote, &c->by_remote); /* what the callbacks send needs another connection */
+	while (c->last) {
+		struct write_item *item = item_take(c);
+		struct path to = path_of(c);
+
+		if (item->asker != NOBODY) {
+			counter_inc(&c->s->counters, NET_TCP_NOT_SENT);
+			sockets_tell_failed(c->s, &to, item->cookie, item->asker, c->error ? -c->error : -EPIPE);
+		}
+		item_free(c, item);
+	}
+	tell_closed(c);
+	release(c);
+}
+
+void conn_work(struct conn *c)
+{
+	if ((c->state == CONN_OPEN || c->state == CONN_FINISHING) && !c->is_blocked)
+		write_out(c);
+	if (c->state == CONN_FINISHING && !c->last)
+		linger(c);
+	if (c->state == CONN_DEAD)
+		bury(c);
+	else
+		c->has_work = false; /* not earlier: what dies here is buried here, and not listed again */
+}
+
+void conn_drop(struct conn *c)
+{
+	table_del(&c->s->by_remote, &c->by_remote);
+	release(c);
+}
+
+/* Reading ---------------------------------------------------------------------------------------------------------------- */
+
+static void hand_up(struct conn *c, const struct stream_message *m, bool is_broken)
+{
+	struct path from = path_of(c);
+
+	c->has_spoken = true;
+	counter_inc(&c->s->counters, is_broken ? NET_TCP_BROKEN : NET_TCP_RECEIVED);
+	c->s->p.handler.on_message(c->s->p.handler.ctx, &from, m->p, m->len, is_broken);
+}
+
+/* RFC 5626 §3.5.1: the pong. A peer that has not read the last one gets no other. */
+static void answer_ping(struct conn *c)
+{
+	counter_inc(&c->s->counters, NET_TCP_PINGS);
+	if (!c->last)
+		(void)conn_send(c, c->s->pong, 0, NOBODY);
+}
+
+/* An incomplete message has its own deadline from its first byte on; `is_new`: it began with these bytes. */
+static void heed_message(struct conn *c, bool is_new)
+{
+	if (!stream_is_partial(&c->stream)) {
+		c->message_until = 0;
+		return;
+	}
+	if (is_new || !c->message_until)
+		c->message_until = c->s->p.wheel->now_ms + NET_MESSAGE_MS;
+	heed_deadlines(c);
+}
+
+static void feed(struct conn *c, char *bytes, size_t len)
+{
+	struct stream_message in = { bytes, len }, m;
+	bool is_new = false;
+
+	while (c->state == CONN_OPEN) {
+		switch (stream_next(&c->stream, &c->s->held, &in, &m)) {
+		case STREAM_MORE:
+			heed_message(c, is_new);
+			return;
+		case STREAM_MESSAGE:
+			is_new = true;
+			hand_up(c, &m, false);
+			break;
+		case STREAM_BROKEN:
+			hand_up(c, &m, true);
+			conn_finish(c, NET_CLOSED_BROKEN);
+			return;
+		case STREAM_PING:
+			answer_ping(c);
+			break;
+		case STREAM_FULL:
+			die(c, NET_CLOSED_MEMORY, ENOMEM);
+			return;
+		}
+	}
+}
+
+static void read_some(struct conn *c)
+{
+	char *bytes = c->s->area.bytes;
+	ssize_t n;
+
+	if (c->s->streams_are_paused) {
+		c->is_paused = true;
+		c->s->n_paused++;
+		watch(c);
+		return;
+	}
+	n = recv(c->fd, bytes, READ_MAX, MSG_DONTWAIT);
+	if (n == 0)
+		conn_finish(c, NET_CLOSED_PEER);
+	else if (n < 0 && errno != EAGAIN && errno != EINTR)
+		die(c, NET_CLOSED_ERROR, errno);
+	if (n <= 0)
+		return;
+	memset(bytes + n, 0, BUF_PAD);
+	counter_add(&c->s->counters, NET_TCP_RECEIVED_BYTES, (uint64_t)n);
+	if (c->has_spoken || !c->is_accepted)
+		note_traffic(c);
+	feed(c, bytes, (size_t)n);
+	counter_set(&c->s->counters, NET_TCP_HELD_BYTES, c->s->held.bytes);
+}
+
+static void throw_away(struct conn *c)
+{
+	ssize_t n = recv(c->fd, c->s->area.bytes, READ_MAX, MSG_DONTWAIT);
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		die(c, c->closed_by, 0);
+}
+
+static void connected(struct conn *c)
+{
+	int error = 0;
+	socklen_t len = sizeof error;
+
+	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len))
+		error = errno;
+	if (error) {
+		die(c, NET_CLOSED_CONNECT, error);
+		return;
+	}
+	c->state = CONN_OPEN;
+	c->until = 0;
+	note_traffic(c);
+	watch(c);
+	has_work(c);
+}
+
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd;
+	if (c->state == CONN_CONNECTING) {
+		connected(c);
+		return;
+	}
+	if (c->state == CONN_LINGERING) {
+		throw_away(c);
+		return;
+	}
+	if ((what & EV_WRITE) && c->is_blocked) {
+		c->is_blocked = false;
+		has_work(c);
+	}
+	if ((what & EV_READ) && c->state == CONN_OPEN)
+		read_some(c);
+	watch(c);
+}

@@ -1,0 +1,210 @@
+/* transports/inside.h - what the files behind sockets.h share among themselves; nobody else includes it. */
+#ifndef TRANSPORTS_INSIDE_H
+#define TRANSPORTS_INSIDE_H
+#include "base/hash.h"
+#include "base/list.h"
+#include "base/slab.h"
+#include "base/table.h"
+#include "transports/sockets.h"
+#include "transports/stream.h"
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <netinet/in.h>
+#include <sys/uio.h>
+
+enum {
+	/* One datagram's place. The odd 64 bytes spread the places over the cache's sets. */
+	UDP_STRIDE = (NET_MESSAGE_MAX + BUF_PAD + 63) / 64 * 64,
+	READ_MAX = NET_MESSAGE_MAX, /* bytes read from a connection at a time */
+};
+_Static_assert(UDP_STRIDE % 4096 == 64, "places must not share cache sets");
+_Static_assert((SOCKETS_UDP_QUEUE_MAX & (SOCKETS_UDP_QUEUE_MAX - 1)) == 0, "ring indexes are masked");
+
+struct sockets;
+enum { NO_SLOT = UINT32_MAX };
+
+struct listen_set {
+	size_t n;
+	unsigned workers;
+	struct listener *listeners; /* with real ports */
+	int *fds;                   /* [listener * workers + worker], -1: taken or never opened */
+};
+
+/* Non-blocking, close-on-exec, IP_FREEBIND, IPV6_V6ONLY; no SO_REUSEPORT. 0 or -errno. */
+int socket_new(uint8_t transport, uint8_t family, int *out);
+void socket_set_tcp(int fd);
+int socket_bind(int fd, const struct addr *a);
+
+/* UDP ------------------------------------------------------------------------------------------------------------------ */
+
+struct udp_out {
+	struct buf *msg;
+	struct addr to;
+};
+
+struct udp {
+	struct sockets *s;
+	struct event read, write;
+	int fd;
+	uint16_t listener;
+	uint8_t family;
+	bool is_blocked;
+	uint8_t refusals;            /* of the datagram at the ring's head */
+	uint32_t head, tail;         /* of the ring; tail - head are waiting */
+	struct udp_out ring[SOCKETS_UDP_QUEUE_MAX];
+};
+
+/* Where datagrams lie while they are read or written; one for all sockets of a worker. */
+struct udp_area {
+	struct mmsghdr in[NET_BATCH], out[NET_BATCH];
+	struct iovec in_iov[NET_BATCH], out_iov[NET_BATCH];
+	struct sockaddr_storage in_from[NET_BATCH], out_to[NET_BATCH];
+	char *bytes;                 /* NET_BATCH places of UDP_STRIDE */
+};
+
+int udp_area_init(struct udp_area *a);
+int udp_new(struct udp **out, struct sockets *s, int fd, uint16_t listener);
+int udp_start(struct udp *u);
+void udp_free(struct udp *u);
+int udp_send(struct udp *u, const struct path *to, struct buf *msg);
+/* False when something is still waiting that could be sent now. */
+bool udp_flush(struct udp *u);
+/* What the kernel dropped for want of room, since the socket was made. */
+uint64_t udp_drops(const struct udp *u);
+
+/* TCP ------------------------------------------------------------------------------------------------------------------ */
+
+struct acceptor {
+	struct sockets *s;
+	struct event event;
+	struct timer pause;
+	int fd;
+	uint16_t listener;
+};
+
+int acceptor_new(struct acceptor **out, struct sockets *s, int fd, uint16_t listener);
+int acceptor_start(struct acceptor *a);
+void acceptor_free(struct acceptor *a);
+
+enum { NOBODY = UINT16_MAX }; /* asker of what we write of our own accord */
+
+struct write_item {
+	struct write_item *next;
+	struct buf *msg;
+	uint64_t cookie;
+	uint32_t at;                 /* bytes already written */
+	uint16_t asker;              /* worker that wants to hear of a failure */
+};
+
+enum conn_state {
+	CONN_CONNECTING = 1,
+	CONN_OPEN,
+	CONN_FINISHING,              /* not read any more; ends when what waits is written */
+	CONN_LINGERING,              /* our side is shut; what comes is thrown away */
+	CONN_DEAD,                   /* to be buried by the next flush */
+};
+
+struct conn {
+	struct link by_remote;
+	struct sockets *s;
+	struct event event;
+	struct timer timer;          /* the earliest of the deadlines below, or earlier */
+	struct addr remote;
+	struct stream stream;
+	struct write_item *last;     /* circular: last->next is the first; NULL: nothing waits */
+	struct conn *next_work;
+	uint64_t last_ms;            /* of the last traffic */
+	uint64_t message_until;      /* 0, or when the incomplete message must be there */
+	uint64_t until;              /* 0, or the end of connecting, of a blocked write, of lingering */
+	uint32_t queued;             /* bytes and costs of what waits */
+	uint32_t slot;
+	int fd;
+	int error;                   /* why it died; given to what was not written */
+	uint16_t listener;
+	uint16_t closed_by;          /* enum net_counter */
+	uint8_t state, transport;
+	uint8_t watched;             /* EV_READ, EV_WRITE: what the event waits for now */
+	bool is_blocked : 1;         /* the kernel takes no more; EV_WRITE will tell */
+	bool is_accepted : 1;
+	bool has_spoken : 1;         /* a whole message came */
+	bool is_paused : 1;
+	bool has_work : 1;           /* is in the list of work */
+	bool is_told : 1;            /* on_flow_closed was called */
+};
+
+struct slot {
+	struct conn *conn;           /* NULL: free */
+	uint32_t generation;         /* never 0 */
+	uint32_t next_free;
+};
+
+struct conn *conn_find(struct sockets *s, uint64_t flow);
+/* An outgoing connection for `to`; refused at once or later, it is there to say so. */
+int conn_connect(struct sockets *s, const struct path *to, struct conn **out);
+int conn_send(struct conn *c, struct buf *msg, uint64_t cookie, uint16_t asker);
+int conn_accepted(struct sockets *s, uint16_t listener, int fd, const struct addr *remote);
+/* Ends it in good order: what waits is written first. */
+void conn_finish(struct conn *c, enum net_counter why);
+void conn_resume(struct conn *c);
+/* The connection's turn in a flush: write, shut, bury. */
+void conn_work(struct conn *c);
+/* Without a word to anybody. */
+void conn_drop(struct conn *c);
+
+/* All ------------------------------------------------------------------------------------------------------------------- */
+
+struct local {                       /* one listener of this worker */
+	struct listener conf;
+	struct udp *udp;
+	struct acceptor *acceptor;
+};
+
+struct sockets {
+	struct net net;
+	struct sockets_params p;
+	struct counters counters;
+	struct hash_key key;
+	struct udp_area area;
+	struct local *locals;
+	size_t n_locals;
+	struct slab conns, items;
+	struct table by_remote;
+	struct slot *slots;
+	uint32_t n_slots, slots_size, free_slot, first_generation;
+	size_t n_paused;
+	struct conn *work, **work_end;
+	struct stream_budget held;
+	size_t queued;               /* bytes and costs waiting in all connections */
+	struct buf *pong;
+	struct event again;          /* another turn of the loop, now */
+	struct timer look;
+	int reserve_fd;              /* given up for a moment to accept and close when files run out */
+	unsigned n_workers;
+	bool streams_are_paused;
+};
+
+static inline struct sockets *sockets_of(struct net *net)
+{
+	return owner_of(net, struct sockets, net);
+}
+
+static inline uint64_t flow_make(unsigned worker, uint32_t slot, uint32_t generation)
+{
+	return (uint64_t)worker << 56 | (uint64_t)slot << 32 | generation;
+}
+static inline unsigned flow_worker(uint64_t flow)
+{
+	return (unsigned)(flow >> 56);
+}
+static inline uint32_t flow_slot(uint64_t flow)
+{
+	return (uint32_t)(flow >> 32) & 0xffffff;
+}
+
+/* Hands a failed send back to the worker that asked. */
+void sockets_tell_failed(struct sockets *s, const struct path *to, uint64_t cookie, uint16_t asker, int error);
+
+/* Who else holds the address: "sipp (pid 1234)" or what little is known. Reads /proc. */
+void holder_print(uint8_t transport, const struct addr *a, char *out, size_t size);
+
+#endif
