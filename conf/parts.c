@@ -100,6 +100,14 @@ void on_listener(struct reader *r, const struct value *v, void *into)
 		note_warning(r, "%s listeners: not active in this version", schemes[l->transport].name);
 }
 
+bool is_same_listener(const void *now, const void *next)
+{
+	const struct conf_listener *a = now, *b = next;
+
+	return a->transport == b->transport && addr_eq(&a->bind, &b->bind) && sv_eq(a->path, b->path) &&
+	       sv_eq(a->advertise, b->advertise);
+}
+
 void on_listener_advertise(struct reader *r, const struct value *v, void *into)
 {
 	struct conf_listener *l = into;

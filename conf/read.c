@@ -102,10 +102,20 @@ static bool is_done(const struct reader *r)
 	return r->err || r->is_stopped;
 }
 
-/* Values are counted each time they are visited, so that aliases of aliases end (and cycles, at the depth). */
-static bool enter(struct reader *r, const yaml_node_t *node)
+/* A mapping written below its key begins, for YAML, at its own first key: the key above says more. */
+static struct conf_mark place_of(const struct reader *r, const struct row *row, const yaml_node_t *node)
 {
-	r->mark = mark_of(node);
+	size_t len = strlen(row->path);
+	bool is_block = (node->type == YAML_MAPPING_NODE && node->data.mapping.style != YAML_FLOW_MAPPING_STYLE) ||
+	                (node->type == YAML_SEQUENCE_NODE && node->data.sequence.style != YAML_FLOW_SEQUENCE_STYLE);
+
+	return is_block && len && row->path[len - 1] != ']' ? r->key_mark : mark_of(node);
+}
+
+/* Values are counted each time they are visited, so that aliases of aliases end (and cycles, at the depth). */
+static bool enter(struct reader *r, const struct row *row, const yaml_node_t *node)
+{
+	r->mark = place_of(r, row, node);
 	r->visited++;
 	if (r->visited > CONF_NODES_MAX)
 		note_error(r, "more than %d values, those behind aliases counted each time: the file is too large", CONF_NODES_MAX);
@@ -117,6 +127,16 @@ static bool enter(struct reader *r, const yaml_node_t *node)
 	return false;
 }
 
+
+uint64_t load_number(const void *at, size_t size)
+{
+	switch (size) {
+	case 1: return *(const uint8_t *)at;
+	case 2: return *(const uint16_t *)at;
+	case 4: return *(const uint32_t *)at;
+	default: return *(const uint64_t *)at;
+	}
+}
 
 static void store_number(void *at, size_t size, uint64_t v)
 {
@@ -470,7 +490,7 @@ static void read_node(struct reader *r, const struct row *row, yaml_node_t *node
 	struct conf_mark at;
 	struct sv text = { 0 };
 
-	if (!enter(r, node))
+	if (!enter(r, row, node))
 		return;
 	at = r->mark;
 	if (has_tag(node))

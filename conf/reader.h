@@ -57,12 +57,16 @@ const char *number_text(uint8_t type, uint64_t n, char buf[32]);
 /* HOST[:PORT] or [IPv6][:PORT]; port 0 when none is written. */
 bool split_host_port(struct sv text, struct sv *host, uint16_t *port);
 
+/* Unsigned numbers of 1, 2, 4 or 8 bytes. */
+uint64_t load_number(const void *at, size_t size);
+
 /* Hooks of the schema's rows (parts.c, rules.c). */
 void on_root_done(struct reader *r, void *into);
 void on_workers_auto(struct reader *r, const struct value *v, void *into);
 void on_zone_open(struct reader *r, void *into);
 void on_zone_done(struct reader *r, void *into);
 void on_listener(struct reader *r, const struct value *v, void *into);
+bool is_same_listener(const void *now, const void *next);
 void on_listener_advertise(struct reader *r, const struct value *v, void *into);
 void on_pool_open(struct reader *r, void *into);
 void on_pool_done(struct reader *r, void *into);

@@ -14,9 +14,9 @@ static const struct row rows[] = {
 
 	{ .path = "node", .type = TY_NAME, .reload = RESTART, .is_required = true, FIELD(conf, node),
 	  .help = "Name of this node: in logs and CDRs, and what breaks a tie between the nodes of a pair." },
-	{ .path = "workers", .type = TY_CHOICE, .reload = RESTART, ONE_OF("auto"), .take = on_workers_auto,
+	{ .path = "workers", .type = TY_CHOICE, .reload = RESTART, .unset = "auto", ONE_OF("auto"), .take = on_workers_auto,
 	  .help = "`auto`: one worker per core." },
-	{ .path = "workers", .type = TY_INT, .reload = RESTART, .unset = "auto", .min = 1, .max = 64, FIELD(conf, workers),
+	{ .path = "workers", .type = TY_INT, .reload = RESTART, .min = 1, .max = 64, FIELD(conf, workers),
 	  .help = "Threads that carry calls." },
 
 	{ .path = "zones", .type = TY_NAMES, .reload = RESTART, .is_required = true, .min = 1, .max = CONF_ZONES_MAX,
@@ -33,7 +33,7 @@ static const struct row rows[] = {
 	  .max = CONF_LISTENERS_MAX, ARRAY(conf_zone, listeners, n_listeners),
 	  .help = "Where the zone is listened on." },
 	{ .path = "zones.*.listen[]", .type = TY_LISTENER, .reload = RESTART, .size = sizeof(struct conf_listener),
-	  .take = on_listener,
+	  .take = on_listener, .same = is_same_listener,
 	  .help = "TRANSPORT:ADDRESS:PORT with transport udp, tcp, tls, ws or wss; ws and wss take a path behind the port. "
 	          "The address is a concrete one." },
 	{ .path = "zones.*.listen[]", .type = TY_MAP, .reload = RESTART, .size = sizeof(struct conf_listener),
