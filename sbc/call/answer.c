@@ -1,0 +1,301 @@
+/* sbc/call/answer.c - what comes back for an initial request, and how it looks on the near side. */
+#include "sbc/call/call.h"
+
+/* The far side's words, if they name nobody there. */
+static struct sv phrase_of(struct b2bua *b, const struct view *v, const struct path *from)
+{
+	struct sv phrase = view_sv(v, v->phrase, v->phrase_len);
+	struct hide h = { .index = b->index, .v = v, .source = from->remote, .zone = path_zone(b, from),
+	                  .counters = &b->hide_counters };
+
+	if (sv_eq(phrase, sv_from(status_phrase(v->status))))
+		return phrase;
+	return hide_names_inside(&h, phrase) ? SV("") : phrase;
+}
+
+/* The dialog of a response's To-tag, made when it is new (§12.1.2). NULL: no tag, or too many forks. */
+static struct dialog *dialog_of(struct attempt *a, const struct view *v)
+{
+	struct call *c = a->setup->call;
+	struct sv tag = tag_of(view_value(v, HDR_TO));
+	struct dialog *d = tag.len ? dialog_by_far_tag(c, a->leg, tag) : NULL;
+	struct sv target = contact_uri(v), routes;
+	char scratch[2048];
+	struct arena arena;
+
+	if (!tag.len)
+		return NULL;
+	arena_init(&arena, scratch, sizeof(scratch), NET_MESSAGE_MAX * 2);
+	routes = route_set(&arena, v, true);
+	if (!d)
+		d = dialog_new(c, a->leg, token_tag_id(c->b->p.tokens, c->near.in_table.key, a->branch_id, tag), tag, target, routes);
+	else if ((target.p || routes.len) && dialog_set_text(d, tag, target.p ? target : dialog_target(d), routes))
+		d = NULL;
+	arena_reset(&arena);
+	return d;
+}
+
+/* One response towards the near side: head, our Contact if the far side gave one, what may pass. */
+static int pass(struct setup *s, struct server_txn *st, const struct view *v, const struct path *from, uint64_t tag_id)
+{
+	struct call *call = s->call;
+	struct compose c = { .b = call->b };
+	char tag[TOKEN_LEN];
+
+	server_begin(st, &c.o, v->status, phrase_of(call->b, v, from), tag_token(call->b, call->shard, tag_id, tag));
+	if (v->status < 300)
+		compose_contact(&c, &call->near, v);
+	compose_rest(&c, v, from, &call->near);
+	return server_send(st, v->status, &c.o);
+}
+
+static void on_provisional(struct attempt *a, const struct view *v, const struct path *from)
+{
+	struct setup *s = a->setup;
+	struct dialog *d;
+
+	wheel_arm_in(a->b->p.wheel, &a->timer, s->answer_ms); /* timer C begins anew with each (§16.7 step 2) */
+	if (v->status == 100 || !s->st)
+		return;
+	d = dialog_of(a, v);
+	if (!d && tag_of(view_value(v, HDR_TO)).len)
+		return; /* more forks than we hold */
+	s->has_provisional = true;
+	pass(s, s->st, v, from, d ? d->in_table.key : s->call->near.in_table.key);
+}
+
+static void setup_leave(struct setup *s)
+{
+	struct attempt *a = s->attempt;
+
+	s->attempt = NULL;
+	s->st = NULL;
+	if (a)
+		attempt_drop(a);
+	setup_drop(s);
+}
+
+/* The far side answered: the call keeps this leg and this dialog, and nothing else. */
+static void on_2xx(struct attempt *a, const struct view *v, const struct path *from)
+{
+	struct setup *s = a->setup;
+	struct call *c = s->call;
+	struct dialog *d = dialog_of(a, v);
+	struct relay *r = d && s->st ? relay_new(c, d, NEAR, v) : NULL;
+	struct view request;
+	struct view_fault fault;
+	uint64_t longest = s->max_duration_ms ? s->max_duration_ms : CALL_MAX_MS;
+
+	if (!r || !dialog_target(d).len || pass(s, s->st, v, from, d->in_table.key)) {
+		struct leg *far = STEAL(a->leg);
+
+		s->why = WHY_FULL;
+		stray_2xx(c->b, far, a->ct, v);
+		leg_free(c->b, far);
+		setup_fail(s);
+		return;
+	}
+	d->is_confirmed = true;
+	r->st = STEAL(s->st);
+	r->ct = STEAL(a->ct);
+	r->out_cseq = a->leg->local_cseq;
+	r->had_offer = view_scan(&request, s->request->data, s->request->len, false, &fault) == 0 && request.body_len;
+	d->cseq_in[NEAR] = r->in_cseq;
+	server_own(r->st, &relay_server_ops, r);
+	client_own(r->ct, &relay_client_ops, r);
+	c->far = STEAL(a->leg);
+	list_each_safe(n, &c->dialogs)
+		if (owner_of(n, struct dialog, in_call) != d)
+			dialog_free(owner_of(n, struct dialog, in_call));
+	setup_leave(s);
+	c->answered_ms = c->b->p.wheel->now_ms;
+	c->status = v->status;
+	counter_inc(&c->b->counters, CALLS_ANSWERED);
+	wheel_arm_in(c->b->p.wheel, &c->timer, longest);
+	relay_await_ack(r);
+}
+
+/* §16.7 step 6 among serial attempts: 6xx wins, then the lowest class; the later one among equals. */
+static bool is_better(unsigned status, unsigned than)
+{
+	if (!than || status / 100 == 6 || than / 100 == 6)
+		return than / 100 != 6;
+	return status / 100 <= than / 100;
+}
+
+static void keep_best(struct attempt *a, const struct view *v, const struct path *from)
+{
+	struct setup *s = a->setup;
+	struct compose c = { .b = a->b };
+	struct sv phrase = phrase_of(a->b, v, from);
+	struct buf *b;
+
+	if (!is_better(v->status, s->best_status))
+		return;
+	out_init(&c.o, a->b->p.stack->scratch, SIP_SCRATCH);
+	out_sv(&c.o, phrase);
+	compose_rest(&c, v, from, &s->call->near);
+	if (!(b = compose_done(&c)))
+		return;
+	buf_put(s->best);
+	s->best = b;
+	s->best_phrase = (struct sv){ b->data, phrase.len };
+	s->best_status = v->status;
+	tag_token(a->b, s->call->shard,
+	          token_tag_id(a->b->p.tokens, s->call->near.in_table.key, a->branch_id, tag_of(view_value(v, HDR_TO))), s->best_tag);
+}
+
+/* DECISIONS 12: a foreign 503 says nothing about us and leaves as 500, unless the pool maps it. */
+static void map_status(struct setup *s, const struct conf_pool *pool)
+{
+	if (pool)
+		for (unsigned i = 0; i < pool->n_responses; i++)
+			if (pool->responses[i].from == s->best_status) {
+				s->best_status = pool->responses[i].to;
+				s->best_phrase.len = 0;
+				return;
+			}
+	if (s->best_status == 503) {
+		s->best_status = 500;
+		s->best_phrase.len = 0;
+	}
+}
+
+static const struct conf_pool *pool_of(struct setup *s)
+{
+	const struct conf *c = s->call->b->conf;
+	int index = conf_find_pool(c, sv_from(s->pool));
+
+	return index < 0 ? NULL : &c->pools[index];
+}
+
+static bool fails_over(struct setup *s, const struct conf_pool *pool, unsigned status)
+{
+	for (unsigned i = 0; pool && i < pool->failover.n_on; i++)
+		if (pool->failover.on[i] == status)
+			return !s->has_provisional;
+	return false;
+}
+
+static void on_final(struct attempt *a, const struct view *v, const struct path *from)
+{
+	struct setup *s = a->setup;
+	struct b2bua *b = a->b;
+	const struct conf_pool *pool = pool_of(s);
+	bool goes_on = fails_over(s, pool, v->status);
+
+	if (s->pick_gen == b->conf->gen)
+		dest_report(b->p.pools, b->conf, a->destination, goes_on ? CALL_FAILED : CALL_OK, b->p.wheel->now_ms,
+		            status_phrase(v->status));
+	keep_best(a, v, from);
+	s->attempt = NULL;
+	attempt_drop(a);
+	if (goes_on && pool->failover.tries > s->n_tried) {
+		setup_next(s);
+		return;
+	}
+	map_status(s, pool);
+	setup_fail(s);
+}
+
+/* A method without dialog: its answer is passed, and all is over. */
+static void on_other_final(struct attempt *a, const struct view *v, const struct path *from)
+{
+	struct setup *s = a->setup;
+	struct call *c = s->call;
+
+	if (v->status >= 300) {
+		on_final(a, v, from);
+		return;
+	}
+	if (s->st)
+		pass(s, s->st, v, from,
+		     token_tag_id(c->b->p.tokens, c->near.in_table.key, a->branch_id, tag_of(view_value(v, HDR_TO))));
+	c->status = v->status;
+	call_finish(c, WHY_REMOTE);
+}
+
+static void abandoned_response(struct attempt *a, const struct view *v)
+{
+	if (v->status < 200) {
+		client_cancel(a->ct, SV(""));
+		return;
+	}
+	if (v->status < 300)
+		stray_2xx(a->b, a->leg, a->ct, v);
+	else
+		attempt_drop(a);
+}
+
+void attempt_response(struct attempt *a, const struct view *v, const struct path *from)
+{
+	bool is_invite = v->method == M_INVITE;
+
+	if (!a->setup) {
+		abandoned_response(a, v);
+		return;
+	}
+	a->has_response = true;
+	if (v->status < 200 && is_invite)
+		on_provisional(a, v, from);
+	else if (v->status < 200)
+		wheel_disarm(a->b->p.wheel, &a->timer); /* timer F goes on */
+	else if (!is_invite)
+		on_other_final(a, v, from);
+	else if (v->status < 300)
+		on_2xx(a, v, from);
+	else
+		on_final(a, v, from);
+}
+
+/* Strays ----------------------------------------------------------------------------------------------------------- */
+
+/* A 2xx that nobody waits for any more: ACK and BYE (§13.2.2.4, §15). */
+void stray_2xx(struct b2bua *b, struct leg *far, struct client_txn *ct, const struct view *v)
+{
+	struct sv tag = tag_of(view_value(v, HDR_TO));
+	struct compose c = { .b = b };
+	struct outgoing m = { .method = SV("ACK"), .leg = far, .uri = contact_uri(v), .remote_tag = tag, .cseq = v->cseq,
+	                      .max_forwards = 70 };
+	SCOPED(buf_putp) struct buf *ack = NULL;
+	SCOPED(buf_putp) struct buf *bye = NULL;
+	struct client_txn *bye_ct;
+	char scratch[2048];
+	struct arena arena;
+
+	counter_inc(&b->counters, STRAY_2XX);
+	if (!ct || !m.uri.p)
+		return;
+	arena_init(&arena, scratch, sizeof(scratch), NET_MESSAGE_MAX * 2);
+	m.routes = route_set(&arena, v, true);
+	m.branch_id = token_branch_id(b->p.tokens, far->in_table.key, tag, m.cseq);
+	compose_request(&c, &m);
+	out_lit(&c.o, "Content-Length: 0\r\n\r\n");
+	if ((ack = compose_done(&c)))
+		client_ack(ct, &far->path, ack, tag);
+	m.method = SV("BYE");
+	m.cseq++;
+	m.branch_id = token_branch_id(b->p.tokens, far->in_table.key, tag, m.cseq);
+	compose_request(&c, &m);
+	out_lit(&c.o, "Content-Length: 0\r\n\r\n");
+	if ((bye = compose_done(&c)))
+		client_start(b->p.stack, m.branch_id, M_BYE, &far->path, bye, NULL, NULL, &bye_ct);
+	arena_reset(&arena);
+}
+
+static void stray_response(void *owner, struct client_txn *ct, const struct view *v, const struct path *from)
+{
+	struct leg *far = owner;
+
+	(void)from;
+	if (v->status >= 200 && v->status < 300)
+		stray_2xx(far->call->b, far, ct, v);
+}
+
+static void stray_end(void *owner, struct client_txn *ct)
+{
+	(void)ct;
+	((struct leg *)owner)->invite = NULL;
+}
+
+const struct client_ops stray_ops = { .on_response = stray_response, .on_end = stray_end };

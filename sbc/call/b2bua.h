@@ -1,0 +1,100 @@
+/* sbc/call/b2bua.h - the calls of one worker: each a near leg (where it came from) and a far leg (where it went), with a
+ * dialog of its own on either side (DESIGN §5). Everything here runs on the worker's thread and takes its time, its
+ * network and its names through what it was given, so that whole calls run in simulation. */
+#ifndef SBC_CALL_B2BUA_H
+#define SBC_CALL_B2BUA_H
+#include "base/counters.h"
+#include "base/log.h"
+#include "base/park.h"
+#include "base/slab.h"
+#include "conf/conf.h"
+#include "dispatcher/pool.h"
+#include "sip/txn.h"
+#include "sip/view.h"
+#include "topohide/token.h"
+#include "transports/resolve.h"
+
+enum b2bua_limits {
+	DIALOGS_PER_CALL_MAX = 16,         /* To-tags of one INVITE */
+	RELAYS_PER_CALL_MAX = 16,          /* requests on their way within one call */
+	CALL_SETUP_MAX_MS = 600000,        /* an INVITE that nobody answers, whatever rings */
+	CALL_MAX_MS = 86400000,            /* an answered call without `max-duration` */
+	CALL_TOMBSTONE_MS = SIP_TIMEOUT,   /* an ended dialog still answers (LESSONS 10) */
+	CALL_BYE_WAIT_MS = 4000,           /* for the other side's answer to a BYE before we give it ourselves */
+	CALL_TEXT_MAX = 16384,             /* bytes of identifiers and routes kept per leg */
+	CALL_RESOLVE_MS = 5000,            /* for a name */
+};
+
+enum call_counter {
+	CALLS_STARTED, CALLS_ANSWERED, CALLS_FAILED, CALLS_ENDED, CALLS_REFUSED, CALLS_FAILOVERS, CALLS_NO_ACK, CALLS_EXPIRED,
+	REQUESTS_RELAYED, REQUESTS_REFUSED, STRAY_REQUESTS, STRAY_ACKS, STRAY_2XX, FORGED_TOKENS, CALL_COUNTERS
+};
+extern const struct counter_def call_counter_defs[CALL_COUNTERS];
+
+/* One line of JSON per ended call. Copies; never blocks. */
+struct cdr_sink {
+	void (*write)(struct cdr_sink *sink, struct sv line);
+};
+
+struct b2bua_params {
+	struct wheel *wheel;
+	struct sip_stack *stack;
+	struct token_codec *tokens;
+	struct pools *pools;
+	struct resolver *resolver;
+	struct park *park;
+	struct log *log;          /* may be NULL */
+	struct cdr_sink *cdr;     /* may be NULL */
+	uint64_t (*wall_ms)(void *ctx); /* Unix time, for call detail records */
+	void *ctx;
+	unsigned worker;
+	size_t max_calls;
+};
+
+/* A request that no transaction absorbed, with what the worker read from its tokens. */
+struct request {
+	const struct view *v;
+	const struct path *from;
+	struct token leg, tag;     /* of the Request-URI's user, of the To-tag */
+	bool has_leg, has_tag;     /* they are ours (DECISIONS 5) */
+	uint16_t shard;
+};
+
+struct b2bua;
+
+int b2bua_new(struct b2bua **out, const struct b2bua_params *params);
+/* Forgets every call without a word to anybody. */
+void b2bua_free(struct b2bua *b);
+/* The snapshot used from now on; it stays until the next adopt. 0 or -ENOMEM (the old one stays). */
+int b2bua_adopt(struct b2bua *b, const struct conf *c);
+void b2bua_request(struct b2bua *b, const struct request *r);
+/* From now on new calls get 503 and OPTIONS 503 (shutdown). */
+void b2bua_close(struct b2bua *b);
+bool b2bua_is_closed(const struct b2bua *b);
+size_t b2bua_calls(const struct b2bua *b);
+struct counters *b2bua_counters(struct b2bua *b);
+struct counters *b2bua_hide_counters(struct b2bua *b);
+
+/* What `sbcctl calls` shows. Strings are borrowed for the call of `fn`. */
+struct call_info {
+	uint64_t id;
+	struct sv from, to, far_call_id, near_call_id, destination, state;
+	struct addr near, far;
+	uint64_t age_ms, answered_ms; /* 0 = not answered */
+	unsigned legs, dialogs;
+};
+void b2bua_each(struct b2bua *b, void (*fn)(void *ctx, const struct call_info *info), void *ctx);
+/* Ends the call whose id this is, with BYE or refusal on both sides. False: not here. */
+bool b2bua_hangup(struct b2bua *b, uint64_t id, const char *why);
+/* What the slabs hold now: for metrics and leak checks. */
+void b2bua_slabs(struct b2bua *b, void (*fn)(void *ctx, const struct slab *s), void *ctx);
+
+/* State that outlives a node (DESIGN §7): each call as one opaque record, early ones included. */
+struct b2bua_record_sink {
+	void (*put)(struct b2bua_record_sink *sink, uint64_t id, struct sv record);
+};
+void b2bua_export(struct b2bua *b, struct b2bua_record_sink *sink);
+/* 0; -EBADMSG for a record that is none; -EEXIST; -ENOSPC, -ENOMEM. Unknown fields are skipped. */
+int b2bua_apply(struct b2bua *b, struct sv record);
+
+#endif

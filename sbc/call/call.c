@@ -1,0 +1,390 @@
+/* sbc/call/call.c - calls, legs and dialogs: how they come to be, are found, and go. */
+#include "sbc/call/call.h"
+#include "apps-router/route.h"
+#include <errno.h>
+#include <stdlib.h>
+
+const struct counter_def call_counter_defs[CALL_COUNTERS] = {
+	[CALLS_STARTED] = { "calls_started_total", "INVITEs that became a call", false },
+	[CALLS_ANSWERED] = { "calls_answered_total", "Calls answered", false },
+	[CALLS_FAILED] = { "calls_failed_total", "Calls that ended without answer", false },
+	[CALLS_ENDED] = { "calls_ended_total", "Answered calls that ended", false },
+	[CALLS_REFUSED] = { "calls_refused_total", "Initial requests refused by us", false },
+	[CALLS_FAILOVERS] = { "calls_failovers_total", "Attempts given up for another destination", false },
+	[CALLS_NO_ACK] = { "calls_no_ack_total", "Answers never acknowledged by the caller", false },
+	[CALLS_EXPIRED] = { "calls_expired_total", "Calls ended by their longest duration", false },
+	[REQUESTS_RELAYED] = { "requests_relayed_total", "Requests passed from one side to the other", false },
+	[REQUESTS_REFUSED] = { "requests_refused_total", "In-dialog requests answered by us with an error", false },
+	[STRAY_REQUESTS] = { "stray_requests_total", "Requests for a dialog we do not hold", false },
+	[STRAY_ACKS] = { "stray_acks_total", "ACKs for nothing", false },
+	[STRAY_2XX] = { "stray_2xx_total", "Answers of forks or given-up attempts: acknowledged and ended", false },
+	[FORGED_TOKENS] = { "forged_tokens_total", "Identifiers in the place of ours that are not ours", false },
+};
+
+const struct reason call_reasons[WHY_COUNT] = {
+#define X(name, id, status, phrase, text) [name] = { id, status, phrase, text },
+	CALL_REASONS(X)
+#undef X
+};
+
+int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
+{
+	struct b2bua *b = calloc(1, sizeof(*b));
+	int err;
+
+	if (!b)
+		return -ENOMEM;
+	b->p = *params;
+	list_init(&b->all);
+	list_init(&b->attempts_lost);
+	list_init(&b->ended);
+	slab_init(&b->calls, "call", sizeof(struct call), params->max_calls);
+	slab_init(&b->far_legs, "leg", sizeof(struct leg), params->max_calls * 2);
+	slab_init(&b->dialog_slab, "dialog", sizeof(struct dialog), params->max_calls * 2);
+	slab_init(&b->setups, "setup", sizeof(struct setup), params->max_calls);
+	slab_init(&b->attempts, "attempt", sizeof(struct attempt), params->max_calls * 2);
+	slab_init(&b->relays, "relay", sizeof(struct relay), params->max_calls * 2);
+	slab_init(&b->tombstones, "tombstone", sizeof(struct tombstone), params->max_calls * 4);
+	if ((err = table_init(&b->legs, 0)) || (err = table_init(&b->dialogs, 0)) || (err = table_init(&b->tombs, 0)) ||
+	    (err = counters_init(&b->counters, call_counter_defs, CALL_COUNTERS)) ||
+	    (err = counters_init(&b->hide_counters, hide_counter_defs, HIDE_COUNTERS))) {
+		b2bua_free(b);
+		return err;
+	}
+	*out = b;
+	return 0;
+}
+
+static void tombstone_free(struct tombstone *t)
+{
+	struct b2bua *b = t->b;
+
+	table_del(&b->tombs, &t->near);
+	if (t->has_far)
+		table_del(&b->tombs, &t->far);
+	if (t->has_dialog)
+		table_del(&b->tombs, &t->dialog);
+	list_del(&t->in_ended);
+	wheel_disarm(b->p.wheel, &t->timer);
+	slab_free(&b->tombstones, t);
+}
+
+void b2bua_free(struct b2bua *b)
+{
+	if (!b)
+		return;
+	while (!list_empty(&b->all))
+		call_free(owner_of(b->all.next, struct call, in_all));
+	while (!list_empty(&b->ended))
+		tombstone_free(owner_of(b->ended.next, struct tombstone, in_ended));
+	while (!list_empty(&b->attempts_lost))
+		attempt_drop(owner_of(b->attempts_lost.next, struct attempt, in_lost));
+	table_fini(&b->legs);
+	table_fini(&b->dialogs);
+	table_fini(&b->tombs);
+	slab_fini(&b->calls);
+	slab_fini(&b->far_legs);
+	slab_fini(&b->dialog_slab);
+	slab_fini(&b->setups);
+	slab_fini(&b->attempts);
+	slab_fini(&b->relays);
+	slab_fini(&b->tombstones);
+	counters_fini(&b->counters);
+	counters_fini(&b->hide_counters);
+	hide_index_free(b->index);
+	free(b);
+}
+
+int b2bua_adopt(struct b2bua *b, const struct conf *c)
+{
+	struct hide_index *index;
+	int err = hide_index_new(&index, c);
+
+	if (err)
+		return err;
+	hide_index_free(b->index);
+	b->index = index;
+	b->conf = c;
+	return 0;
+}
+
+void b2bua_close(struct b2bua *b)
+{
+	b->is_closed = true;
+}
+
+bool b2bua_is_closed(const struct b2bua *b)
+{
+	return b->is_closed;
+}
+
+size_t b2bua_calls(const struct b2bua *b)
+{
+	return b->calls.in_use;
+}
+
+struct counters *b2bua_counters(struct b2bua *b)
+{
+	return &b->counters;
+}
+
+struct counters *b2bua_hide_counters(struct b2bua *b)
+{
+	return &b->hide_counters;
+}
+
+void b2bua_slabs(struct b2bua *b, void (*fn)(void *ctx, const struct slab *s), void *ctx)
+{
+	const struct slab *all[] = { &b->calls, &b->far_legs, &b->dialog_slab, &b->setups, &b->attempts, &b->relays, &b->tombstones,
+	                             &b->p.stack->servers, &b->p.stack->clients };
+
+	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
+		fn(ctx, all[i]);
+}
+
+uint16_t path_zone(const struct b2bua *b, const struct path *p)
+{
+	return b->conf->listeners[p->listener].zone;
+}
+
+int conf_listener_for(const struct conf *c, uint16_t zone, uint8_t transport, uint8_t family)
+{
+	const struct conf_zone *z = &c->zones[zone];
+
+	for (unsigned i = z->first_listener; i < (unsigned)z->first_listener + z->n_listeners; i++)
+		if (c->listeners[i].is_active && c->listeners[i].transport == transport && c->listeners[i].bind.family == family)
+			return (int)i;
+	return -1;
+}
+
+/* Legs ------------------------------------------------------------------------------------------------------------- */
+
+int leg_set_text(struct leg *l, const struct leg_text *t)
+{
+	const struct sv part[] = { t->call_id, t->local, t->remote, t->target, t->routes };
+	uint16_t *const len[] = { &l->call_id_len, &l->local_len, &l->remote_len, &l->target_len, &l->routes_len };
+	size_t sum = 0;
+	char *text, *at;
+
+	for (unsigned i = 0; i < 5; i++)
+		sum += part[i].len;
+	if (sum > CALL_TEXT_MAX)
+		return -EMSGSIZE;
+	if (!(text = at = malloc(sum ? sum : 1)))
+		return -ENOMEM;
+	for (unsigned i = 0; i < 5; i++) {
+		memcpy(at, part[i].p ? part[i].p : "", part[i].len);
+		at += part[i].len;
+		*len[i] = (uint16_t)part[i].len;
+	}
+	free(l->text); /* after the copy: parts may come from it */
+	l->text = text;
+	return 0;
+}
+
+struct leg *leg_new(struct b2bua *b, struct call *c, uint64_t id)
+{
+	struct leg *l = slab_alloc(&b->far_legs);
+
+	if (!l)
+		return NULL;
+	l->call = c;
+	l->side = FAR;
+	l->shard = c->shard;
+	table_add(&b->legs, &l->in_table, id);
+	return l;
+}
+
+static void leg_fini(struct b2bua *b, struct leg *l)
+{
+	if (l->invite)
+		client_own(l->invite, NULL, NULL);
+	if (l->has_slot)
+		dest_release(b->p.pools, b->p.worker, l->slot);
+	table_del(&b->legs, &l->in_table);
+	free(l->text);
+}
+
+void leg_free(struct b2bua *b, struct leg *l)
+{
+	if (!l)
+		return;
+	leg_fini(b, l);
+	slab_free(&b->far_legs, l);
+}
+
+/* Dialogs ---------------------------------------------------------------------------------------------------------- */
+
+int dialog_set_text(struct dialog *d, struct sv tag, struct sv target, struct sv routes)
+{
+	char *text;
+
+	if (tag.len + target.len + routes.len > CALL_TEXT_MAX)
+		return -EMSGSIZE;
+	if (!(text = malloc(tag.len + target.len + routes.len + 1)))
+		return -ENOMEM;
+	memcpy(text, tag.p, tag.len);
+	memcpy(text + tag.len, target.p ? target.p : "", target.len);
+	memcpy(text + tag.len + target.len, routes.p ? routes.p : "", routes.len);
+	free(d->text); /* after the copy: parts may come from it */
+	d->text = text;
+	d->tag_len = (uint16_t)tag.len;
+	d->target_len = (uint16_t)target.len;
+	d->routes_len = (uint16_t)routes.len;
+	return 0;
+}
+
+struct dialog *dialog_new(struct call *c, struct leg *far, uint64_t id, struct sv tag, struct sv target, struct sv routes)
+{
+	struct dialog *d;
+
+	if (c->n_dialogs >= DIALOGS_PER_CALL_MAX || !(d = slab_alloc(&c->b->dialog_slab)))
+		return NULL;
+	if (dialog_set_text(d, tag, target, routes)) {
+		slab_free(&c->b->dialog_slab, d);
+		return NULL;
+	}
+	d->call = c;
+	d->far = far;
+	list_push(&c->dialogs, &d->in_call);
+	c->n_dialogs++;
+	table_add(&c->b->dialogs, &d->in_table, id);
+	return d;
+}
+
+void dialog_free(struct dialog *d)
+{
+	struct call *c = d->call;
+
+	list_each_safe(n, &c->relays) {
+		struct relay *r = owner_of(n, struct relay, in_call);
+
+		if (r->dialog == d)
+			relay_free(r);
+	}
+	list_del(&d->in_call);
+	c->n_dialogs--;
+	table_del(&c->b->dialogs, &d->in_table);
+	free(d->text);
+	slab_free(&c->b->dialog_slab, d);
+}
+
+struct dialog *dialog_by_far_tag(struct call *c, const struct leg *far, struct sv tag)
+{
+	list_each(n, &c->dialogs) {
+		struct dialog *d = owner_of(n, struct dialog, in_call);
+
+		if (d->far == far && sv_eq(dialog_tag(d), tag))
+			return d;
+	}
+	return NULL;
+}
+
+/* Calls ------------------------------------------------------------------------------------------------------------ */
+
+bool is_trusted(const struct b2bua *b, const struct path *p)
+{
+	return route_is_trusted(b->conf, path_zone(b, p), &p->remote);
+}
+
+static int near_leg_init(struct call *c, const struct request *r)
+{
+	char scratch[8192];
+	struct arena a;
+	struct out local, remote;
+	struct leg_text t;
+	char *area;
+	size_t room = r->v->len;
+	int err = -ENOMEM;
+
+	arena_init(&a, scratch, sizeof(scratch), 4 * (size_t)NET_MESSAGE_MAX);
+	if ((area = arena_alloc(&a, 2 * room))) {
+		out_init(&local, area, room);
+		out_init(&remote, area + room, room);
+		out_without_tag(&local, view_value(r->v, HDR_TO));
+		out_unfolded(&remote, view_value(r->v, HDR_FROM));
+		t = (struct leg_text){ .call_id = view_value(r->v, HDR_CALL_ID), .local = out_done(&local), .remote = out_done(&remote),
+		                       .target = contact_uri(r->v), .routes = route_set(&a, r->v, false) };
+		err = local.is_full || remote.is_full ? -EMSGSIZE : leg_set_text(&c->near, &t);
+	}
+	arena_reset(&a);
+	return err;
+}
+
+static void call_expires(struct timer *t)
+{
+	struct call *c = owner_of(t, struct call, timer);
+
+	counter_inc(&c->b->counters, CALLS_EXPIRED);
+	call_hangup(c, 1 << NEAR | 1 << FAR, c->setup ? WHY_RING_TIMEOUT : WHY_MAX_DURATION);
+}
+
+struct call *call_new(struct b2bua *b, const struct request *r, uint64_t leg_id)
+{
+	struct call *c = slab_alloc(&b->calls);
+
+	if (!c)
+		return NULL;
+	c->b = b;
+	c->shard = r->shard;
+	c->method = r->v->method;
+	list_init(&c->dialogs);
+	list_init(&c->relays);
+	c->timer.fire = call_expires;
+	c->near = (struct leg){ .call = c, .side = NEAR, .shard = r->shard, .path = *r->from, .follows_flow = !is_trusted(b, r->from) };
+	if (near_leg_init(c, r)) {
+		slab_free(&b->calls, c);
+		return NULL;
+	}
+	table_add(&b->legs, &c->near.in_table, leg_id);
+	list_push(&b->all, &c->in_all);
+	c->started_ms = b->p.wheel->now_ms;
+	c->started_wall_ms = b->p.wall_ms(b->p.ctx);
+	wheel_arm_in(b->p.wheel, &c->timer, CALL_SETUP_MAX_MS);
+	return c;
+}
+
+void call_free(struct call *c)
+{
+	struct b2bua *b = c->b;
+
+	wheel_disarm(b->p.wheel, &c->timer);
+	if (c->setup)
+		setup_drop(c->setup);
+	while (!list_empty(&c->dialogs))
+		dialog_free(owner_of(c->dialogs.next, struct dialog, in_call));
+	while (!list_empty(&c->relays))
+		relay_free(owner_of(c->relays.next, struct relay, in_call));
+	leg_free(b, c->far);
+	leg_fini(b, &c->near);
+	list_del(&c->in_all);
+	slab_free(&b->calls, c);
+}
+
+static void tombstone_expires(struct timer *t)
+{
+	tombstone_free(owner_of(t, struct tombstone, timer));
+}
+
+void tombstone_new(struct call *c)
+{
+	struct b2bua *b = c->b;
+	struct tombstone *t = slab_alloc(&b->tombstones);
+
+	if (!t)
+		return;
+	t->b = b;
+	t->timer.fire = tombstone_expires;
+	list_push(&b->ended, &t->in_ended);
+	table_add(&b->tombs, &t->near, c->near.in_table.key);
+	if ((t->has_far = c->far != NULL))
+		table_add(&b->tombs, &t->far, c->far->in_table.key);
+	if ((t->has_dialog = !list_empty(&c->dialogs)))
+		table_add(&b->tombs, &t->dialog, owner_of(c->dialogs.next, struct dialog, in_call)->in_table.key);
+	wheel_arm_in(b->p.wheel, &t->timer, CALL_TOMBSTONE_MS);
+}
+
+bool tombstone_has(const struct b2bua *b, uint64_t id)
+{
+	return table_find(&b->tombs, id) != NULL;
+}

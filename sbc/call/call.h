@@ -1,0 +1,258 @@
+/* sbc/call/call.h - the shapes of a call, shared by the files of this folder; nobody else includes it. */
+#ifndef SBC_CALL_CALL_H
+#define SBC_CALL_CALL_H
+#include "base/table.h"
+#include "sbc/call/b2bua.h"
+#include "sbc/call/reasons.h"
+#include "sip/header.h"
+#include "topohide/hide.h"
+
+enum side { NEAR, FAR };
+
+/* One side of a call. The strings lie in one block: what the block holds lives as long as the dialog. */
+struct leg {
+	struct link in_table;      /* key: the leg's id */
+	struct call *call;
+	struct client_txn *invite; /* far: the INVITE while its transaction lives, for strays */
+	char *text;                /* call_id | local | remote | target | routes */
+	uint16_t call_id_len, local_len, remote_len, target_len, routes_len;
+	uint16_t slot;             /* far: destination, reserved for this leg */
+	uint16_t shard;
+	uint32_t local_cseq;
+	uint32_t destination;      /* far: id in the snapshot of `conf_gen` */
+	struct path path;          /* where its requests go, and from which listener */
+	uint8_t side, attempt;
+	bool has_slot, follows_flow; /* follows_flow: an untrusted client is where its packets come from, whatever Contact says */
+};
+
+/* One To-tag of the far side and the tag it became on the near side. */
+struct dialog {
+	struct link in_table;      /* key: the id in the near tag's token */
+	struct node in_call;
+	struct call *call;
+	struct leg *far;
+	char *text;                /* far tag | far target | far routes */
+	uint16_t tag_len, target_len, routes_len;
+	bool is_confirmed;
+	uint32_t cseq_in[2];       /* highest seen from each side */
+};
+
+/* What ends first when a call is answered: the initial request, kept for other destinations, and its attempts. */
+struct setup {
+	struct call *call;
+	struct server_txn *st;
+	struct buf *request;
+	struct attempt *attempt;   /* the present one */
+	struct parked parked;      /* waiting for a name */
+	uint64_t resolve_id;
+	struct pick pick;          /* chosen, its address being looked up */
+	bool is_resolving, has_provisional;
+	uint8_t n_tried;
+	uint16_t tried[POOL_TRIES_MAX];
+	uint16_t best_status;      /* of the finals so far (§16.7) */
+	struct buf *best;          /* its headers and body as they would go out */
+	struct sv best_phrase;     /* in `best` */
+	char best_tag[TOKEN_LEN];
+	enum why why;              /* of the last failure of our own */
+	char pool[64];             /* by name: a reload may renumber */
+	uint32_t after_ms, answer_ms, max_duration_ms;
+	const struct conf_route *rule;
+	uint64_t conf_gen;         /* of `rule` */
+	uint64_t pick_gen;         /* of `pick` */
+};
+
+/* One initial request on its way to one destination. Outlives its call when it was given up (DECISIONS 12). */
+struct attempt {
+	struct b2bua *b;
+	struct node in_lost;
+	struct setup *setup;       /* NULL: abandoned */
+	struct leg *leg;           /* owned until the call takes it */
+	struct client_txn *ct;
+	struct timer timer;
+	uint64_t branch_id;
+	uint64_t end_ms;           /* abandoned: latest end */
+	uint32_t destination;
+	bool has_response;
+};
+
+/* One request on its way from one side to the other within the call; an INVITE until its ACK. */
+struct relay {
+	struct node in_call;
+	struct call *call;
+	struct dialog *dialog;
+	struct server_txn *st;     /* NULL once it ended */
+	struct client_txn *ct;
+	struct buf *request;       /* while parked */
+	struct parked parked;
+	uint64_t resolve_id;
+	struct buf *answer;        /* our 2xx to an INVITE, repeated until its ACK */
+	struct timer timer;
+	uint32_t in_cseq, out_cseq, repeat_ms;
+	uint64_t end_ms;
+	uint8_t from;              /* enum side */
+	uint8_t method;
+	bool is_resolving, had_offer; /* had_offer: the INVITE carried a body */
+	bool is_answered;          /* 2xx passed, waiting for ACK */
+};
+
+struct call {
+	struct node in_all;
+	struct b2bua *b;
+	struct setup *setup;       /* until answered */
+	struct leg near;
+	struct leg *far;           /* once answered */
+	struct node dialogs, relays;
+	struct timer timer;        /* longest duration */
+	uint64_t started_ms, answered_ms, started_wall_ms;
+	uint16_t shard, n_dialogs, n_relays, status;
+	uint8_t method;
+	bool is_ending;
+};
+
+/* What is left of an ended dialog for 32 s. */
+struct tombstone {
+	struct link near, far, dialog;
+	struct node in_ended;
+	struct timer timer;
+	struct b2bua *b;
+	bool has_far, has_dialog;
+};
+
+struct b2bua {
+	struct b2bua_params p;
+	const struct conf *conf;
+	struct hide_index *index;
+	struct table legs, dialogs, tombs;
+	struct slab calls, far_legs, dialog_slab, setups, attempts, relays, tombstones;
+	struct counters counters, hide_counters;
+	struct node all;
+	struct node attempts_lost;    /* given up, their calls gone on */
+	struct node ended;            /* tombstones */
+	bool is_closed;
+};
+
+static inline struct sv leg_part(const struct leg *l, size_t skip, uint16_t len)
+{
+	return (struct sv){ l->text ? l->text + skip : "", l->text ? len : 0 };
+}
+static inline struct sv leg_call_id(const struct leg *l)
+{
+	return leg_part(l, 0, l->call_id_len);
+}
+static inline struct sv leg_local(const struct leg *l) /* near: To without our tag; far: From with it */
+{
+	return leg_part(l, l->call_id_len, l->local_len);
+}
+static inline struct sv leg_remote(const struct leg *l) /* near: From with its tag; far: To without tag */
+{
+	return leg_part(l, (size_t)l->call_id_len + l->local_len, l->remote_len);
+}
+static inline struct sv leg_target(const struct leg *l) /* near only */
+{
+	return leg_part(l, (size_t)l->call_id_len + l->local_len + l->remote_len, l->target_len);
+}
+static inline struct sv leg_routes(const struct leg *l) /* near only: "<a>, <b>" in the order to use */
+{
+	return leg_part(l, (size_t)l->call_id_len + l->local_len + l->remote_len + l->target_len, l->routes_len);
+}
+static inline struct sv dialog_tag(const struct dialog *d)
+{
+	return (struct sv){ d->text, d->tag_len };
+}
+static inline struct sv dialog_target(const struct dialog *d)
+{
+	return (struct sv){ d->text + d->tag_len, d->target_len };
+}
+static inline struct sv dialog_routes(const struct dialog *d)
+{
+	return (struct sv){ d->text + d->tag_len + d->target_len, d->routes_len };
+}
+
+struct leg_text {
+	struct sv call_id, local, remote, target, routes;
+};
+
+/* call.c: lives and deaths */
+struct call *call_new(struct b2bua *b, const struct request *r, uint64_t leg_id);
+int leg_set_text(struct leg *l, const struct leg_text *t);
+struct leg *leg_new(struct b2bua *b, struct call *c, uint64_t id);
+void leg_free(struct b2bua *b, struct leg *l);
+struct dialog *dialog_new(struct call *c, struct leg *far, uint64_t id, struct sv tag, struct sv target, struct sv routes);
+struct dialog *dialog_by_far_tag(struct call *c, const struct leg *far, struct sv tag);
+int dialog_set_text(struct dialog *d, struct sv tag, struct sv target, struct sv routes);
+void dialog_free(struct dialog *d);
+/* Everything of the call goes; transactions live on alone. */
+void call_free(struct call *c);
+/* The same with tombstone and call record. */
+void call_finish(struct call *c, enum why why);
+/* BYE to the sides named by the bits (1 << side), then call_finish. */
+void call_hangup(struct call *c, unsigned sides, enum why why);
+void tombstone_new(struct call *c);
+bool tombstone_has(const struct b2bua *b, uint64_t id);
+bool is_trusted(const struct b2bua *b, const struct path *p);
+uint16_t path_zone(const struct b2bua *b, const struct path *p);
+int conf_listener_for(const struct conf *c, uint16_t zone, uint8_t transport, uint8_t family);
+void write_cdr(const struct call *c, enum why why);
+
+/* compose.c: messages we write */
+struct compose {
+	struct b2bua *b;
+	struct out o;
+};
+struct outgoing {                 /* the fixed part of one request towards a leg */
+	struct sv method;
+	const struct leg *leg;
+	struct sv uri, routes;        /* target and route set; a strict router is dealt with here (§12.2.1.1) */
+	struct sv local_tag, remote_tag; /* to be added to the leg's local and remote values; empty: they have theirs or need none */
+	uint64_t branch_id;
+	uint32_t cseq;
+	unsigned max_forwards;
+};
+void compose_request(struct compose *c, const struct outgoing *m);
+/* Contact of ours for `leg` if `v` has one, with its feature parameters. */
+void compose_contact(struct compose *c, const struct leg *leg, const struct view *v);
+/* Everything of `v` that may pass from `from` to `to`, then Content-Length and body. */
+void compose_rest(struct compose *c, const struct view *v, const struct path *from, const struct leg *to);
+struct buf *compose_done(struct compose *c);
+void compose_reason(struct compose *c, enum why why);
+struct sv tag_token(struct b2bua *b, uint16_t shard, uint64_t id, char out[TOKEN_LEN]);
+/* A request of our own within a dialog (BYE): composed and sent; nobody waits for it. */
+void send_bye(struct dialog *d, enum side to, enum why why);
+/* Value of a To or From with its tag exchanged (added when there was none). */
+void out_with_tag(struct out *o, struct sv value, struct sv tag);
+void out_without_tag(struct out *o, struct sv value);
+/* Record-Route values as a route set: §12.1.1 in order, §12.1.2 reversed. */
+struct sv route_set(struct arena *a, const struct view *v, bool is_reversed);
+struct sv contact_uri(const struct view *v);
+/* Whom to ask for the address of the next request of this target and route set. 0 with q->host empty when the leg's path will
+ * do as it is; -EBADMSG when the hop is no SIP URI. `q` points into the given strings. */
+int next_hop(const struct leg *l, struct sv target, struct sv routes, struct resolve_query *q);
+/* The leg's path towards a resolved address. -EAFNOSUPPORT: the zone has no such listener. */
+int path_to(const struct b2bua *b, struct path *path, uint16_t zone, uint8_t transport, const struct addr *to);
+
+/* initial.c: requests that begin something */
+void initial_request(struct b2bua *b, const struct request *r);
+void setup_drop(struct setup *s);      /* frees it; its attempt is abandoned */
+void setup_fail(struct setup *s);
+/* Another destination, unless a provisional was passed on. */
+void setup_next(struct setup *s);
+void attempt_abandon(struct attempt *a);
+void attempt_drop(struct attempt *a);  /* frees it; its transaction lives on alone */
+void refuse(struct b2bua *b, const struct request *r, enum why why, unsigned status);
+
+/* answer.c: what comes back for them */
+void attempt_response(struct attempt *a, const struct view *v, const struct path *from);
+void stray_2xx(struct b2bua *b, struct leg *far, struct client_txn *ct, const struct view *v);
+extern const struct client_ops stray_ops;
+
+/* relay.c: requests within a dialog */
+void dialog_request(struct b2bua *b, const struct request *r);
+struct relay *relay_new(struct call *c, struct dialog *d, enum side from, const struct view *v);
+void relay_free(struct relay *r);
+/* The INVITE's 2xx went out: repeat it until the ACK. */
+void relay_await_ack(struct relay *r);
+void relay_ack(struct relay *r, const struct view *v, const struct path *from);
+extern const struct server_ops relay_server_ops;
+extern const struct client_ops relay_client_ops;
+
+#endif

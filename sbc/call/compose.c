@@ -1,0 +1,308 @@
+/* sbc/call/compose.c - the messages we write: our own lines first, then what may pass of the other leg's. */
+#include "sbc/call/call.h"
+#include "apps-router/route.h"
+#include <errno.h>
+
+struct sv tag_token(struct b2bua *b, uint16_t shard, uint64_t id, char out[TOKEN_LEN])
+{
+	token_write(b->p.tokens, TOKEN_TAG, (struct token){ .id = id, .shard = shard }, out);
+	return (struct sv){ out, TOKEN_LEN };
+}
+
+static void token_out(struct compose *c, enum token_kind kind, uint16_t shard, uint64_t id)
+{
+	char text[TOKEN_LEN];
+
+	token_write(c->b->p.tokens, kind, (struct token){ .id = id, .shard = shard }, text);
+	out_sv(&c->o, (struct sv){ text, TOKEN_LEN });
+}
+
+void out_with_tag(struct out *o, struct sv value, struct sv tag)
+{
+	struct sv old = tag_of(value);
+
+	if (old.len) {
+		out_unfolded(o, sv_span(value.p, old.p));
+		out_sv(o, tag);
+		out_unfolded(o, sv_span(old.p + old.len, value.p + value.len));
+		return;
+	}
+	out_unfolded(o, value);
+	out_lit(o, ";tag=");
+	out_sv(o, tag);
+}
+
+void out_without_tag(struct out *o, struct sv value)
+{
+	struct sv tag = tag_of(value);
+	const char *from = tag.p;
+
+	if (!tag.len) {
+		out_unfolded(o, value);
+		return;
+	}
+	while (from > value.p && *from != ';')
+		from--;
+	out_unfolded(o, sv_span(value.p, from));
+	out_unfolded(o, sv_span(tag.p + tag.len, value.p + value.len));
+}
+
+static const struct conf_listener *listener_of(const struct b2bua *b, const struct path *p)
+{
+	return &b->conf->listeners[p->listener];
+}
+
+static void tagged_line(struct out *o, struct sv name, struct sv value, struct sv tag)
+{
+	out_sv(o, name);
+	out_sv(o, value);
+	if (tag.len) {
+		out_lit(o, ";tag=");
+		out_sv(o, tag);
+	}
+	out_lit(o, "\r\n");
+}
+
+/* Request-URI and Route of a target and a route set. A first route without `lr` is a strict router: it takes the Request-URI, and the
+ * target goes to the end (§12.2.1.1). */
+static void target_lines(struct compose *c, const struct outgoing *m, struct sv *uri, struct sv *routes, bool *is_strict)
+{
+	struct sv rest = m->routes;
+	struct name_addr first;
+	struct uri u;
+
+	*uri = m->uri;
+	*routes = m->routes;
+	*is_strict = rest.len && name_addr_next(&first, &rest) == 0 && uri_parse(&u, first.uri) == 0 &&
+	             !uri_has_param(&u, SV("lr"));
+	if (*is_strict) {
+		*uri = first.uri;
+		*routes = sv_trim(rest);
+	}
+	out_sv(&c->o, m->method);
+	out_lit(&c->o, " ");
+	out_sv(&c->o, *uri);
+	out_lit(&c->o, " SIP/2.0\r\n");
+}
+
+static void route_line(struct compose *c, const struct outgoing *m, struct sv routes, bool is_strict)
+{
+	if (!routes.len && !is_strict)
+		return;
+	out_lit(&c->o, "Route: ");
+	out_sv(&c->o, routes);
+	if (is_strict) {
+		out_str(&c->o, routes.len ? ", <" : "<");
+		out_sv(&c->o, m->uri);
+		out_lit(&c->o, ">");
+	}
+	out_lit(&c->o, "\r\n");
+}
+
+void compose_request(struct compose *c, const struct outgoing *m)
+{
+	const struct leg *l = m->leg;
+	const struct conf_listener *listener = listener_of(c->b, &l->path);
+	struct sv uri, routes;
+	bool is_strict;
+
+	out_init(&c->o, c->b->p.stack->scratch, SIP_SCRATCH);
+	target_lines(c, m, &uri, &routes, &is_strict);
+	out_lit(&c->o, "Via: SIP/2.0/");
+	out_str(&c->o, transport_name(l->path.transport));
+	out_lit(&c->o, " ");
+	out_sv(&c->o, listener->advertise);
+	out_lit(&c->o, ";branch=z9hG4bK");
+	token_out(c, TOKEN_BRANCH, l->shard, m->branch_id);
+	out_lit(&c->o, "\r\nMax-Forwards: ");
+	out_u64(&c->o, m->max_forwards);
+	out_lit(&c->o, "\r\n");
+	route_line(c, m, routes, is_strict);
+	tagged_line(&c->o, SV("From: "), leg_local(l), m->local_tag);
+	tagged_line(&c->o, SV("To: "), leg_remote(l), m->remote_tag);
+	out_lit(&c->o, "Call-ID: ");
+	out_sv(&c->o, leg_call_id(l));
+	out_lit(&c->o, "\r\nCSeq: ");
+	out_u64(&c->o, m->cseq);
+	out_lit(&c->o, " ");
+	out_sv(&c->o, m->method);
+	out_lit(&c->o, "\r\n");
+}
+
+struct sv contact_uri(const struct view *v)
+{
+	struct sv value = view_value(v, HDR_CONTACT);
+	struct name_addr na;
+
+	struct uri u;
+
+	if (!value.len || name_addr_next(&na, &value) || na.is_star || uri_parse(&u, na.uri) ||
+	    (u.scheme != URI_SIP && u.scheme != URI_SIPS))
+		return (struct sv){ NULL, 0 };
+	return u.headers.p ? sv_span(na.uri.p, u.headers.p - 1) : na.uri; /* §19.1.1: headers have no place in a Request-URI */
+}
+
+void compose_contact(struct compose *c, const struct leg *leg, const struct view *v)
+{
+	const struct conf_listener *listener = listener_of(c->b, &leg->path);
+	struct sv value = view_value(v, HDR_CONTACT);
+	struct name_addr na;
+
+	if (!value.len || name_addr_next(&na, &value))
+		return;
+	out_lit(&c->o, "Contact: <sip:");
+	token_out(c, TOKEN_LEG, leg->shard, leg->in_table.key);
+	out_lit(&c->o, "@");
+	out_sv(&c->o, listener->advertise);
+	if (leg->path.transport != T_UDP) {
+		out_lit(&c->o, ";transport=");
+		out_str(&c->o, leg->path.transport == T_TCP ? "tcp" : leg->path.transport == T_TLS ? "tls" : "ws");
+	}
+	out_lit(&c->o, ">");
+	hide_contact_params(&c->o, na.params);
+	out_lit(&c->o, "\r\n");
+}
+
+bool is_trusted(const struct b2bua *b, const struct path *p)
+{
+	return route_is_trusted(b->conf, path_zone(b, p), &p->remote);
+}
+
+static bool has_privacy_id(const struct view *v)
+{
+	const struct hdr *h = view_find(v, HDR_PRIVACY, 0);
+	struct sv rest = h ? hdr_value(v, h) : SV("");
+
+	while (rest.len) { /* priv-values are separated by ';' (RFC 3323 §4.2) */
+		size_t at = sv_chr(rest, ';');
+
+		if (sv_ieq(sv_trim((struct sv){ rest.p, at }), SV("id")))
+			return true;
+		rest = sv_skip(rest, at + 1);
+	}
+	return false;
+}
+
+void compose_rest(struct compose *c, const struct view *v, const struct path *from, const struct leg *to)
+{
+	struct hide h = { .index = c->b->index, .v = v, .source = from->remote, .zone = path_zone(c->b, from),
+	                  .is_trusted = is_trusted(c->b, from), .agent = listener_of(c->b, &to->path)->advertise,
+	                  .counters = &c->b->hide_counters };
+	struct sv body = view_body(v);
+
+	h.wants_id_privacy = view_find(v, HDR_PRIVACY, 0) && has_privacy_id(v) && !is_trusted(c->b, &to->path);
+	hide_headers(&c->o, &h);
+	out_lit(&c->o, "Content-Length: ");
+	out_u64(&c->o, body.len);
+	out_lit(&c->o, "\r\n\r\n");
+	out_sv(&c->o, body);
+}
+
+struct buf *compose_done(struct compose *c)
+{
+	return c->o.is_full ? NULL : buf_copy(out_done(&c->o));
+}
+
+/* RFC 3326: why we end it, in words that name nobody. */
+void compose_reason(struct compose *c, enum why why)
+{
+	out_lit(&c->o, "Reason: SIP;cause=");
+	out_u64(&c->o, call_reasons[why].status ? call_reasons[why].status : 480);
+	out_lit(&c->o, ";text=\"");
+	out_str(&c->o, call_reasons[why].id);
+	out_lit(&c->o, "\"\r\n");
+}
+
+struct sv route_set(struct arena *a, const struct view *v, bool is_reversed)
+{
+	struct sv all[64];
+	struct name_addr na;
+	unsigned n = 0;
+	size_t len = 0;
+	char *text, *at;
+
+	for (unsigned i = v->first[HDR_RECORD_ROUTE]; i && i <= v->n; i++) {
+		struct sv rest = hdr_value(v, &v->h[i - 1]);
+
+		if (v->h[i - 1].id != HDR_RECORD_ROUTE)
+			continue;
+		while (n < 64 && name_addr_next(&na, &rest) == 0) {
+			all[n++] = na.whole;
+			len += na.whole.len + 2;
+		}
+	}
+	if (!n || !(text = at = arena_alloc(a, len)))
+		return SV("");
+	for (unsigned i = 0; i < n; i++) {
+		struct sv one = all[is_reversed ? n - 1 - i : i];
+		struct out o;
+
+		out_init(&o, at, one.len + 2);
+		out_unfolded(&o, one);
+		if (i + 1 < n)
+			out_lit(&o, ", ");
+		at = o.at;
+	}
+	return sv_span(text, at);
+}
+
+int next_hop(const struct leg *l, struct sv target, struct sv routes, struct resolve_query *q)
+{
+	struct name_addr na;
+	struct uri u;
+	struct addr addr;
+	struct sv hop = target;
+
+	*q = (struct resolve_query){ .host = SV("") };
+	if (l->follows_flow)
+		return 0;
+	if (routes.len && name_addr_next(&na, &routes) == 0)
+		hop = na.uri;
+	if (uri_parse(&u, hop) || (u.scheme != URI_SIP && u.scheme != URI_SIPS))
+		return -EBADMSG;
+	q->transport = uri_transport(&u);
+	if (q->transport == T_NONE)
+		q->transport = T_UDP;
+	q->port = u.port;
+	q->default_port = q->transport == T_TLS ? 5061 : 5060;
+	if (addr_parse(&addr, u.host) == 0) {
+		addr.port = u.port ? u.port : q->default_port;
+		if (addr_eq(&addr, &l->path.remote) && q->transport == l->path.transport)
+			return 0;
+	}
+	q->host = u.host;
+	return 0;
+}
+
+int path_to(const struct b2bua *b, struct path *path, uint16_t zone, uint8_t transport, const struct addr *to)
+{
+	int listener = conf_listener_for(b->conf, zone, transport, to->family);
+
+	if (listener < 0)
+		return -EAFNOSUPPORT;
+	*path = (struct path){ .remote = *to, .listener = (uint16_t)listener, .transport = transport };
+	return 0;
+}
+
+void send_bye(struct dialog *d, enum side to, enum why why)
+{
+	struct call *call = d->call;
+	struct compose c = { .b = call->b };
+	struct leg *l = to == NEAR ? &call->near : d->far;
+	SCOPED(buf_putp) struct buf *b = NULL;
+	struct client_txn *ct;
+	char tag[TOKEN_LEN];
+	struct outgoing m = {
+		.method = SV("BYE"), .leg = l, .cseq = ++l->local_cseq, .max_forwards = 70,
+		.uri = to == NEAR ? leg_target(l) : dialog_target(d), .routes = to == NEAR ? leg_routes(l) : dialog_routes(d),
+		.local_tag = to == NEAR ? tag_token(call->b, call->shard, d->in_table.key, tag) : SV(""),
+		.remote_tag = to == NEAR ? SV("") : dialog_tag(d),
+	};
+
+	m.branch_id = token_branch_id(call->b->p.tokens, l->in_table.key, SV("bye"), m.cseq);
+	compose_request(&c, &m);
+	compose_reason(&c, why);
+	out_lit(&c.o, "Content-Length: 0\r\n\r\n");
+	if ((b = compose_done(&c)))
+		client_start(call->b->p.stack, m.branch_id, M_BYE, &l->path, b, NULL, NULL, &ct);
+}

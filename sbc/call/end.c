@@ -1,0 +1,134 @@
+/* sbc/call/end.c - how calls end: what each side is told, what is written down, what stays for a while. */
+#include "sbc/call/call.h"
+#include "base/json.h"
+
+void relay_ack_alone(struct relay *r);
+
+void call_finish(struct call *c, enum why why)
+{
+	struct b2bua *b = c->b;
+	struct call *call = c;
+
+	list_each(n, &c->relays) {
+		struct relay *r = owner_of(n, struct relay, in_call);
+
+		if (r->is_answered)
+			relay_ack_alone(r);
+	}
+	if (c->method == M_INVITE) {
+		counter_inc(&b->counters, c->answered_ms ? CALLS_ENDED : CALLS_FAILED);
+		write_cdr(call, why);
+		tombstone_new(c);
+	}
+	call_free(c);
+}
+
+void call_hangup(struct call *c, unsigned sides, enum why why)
+{
+	if (c->setup) {
+		c->setup->why = why;
+		buf_put(STEAL(c->setup->best));
+		setup_fail(c->setup);
+		return;
+	}
+	list_each(n, &c->relays) {
+		struct relay *r = owner_of(n, struct relay, in_call);
+
+		if (r->is_answered)
+			relay_ack_alone(r);
+	}
+	list_each(n, &c->dialogs)
+		for (enum side side = NEAR; side <= FAR; side++)
+			if (sides & 1u << side)
+				send_bye(owner_of(n, struct dialog, in_call), side, why);
+	call_finish(c, why);
+}
+
+bool b2bua_hangup(struct b2bua *b, uint64_t id, const char *why)
+{
+	list_each(n, &b->all) {
+		struct call *c = owner_of(n, struct call, in_all);
+
+		if (c->near.in_table.key != id)
+			continue;
+		log_info(b->p.log, "call.hangup", "call=%016lx by=%s", (unsigned long)id, why);
+		call_hangup(c, 1 << NEAR | 1 << FAR, WHY_OPERATOR);
+		return true;
+	}
+	return false;
+}
+
+static const char *state_of(const struct call *c)
+{
+	if (!c->setup)
+		return c->is_ending ? "ending" : "answered";
+	return c->setup->has_provisional ? "ringing" : "trying";
+}
+
+void b2bua_each(struct b2bua *b, void (*fn)(void *ctx, const struct call_info *info), void *ctx)
+{
+	list_each(n, &b->all) {
+		const struct call *c = owner_of(n, struct call, in_all);
+		const struct leg *far = c->far ? c->far : c->setup && c->setup->attempt ? c->setup->attempt->leg : NULL;
+		struct call_info info = { .id = c->near.in_table.key, .from = leg_remote(&c->near), .to = leg_local(&c->near),
+		                          .near_call_id = leg_call_id(&c->near), .near = c->near.path.remote,
+		                          .state = sv_from(state_of(c)), .age_ms = b->p.wheel->now_ms - c->started_ms,
+		                          .dialogs = c->n_dialogs, .legs = far ? 2 : 1 };
+
+		if (far) {
+			info.far_call_id = leg_call_id(far);
+			info.far = far->path.remote;
+		}
+		if (c->answered_ms)
+			info.answered_ms = b->p.wheel->now_ms - c->answered_ms;
+		if (c->method == M_INVITE)
+			fn(ctx, &info);
+	}
+}
+
+/* One line per call (DECISIONS 28). `id` is the call's own, equal on both nodes of a pair. */
+void write_cdr(const struct call *c, enum why why)
+{
+	struct b2bua *b = c->b;
+	uint64_t now = b->p.wheel->now_ms;
+	char line[4096], id[17], text[ADDR_TEXT];
+	const struct reason *reason = &call_reasons[why];
+	struct json j;
+
+	if (!b->p.cdr)
+		return;
+	snprintf(id, sizeof(id), "%016lx", (unsigned long)c->near.in_table.key);
+	json_init(&j, line, sizeof(line) - 1);
+	json_object(&j);
+	json_member_str(&j, "cdr_id", sv_from(id));
+	json_member_u64(&j, "start_ms", c->started_wall_ms);
+	json_member_u64(&j, "setup_ms", (c->answered_ms ? c->answered_ms : now) - c->started_ms);
+	json_member_u64(&j, "duration_ms", c->answered_ms ? now - c->answered_ms : 0);
+	json_member_str(&j, "from", leg_remote(&c->near));
+	json_member_str(&j, "to", leg_local(&c->near));
+	json_member_str(&j, "call_id", leg_call_id(&c->near));
+	json_member_str(&j, "source", sv_from(addr_print(&c->near.path.remote, text)));
+	if (c->far)
+		json_member_str(&j, "destination", sv_from(addr_print(&c->far->path.remote, text)));
+	json_member_u64(&j, "status", c->status);
+	json_member_str(&j, "reason", sv_from(reason->id));
+	json_object_end(&j);
+	struct sv done = json_done(&j);
+
+	if (!done.len)
+		return; /* identifiers too long for a line: the counters know of it */
+	line[done.len] = '\n';
+	b->p.cdr->write(b->p.cdr, (struct sv){ line, done.len + 1 });
+}
+
+void b2bua_request(struct b2bua *b, const struct request *r)
+{
+	if (tag_of(view_value(r->v, HDR_TO)).len)
+		dialog_request(b, r);
+	else if (r->v->method == M_CANCEL)
+		sip_answer_stateless(b->p.stack, r->v, r->from, 481, SV(""), SV("unknown"), SV(""));
+	else if (r->v->method == M_ACK)
+		counter_inc(&b->counters, STRAY_ACKS);
+	else
+		initial_request(b, r);
+}

@@ -1,0 +1,57 @@
+/* sbc/call/reasons.h - every answer that we make ourselves, with the stable id it carries in log and call records (DECISIONS 18).
+ * docs/reasons.md is generated from this table. */
+#ifndef SBC_CALL_REASONS_H
+#define SBC_CALL_REASONS_H
+
+/* X(enum name, id, status, phrase or "" for the usual one, what it means) */
+#define CALL_REASONS(X) \
+	X(WHY_NO_ROUTE, "no-route", 404, "", "No rule of `routes` matches the request.") \
+	X(WHY_RULE, "rule-reject", 0, "", "A rule says `reject`; the status is the rule's.") \
+	X(WHY_NOT_ACTIVE, "part-not-active", 503, "", "The rule that matches points to a part that is not active in this version.") \
+	X(WHY_HOST_NOT_OURS, "host-not-ours", 403, "", \
+	  "The Request-URI's host is none of our domains or addresses and the rule does not say `relay`.") \
+	X(WHY_FOREIGN_ROUTE, "foreign-route", 403, "", "An untrusted source sent a Route that leads elsewhere.") \
+	X(WHY_BAD_URI, "bad-request-uri", 400, "Bad Request-URI", "The Request-URI does not follow the grammar.") \
+	X(WHY_SCHEME, "uri-scheme", 416, "", "The Request-URI's scheme is not sip, sips or tel.") \
+	X(WHY_NO_CONTACT, "no-contact", 400, "Missing Contact", "An INVITE without a usable Contact (RFC 3261 8.1.1.8).") \
+	X(WHY_HOPS, "too-many-hops", 483, "", "Max-Forwards has reached 0.") \
+	X(WHY_MERGED, "merged-request", 482, "Merged Request", "The same request arrived on two ways (RFC 3261 8.2.2.2), or loops.") \
+	X(WHY_CLOSING, "shutting-down", 503, "", "The SBC is shutting down and takes no new calls.") \
+	X(WHY_FULL, "table-full", 503, "", "A named bound (calls, transactions, waiting requests) or memory is exhausted.") \
+	X(WHY_NO_DESTINATION, "no-destination", 503, "", "No destination of the pool may be used: disabled, draining or none.") \
+	X(WHY_BUSY, "destinations-full", 503, "", "Every usable destination of the pool is at its max-calls.") \
+	X(WHY_UNREACHABLE, "destinations-unreachable", 503, "", "Every destination tried refused the transport.") \
+	X(WHY_TIMEOUT, "no-answer-from-destination", 408, "", "The destinations tried did not answer in time.") \
+	X(WHY_RING_TIMEOUT, "answer-timeout", 408, "", "The call rang longer than the pool's answer-timeout.") \
+	X(WHY_NO_NAME, "name-not-found", 503, "", "The host name of the next hop could not be resolved.") \
+	X(WHY_CANCELLED, "cancelled", 487, "", "The caller cancelled.") \
+	X(WHY_UNKNOWN_DIALOG, "unknown-dialog", 481, "", "The request names no dialog of ours, or its identifiers do not agree.") \
+	X(WHY_OLD_CSEQ, "cseq-out-of-order", 500, "CSeq Out Of Order", "A CSeq not above the last one of this dialog (RFC 3261 12.2.2).") \
+	X(WHY_PENDING, "invite-in-progress", 500, "Request In Progress", \
+	  "A second INVITE from the same side before the first was answered (RFC 3261 14.2).") \
+	X(WHY_GLARE, "invite-glare", 491, "", "INVITEs of both sides cross (RFC 3261 14.2).") \
+	X(WHY_TRANSFER, "replaces-unknown", 481, "", "Replaces or Join names a dialog that cannot be mapped in this version.") \
+	X(WHY_TOO_LARGE, "message-too-large", 513, "", "The message that would have to be sent exceeds 65,535 bytes.") \
+	X(WHY_ENDED, "call-ended", 487, "", "The call ended while the request was on its way.") \
+	X(WHY_NORMAL, "bye", 0, "", "One side hung up.") \
+	X(WHY_REMOTE, "far-response", 0, "", "The answer is the far side's.") \
+	X(WHY_NO_ACK, "no-ack", 0, "", "The caller never acknowledged the answer: both sides got BYE.") \
+	X(WHY_DIALOG_LOST, "dialog-lost", 0, "", "One side answered 481 or 408 within the dialog: the other got BYE.") \
+	X(WHY_MAX_DURATION, "max-duration", 0, "", "The rule's max-duration, or the bound on every call, was reached.") \
+	X(WHY_OPERATOR, "operator", 0, "", "`sbcctl hangup`.")
+
+enum why {
+#define X(name, id, status, phrase, text) name,
+	CALL_REASONS(X)
+#undef X
+	WHY_COUNT
+};
+
+struct reason {
+	const char *id;
+	unsigned status;
+	const char *phrase, *text;
+};
+extern const struct reason call_reasons[WHY_COUNT];
+
+#endif

@@ -1,0 +1,665 @@
+/* sbc/call/relay.c - requests within a dialog: from one side to the other, each with its own transaction, CSeq and
+ * identifiers on either side. An INVITE's relay lives until its ACK. */
+#include "sbc/call/call.h"
+#include <errno.h>
+
+enum { REINVITE_MAX_MS = 180000 };
+
+static void relay_send(struct relay *r, const struct view *v);
+
+/* Finding the dialog: by the token in the Request-URI, else by the one in our tag; Call-ID and the other tag have to agree, and the
+ * message has to come in by the leg's own zone (DECISIONS 1, 5). */
+struct place {
+	struct call *call;
+	struct dialog *dialog;
+	enum side side;
+};
+
+static bool near_agrees(const struct leg *l, const struct view *v)
+{
+	return sv_eq(leg_call_id(l), view_value(v, HDR_CALL_ID)) && sv_eq(tag_of(leg_remote(l)), tag_of(view_value(v, HDR_FROM)));
+}
+
+static struct leg *leg_find(const struct b2bua *b, uint64_t id)
+{
+	struct link *l = table_find(&b->legs, id);
+
+	return l ? owner_of(l, struct leg, in_table) : NULL;
+}
+
+static bool place_near(struct b2bua *b, const struct request *r, struct place *p)
+{
+	struct link *l = r->has_tag ? table_find(&b->dialogs, r->tag.id) : NULL;
+	struct dialog *d = l ? owner_of(l, struct dialog, in_table) : NULL;
+
+	if (!d || (r->has_leg && d->call->near.in_table.key != r->leg.id) || !near_agrees(&d->call->near, r->v) ||
+	    path_zone(b, r->from) != path_zone(b, &d->call->near.path))
+		return false;
+	*p = (struct place){ d->call, d, NEAR };
+	return true;
+}
+
+static bool place_far(struct b2bua *b, const struct request *r, struct place *p)
+{
+	struct leg *l = r->has_tag && (!r->has_leg || r->leg.id == r->tag.id) ? leg_find(b, r->tag.id) : NULL;
+	struct dialog *d;
+
+	if (!l || l->side != FAR || !l->call || !sv_eq(leg_call_id(l), view_value(r->v, HDR_CALL_ID)) ||
+	    path_zone(b, r->from) != path_zone(b, &l->path))
+		return false;
+	if (!(d = dialog_by_far_tag(l->call, l, tag_of(view_value(r->v, HDR_FROM)))))
+		return false;
+	*p = (struct place){ l->call, d, FAR };
+	return true;
+}
+
+static void answer_stray(struct b2bua *b, const struct request *r)
+{
+	bool is_entombed = (r->has_leg && tombstone_has(b, r->leg.id)) || (r->has_tag && tombstone_has(b, r->tag.id));
+
+	counter_inc(&b->counters, STRAY_REQUESTS);
+	if (r->v->method == M_ACK)
+		return;
+	if (is_entombed && r->v->method == M_BYE) /* BYEs that crossed: both are right (RFC 5407 §3.2) */
+		sip_answer_stateless(b->p.stack, r->v, r->from, 200, SV(""), SV(""), SV(""));
+	else
+		sip_answer_stateless(b->p.stack, r->v, r->from, 481, SV(""), SV(""), SV(""));
+}
+
+static struct leg *leg_of(const struct relay *r, enum side side)
+{
+	return side == NEAR ? &r->call->near : r->dialog->far;
+}
+
+static struct relay *relay_pending(struct call *c, unsigned from_sides)
+{
+	list_each(n, &c->relays) {
+		struct relay *r = owner_of(n, struct relay, in_call);
+
+		if (r->method == M_INVITE && !r->is_answered && (from_sides & 1u << r->from))
+			return r;
+	}
+	return NULL;
+}
+
+/* RFC 3261 §12.2.2, §14.2: what a request within a dialog may not be. */
+static enum why place_fault(const struct place *p, const struct view *v)
+{
+	struct sv hops = view_value(v, HDR_MAX_FORWARDS);
+	uint64_t n;
+
+	if (hops.p && sv_u64(hops, 255, &n) == 0 && n == 0)
+		return WHY_HOPS;
+	if (v->cseq <= p->dialog->cseq_in[p->side] && p->dialog->cseq_in[p->side])
+		return WHY_OLD_CSEQ;
+	if (v->method != M_INVITE)
+		return WHY_COUNT;
+	if ((p->call->setup && p->side == NEAR) || relay_pending(p->call, 1u << p->side))
+		return WHY_PENDING;
+	return p->call->setup || relay_pending(p->call, 3) ? WHY_GLARE : WHY_COUNT;
+}
+
+static void refuse_within(struct b2bua *b, const struct request *r, enum why why)
+{
+	const struct reason *reason = &call_reasons[why];
+	struct sv retry = why == WHY_PENDING ? SV("Retry-After: 2\r\n") : SV("");
+	struct server_txn *st;
+
+	counter_inc(&b->counters, REQUESTS_REFUSED);
+	log_debug(b->p.log, "request.refused", "status=%u reason=%s", reason->status, reason->id);
+	if (server_new(b->p.stack, r->v, r->from, &st) == 0)
+		server_answer(st, reason->status, sv_from(reason->phrase), SV(""), retry);
+}
+
+static bool refreshes_target(uint8_t method)
+{
+	return method == M_INVITE || method == M_UPDATE || method == M_SUBSCRIBE || method == M_NOTIFY || method == M_REFER;
+}
+
+/* §12.2: a Contact in these moves the remote target of the side that sent it. */
+static void refresh_target(struct dialog *d, enum side side, const struct view *v)
+{
+	struct sv uri = contact_uri(v);
+	struct leg *near = &d->call->near;
+
+	if (!uri.p)
+		return;
+	if (side == FAR && !sv_eq(uri, dialog_target(d)))
+		dialog_set_text(d, dialog_tag(d), uri, dialog_routes(d));
+	else if (side == NEAR && !sv_eq(uri, leg_target(near)))
+		leg_set_text(near, &(struct leg_text){ leg_call_id(near), leg_local(near), leg_remote(near), uri, leg_routes(near) });
+}
+
+/* ACK: the INVITE it belongs to has the same CSeq number (§13.2.2.4). */
+static void on_ack(struct b2bua *b, const struct place *p, const struct request *r)
+{
+	list_each(n, &p->call->relays) {
+		struct relay *relay = owner_of(n, struct relay, in_call);
+
+		if (relay->is_answered && relay->from == p->side && relay->in_cseq == r->v->cseq) {
+			relay_ack(relay, r->v, r->from);
+			return;
+		}
+	}
+	counter_inc(&b->counters, STRAY_ACKS);
+}
+
+/* The source of a client's packets may move; whom we believe it of is DECISIONS 26: the same address and transport here. */
+static void follow_flow(struct leg *l, const struct path *from)
+{
+	if (l->follows_flow && from->transport == l->path.transport && addr_eq_ip(&from->remote, &l->path.remote))
+		l->path = *from;
+}
+
+static void relay_start(struct b2bua *b, const struct place *p, const struct request *r)
+{
+	struct relay *relay = relay_new(p->call, p->dialog, p->side, r->v);
+
+	if (!relay || server_new(b->p.stack, r->v, r->from, &relay->st)) {
+		relay_free(relay);
+		refuse_within(b, r, WHY_FULL);
+		return;
+	}
+	p->dialog->cseq_in[p->side] = r->v->cseq;
+	server_own(relay->st, &relay_server_ops, relay);
+	if (r->v->method == M_INVITE)
+		server_answer(relay->st, 100, SV(""), SV(""), SV(""));
+	if (refreshes_target(r->v->method))
+		refresh_target(p->dialog, p->side, r->v);
+	follow_flow(leg_of(relay, p->side), r->from);
+	relay_send(relay, r->v);
+}
+
+void dialog_request(struct b2bua *b, const struct request *r)
+{
+	struct place p;
+	enum why why;
+
+	if (!place_near(b, r, &p) && !place_far(b, r, &p)) {
+		answer_stray(b, r);
+		return;
+	}
+	if (r->v->method == M_ACK) {
+		on_ack(b, &p, r);
+		return;
+	}
+	if (r->v->method == M_CANCEL) {
+		answer_stray(b, r);
+		return;
+	}
+	if (p.call->is_ending && r->v->method == M_BYE) {
+		sip_answer_stateless(b->p.stack, r->v, r->from, 200, SV(""), SV(""), SV(""));
+		return;
+	}
+	if ((why = place_fault(&p, r->v)) != WHY_COUNT)
+		refuse_within(b, r, why);
+	else
+		relay_start(b, &p, r);
+}
+
+/* Out on the other side ------------------------------------------------------------------------------------------- */
+
+static void relay_fire(struct timer *t);
+
+struct relay *relay_new(struct call *c, struct dialog *d, enum side from, const struct view *v)
+{
+	struct relay *r;
+
+	if (c->n_relays >= RELAYS_PER_CALL_MAX || !(r = slab_alloc(&c->b->relays)))
+		return NULL;
+	r->call = c;
+	r->dialog = d;
+	r->from = (uint8_t)from;
+	r->method = v->method;
+	r->in_cseq = v->cseq;
+	r->had_offer = v->body_len != 0;
+	r->timer.fire = relay_fire;
+	list_push(&c->relays, &r->in_call);
+	c->n_relays++;
+	return r;
+}
+
+static void relay_unpark(struct relay *r)
+{
+	if (r->is_resolving)
+		resolve_cancel(r->call->b->p.resolver, r->resolve_id);
+	park_cancel(&r->parked);
+	r->is_resolving = false;
+	buf_put(STEAL(r->request));
+}
+
+void relay_free(struct relay *r)
+{
+	if (!r)
+		return;
+	relay_unpark(r);
+	if (r->st) {
+		server_own(r->st, NULL, NULL);
+		if (!server_is_final(r->st))
+			server_answer(r->st, r->method == M_INVITE ? 487 : 481, SV(""), SV(""), SV(""));
+	}
+	if (r->ct) {
+		client_own(r->ct, NULL, NULL);
+		if (r->method == M_INVITE && client_is_waiting(r->ct))
+			client_cancel(r->ct, SV(""));
+	}
+	wheel_disarm(r->call->b->p.wheel, &r->timer);
+	buf_put(r->answer);
+	list_del(&r->in_call);
+	r->call->n_relays--;
+	slab_free(&r->call->b->relays, r);
+}
+
+/* The request could not be passed: the side it came from gets this instead. */
+static void relay_refuse(struct relay *r, enum why why)
+{
+	const struct reason *reason = &call_reasons[why];
+	struct call *c = r->call;
+	bool was_bye = r->method == M_BYE;
+
+	counter_inc(&c->b->counters, REQUESTS_REFUSED);
+	if (r->st) /* a BYE does its work whether the other side hears of it or not */
+		server_answer(r->st, was_bye ? 200 : reason->status, sv_from(was_bye ? "" : reason->phrase), SV(""), SV(""));
+	if (was_bye) {
+		call_finish(c, WHY_NORMAL);
+		return;
+	}
+	relay_free(r);
+}
+
+/* RFC 3262 §7.2: the CSeq number in RAck is that of the INVITE on this side. */
+static void rack_line(struct compose *c, const struct relay *r, const struct view *v)
+{
+	uint32_t rseq, cseq;
+	struct sv method;
+
+	if (!v->first[HDR_RACK] || rack_parse(view_value(v, HDR_RACK), &rseq, &cseq, &method))
+		return;
+	list_each(n, &r->call->relays) {
+		struct relay *invite = owner_of(n, struct relay, in_call);
+
+		if (invite->method == M_INVITE && invite->from == r->from && invite->in_cseq == cseq)
+			cseq = invite->out_cseq;
+	}
+	out_lit(&c->o, "RAck: ");
+	out_u64(&c->o, rseq);
+	out_lit(&c->o, " ");
+	out_u64(&c->o, cseq);
+	out_lit(&c->o, " ");
+	out_sv(&c->o, method);
+	out_lit(&c->o, "\r\n");
+}
+
+/* The fixed part of a request of this dialog towards the other side; `tag` is room for a token. */
+static struct outgoing outgoing_of(struct relay *r, struct sv method, const struct view *v, uint32_t cseq, char tag[TOKEN_LEN])
+{
+	enum side to = !r->from;
+	struct leg *l = leg_of(r, to);
+	struct dialog *d = r->dialog;
+	struct sv hops = view_value(v, HDR_MAX_FORWARDS), rest = view_value(v, HDR_VIA);
+	struct token_codec *tokens = r->call->b->p.tokens;
+	struct via via = { .branch = SV("") };
+	uint64_t n = 0;
+
+	via_next(&via, &rest);
+	return (struct outgoing){
+		.method = method, .leg = l, .cseq = cseq,
+		.uri = to == NEAR ? leg_target(l) : dialog_target(d), .routes = to == NEAR ? leg_routes(l) : dialog_routes(d),
+		.local_tag = to == NEAR ? tag_token(r->call->b, r->call->shard, d->in_table.key, tag) : SV(""),
+		.remote_tag = to == NEAR ? SV("") : dialog_tag(d),
+		.branch_id = token_branch_id(tokens, l->in_table.key, via.branch, cseq),
+		.max_forwards = hops.p && sv_u64(hops, 255, &n) == 0 && n ? (unsigned)n - 1 : 70,
+	};
+}
+
+/* What ends a relay that the other side leaves hanging: a BYE is answered by us, a ringing re-INVITE is given up. */
+static void relay_watch(struct relay *r)
+{
+	if (r->method == M_BYE)
+		wheel_arm_in(r->call->b->p.wheel, &r->timer, CALL_BYE_WAIT_MS);
+	else if (r->method == M_INVITE)
+		wheel_arm_in(r->call->b->p.wheel, &r->timer, REINVITE_MAX_MS);
+}
+
+static int relay_transmit(struct relay *r, const struct view *v)
+{
+	struct b2bua *b = r->call->b;
+	struct leg *l = leg_of(r, !r->from);
+	struct compose c = { .b = b };
+	SCOPED(buf_putp) struct buf *out = NULL;
+	char tag[TOKEN_LEN];
+	struct outgoing m;
+
+	r->out_cseq = ++l->local_cseq;
+	m = outgoing_of(r, view_method(v), v, r->out_cseq, tag);
+	compose_request(&c, &m);
+	compose_contact(&c, l, v);
+	rack_line(&c, r, v);
+	compose_rest(&c, v, &leg_of(r, r->from)->path, l);
+	if (!(out = compose_done(&c)))
+		return c.o.is_full ? -EMSGSIZE : -ENOMEM;
+	counter_inc(&b->counters, REQUESTS_RELAYED);
+	if (r->method == M_BYE)
+		r->call->is_ending = true;
+	return client_start(b->p.stack, m.branch_id, v->method, &l->path, out, &relay_client_ops, r, &r->ct);
+}
+
+static void relay_go(struct relay *r, const struct view *v)
+{
+	int err = relay_transmit(r, v);
+
+	if (err)
+		relay_refuse(r, err == -EMSGSIZE ? WHY_TOO_LARGE : err == -ENOMEM || err == -ENOSPC ? WHY_FULL : WHY_UNREACHABLE);
+	else
+		relay_watch(r);
+}
+
+static void relay_at(struct relay *r, const struct view *v, const struct resolve_query *q, const struct addr *to)
+{
+	struct leg *l = leg_of(r, !r->from);
+	struct path path;
+
+	if (path_to(r->call->b, &path, path_zone(r->call->b, &l->path), q->transport, to)) {
+		relay_refuse(r, WHY_UNREACHABLE);
+		return;
+	}
+	l->path = path;
+	relay_go(r, v);
+}
+
+/* Resumed: the message is read again. */
+static void relay_resume(struct relay *r, int err, const struct addr *to)
+{
+	SCOPED(buf_putp) struct buf *request = STEAL(r->request);
+	struct leg *l = leg_of(r, !r->from);
+	bool is_near = l->side == NEAR;
+	struct resolve_query q;
+	struct view v;
+	struct view_fault fault;
+
+	relay_unpark(r);
+	if (err || view_scan(&v, request->data, request->len, false, &fault) ||
+	    next_hop(l, is_near ? leg_target(l) : dialog_target(r->dialog), is_near ? leg_routes(l) : dialog_routes(r->dialog), &q))
+		relay_refuse(r, WHY_NO_NAME);
+	else
+		relay_at(r, &v, &q, to);
+}
+
+static void relay_woken(struct parked *job, int result)
+{
+	relay_resume(owner_of(job, struct relay, parked), result ? result : -ETIMEDOUT, NULL);
+}
+
+static void relay_named(void *ctx, int err, const struct resolve_answer *a)
+{
+	struct relay *r = ctx;
+
+	r->is_resolving = false;
+	relay_resume(r, err ? err : a->n ? 0 : -ENOENT, err || !a->n ? NULL : &a->addr[0]);
+}
+
+static void relay_send(struct relay *r, const struct view *v)
+{
+	struct b2bua *b = r->call->b;
+	struct leg *l = leg_of(r, !r->from);
+	bool is_near = l->side == NEAR;
+	struct resolve_query q;
+	struct resolve_answer a;
+	int err = next_hop(l, is_near ? leg_target(l) : dialog_target(r->dialog),
+	                   is_near ? leg_routes(l) : dialog_routes(r->dialog), &q);
+
+	if (err || !q.host.len) {
+		if (err)
+			relay_refuse(r, WHY_NO_NAME);
+		else
+			relay_go(r, v);
+		return;
+	}
+	err = resolve(b->p.resolver, &q, &a, relay_named, r, &r->resolve_id);
+	if (err == 0 && a.n) {
+		relay_at(r, v, &q, &a.addr[0]);
+		return;
+	}
+	r->is_resolving = err == -EINPROGRESS;
+	if (!r->is_resolving || !(r->request = buf_copy((struct sv){ v->base, v->len })) ||
+	    park(b->p.park, &r->parked, b->p.wheel->now_ms + CALL_RESOLVE_MS, relay_woken))
+		relay_refuse(r, WHY_NO_NAME);
+}
+
+/* Back again ------------------------------------------------------------------------------------------------------- */
+
+static struct sv plain_phrase(struct b2bua *b, const struct view *v, const struct path *from)
+{
+	struct sv phrase = view_sv(v, v->phrase, v->phrase_len);
+	struct hide h = { .index = b->index, .v = v, .source = from->remote, .zone = path_zone(b, from),
+	                  .counters = &b->hide_counters };
+
+	return sv_eq(phrase, sv_from(status_phrase(v->status))) || !hide_names_inside(&h, phrase) ? phrase : SV("");
+}
+
+static int relay_pass(struct relay *r, const struct view *v, const struct path *from)
+{
+	struct compose c = { .b = r->call->b };
+	struct leg *l = leg_of(r, r->from);
+
+	server_begin(r->st, &c.o, v->status, plain_phrase(c.b, v, from), SV(""));
+	if (v->status < 300)
+		compose_contact(&c, l, v);
+	compose_rest(&c, v, from, l);
+	return server_send(r->st, v->status, &c.o);
+}
+
+/* RFC 5057 §5.1: 481 says that the dialog is gone; 408 to an INVITE or UPDATE says that its side is. */
+static bool loses_dialog(uint8_t method, unsigned status)
+{
+	return status == 481 || (status == 408 && (method == M_INVITE || method == M_UPDATE));
+}
+
+static void relay_final(struct relay *r, const struct view *v)
+{
+	struct call *c = r->call;
+	enum side from = r->from;
+	uint8_t method = r->method;
+	bool is_challenge = v->status == 401 || v->status == 407;
+
+	if (method == M_BYE && !is_challenge) {
+		call_finish(c, WHY_NORMAL);
+		return;
+	}
+	if (method == M_BYE)
+		c->is_ending = false;
+	relay_free(r);
+	if (loses_dialog(method, v->status) && !c->setup)
+		call_hangup(c, 1u << from, WHY_DIALOG_LOST);
+}
+
+static void relay_on_response(void *owner, struct client_txn *ct, const struct view *v, const struct path *from)
+{
+	struct relay *r = owner;
+
+	(void)ct;
+	if (r->is_answered) { /* the 2xx again, or another fork's: the first waits for our ACK */
+		struct sv tag = tag_of(view_value(v, HDR_TO));
+
+		if (r->from == NEAR && v->status >= 200 && v->status < 300 && !sv_eq(tag, dialog_tag(r->dialog)))
+			stray_2xx(r->call->b, r->dialog->far, r->ct, v);
+		return;
+	}
+	if (v->status == 100 || !r->st)
+		return;
+	if (v->status < 300 && refreshes_target(r->method))
+		refresh_target(r->dialog, !r->from, v);
+	if (v->status < 200 && r->method != M_INVITE)
+		return;
+	if (relay_pass(r, v, from) && v->status >= 200)
+		server_answer(r->st, 513, SV(""), SV(""), SV(""));
+	if (v->status < 200)
+		return;
+	if (r->method == M_INVITE && v->status < 300)
+		relay_await_ack(r);
+	else
+		relay_final(r, v);
+}
+
+static void relay_failed(void *owner, struct client_txn *ct, int err)
+{
+	struct relay *r = owner;
+	struct call *c = r->call;
+	enum side from = r->from;
+	bool is_lost = loses_dialog(r->method, err == -ETIMEDOUT ? 408 : 503);
+
+	client_own(ct, NULL, NULL);
+	r->ct = NULL;
+	relay_refuse(r, err == -ETIMEDOUT ? WHY_TIMEOUT : WHY_UNREACHABLE);
+	if (is_lost && !c->setup)
+		call_hangup(c, 1u << from, WHY_DIALOG_LOST);
+}
+
+static void relay_ct_end(void *owner, struct client_txn *ct)
+{
+	(void)ct;
+	((struct relay *)owner)->ct = NULL;
+}
+
+static void relay_st_end(void *owner, struct server_txn *st)
+{
+	(void)st;
+	((struct relay *)owner)->st = NULL;
+}
+
+/* A re-INVITE is cancelled on the far side too, and ends with its answer: both sides then agree on what is in force. */
+static void relay_cancelled(void *owner, struct server_txn *st)
+{
+	struct relay *r = owner;
+
+	(void)st;
+	if (r->ct)
+		client_cancel(r->ct, SV(""));
+	wheel_arm_in(r->call->b->p.wheel, &r->timer, SIP_TIMEOUT);
+}
+
+const struct server_ops relay_server_ops = { .on_cancel = relay_cancelled, .on_end = relay_st_end };
+const struct client_ops relay_client_ops = { .on_response = relay_on_response, .on_failed = relay_failed, .on_end = relay_ct_end };
+
+/* 2xx and ACK (DECISIONS 11) --------------------------------------------------------------------------------------- */
+
+void relay_await_ack(struct relay *r)
+{
+	struct wheel *w = r->call->b->p.wheel;
+
+	r->is_answered = true;
+	r->answer = server_take_2xx(r->st);
+	r->repeat_ms = SIP_T1;
+	r->end_ms = w->now_ms + SIP_TIMEOUT;
+	wheel_arm_in(w, &r->timer, r->repeat_ms);
+}
+
+static void send_ack(struct relay *r, struct buf *ack)
+{
+	struct leg *l = leg_of(r, !r->from);
+	struct sv tag = r->from == NEAR ? dialog_tag(r->dialog) : tag_of(leg_remote(l));
+
+	if (!r->ct || client_ack(r->ct, &l->path, ack, tag))
+		net_send(r->call->b->p.stack->net, &l->path, ack, 0);
+}
+
+/* The INVITE is over. What may still come for the first one (forks) is for the leg to deal with. */
+static void relay_done(struct relay *r)
+{
+	struct leg *far = r->dialog->far;
+
+	if (r->ct && r->from == NEAR && !far->invite) {
+		far->invite = STEAL(r->ct);
+		client_own(far->invite, &stray_ops, far);
+	}
+	relay_free(r);
+}
+
+void relay_ack(struct relay *r, const struct view *v, const struct path *from)
+{
+	struct compose c = { .b = r->call->b };
+	struct leg *l = leg_of(r, !r->from);
+	SCOPED(buf_putp) struct buf *ack = NULL;
+	char tag[TOKEN_LEN];
+	struct outgoing m = outgoing_of(r, SV("ACK"), v, r->out_cseq, tag);
+
+	follow_flow(leg_of(r, r->from), from);
+	compose_request(&c, &m);
+	compose_rest(&c, v, &leg_of(r, r->from)->path, l);
+	if (!(ack = compose_done(&c)))
+		return; /* the 2xx is repeated, and so will be the ACK */
+	send_ack(r, ack);
+	relay_done(r);
+}
+
+/* RFC 3264 §6: every stream of the offer refused, for an answer that its owner never gave. */
+static void refuse_offer(struct compose *c, struct sv offer)
+{
+	char scratch[4096];
+	struct out sdp;
+
+	out_init(&sdp, scratch, sizeof(scratch));
+	out_lit(&sdp, "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n");
+	while (offer.len) {
+		size_t end = sv_chr(offer, '\n');
+		struct sv line = sv_trim((struct sv){ offer.p, end });
+
+		offer = sv_skip(offer, end + 1);
+		if (line.len < 4 || memcmp(line.p, "m=", 2) != 0)
+			continue;
+		size_t space = sv_chr(line, ' '), port_end = space + 1 + sv_chr(sv_skip(line, space + 1), ' ');
+
+		out_sv(&sdp, (struct sv){ line.p, space });
+		out_lit(&sdp, " 0");
+		out_sv(&sdp, sv_skip(line, port_end));
+		out_lit(&sdp, "\r\n");
+	}
+	out_lit(&c->o, "Content-Type: application/sdp\r\nContent-Length: ");
+	out_u64(&c->o, out_done(&sdp).len);
+	out_lit(&c->o, "\r\n\r\n");
+	out_sv(&c->o, out_done(&sdp));
+}
+
+/* Nobody acknowledged; we do, so that the other side can be hung up in order. */
+void relay_ack_alone(struct relay *r)
+{
+	struct compose c = { .b = r->call->b };
+	SCOPED(buf_putp) struct buf *ack = NULL;
+	struct view v, answer;
+	struct view_fault fault;
+	char tag[TOKEN_LEN];
+	struct outgoing m;
+
+	if (!r->answer || view_scan(&answer, r->answer->data, r->answer->len, false, &fault))
+		return;
+	v = answer; /* lends its Via as the branch's seed */
+	m = outgoing_of(r, SV("ACK"), &v, r->out_cseq, tag);
+	compose_request(&c, &m);
+	if (!r->had_offer && answer.body_len)
+		refuse_offer(&c, view_body(&answer));
+	else
+		out_lit(&c.o, "Content-Length: 0\r\n\r\n");
+	if ((ack = compose_done(&c)))
+		send_ack(r, ack);
+	r->is_answered = false;
+}
+
+static void relay_fire(struct timer *t)
+{
+	struct relay *r = owner_of(t, struct relay, timer);
+	struct call *c = r->call;
+	struct wheel *w = c->b->p.wheel;
+
+	if (!r->is_answered) {
+		relay_refuse(r, WHY_TIMEOUT); /* a BYE ends the call here; a re-INVITE is cancelled by relay_free */
+		return;
+	}
+	if (w->now_ms >= r->end_ms || !r->st) {
+		counter_inc(&c->b->counters, CALLS_NO_ACK);
+		call_hangup(c, 1 << NEAR | 1 << FAR, WHY_NO_ACK);
+		return;
+	}
+	server_repeat(r->st, r->answer);
+	r->repeat_ms = r->repeat_ms * 2 > SIP_T2 ? SIP_T2 : r->repeat_ms * 2;
+	wheel_arm(w, &r->timer, w->now_ms + r->repeat_ms < r->end_ms ? w->now_ms + r->repeat_ms : r->end_ms);
+}
