@@ -5,37 +5,34 @@
 #include "transports/net.h"
 #include <errno.h>
 
-/* addr-spec inside or outside of <>: here only that it is one word and has a scheme; uri_parse judges the rest. */
-static bool is_uri_word(struct sv v)
+/* A scheme and something behind its colon; uri_parse judges the rest. */
+static bool has_scheme(struct sv v)
 {
-	for (size_t i = 0; i < v.len; i++)
-		if ((uint8_t)v.p[i] <= ' ' || v.p[i] == '<' || v.p[i] == '"')
-			return false;
-	return v.len > 2 && is_class(*v.p, C_ALPHA) && memchr(v.p, ':', v.len);
+	const char *end = v.p + v.len, *colon = skip_class(v.p, end, C_TOKEN);
+
+	return colon > v.p && end - colon > 1 && *colon == ':' && is_class(*v.p, C_ALPHA);
 }
 
 /* Without <>: the URI ends at the first ; , or white space. Returns what is behind, or NULL. */
 static const char *cut_addr_spec(struct name_addr *a, const char *p, const char *end)
 {
-	const char *stop = p;
+	const char *stop = find_stop(p, end);
 
-	while (stop < end && !is_class(*stop, C_STOP))
-		stop++;
 	a->uri = sv_span(p, stop);
 	/* a ? would be ambiguous there, so §20.10 wants <> around such a URI */
-	return is_uri_word(a->uri) && !memchr(p, '?', a->uri.len) ? stop : NULL;
+	return has_scheme(a->uri) && !memchr(p, '?', a->uri.len) ? stop : NULL;
 }
 
 /* `p` is at the '<'. Returns what is behind the '>', or NULL. */
 static const char *cut_bracketed(struct name_addr *a, const char *p, const char *end)
 {
-	const char *close = memchr(p, '>', (size_t)(end - p));
+	const char *close = find_uri_stop(p + 1, end);
 
-	if (!close)
+	if (close == end || *close != '>')
 		return NULL;
 	a->has_brackets = true;
 	a->uri = sv_span(p + 1, close);
-	return is_uri_word(a->uri) ? close + 1 : NULL;
+	return has_scheme(a->uri) ? close + 1 : NULL;
 }
 
 /* display-name = *(token LWS) / quoted-string. Unquoted, anything but the separators , ; < > " goes: phones send UTF-8
@@ -60,29 +57,39 @@ static const char *cut_display(struct name_addr *a, const char *p, const char *e
 	return stop;
 }
 
+/* One value and the white space around it: returns the ',' behind it, or `end`; NULL when it is none. */
 static const char *cut_name_addr(struct name_addr *a, const char *p, const char *end)
 {
-	const char *params;
+	const char *start = p = skip_lws(p, end), *params;
 
-	p = skip_lws(p, end);
-	a->whole.p = p;
 	if (p == end)
 		return NULL;
 	if (*p == '*') {
 		a->is_star = true;
-		return skip_lws(p + 1, end);
+		p = skip_lws(p + 1, end);
+	} else {
+		if (*p != '<')
+			p = cut_display(a, p, end);
+		if (p)
+			p = *p == '<' ? cut_bracketed(a, p, end) : cut_addr_spec(a, p, end);
+		if (!p)
+			return NULL;
+		params = skip_lws(p, end);
+		p = params_end(params, end);
+		if (!p)
+			return NULL;
+		a->params = trim_end(params, p);
 	}
-	p = cut_display(a, p, end);
-	if (!p)
-		return NULL;
-	p = *p == '<' ? cut_bracketed(a, p, end) : cut_addr_spec(a, p, end);
-	if (!p)
-		return NULL;
-	params = skip_lws(p, end);
-	p = params_end(params, end);
-	if (p)
-		a->params = sv_trim(sv_span(params, p));
-	return p;
+	a->whole = trim_end(start, p);
+	return p == end || *p == ',' ? p : NULL;
+}
+
+bool is_address(struct sv v)
+{
+	struct name_addr a = { 0 };
+	const char *end = v.p + v.len;
+
+	return cut_name_addr(&a, v.p, end) == end && !a.is_star;
 }
 
 /* Moves `*rest` behind a value that ended at `p`, and its comma. A comma with nothing behind it is no list. */
@@ -94,7 +101,7 @@ static int list_step(struct sv *rest, const char *p)
 		*rest = (struct sv){ end, 0 };
 		return 0;
 	}
-	if (*p != ',' || skip_lws(p + 1, end) == end)
+	if (skip_lws(p + 1, end) == end)
 		return -EBADMSG;
 	*rest = sv_span(p + 1, end);
 	return 0;
@@ -108,10 +115,7 @@ int name_addr_next(struct name_addr *out, struct sv *rest)
 	if (!rest->len)
 		return -ENOENT;
 	p = cut_name_addr(&a, rest->p, rest->p + rest->len);
-	if (!p)
-		return -EBADMSG;
-	a.whole = sv_trim(sv_span(a.whole.p, p));
-	if (list_step(rest, p))
+	if (!p || list_step(rest, p))
 		return -EBADMSG;
 	*out = a;
 	return 0;
@@ -211,15 +215,16 @@ struct sv tag_of(struct sv v)
 	return param_find(sv_span(open ? p + 1 : p, end), SV("tag"), &tag) ? tag : (struct sv){ NULL, 0 };
 }
 
-/* sent-protocol = "SIP" SLASH "2.0" SLASH transport (§20.42), white space around the slashes allowed. Returns the
- * first byte of sent-by, or NULL. */
-static const char *cut_protocol(struct via *via, const char *p, const char *end)
+/* "SIP" SLASH "2.0" SLASH (§20.42), white space around the slashes allowed. Returns what is behind, or NULL. */
+static const char *cut_protocol(const char *p, const char *end)
 {
 	static const struct sv words[] = { { "SIP", 3 }, { "2.0", 3 } };
-	const char *stop;
 
+	if (end - p > 8 && is_word((struct sv){ p, 3 }, "sip", 3) && memcmp(p + 3, "/2.0/", 5) == 0)
+		return skip_lws(p + 8, end);
 	for (size_t i = 0; i < 2; i++) {
-		stop = skip_class(p, end, C_TOKEN);
+		const char *stop = skip_class(p, end, C_TOKEN);
+
 		if (!sv_ieq(sv_span(p, stop), words[i]))
 			return NULL;
 		p = skip_lws(stop, end);
@@ -227,19 +232,25 @@ static const char *cut_protocol(struct via *via, const char *p, const char *end)
 			return NULL;
 		p = skip_lws(p + 1, end);
 	}
-	stop = skip_class(p, end, C_TOKEN);
+	return p;
+}
+
+static uint8_t transport_of(struct sv v)
+{
+	return IS_WORD(v, "udp") ? T_UDP : transport_parse(v);
+}
+
+/* transport LWS host [ COLON port ]. Returns the white space or first parameter behind, or NULL. */
+static const char *cut_sent_by(struct via *via, const char *p, const char *end)
+{
+	const char *stop = skip_class(p, end, C_TOKEN);
+	uint8_t kind;
+
 	via->transport_text = sv_span(p, stop);
 	p = skip_lws(stop, end);
 	if (stop == via->transport_text.p || p == stop)
 		return NULL;
-	via->transport = transport_parse(via->transport_text);
-	return p;
-}
-
-static const char *cut_sent_by(struct via *via, const char *p, const char *end)
-{
-	uint8_t kind;
-
+	via->transport = transport_of(via->transport_text);
 	if (host_cut(&p, end, &via->host, &kind))
 		return NULL;
 	p = skip_lws(p, end);
@@ -251,21 +262,26 @@ static const char *cut_sent_by(struct via *via, const char *p, const char *end)
 
 static void via_keep(struct via *via, struct sv name, struct sv value)
 {
-	if (sv_ieq(name, SV("branch")))
+	if (IS_WORD(name, "branch")) {
 		via->branch = value;
-	else if (sv_ieq(name, SV("received")))
-		via->received = value;
-	else if (sv_ieq(name, SV("rport"))) {
+	} else if (IS_WORD(name, "rport")) {
 		via->rport = value;
 		via->has_rport = true;
+	} else if (IS_WORD(name, "received")) {
+		via->received = value;
 	}
 }
 
-static const char *cut_via_params(struct via *via, const char *p, const char *end)
+/* One value and the white space around it: returns the ',' behind it, or `end`; NULL when it is none. */
+static const char *cut_via(struct via *via, const char *p, const char *end)
 {
-	const char *start = p;
+	const char *start = p = skip_lws(p, end), *params;
 	struct sv name, value;
 
+	p = cut_protocol(p, end);
+	if (p)
+		p = cut_sent_by(via, p, end);
+	params = p;
 	while (p && p < end && *p == ';') {
 		p = param_cut(p + 1, end, &name, &value);
 		if (p)
@@ -273,27 +289,27 @@ static const char *cut_via_params(struct via *via, const char *p, const char *en
 	}
 	if (!p || (p < end && *p != ','))
 		return NULL;
-	via->params = sv_trim(sv_span(start, p));
+	via->params = trim_end(params, p);
+	via->whole = trim_end(start, p);
 	return p;
+}
+
+bool is_via_list(struct sv v)
+{
+	struct via via = { 0 };
+
+	return cut_via(&via, v.p, v.p + v.len);
 }
 
 int via_next(struct via *out, struct sv *rest)
 {
-	const char *end = rest->p + rest->len, *p;
 	struct via via = { 0 };
+	const char *p;
 
 	if (!rest->len)
 		return -ENOENT;
-	via.whole.p = p = skip_lws(rest->p, end);
-	p = cut_protocol(&via, p, end);
-	if (p)
-		p = cut_sent_by(&via, p, end);
-	if (p)
-		p = cut_via_params(&via, p, end);
-	if (!p)
-		return -EBADMSG;
-	via.whole = sv_trim(sv_span(via.whole.p, p));
-	if (list_step(rest, p))
+	p = cut_via(&via, rest->p, rest->p + rest->len);
+	if (!p || list_step(rest, p))
 		return -EBADMSG;
 	*out = via;
 	return 0;

@@ -29,26 +29,28 @@ static inline uint16_t scan_offset(const struct view *v, const char *p)
 	return (uint16_t)(p - v->base);
 }
 
-/* Appends a header; the caller has checked that there is room. False if it should not be there a second time. */
-static inline bool scan_add(struct view *v, struct sv name, struct sv value, uint8_t id)
+/* Puts header number `n` down; there is room. False if it should not be there a second time. */
+static inline bool scan_put(struct view *v, unsigned n, struct sv name, struct sv value, unsigned id)
 {
-	v->h[v->n++] = (struct hdr){
+	v->h[n] = (struct hdr){
 		.name = scan_offset(v, name.p),
 		.name_len = (uint8_t)name.len,
 		.value = scan_offset(v, value.p),
 		.value_len = (uint16_t)value.len,
-		.id = id,
+		.id = (uint8_t)id,
 	};
 	if (id >= HDR_HOT || id == HDR_OTHER)
 		return true;
 	if (v->first[id])
 		return !(SCAN_SINGLE >> id & 1);
-	v->first[id] = v->n;
+	v->first[id] = (uint16_t)(n + 1);
 	return true;
 }
 
 /* The values every message needs (RFC 3261 §8.1.1, §20) in a view whose lines are cut. */
 enum reason scan_check_values(struct view *v);
+/* CSeq is there: number and method (§8.1.1.5, §20.16). Sets cseq, and in a response the method. */
+enum reason scan_check_cseq(struct view *v);
 /* `v->body` is set: does Content-Length fit what follows (§18.3)? Sets body_len and len. `available`: bytes from the
  * message's first to the last one received. */
 enum reason scan_check_length(struct view *v, size_t available, bool is_stream);

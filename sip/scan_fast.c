@@ -55,9 +55,9 @@ static inline unsigned mask(__m128i x)
 {
 	return (unsigned)_mm_movemask_epi8(x);
 }
-static inline unsigned first_bit(unsigned bits)
+static inline size_t first_bit(unsigned bits)
 {
-	return (unsigned)__builtin_ctz(bits);
+	return (size_t)__builtin_ctzll(bits);
 }
 static inline uint64_t load8(const char *p)
 {
@@ -80,10 +80,9 @@ static inline const char *line_end(const char *p, const char *end)
 	return p;
 }
 
-/* Is `p` at a CRLF that ends a line, with the byte behind it still in the message? */
-static inline bool is_line_end(const char *p, const char *end)
+static inline bool is_crlf(const char *p)
 {
-	return end - p > 2 && p[0] == '\r' && p[1] == '\n' && p[2] != ' ' && p[2] != '\t';
+	return memcmp(p, "\r\n", 2) == 0;
 }
 
 static inline uint64_t fold_name(const char *p, size_t len)
@@ -128,37 +127,47 @@ static inline size_t name_len(const char *p)
 	return 0;
 }
 
-/* 0xff: no name at all. */
+enum { NO_NAME = HDR_COUNT };
+
 static inline unsigned name_id(const char *p, size_t len)
 {
-	unsigned id;
+	unsigned id = len > 1 ? known_name(p, len) : len ? hdr_compact(*p) : NO_NAME;
 
-	if (len < 2)
-		id = len ? hdr_compact(*p) : 0xff;
-	else
-		id = known_name(p, len);
-	return id || is_all((struct sv){ p, len }, C_TOKEN) ? id : 0xff;
+	return id || is_all((struct sv){ p, len }, C_TOKEN) ? id : NO_NAME;
 }
 
-/* All header lines. Returns the first byte of the body, or NULL. */
+/* From behind the colon to the line's end. */
+static inline struct sv value_of(const char *p, const char *end)
+{
+	p += *p == ' ';
+	if (*p == ' ' || end[-1] == ' ') {
+		while (p < end && *p == ' ')
+			p++;
+		while (p < end && end[-1] == ' ')
+			end--;
+	}
+	return sv_span(p, end);
+}
+
+/* All header lines. Returns the first byte of the body, or NULL. A fold looks like a line whose name starts with white space
+ * and fails there. */
 static const char *cut_headers(struct view *v, const char *p, const char *end)
 {
-	while (p[0] != '\r') {
+	unsigned n = 0;
+
+	while (p < end && *p != '\r') {
 		size_t len = name_len(p);
 		unsigned id = name_id(p, len);
-		const char *value = p + len + 1, *stop = line_end(value, end), *last = stop;
+		const char *stop = line_end(p + len + 1, end);
 
-		if (id == 0xff || v->n == VIEW_HEADERS_MAX || !is_line_end(stop, end) || stop - p > VIEW_LINE_MAX)
+		if (id == NO_NAME || !is_crlf(stop) || stop - p > VIEW_LINE_MAX || n == VIEW_HEADERS_MAX)
 			return NULL;
-		while (value < last && *value == ' ')
-			value++;
-		while (value < last && last[-1] == ' ')
-			last--;
-		if (!scan_add(v, (struct sv){ p, len }, sv_span(value, last), (uint8_t)id))
+		if (!scan_put(v, n++, (struct sv){ p, len }, value_of(p + len + 1, stop), id))
 			return NULL;
 		p = stop + 2;
 	}
-	return end - p >= 2 && p[1] == '\n' ? p + 2 : NULL;
+	v->n = (uint16_t)n;
+	return end - p >= 2 && is_crlf(p) ? p + 2 : NULL;
 }
 
 /* The first byte that ends a Request-URI or asks for a closer look at it. */
@@ -203,12 +212,134 @@ static bool cut_status_line(struct view *v, const char *p, const char *end)
 	return true;
 }
 
+/* The four finders below run to `end` at most and ask for nothing but readable bytes behind it. */
+static inline const char *clip(const char *p, const char *end)
+{
+	return p < end ? p : end;
+}
+static inline const char *find_space(const char *p, const char *end)
+{
+	for (; p < end; p += 16) {
+		unsigned bits = mask(at_most(load16(p), ' '));
+
+		if (bits)
+			return clip(p + first_bit(bits), end);
+	}
+	return end;
+}
+static inline const char *find_quote(const char *p, const char *end)
+{
+	for (; p < end; p += 16) {
+		__m128i x = load16(p);
+		unsigned bits = mask(_mm_or_si128(equal(x, '"'), equal(x, '\\')));
+
+		if (bits)
+			return clip(p + first_bit(bits), end);
+	}
+	return end;
+}
+static inline __m128i uri_stops(__m128i x)
+{
+	/* '<' and '>' differ in one bit; '!' is caught with '"' and only costs time */
+	__m128i angle = equal(_mm_and_si128(x, _mm_set1_epi8(~('<' ^ '>'))), '<');
+
+	return _mm_or_si128(_mm_or_si128(at_most(x, '"'), angle), equal(x, 0x7f));
+}
+static inline const char *find_uri_end(const char *p, const char *end)
+{
+	for (; p < end; p += 16) {
+		unsigned bits = mask(uri_stops(load16(p)));
+
+		if (bits)
+			return clip(p + first_bit(bits), end);
+	}
+	return end;
+}
+static inline const char *find_param_end(const char *p, const char *end)
+{
+	for (; p < end; p += 16) {
+		__m128i x = load16(p);
+		unsigned bits = mask(_mm_or_si128(uri_stops(x), _mm_or_si128(equal(x, ';'), equal(x, ','))));
+
+		if (bits)
+			return clip(p + first_bit(bits), end);
+	}
+	return end;
+}
+
+/* `"Plain" <sip:...>;tag=...`, with or without the name and the tag. Everything else: is_address(). */
+static bool is_usual_address(struct sv v)
+{
+	const char *p = v.p, *end = p + v.len, *uri;
+
+	if (*p == '"') {
+		p = find_quote(p + 1, end);
+		if (p == end || *p != '"')
+			return false;
+		p += 1 + (p[1] == ' ');
+	}
+	if (end - p < 8 || *p != '<' || ((load8(p + 1) ^ load8("sip:sip:")) & 0xffffffff))
+		return false;
+	uri = p + 5;
+	p = find_uri_end(uri, end);
+	if (p == end || *p != '>' || p == uri)
+		return false;
+	if (++p == end)
+		return true;
+	if (end - p < 6 || ((load8(p) ^ load8(";tag=tag")) & 0xffffffffff))
+		return false;
+	return find_param_end(p + 5, end) == end;
+}
+
+/* `SIP/2.0/UDP host:port;branch=...;rport` with any of the three behind the host missing. Else: is_via_list(). */
+static bool is_usual_via(struct sv v)
+{
+	const char *p = v.p + 12, *end = v.p + v.len;
+	struct sv host;
+	uint16_t port;
+	uint8_t kind;
+
+	if (v.len < 13 || load8(v.p) != load8("sip/2.0/") || p[-1] != ' ' || !is_all((struct sv){ v.p + 8, 3 }, C_ALPHA))
+		return false;
+	if (host_cut(&p, end, &host, &kind) || (p < end && *p == ':' && (p++, port_cut(&p, end, &port))))
+		return false;
+	if (end - p > 8 && load8(p) == load8(";branch="))
+		p = find_param_end(p + 8, end);
+	if (end - p == 6 && *p == ';' && ((load8(p + 1) ^ load8("rportrpo")) & 0xffffffffff) == 0)
+		p += 6;
+	return p == end;
+}
+
+static inline bool has_needed(const struct view *v)
+{
+	return v->first[HDR_VIA] && v->first[HDR_FROM] && v->first[HDR_TO] && v->first[HDR_CALL_ID] && v->first[HDR_CSEQ];
+}
+
+/* What scan_check_values() asks, by shorter ways. */
+static bool check_values(struct view *v)
+{
+	struct sv via, from, to, call_id;
+	const struct hdr *hops = view_first(v, HDR_MAX_FORWARDS);
+	uint64_t n;
+
+	if (!has_needed(v))
+		return false;
+	via = hdr_value(v, view_first(v, HDR_VIA));
+	from = hdr_value(v, view_first(v, HDR_FROM));
+	to = hdr_value(v, view_first(v, HDR_TO));
+	call_id = hdr_value(v, view_first(v, HDR_CALL_ID));
+	return (is_usual_via(via) || is_via_list(via)) && (is_usual_address(from) || is_address(from)) &&
+		(is_usual_address(to) || is_address(to)) && call_id.len &&
+		find_space(call_id.p, call_id.p + call_id.len) == call_id.p + call_id.len && !scan_check_cseq(v) &&
+		(!hops || !number_parse(hdr_value(v, hops), 255, &n));
+}
+
 static bool scan(struct view *v, const char *p, size_t len, bool is_stream)
 {
 	const char *end = p + len, *stop = line_end(p, end), *body;
 
 	scan_begin(v, p);
-	if (!is_line_end(stop, end) || stop - p < 12)
+	if (stop - p < 12 || !is_crlf(stop))
 		return false;
 	if (!(load8(p) == load8("SIP/2.0 ") ? cut_status_line(v, p, stop) : cut_request_line(v, p, stop)))
 		return false;
@@ -216,7 +347,7 @@ static bool scan(struct view *v, const char *p, size_t len, bool is_stream)
 	if (!body)
 		return false;
 	v->body = scan_offset(v, body);
-	return !scan_check_length(v, len, is_stream) && !scan_check_values(v);
+	return !scan_check_length(v, len, is_stream) && check_values(v);
 }
 
 int view_scan(struct view *v, const char *p, size_t len, bool is_stream, struct view_fault *fault)

@@ -205,7 +205,7 @@ static void cut_header(struct scan *s, const struct line *l)
 		return;
 	}
 	name = sv_trim(sv_span(line.p, colon));
-	if (!scan_add(s->v, name, sv_trim(sv_span(colon + 1, l->end)), hdr_id_parse(name)))
+	if (!scan_put(s->v, s->v->n++, name, sv_trim(sv_span(colon + 1, l->end)), hdr_id_parse(name)))
 		note(s, REPEATED);
 }
 

@@ -4,6 +4,8 @@
 #include "transports/net.h"
 #include <errno.h>
 
+enum { HOST_MAX = 255 }; /* bytes of a host name, as in DNS */
+
 /* Bytes of `classes` and well-formed escapes only. */
 static bool is_escaped(struct sv v, unsigned classes)
 {
@@ -28,28 +30,46 @@ static int parse_userinfo(struct uri *u, struct sv info)
 	return u->user.len && is_escaped(u->user, C_USER) && is_escaped(u->password, C_USER) ? 0 : -EBADMSG;
 }
 
-static bool is_host_char(char c)
+/* One to three digits worth below 256; NULL when it is not that. */
+static inline const char *skip_octet(const char *p, const char *end)
 {
-	/* no '_' in the RFC's grammar, but container names put it into Contact and Via every day */
-	return is_class(c, C_ALPHA | C_DIGIT) || c == '-' || c == '.' || c == '_';
+	const char *from = p;
+	unsigned n = 0, digit;
+
+	while (p < end && (digit = (unsigned)(uint8_t)*p - '0') < 10 && n < 256) {
+		n = n * 10 + digit;
+		p++;
+	}
+	return n < 256 && p > from && p - from <= 3 ? p : NULL;
 }
 
-/* A name whose last label starts with a digit must be an IPv4 address: that is how the grammar tells them apart. */
-static int host_kind(struct sv host, uint8_t *kind)
+/* Behind four such numbers with dots between; NULL when it is not that. */
+static const char *skip_ip4(const char *p, const char *end)
 {
-	const char *end = host.p + host.len, *label;
-	struct addr a;
+	for (unsigned i = 0; i < 3; i++) {
+		p = skip_octet(p, end);
+		if (!p || p == end || *p++ != '.')
+			return NULL;
+	}
+	p = skip_octet(p, end);
+	return p && (p == end || !is_class(*p, C_HOST)) ? p : NULL;
+}
 
-	if (!host.len || host.len > 255 || *host.p == '.' || *host.p == '-')
-		return -EBADMSG;
-	for (const char *p = host.p; p < end; p++)
-		if (!is_host_char(*p) || (*p == '.' && p + 1 < end && p[1] == '.'))
-			return -EBADMSG;
-	label = end[-1] == '.' ? end - 1 : end;
-	while (label > host.p && label[-1] != '.')
-		label--;
-	*kind = is_class(*label, C_DIGIT) ? 4 : 0;
-	return *kind && (addr_parse(&a, host) || a.family != 4) ? -EBADMSG : 0;
+/* Behind a name of labels, none empty, the last not starting with a digit: that is how the grammar tells an IPv4 address
+ * from a name. NULL when it is not that. */
+static const char *skip_name(const char *p, const char *end)
+{
+	const char *label = p;
+
+	for (; p < end && is_class(*p, C_HOST); p++) {
+		if (*p != '.')
+			continue;
+		if (p == label)
+			return NULL;
+		if (p + 1 < end && is_class(p[1], C_HOST))
+			label = p + 1;
+	}
+	return p == label || is_class(*label, C_DIGIT) || *label == '-' ? NULL : p;
 }
 
 /* Between brackets: an IPv6 address, which has two colons or more (one would be IPv4 with a port). */
@@ -76,11 +96,17 @@ int host_cut(const char **at, const char *end, struct sv *host, uint8_t *kind)
 		*at = close + 1;
 		return 0;
 	}
-	while (p < end && is_host_char(*p))
-		p++;
+	*kind = 4;
+	p = skip_ip4(*at, end);
+	if (!p) {
+		*kind = 0;
+		p = skip_name(*at, end);
+	}
+	if (!p || p - *at > HOST_MAX)
+		return -EBADMSG;
 	*host = sv_span(*at, p);
 	*at = p;
-	return host_kind(*host, kind);
+	return 0;
 }
 
 static int parse_params(struct sv params)

@@ -77,26 +77,42 @@ struct sv view_value(const struct view *v, enum hdr_id id)
 	return h ? hdr_value(v, h) : (struct sv){ NULL, 0 };
 }
 
-/* "4711 INVITE", with folds allowed between the two (RFC 3261 §8.1.1.5, §20.16). */
-static enum reason check_cseq(struct view *v)
+/* The method in CSeq names the transaction: the request line's, or all a response has. */
+static enum reason check_cseq_method(struct view *v, struct sv method)
 {
-	struct sv value = hdr_value(v, view_first(v, HDR_CSEQ)), method;
-	const char *end = value.p + value.len, *digits = skip_class(value.p, end, C_DIGIT);
-	uint64_t n;
-	int err = number_parse(sv_span(value.p, digits), INT32_MAX, &n);
-
-	method = sv_span(skip_lws(digits, end), end);
-	if (err == -EBADMSG || method.p == digits || !is_all(method, C_TOKEN) || method.len > UINT8_MAX)
+	if (!v->status) {
+		if (sv_eq(method, view_method(v)))
+			return FINE;
+		return is_all(method, C_TOKEN) ? CSEQ_METHOD : BAD_CSEQ;
+	}
+	if (method.len > UINT8_MAX || !is_all(method, C_TOKEN))
 		return BAD_CSEQ;
-	if (err)
-		return CSEQ_RANGE;
-	v->cseq = (uint32_t)n;
-	if (!v->status)
-		return sv_eq(method, view_method(v)) ? FINE : CSEQ_METHOD;
 	v->method = method_parse(method);
 	v->method_at = scan_offset(v, method.p);
 	v->method_len = (uint8_t)method.len;
 	return FINE;
+}
+
+/* "4711 INVITE", with folds allowed between the two. */
+enum reason scan_check_cseq(struct view *v)
+{
+	struct sv value = hdr_value(v, view_first(v, HDR_CSEQ));
+	const char *end = value.p + value.len, *p = value.p, *method;
+	enum reason why;
+	unsigned digit;
+	uint64_t n = 0;
+
+	for (; p < end && (digit = (unsigned)(uint8_t)*p - '0') < 10; p++)
+		if (n <= INT32_MAX)
+			n = n * 10 + digit;
+	method = skip_lws(p, end);
+	if (p == value.p || method == p)
+		return BAD_CSEQ;
+	why = check_cseq_method(v, sv_span(method, end));
+	if (why != BAD_CSEQ && n > INT32_MAX)
+		return CSEQ_RANGE;
+	v->cseq = (uint32_t)n;
+	return why;
 }
 
 static bool is_call_id(struct sv v)
@@ -104,19 +120,11 @@ static bool is_call_id(struct sv v)
 	return v.len && !memchr(v.p, ' ', v.len) && !memchr(v.p, '\t', v.len);
 }
 
-static bool is_address(struct sv v)
-{
-	struct name_addr a;
-
-	return name_addr_parse(&a, v) == 0 && !a.is_star;
-}
-
 bool scan_has_top_via(const struct view *v)
 {
-	struct sv list = view_value(v, HDR_VIA);
-	struct via via;
+	const struct hdr *via = view_first(v, HDR_VIA);
 
-	return via_next(&via, &list) == 0;
+	return via && is_via_list(hdr_value(v, via));
 }
 
 static enum reason check_presence(const struct view *v)
@@ -149,7 +157,7 @@ enum reason scan_check_values(struct view *v)
 		return BAD_TO;
 	if (!is_call_id(hdr_value(v, view_first(v, HDR_CALL_ID))))
 		return BAD_CALL_ID;
-	if ((why = check_cseq(v)))
+	if ((why = scan_check_cseq(v)))
 		return why;
 	return hops && number_parse(hdr_value(v, hops), 255, &n) ? BAD_MAX_FORWARDS : FINE;
 }
