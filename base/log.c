@@ -56,8 +56,8 @@ struct log {
 	bool is_torn; /* the file ends within a line */
 	uint64_t told_lost, telling_lost;
 	int reopen_err;
-	size_t batch_len, own_len; /* own: the writer's reports, at the front */
-	char batch[BATCH];
+	size_t batch_len, own_len; /* own: up to here the writer's own reports */
+	char batch[BATCH];         /* begins with a newline, written only after a torn line */
 };
 
 static uint64_t clock_ms(clockid_t id)
@@ -136,7 +136,8 @@ bool log_is_on(const struct log *l, enum log_level level)
 
 void log_set_level(struct log *l, enum log_level level)
 {
-	atomic_store_explicit(&l->level, (int)level, memory_order_relaxed);
+	if (l)
+		atomic_store_explicit(&l->level, (int)level, memory_order_relaxed);
 }
 
 uint64_t log_lost(const struct log *l)
@@ -204,11 +205,10 @@ static bool wait_writable(struct log *l)
 {
 	struct pollfd p = { .fd = l->fd, .events = POLLOUT };
 
-	while (!is_late(l) && !atomic_load_explicit(&l->wants_reopen, memory_order_acquire)) {
+	do {
 		if (poll(&p, 1, LOOK_MS) > 0)
 			return true;
-		p.revents = 0;
-	}
+	} while (!is_late(l) && !atomic_load_explicit(&l->wants_reopen, memory_order_acquire));
 	return false;
 }
 
@@ -221,27 +221,31 @@ static uint64_t count_lines(struct sv v)
 	return n;
 }
 
+static void batch_clear(struct log *l)
+{
+	l->batch[0] = '\n';
+	l->batch_len = l->own_len = 1;
+}
+
 /* The batch is done with, except for `left`. */
 static void settle(struct log *l, struct sv left)
 {
-	size_t written = l->batch_len - left.len;
+	struct sv callers = { l->batch + l->own_len, l->batch_len - l->own_len };
 
-	if (written)
-		l->is_torn = left.p[-1] != '\n';
-	if (written >= l->own_len) {
+	if (left.p < callers.p) {
+		lose(l, count_lines(callers));
+	} else {
 		l->told_lost = l->telling_lost;
 		l->reopen_err = 0;
 		lose(l, count_lines(left));
-	} else {
-		lose(l, count_lines(sv_skip(left, l->own_len - written)));
 	}
-	l->batch_len = l->own_len = 0;
+	batch_clear(l);
 }
 
 /* Writes the batch. What fails is lost and counted; lines are never tried twice. */
 static void flush(struct log *l)
 {
-	struct sv left = { l->batch, l->batch_len };
+	struct sv left = sv_skip((struct sv){ l->batch, l->batch_len }, l->is_torn ? 0 : 1);
 
 	while (left.len && wait_writable(l)) {
 		ssize_t n = write(l->fd, left.p, left.len);
@@ -250,8 +254,10 @@ static void flush(struct log *l)
 			poll(NULL, 0, 1); /* polled writable and was not: another process writes there too */
 		if (n < 0 && errno != EINTR && errno != EAGAIN)
 			break;
-		if (n > 0)
-			left = sv_skip(left, (size_t)n);
+		if (n <= 0)
+			continue;
+		left = sv_skip(left, (size_t)n);
+		l->is_torn = left.p[-1] != '\n';
 	}
 	settle(l, left);
 }
@@ -274,8 +280,6 @@ static bool take_line(struct log *l)
 static bool gather(struct log *l)
 {
 	l->telling_lost = log_lost(l);
-	if (l->is_torn)
-		l->batch[l->batch_len++] = '\n';
 	if (l->telling_lost != l->told_lost)
 		add_own(l, LOG_WARN, "log.lost", "lines=%" PRIu64 " total=%" PRIu64,
 			l->telling_lost - l->told_lost, l->telling_lost);
@@ -287,7 +291,7 @@ static bool gather(struct log *l)
 		;
 	if (l->batch_len > l->own_len)
 		return true;
-	l->batch_len = l->own_len = 0;
+	batch_clear(l);
 	return false;
 }
 
@@ -316,10 +320,12 @@ static void *run(void *arg)
 	do {
 		sleep_until_woken(l);
 		is_last = atomic_load_explicit(&l->is_stopping, memory_order_acquire);
-		for (reopen(l); gather(l) && !is_late(l); reopen(l))
+		reopen(l);
+		while (!is_late(l) && gather(l)) {
+			reopen(l); /* what was logged after log_reopen goes to the new file */
 			flush(l);
+		}
 	} while (!is_last);
-	flush(l);
 	pthread_cleanup_pop(1);
 	return NULL;
 }
@@ -345,6 +351,7 @@ static void releasep(struct log **l)
 		release(*l);
 }
 
+/* Nothing opened yet. */
 static struct log *log_blank(const struct log_params *p)
 {
 	struct log *l = aligned_alloc(CACHE_LINE, sizeof(*l));
@@ -356,6 +363,7 @@ static struct log *log_blank(const struct log_params *p)
 	atomic_init(&l->level, (int)p->level);
 	while (l->slots < wanted && l->slots < MOST)
 		l->slots *= 2;
+	batch_clear(l);
 	return l;
 }
 
