@@ -176,8 +176,12 @@ bool list_next(struct sv *element, struct sv *rest)
 
 bool param_next(struct sv *params, struct sv *name, struct sv *value)
 {
-	const char *end = params->p + params->len, *p = skip_lws(params->p, end), *stop;
+	const char *end, *p, *stop;
 
+	if (!params->len)
+		return false;
+	end = params->p + params->len;
+	p = skip_lws(params->p, end);
 	if (p == end || *p != ';')
 		return false;
 	stop = param_cut(p + 1, end, name, value);
@@ -199,20 +203,33 @@ bool param_find(struct sv params, struct sv name, struct sv *value)
 	return false;
 }
 
-struct sv tag_of(struct sv v)
+/* Behind the address of a From or To: at its first parameter if there is one. NULL when it does not end. */
+static const char *skip_address(const char *p, const char *end)
 {
-	const char *end = v.p + v.len, *p = skip_lws(v.p, end), *open;
-	struct sv tag;
+	const char *open;
 
+	p = skip_lws(p, end);
 	if (p < end && *p == '"')
 		p = quoted_end(p, end);
-	if (!p || p == end)
-		return (struct sv){ NULL, 0 };
-	open = memchr(p, '<', (size_t)(end - p));
-	p = memchr(open ? open : p, open ? '>' : ';', (size_t)(end - (open ? open : p)));
 	if (!p)
-		return (struct sv){ NULL, 0 };
-	return param_find(sv_span(open ? p + 1 : p, end), SV("tag"), &tag) ? tag : (struct sv){ NULL, 0 };
+		return NULL;
+	open = memchr(p, '<', (size_t)(end - p));
+	if (!open)
+		return memchr(p, ';', (size_t)(end - p));
+	p = memchr(open, '>', (size_t)(end - open));
+	return p ? p + 1 : NULL;
+}
+
+struct sv tag_of(struct sv v)
+{
+	const struct sv none = { NULL, 0 };
+	struct sv tag;
+	const char *p;
+
+	if (!v.len)
+		return none;
+	p = skip_address(v.p, v.p + v.len);
+	return p && param_find(sv_span(p, v.p + v.len), SV("tag"), &tag) ? tag : none;
 }
 
 /* "SIP" SLASH "2.0" SLASH (§20.42), white space around the slashes allowed. Returns what is behind, or NULL. */
