@@ -252,18 +252,24 @@ static void on_send_error(struct udp *u, int error)
 		refuse_head(u, error);
 }
 
+/* A batch that was cut short may have been cut by the error of another datagram, and that error is then told to nobody:
+ * the queue of errors knows. */
 bool udp_flush(struct udp *u)
 {
 	for (unsigned done = 0; waiting(u) && !u->is_blocked; ) {
+		unsigned tried;
 		int n;
 
 		if (done >= FLUSH_MAX)
 			return false;
-		n = sendmmsg(u->fd, u->s->area.out, gather(u), MSG_DONTWAIT);
+		tried = gather(u);
+		n = sendmmsg(u->fd, u->s->area.out, tried, MSG_DONTWAIT);
 		if (n > 0)
 			sent(u, (unsigned)n);
 		else
 			on_send_error(u, errno);
+		if (n > 0 && (unsigned)n < tried)
+			read_errors(u);
 		done += n > 0 ? (unsigned)n : 1;
 	}
 	return true;
