@@ -116,7 +116,17 @@ struct reach {
 	bool has_transport, has_family, is_active, is_own;
 };
 
-/* A ws or wss destination is dialled from no listener of ours; but Via needs one of the same transport all the same. */
+/* With a listener that could not be read, what the zone lacks is not known. */
+static bool is_whole(const struct conf_zone *z)
+{
+	for (unsigned i = 0; i < z->n_listeners; i++) {
+		if (!z->listeners[i].bind.family)
+			return false;
+	}
+	return z->n_listeners > 0;
+}
+
+/* A destination is dialled from, or at least answered at (Via), a listener of the same transport and family. */
 static struct reach reach_of(const struct conf_zone *z, const struct conf_destination *d)
 {
 	struct reach reach = { 0 };
@@ -174,11 +184,13 @@ static void check_pool(struct reader *r, const struct conf_pool *p)
 		weights += d->weight;
 		if (d->name.len)
 			check_duplicate_name(r, p, d);
-		if (d->host.len && p->zone < c->n_zones && c->zones[p->zone].n_listeners)
+		if (d->host.len && p->zone < c->n_zones && is_whole(&c->zones[p->zone]))
 			check_reach(r, &c->zones[p->zone], d);
 	}
 	at(r, p->mark, "pools.%.*s", SV_ARG(p->name));
-	if (p->n_destinations && weights == 0)
+	if (r->notes->errors)
+		return; /* what is missing because it could not be read says nothing */
+	if (weights == 0)
 		note_warning(r, "every destination has weight 0: no call goes there");
 	if (!is_used(c, (unsigned)(p - c->pools)))
 		note_warning(r, "no rule leads to this pool");

@@ -70,7 +70,7 @@ static int syntax_error(const yaml_parser_t *parser, struct sv yaml, struct conf
 		at = mark_at(yaml, parser->problem_offset);
 	snprintf(text, sizeof(text), "YAML: %s%s%s%s", parser->context ? parser->context : "", parser->context ? ": " : "",
 	         parser->problem ? parser->problem : "cannot be read",
-	         parser->error == YAML_SCANNER_ERROR ? " (a word with `:`, `#`, `*`, `{` or `[` in it wants quotes)" : "");
+	         parser->problem && strstr(parser->problem, "mapping values") ? " (a word with `:`, `#`, `*`, `{` or `[` in it wants quotes)" : "");
 	return refuse(notes, at, text);
 }
 

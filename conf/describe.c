@@ -20,7 +20,7 @@ static void add_ms(struct text *t, uint64_t ms)
 {
 	char buf[32];
 
-	text_add(t, "%s", ms ? number_text(TY_DURATION, ms, buf) : "0s");
+	text_add(t, "%s", number_text(TY_DURATION, ms, buf));
 }
 
 static void add_when(struct text *t, const struct conf *c, const struct conf_when *w)

@@ -100,12 +100,17 @@ void on_listener(struct reader *r, const struct value *v, void *into)
 		note_warning(r, "%s listeners: not active in this version", schemes[l->transport].name);
 }
 
-bool is_same_listener(const void *now, const void *next)
+bool is_same_listener(const void *now, const void *next, char was[192], char is[192])
 {
 	const struct conf_listener *a = now, *b = next;
+	char text[72], name[72];
 
-	return a->transport == b->transport && addr_eq(&a->bind, &b->bind) && sv_eq(a->path, b->path) &&
-	       sv_eq(a->advertise, b->advertise);
+	if (a->transport == b->transport && addr_eq(&a->bind, &b->bind) && sv_eq(a->path, b->path) &&
+	    sv_eq(a->advertise, b->advertise))
+		return true;
+	snprintf(was, 192, "%s as %s", printable(a->text, text), printable(a->advertise, name));
+	snprintf(is, 192, "%s as %s", printable(b->text, text), printable(b->advertise, name));
+	return false;
 }
 
 void on_listener_advertise(struct reader *r, const struct value *v, void *into)
@@ -257,11 +262,11 @@ void on_destination_uri(struct reader *r, const struct value *v, void *into)
 		note_error(r, "`%s` is no SIP URI: write sip:HOST[:PORT][;transport=tcp]", printable(v->text, word));
 		return;
 	}
-	if (!uri_params(r, sv_skip(rest, semicolon), d) || !uri_host(r, (struct sv){ rest.p, semicolon }, d))
+	if (!uri_params(r, sv_skip(rest, semicolon), d))
 		return;
 	if (is_sips && d->transport == T_UDP)
 		note_error(r, "sips: does not go over udp: write sip:, or transport=tls");
-	if (d->is_numeric)
+	else if (uri_host(r, (struct sv){ rest.p, semicolon }, d) && d->is_numeric)
 		d->addr.port = d->port ? d->port : schemes[d->transport].port;
 }
 

@@ -204,16 +204,31 @@ static const struct row *container_row(const struct row *row, yaml_node_type_t k
 	return NULL;
 }
 
-/* "a listener or a mapping", for every shape the rows allow. */
+/* What one shape is called: "a number", "`auto`", "a mapping with `calls:`". */
+static size_t shape(const struct row *row, char *buf, size_t size)
+{
+	const struct row *key = row->type == TY_MAP ? schema_next_key(row, NULL) : NULL;
+	size_t at = 0;
+
+	if (key)
+		return (size_t)snprintf(buf, size, "%s with `%s:`", type_name(row->type), schema_name(key));
+	if (row->type != TY_CHOICE)
+		return (size_t)snprintf(buf, size, "%s", type_name(row->type));
+	for (size_t i = 0; row->choices[i] && at < size; i++)
+		at += (size_t)snprintf(buf + at, size - at, "%s`%s`", i ? ", " : "", row->choices[i]);
+	return at;
+}
+
+/* Every shape that the rows allow. */
 static void shapes(const struct row *row, char *buf, size_t size)
 {
 	size_t at = 0;
 
-	buf[0] = '\0';
 	for (; row && at < size; row = schema_other(row)) {
-		at += (size_t)snprintf(buf + at, size - at, "%s%s", at ? " or " : "", type_name(row->type));
-		if (at < size && row->type == TY_MAP && schema_next_key(row, NULL))
-			at += (size_t)snprintf(buf + at, size - at, " with `%s:`", schema_name(schema_next_key(row, NULL)));
+		if (at)
+			at += (size_t)snprintf(buf + at, size - at, " or ");
+		if (at < size)
+			at += shape(row, buf + at, size - at);
 	}
 }
 
@@ -232,6 +247,8 @@ static bool count_fits(struct reader *r, const struct row *row, size_t n)
 	if (n < row->min)
 		note_error(r, n ? "only %zu %s; it needs %llu" : "it is empty (%zu %s); it needs at least %llu", n, what,
 		           (unsigned long long)row->min);
+	else if (row->max == 1 && n > 1)
+		note_error(r, "%zu %s; only one of them is possible", n, what);
 	else if (row->max && n > row->max)
 		note_error(r, "%zu %s; at most %llu are possible", n, what, (unsigned long long)row->max);
 	else
@@ -312,7 +329,7 @@ static void check_duplicate(struct reader *r, const yaml_node_t *map, size_t i)
 static void unknown_key(struct reader *r, const struct row *map, struct sv key)
 {
 	struct nearest near;
-	char word[72], hint[128];
+	char word[72], hint[256];
 
 	nearest_init(&near, key);
 	for (const struct row *row = schema_next_key(map, NULL); row; row = schema_next_key(map, row))
@@ -320,7 +337,7 @@ static void unknown_key(struct reader *r, const struct row *map, struct sv key)
 	if (sv_eq(key, SV("<<")))
 		note_error(r, "merging mappings (<<) is not supported: write the keys, or an alias as a value");
 	else
-		note_error(r, "unknown key `%s`%s", printable(key, word), nearest_text(&near, hint));
+		note_error(r, "unknown key `%s`%s", printable(key, word), nearest_or_known(&near, hint));
 }
 
 /* Keys are plain, written once, and (in a TY_MAP) known. false: too many or not plain to go on with. */
@@ -355,6 +372,14 @@ static bool check_keys(struct reader *r, const struct row *row, yaml_node_t *nod
 	return is_plain;
 }
 
+static void missing_key(struct reader *r, const struct row *key)
+{
+	char buf[256];
+
+	shapes(key, buf, sizeof(buf));
+	note_error(r, "`%s:` is missing; it takes %s. %s", schema_name(key), buf, key->help);
+}
+
 static void read_key(struct reader *r, const struct row *key, yaml_node_t *map, void *into)
 {
 	struct conf_mark at = r->mark;
@@ -367,7 +392,7 @@ static void read_key(struct reader *r, const struct row *key, yaml_node_t *map, 
 	if (i == n || schema_other(key))
 		set_defaults(r, key, into);
 	if (i == n && key->is_required)
-		note_error(r, "`%s:` is missing: %s", schema_name(key), key->help);
+		missing_key(r, key);
 	if (i == n)
 		return;
 	before = path_push_key(r, name);
@@ -487,6 +512,7 @@ static void read_shape(struct reader *r, const struct row *row, yaml_node_t *nod
 
 static void read_node(struct reader *r, const struct row *row, yaml_node_t *node, void *into)
 {
+	unsigned errors = r->notes->errors;
 	struct conf_mark at;
 	struct sv text = { 0 };
 
@@ -497,8 +523,6 @@ static void read_node(struct reader *r, const struct row *row, yaml_node_t *node
 		note_error(r, "a tag (!...) has no meaning here: remove it");
 	if (!(row = choose(r, row, node, &text)))
 		return;
-	if (row->is_later && !r->later)
-		note_warning(r, "not active in this version");
 	r->later += row->is_later;
 	r->depth++;
 	if (row->open)
@@ -509,6 +533,8 @@ static void read_node(struct reader *r, const struct row *row, yaml_node_t *node
 		row->done(r, into);
 	r->depth--;
 	r->later -= row->is_later;
+	if (row->is_later && !r->later && (!type_is_scalar(row->type) || errors == r->notes->errors))
+		note_warning(r, "not active in this version");
 }
 
 /* What holds when `row`'s key is not written: its own default, or those of the keys below it. */

@@ -66,7 +66,7 @@ void on_workers_auto(struct reader *r, const struct value *v, void *into);
 void on_zone_open(struct reader *r, void *into);
 void on_zone_done(struct reader *r, void *into);
 void on_listener(struct reader *r, const struct value *v, void *into);
-bool is_same_listener(const void *now, const void *next);
+bool is_same_listener(const void *now, const void *next, char was[192], char is[192]);
 void on_listener_advertise(struct reader *r, const struct value *v, void *into);
 void on_pool_open(struct reader *r, void *into);
 void on_pool_done(struct reader *r, void *into);
@@ -99,11 +99,15 @@ int describe_route(const struct conf *c, const struct conf_route *route, struct 
 struct nearest {
 	struct sv word, best;
 	unsigned distance;
+	char known[160];                   /* "a, b", cut; then known_len is the size or more */
+	size_t known_len;
 };
 void nearest_init(struct nearest *n, struct sv word);
 void nearest_offer(struct nearest *n, struct sv name);
 /* "; did you mean `x`?", or "". */
-const char *nearest_text(const struct nearest *n, char buf[128]);
+const char *nearest_text(const struct nearest *n, char buf[256]);
+/* The same, or "; there is: a, b". */
+const char *nearest_or_known(const struct nearest *n, char buf[256]);
 
 /* conf_note without a reader (syntax errors, reload). `path` and `text` are copied. */
 void notes_add(struct conf_notes *notes, bool is_error, struct conf_mark at, const char *path, const char *text);

@@ -19,7 +19,7 @@ static void add_bounds(struct text *t, const struct row *row, const char *before
 	if (row->type == TY_PATH)
 		text_add(t, ", at most %llu bytes", (unsigned long long)row->max);
 	else
-		text_add(t, "%s%s to %s", before, row->min ? number_text(as, row->min, min) : "0", number_text(as, row->max, max));
+		text_add(t, "%s%s to %s", before, number_text(as, row->min, min), number_text(as, row->max, max));
 }
 
 static void add_type(struct text *t, const struct row *row)

@@ -13,7 +13,7 @@ static void compare_row(struct compare *cmp, const struct row *row, const void *
 
 static void differ(struct compare *cmp, const char *was, const char *is)
 {
-	char text[256];
+	char text[512];
 
 	cmp->differences++;
 	snprintf(text, sizeof(text), "changed from %s to %s: takes effect at a restart only; put it back to reload the rest", was, is);
@@ -87,13 +87,12 @@ static void compare_map(struct compare *cmp, const struct row *map, const void *
 
 static void compare_item(struct compare *cmp, const struct row *item, size_t i, const void *now, const void *next)
 {
-	char index[16];
+	char index[24], was[192], is[192];
 	size_t before;
 
 	if (item->key) {
 		const struct sv *a = (const void *)((const char *)now + item->key - 1);
 		const struct sv *b = (const void *)((const char *)next + item->key - 1);
-		char was[72], is[72];
 
 		if (!sv_eq(*a, *b)) {
 			differ(cmp, printable(*a, was), printable(*b, is));
@@ -104,8 +103,8 @@ static void compare_item(struct compare *cmp, const struct row *item, size_t i, 
 		snprintf(index, sizeof(index), "[%zu]", i);
 		before = push(cmp, "", sv_from(index));
 	}
-	if (item->same && !item->same(now, next))
-		differ(cmp, "what it was", "another one");
+	if (item->same && !item->same(now, next, was, is))
+		differ(cmp, was, is);
 	else if (!item->same)
 		compare_row(cmp, item, now, next);
 	pop(cmp, before);

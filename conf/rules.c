@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include "conf/reader.h"
 
-enum { ACT_UNSET = 0xff, REPEATS_MAX = 1000 };
+enum { ACT_UNSET = 0xff, REPEATS_MAX = 100 };
 
 struct compiled_regex {
 	struct compiled_regex *next;
@@ -89,23 +89,27 @@ void on_to_reject(struct reader *r, const struct value *v, void *into)
 		route->when.caller = CALLER_ANY;
 }
 
+/* The largest number in "{n,m}", which starts at `p`. */
+static unsigned long repeat_of(const char *p)
+{
+	unsigned long most = 0, n = 0;
+
+	for (p++; *p && *p != '}'; p++) {
+		n = isdigit((unsigned char)*p) ? n * 10 + (unsigned long)(*p - '0') : 0;
+		if (n > REPEATS_MAX)
+			return n;
+		most = n > most ? n : most;
+	}
+	return most > 1 ? most : 1;
+}
+
 /* An upper bound of how often the expression makes the compiler copy a part of itself: {n} of {m} of ... grows without end. */
 static unsigned long repeats_of(const char *p)
 {
 	unsigned long product = 1;
 
-	for (; *p && product <= REPEATS_MAX; p++) {
-		unsigned long most = 0;
-
-		for (const char *q = p + 1; *p == '{' && *q && *q != '}'; q++) {
-			unsigned long n = isdigit((unsigned char)*q) ? strtoul(q, (char **)&q, 10) : 0;
-
-			most = n > most ? n : most;
-			if (!*q || *q == '}')
-				break;
-		}
-		product *= most > 1 ? (most < REPEATS_MAX ? most : REPEATS_MAX + 1) : 1;
-	}
+	for (; *p && product <= REPEATS_MAX; p++)
+		product *= *p == '{' ? repeat_of(p) : 1;
 	return product;
 }
 
@@ -142,6 +146,7 @@ void on_rewrite_regex(struct reader *r, const struct value *v, void *into)
 	char why[128];
 	int err;
 
+	route->rewrite.user_regex = v->text;
 	if (!regex_is_bounded(r, v->text) || !(compiled = reader_alloc(r, sizeof(*compiled))))
 		return;
 	err = regcomp(&compiled->regex, v->text.p, REG_EXTENDED);
@@ -153,7 +158,6 @@ void on_rewrite_regex(struct reader *r, const struct value *v, void *into)
 	} else {
 		compiled->next = arena->regexes;
 		arena->regexes = compiled;
-		route->rewrite.user_regex = v->text;
 		route->rewrite.regex = &compiled->regex;
 	}
 }
@@ -195,11 +199,11 @@ void on_rewrite_done(struct reader *r, void *into)
 {
 	struct conf_rewrite *rw = &((struct conf_route *)into)->rewrite;
 
-	if (rw->regex && (rw->user_strip || rw->user_prefix.len))
+	if (rw->user_regex.p && (rw->user_strip || rw->user_prefix.len))
 		note_error(r, "user: either strip and prefix, or regex and replace, not both");
-	if (rw->regex && !rw->user_replace.p)
+	if (rw->user_regex.p && !rw->user_replace.p)
 		note_error(r, "user: a regex needs `replace:`, what the user becomes");
-	if (!rw->regex && rw->user_replace.p)
+	if (!rw->user_regex.p && rw->user_replace.p)
 		note_error(r, "user: `replace:` needs a regex");
 	if (!is_user_text(rw->user_prefix, false) || !is_user_text(rw->user_replace, true))
 		note_error(r, "user: a character that a user part cannot have (RFC 3261 §25.1): write it as %%HH");

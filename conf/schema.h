@@ -51,7 +51,7 @@ struct row {
 	void (*open)(struct reader *r, void *into);                                /* before its keys are read */
 	void (*take)(struct reader *r, const struct value *v, void *into);         /* instead of the slot */
 	void (*done)(struct reader *r, void *into);                                /* after its keys were read */
-	bool (*same)(const void *now, const void *next);                           /* of an item, instead of its rows */
+	bool (*same)(const void *now, const void *next, char was[192], char is[192]); /* of an item, instead of its rows */
 	const char *help;
 };
 

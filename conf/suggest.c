@@ -32,28 +32,42 @@ static unsigned distance(struct sv a, struct sv b)
 	return row[a.len % 3][b.len];
 }
 
+/* A third of the word may differ; in a word of one or two letters nothing is near. */
 void nearest_init(struct nearest *n, struct sv word)
 {
-	/* A third of the word may differ; in a short one, a letter. */
-	*n = (struct nearest){ .word = word, .distance = (word.len < 6 ? 1 : (unsigned)(word.len < 96 ? word.len : 96) / 3) + 1 };
+	unsigned differ = word.len < 3 ? 0 : word.len < 6 ? 1 : word.len < WORD_MAX ? (unsigned)word.len / 3 : 0;
+
+	*n = (struct nearest){ .word = word, .distance = differ + 1 };
 }
 
 void nearest_offer(struct nearest *n, struct sv name)
 {
 	unsigned d = distance(n->word, name);
+	char word[72];
 
 	if (d < n->distance) {
 		n->distance = d;
 		n->best = name;
 	}
+	if (n->known_len < sizeof(n->known) - 1)
+		n->known_len += (size_t)snprintf(n->known + n->known_len, sizeof(n->known) - n->known_len, "%s%s",
+		                                 n->known_len ? ", " : "", printable(name, word));
 }
 
-const char *nearest_text(const struct nearest *n, char buf[128])
+const char *nearest_text(const struct nearest *n, char buf[256])
 {
 	char word[72];
 
 	buf[0] = '\0';
 	if (n->best.len)
-		snprintf(buf, 128, "; did you mean `%s`?", printable(n->best, word));
+		snprintf(buf, 256, "; did you mean `%s`?", printable(n->best, word));
+	return buf;
+}
+
+const char *nearest_or_known(const struct nearest *n, char buf[256])
+{
+	nearest_text(n, buf);
+	if (!buf[0] && n->known_len)
+		snprintf(buf, 256, "; there is: %s%s", n->known, n->known_len < sizeof(n->known) ? "" : "...");
 	return buf;
 }

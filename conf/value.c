@@ -125,9 +125,11 @@ const char *number_text(uint8_t type, uint64_t n, char buf[32])
 
 	/* The largest unit that divides it. */
 	for (const struct unit *u = units_of(type); u->name; u++) {
-		if (n % u->factor == 0 && (!best || (n && u->factor > best->factor)))
+		if (n % u->factor == 0 && (!best || u->factor > best->factor))
 			best = u;
 	}
+	if (n == 0)
+		return type == TY_DURATION ? "0s" : "0";
 	snprintf(buf, 32, "%llu%s", (unsigned long long)(n / best->factor), best->name);
 	return buf;
 }
@@ -182,7 +184,7 @@ static bool read_number(struct reader *r, const struct row *row, struct value *v
 static bool read_choice(struct reader *r, const struct row *row, struct value *v)
 {
 	struct nearest near;
-	char hint[128], word[72], all[256];
+	char hint[256], word[72], all[256];
 	size_t at = 0;
 
 	nearest_init(&near, v->text);
@@ -301,7 +303,7 @@ static bool read_zone(struct reader *r, const struct row *row, struct value *v)
 {
 	int at = conf_find_zone(r->conf, v->text);
 	struct nearest near;
-	char hint[128], word[72];
+	char hint[256], word[72];
 
 	(void)row;
 	v->number = (uint64_t)at;
@@ -310,7 +312,7 @@ static bool read_zone(struct reader *r, const struct row *row, struct value *v)
 	nearest_init(&near, v->text);
 	for (unsigned i = 0; i < r->conf->n_zones; i++)
 		nearest_offer(&near, r->conf->zones[i].name);
-	note_error(r, "there is no zone `%s`%s", printable(v->text, word), nearest_text(&near, hint));
+	note_error(r, "there is no zone `%s`%s", printable(v->text, word), nearest_or_known(&near, hint));
 	return false;
 }
 
@@ -318,7 +320,7 @@ static bool read_pool(struct reader *r, const struct row *row, struct value *v)
 {
 	int at = conf_find_pool(r->conf, v->text);
 	struct nearest near;
-	char hint[128], word[72];
+	char hint[256], word[72];
 
 	(void)row;
 	v->number = (uint64_t)at;
@@ -327,7 +329,7 @@ static bool read_pool(struct reader *r, const struct row *row, struct value *v)
 	nearest_init(&near, v->text);
 	for (unsigned i = 0; i < r->conf->n_pools; i++)
 		nearest_offer(&near, r->conf->pools[i].name);
-	note_error(r, "there is no pool `%s`%s", printable(v->text, word), nearest_text(&near, hint));
+	note_error(r, "there is no pool `%s`%s", printable(v->text, word), nearest_or_known(&near, hint));
 	return false;
 }
 
