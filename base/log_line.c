@@ -1,5 +1,4 @@
 /* base/log_line.c */
-#define _GNU_SOURCE /* strerror_r that returns the text */
 #include "base/log_line.h"
 #include "base/json.h"
 #include <errno.h>

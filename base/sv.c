@@ -1,5 +1,4 @@
 /* base/sv.c - searching and comparing borrowed bytes. */
-#define _GNU_SOURCE /* memmem */
 #include "base/sv.h"
 #include <errno.h>
 

@@ -1,6 +1,5 @@
 /* sbc/call/compose.c - the messages we write: our own lines first, then what may pass of the other leg's. */
 #include "sbc/call/call.h"
-#include "apps-router/route.h"
 #include <errno.h>
 
 struct sv tag_token(struct b2bua *b, uint16_t shard, uint64_t id, char out[TOKEN_LEN])
@@ -161,11 +160,6 @@ void compose_contact(struct compose *c, const struct leg *leg, const struct view
 	out_lit(&c->o, ">");
 	hide_contact_params(&c->o, na.params);
 	out_lit(&c->o, "\r\n");
-}
-
-bool is_trusted(const struct b2bua *b, const struct path *p)
-{
-	return route_is_trusted(b->conf, path_zone(b, p), &p->remote);
 }
 
 static bool has_privacy_id(const struct view *v)

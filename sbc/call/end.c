@@ -2,8 +2,6 @@
 #include "sbc/call/call.h"
 #include "base/json.h"
 
-void relay_ack_alone(struct relay *r);
-
 void call_finish(struct call *c, enum why why)
 {
 	struct b2bua *b = c->b;

@@ -1,0 +1,237 @@
+#include "sbc/loop.h"
+#include "transports/resolver.h"
+#include <errno.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct loop {
+	struct worker worker;
+	struct event_base *base;
+	struct net *net;
+	struct resolver *resolver;
+	struct event *mail, *timer;
+	pthread_t thread;
+	uint64_t timer_at_ms;         /* what `timer` is set for; 0 = nothing */
+	bool is_turning;              /* time was read in this turn */
+	bool has_mail;
+	_Atomic bool is_stopping;
+};
+
+static uint64_t monotonic_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* Time is read once per turn, before the first thing that happens in it. What is due fires when the turn's events are
+ * done: a timer must not pull away the connection that is being read. */
+static void turn(struct loop *l)
+{
+	if (l->is_turning)
+		return;
+	l->is_turning = true;
+	wheel_advance(&l->worker.wheel, monotonic_ms(), 0);
+}
+
+static void on_mail(evutil_socket_t fd, short what, void *ctx)
+{
+	struct loop *l = ctx;
+
+	(void)fd;
+	(void)what;
+	turn(l);
+	l->has_mail = worker_mail(&l->worker) == WORKER_MAIL_BATCH;
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+	struct loop *l = ctx;
+
+	(void)fd;
+	(void)what;
+	l->timer_at_ms = 0;
+	turn(l);
+}
+
+static void on_message(void *ctx, const struct path *from, char *bytes, size_t len, bool is_broken)
+{
+	struct loop *l = ctx;
+
+	turn(l);
+	worker_handler(&l->worker).on_message(&l->worker, from, bytes, len, is_broken);
+}
+
+static void on_icmp(void *ctx, const struct path *to, struct sv bytes, int error)
+{
+	struct loop *l = ctx;
+
+	turn(l);
+	worker_handler(&l->worker).on_icmp(&l->worker, to, bytes, error);
+}
+
+static void on_send_failed(void *ctx, const struct path *to, uint64_t cookie, int error)
+{
+	struct loop *l = ctx;
+
+	worker_handler(&l->worker).on_send_failed(&l->worker, to, cookie, error);
+}
+
+static void on_flow_closed(void *ctx, uint64_t flow)
+{
+	struct loop *l = ctx;
+
+	worker_handler(&l->worker).on_flow_closed(&l->worker, flow);
+}
+
+static int to_worker(void *ctx, unsigned worker, struct mail *m, bool is_urgent)
+{
+	struct loop *l = ctx;
+
+	return l->worker.shared->post(l->worker.shared, worker, m, is_urgent);
+}
+
+static struct net *net_of(void *reader)
+{
+	return ((struct worker *)reader)->net;
+}
+
+/* One timer event stands for the wheel; it is moved only when something is due earlier. */
+static void set_timer(struct loop *l)
+{
+	uint64_t next = worker_next(&l->worker), now = l->worker.wheel.now_ms;
+	uint64_t in = next > now ? next - now : 0;
+	struct timeval tv = { .tv_sec = (time_t)(in / 1000), .tv_usec = (suseconds_t)(in % 1000 * 1000) };
+
+	if (next == UINT64_MAX || (l->timer_at_ms && l->timer_at_ms <= next))
+		return;
+	l->timer_at_ms = next;
+	event_add(l->timer, &tv);
+}
+
+static void *loop_run(void *ctx)
+{
+	struct loop *l = ctx;
+
+	while (!atomic_load_explicit(&l->is_stopping, memory_order_relaxed)) {
+		sockets_flush(l->net);
+		set_timer(l);
+		l->is_turning = false;
+		event_base_loop(l->base, l->has_mail ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+		turn(l);
+		if (l->has_mail)
+			l->has_mail = worker_mail(&l->worker) == WORKER_MAIL_BATCH;
+		worker_tick(&l->worker, l->worker.wheel.now_ms);
+	}
+	sockets_flush(l->net);
+	return NULL;
+}
+
+static int loop_events(struct loop *l)
+{
+	struct event_config *config = event_config_new();
+
+	if (!config)
+		return -ENOMEM;
+	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST | EVENT_BASE_FLAG_NO_CACHE_TIME);
+	l->base = event_base_new_with_config(config);
+	event_config_free(config);
+	if (!l->base || !(l->mail = event_new(l->base, mailbox_fd(l->worker.mail), EV_READ | EV_PERSIST, on_mail, l)) ||
+	    !(l->timer = evtimer_new(l->base, on_timer, l)) || event_add(l->mail, NULL))
+		return -ENOMEM;
+	return 0;
+}
+
+static int loop_net(struct loop *l, struct shared *shared, struct listen_set *set)
+{
+	struct sockets_params p = { .base = l->base, .wheel = &l->worker.wheel, .log = shared->log, .set = set, .worker = l->worker.index,
+	                            .handler = { .ctx = l, .on_message = on_message, .on_icmp = on_icmp,
+	                                         .on_send_failed = on_send_failed, .on_flow_closed = on_flow_closed },
+	                            .to_worker = to_worker, .net_of = net_of, .ctx = l };
+	const struct conf *c = atomic_load(&shared->conf);
+	int err = sockets_new(&l->net, &p);
+
+	if (!err)
+		err = resolver_new(&l->resolver, l->base, &l->worker.wheel, c->name_servers, c->n_name_servers, shared->log);
+	return err ? err : worker_join(&l->worker, l->net, l->resolver, sockets_pause_streams);
+}
+
+int loop_new(struct loop **out, struct shared *shared, unsigned index, struct listen_set *set)
+{
+	struct loop *l = calloc(1, sizeof(*l));
+	int err;
+
+	if (!l)
+		return -ENOMEM;
+	if ((err = worker_init(&l->worker, shared, index, monotonic_ms()))) {
+		free(l);
+		return err;
+	}
+	if ((err = loop_events(l)) || (err = loop_net(l, shared, set))) {
+		loop_free(l);
+		return err;
+	}
+	*out = l;
+	return 0;
+}
+
+int loop_start(struct loop *l)
+{
+	int err = sockets_start(l->net);
+
+	return err ? err : -pthread_create(&l->thread, NULL, loop_run, l);
+}
+
+static void stop_deliver(struct mail *m, void *reader)
+{
+	(void)reader;
+	free(m);
+}
+
+void loop_stop(struct loop *l)
+{
+	struct mail *wake = calloc(1, sizeof(*wake));
+
+	atomic_store(&l->is_stopping, true);
+	if (wake) {
+		wake->deliver = stop_deliver;
+		if (mailbox_post(l->worker.mail, wake, true))
+			free(wake);
+	}
+	pthread_join(l->thread, NULL);
+}
+
+void loop_free(struct loop *l)
+{
+	if (!l)
+		return;
+	worker_mail(&l->worker); /* what came last is freed by its delivery */
+	worker_fini(&l->worker);
+	resolver_free(l->resolver);
+	sockets_free(l->net);
+	if (l->mail)
+		event_free(l->mail);
+	if (l->timer)
+		event_free(l->timer);
+	if (l->base)
+		event_base_free(l->base);
+	free(l);
+}
+
+struct worker *loop_worker(struct loop *l)
+{
+	return &l->worker;
+}
+
+const struct counters *loop_net_counters(const struct loop *l)
+{
+	return sockets_counters(l->net);
+}
+
+int loop_post(struct loop *l, struct mail *m, bool is_urgent)
+{
+	return mailbox_post(l->worker.mail, m, is_urgent);
+}

@@ -1,0 +1,319 @@
+#include "sbc/program.h"
+#include "sbc/keys.h"
+#include "sbc/loop.h"
+#include "sbc/publish.h"
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+struct program {
+	struct shared shared;
+	struct publisher publisher;
+	uint8_t secrets[TOKEN_KEYS_MAX][TOKEN_SECRET_LEN];
+	struct loop *loops[POOL_WORKERS_MAX];
+	unsigned n_loops, n_started;
+	struct event_base *base;
+	struct event *signals[3], *poll;
+	uint64_t stop_at_ms;            /* 0 = running */
+	bool is_done;
+};
+
+static uint64_t wall_ms(void *ctx)
+{
+	struct timespec ts;
+
+	(void)ctx;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static uint64_t monotonic_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static int post(struct shared *s, unsigned worker, struct mail *m, bool is_urgent)
+{
+	struct program *n = owner_of(s, struct program, shared);
+
+	return worker < n->n_loops ? loop_post(n->loops[worker], m, is_urgent) : -ENOBUFS;
+}
+
+static int fail(int err, const char *what)
+{
+	fprintf(stderr, "sbc: %s\n", what);
+	return err;
+}
+
+/* As many descriptors as the system lets us have: streams need one each. */
+static int check_descriptors(const struct conf *c)
+{
+	struct rlimit limit;
+	rlim_t needed = 64 + (rlim_t)c->workers * (16 + 2 * c->n_listeners);
+	char text[160];
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return 0;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur >= needed)
+		return 0;
+	snprintf(text, sizeof(text), "too few file descriptors: %lu allowed, %lu needed for %u workers and %u listeners (ulimit -n)",
+	         (unsigned long)limit.rlim_cur, (unsigned long)needed, c->workers, c->n_listeners);
+	return fail(-EMFILE, text);
+}
+
+static int open_log(struct program *n, const struct conf *c)
+{
+	char path[1024], text[1200];
+	struct log_params p = { .format = c->log_format, .level = c->log_level };
+	int err;
+
+	snprintf(path, sizeof(path), "%.*s", SV_ARG(c->log_path));
+	p.path = c->log_path.len ? path : NULL;
+	if ((err = log_new(&n->shared.log, &p))) {
+		snprintf(text, sizeof(text), "%s: cannot open the log: %s", path, strerror(-err));
+		return fail(err, text);
+	}
+	return 0;
+}
+
+static int open_workers(struct program *n)
+{
+	const struct conf *c = n->publisher.now;
+	struct listener *listeners = calloc(c->n_listeners, sizeof(*listeners));
+	SCOPED(listen_set_freep) struct listen_set *set = NULL;
+	char error[256] = "out of memory";
+	int err = -ENOMEM;
+
+	for (unsigned i = 0; listeners && i < c->n_listeners; i++)
+		listeners[i] = (struct listener){ .transport = c->listeners[i].transport, .is_active = c->listeners[i].is_active,
+		                                  .bind = c->listeners[i].bind };
+	if (listeners)
+		err = sockets_open(&set, listeners, c->n_listeners, c->workers, n->shared.log, error, sizeof(error));
+	free(listeners);
+	if (err)
+		return fail(err, error);
+	for (; n->n_loops < c->workers; n->n_loops++)
+		if ((err = loop_new(&n->loops[n->n_loops], &n->shared, n->n_loops, set)))
+			return fail(err, strerror(-err));
+	return 0;
+}
+
+static uint64_t adopted(void *ctx)
+{
+	struct program *n = ctx;
+	uint64_t lowest = UINT64_MAX;
+
+	for (unsigned i = 0; i < n->n_loops; i++) {
+		uint64_t gen = atomic_load_explicit(&loop_worker(n->loops[i])->conf_gen, memory_order_acquire);
+
+		lowest = gen < lowest ? gen : lowest;
+	}
+	return lowest;
+}
+
+int program_new(struct program **out, struct conf *c)
+{
+	struct program *n = calloc(1, sizeof(*n));
+	char error[512];
+	int err;
+
+	if (!n) {
+		conf_free(c);
+		return fail(-ENOMEM, "out of memory");
+	}
+	n->shared.wall_ms = wall_ms;
+	n->shared.post = post;
+	n->shared.workers = c->workers;
+	n->shared.secrets = (const uint8_t(*)[TOKEN_SECRET_LEN])n->secrets;
+	if ((err = check_descriptors(c)) || (err = open_log(n, c)))
+		goto out;
+	if ((err = keys_load(c, n->secrets, &n->shared.n_secrets, error, sizeof(error)))) {
+		fail(err, error);
+		goto out;
+	}
+	if ((err = pools_new(&n->shared.pools, c->workers)) || (err = publisher_init(&n->publisher, &n->shared, c, adopted, n))) {
+		fail(err, strerror(-err));
+		goto out;
+	}
+	c = NULL; /* the publisher's now */
+	if ((err = open_workers(n)))
+		goto out;
+	*out = n;
+	return 0;
+out:
+	conf_free(c);
+	program_free(n);
+	return err;
+}
+
+static void on_poll(evutil_socket_t fd, short what, void *ctx)
+{
+	struct program *n = ctx;
+	size_t calls = 0;
+
+	(void)fd;
+	(void)what;
+	publisher_collect(&n->publisher);
+	if (!n->stop_at_ms)
+		return;
+	for (unsigned i = 0; i < n->n_loops; i++)
+		calls += counter_get(&loop_worker(n->loops[i])->counters, CALLS_NOW);
+	if (calls == 0 || monotonic_ms() >= n->stop_at_ms) {
+		if (calls)
+			log_warn(n->shared.log, "sbc.stopping", "calls_left=%zu", calls);
+		n->is_done = true;
+		event_base_loopbreak(n->base);
+	}
+}
+
+static void close_deliver(struct mail *m, void *reader)
+{
+	b2bua_close(((struct worker *)reader)->calls);
+	free(m);
+}
+
+static void wake_deliver(struct mail *m, void *reader)
+{
+	(void)reader; /* its turn adopts the new snapshot */
+	free(m);
+}
+
+static void tell_workers(struct program *n, void (*deliver)(struct mail *m, void *reader))
+{
+	for (unsigned i = 0; i < n->n_loops; i++) {
+		struct mail *m = calloc(1, sizeof(*m));
+
+		if (!m)
+			continue;
+		m->deliver = deliver;
+		if (loop_post(n->loops[i], m, true))
+			free(m);
+	}
+}
+
+static void stop(struct program *n)
+{
+	if (n->stop_at_ms) { /* asked twice: at once */
+		n->is_done = true;
+		event_base_loopbreak(n->base);
+		return;
+	}
+	log_info(n->shared.log, "sbc.closing", "grace_ms=%u", n->publisher.now->shutdown_grace_ms);
+	n->stop_at_ms = monotonic_ms() + n->publisher.now->shutdown_grace_ms;
+	tell_workers(n, close_deliver);
+}
+
+static void log_notes(struct program *n, const struct conf_notes *notes)
+{
+	list_each(it, &notes->list) {
+		const struct conf_note *note = owner_of(it, struct conf_note, in_list);
+
+		log_at(n->shared.log, note->is_error ? LOG_ERROR : LOG_WARN, "conf.note", "line=%u col=%u path=%s text=%s", note->line,
+		       note->col, note->path ? note->path : "", note->text);
+	}
+}
+
+static int reload(struct program *n, struct conf_notes *notes)
+{
+	int err = publisher_reload(&n->publisher, notes);
+
+	log_notes(n, notes);
+	if (err)
+		log_error(n->shared.log, "conf.rejected", "file=%.*s errors=%u error=%s", SV_ARG(n->publisher.now->file), notes->errors,
+		          strerror(-err));
+	else
+		log_info(n->shared.log, "conf.reloaded", "gen=%lu", (unsigned long)n->publisher.now->gen);
+	tell_workers(n, wake_deliver);
+	return err;
+}
+
+static void on_signal(evutil_socket_t sig, short what, void *ctx)
+{
+	struct program *n = ctx;
+	struct conf_notes notes;
+
+	(void)what;
+	if (sig != SIGHUP) {
+		stop(n);
+		return;
+	}
+	log_reopen(n->shared.log);
+	conf_notes_init(&notes);
+	reload(n, &notes);
+	conf_notes_fini(&notes);
+}
+
+static int program_events(struct program *n)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+	struct timeval tick = { .tv_usec = PROGRAM_STOP_POLL_MS * 1000 };
+
+	if (!(n->base = event_base_new()))
+		return -ENOMEM;
+	for (unsigned i = 0; i < 3; i++)
+		if (!(n->signals[i] = evsignal_new(n->base, numbers[i], on_signal, n)) || event_add(n->signals[i], NULL))
+			return -ENOMEM;
+	if (!(n->poll = event_new(n->base, -1, EV_PERSIST, on_poll, n)) || event_add(n->poll, &tick))
+		return -ENOMEM;
+	return 0;
+}
+
+/* The workers inherit a mask without signals: they are the control thread's. */
+static int start_workers(struct program *n)
+{
+	sigset_t all, before;
+	int err = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	for (; n->n_started < n->n_loops && !err; n->n_started += !err)
+		err = loop_start(n->loops[n->n_started]);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return err;
+}
+
+int program_run(struct program *n)
+{
+	const struct conf *c = n->publisher.now;
+	int err;
+
+	signal(SIGPIPE, SIG_IGN);
+	if ((err = program_events(n)) || (err = start_workers(n)))
+		return fail(1, strerror(-err));
+	log_info(n->shared.log, "sbc.ready", "node=%.*s workers=%u listeners=%u", SV_ARG(c->node), n->n_loops, c->n_listeners);
+	while (!n->is_done)
+		event_base_loop(n->base, EVLOOP_ONCE);
+	log_info(n->shared.log, "sbc.stopped", "node=%.*s", SV_ARG(n->publisher.now->node));
+	return 0;
+}
+
+void program_free(struct program *n)
+{
+	if (!n)
+		return;
+	for (unsigned i = 0; i < n->n_started; i++)
+		loop_stop(n->loops[i]);
+	for (unsigned i = 0; i < n->n_loops; i++)
+		loop_free(n->loops[i]);
+	for (unsigned i = 0; i < 3; i++)
+		if (n->signals[i])
+			event_free(n->signals[i]);
+	if (n->poll)
+		event_free(n->poll);
+	if (n->base)
+		event_base_free(n->base);
+	publisher_fini(&n->publisher);
+	pools_free(n->shared.pools);
+	log_free(n->shared.log);
+	free(n);
+}

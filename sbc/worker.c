@@ -1,0 +1,483 @@
+#include "sbc/worker.h"
+#include "sip/header.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+const struct counter_def worker_counter_defs[WORKER_COUNTERS] = {
+	[MESSAGES_RECEIVED] = { "messages_received_total", "Messages received", false },
+	[MESSAGES_MALFORMED] = { "messages_malformed_total", "Messages that break the grammar or a bound", false },
+	[MESSAGES_IGNORED] = { "messages_ignored_total", "Keep-alives and what is no SIP at all", false },
+	[MESSAGES_HANDED_OVER] = { "messages_handed_over_total", "Messages given to the worker that owns their call", false },
+	[MESSAGES_TAKEN_OVER] = { "messages_taken_over_total", "Messages received from other workers", false },
+	[HANDOVER_DROPPED] = { "handover_dropped_total", "Messages lost because the owner's mailbox was full", false },
+	[RESPONSES_FORGED] = { "responses_forged_total", "Responses whose branch is not ours", false },
+	[REQUESTS_FORGED] = { "requests_forged_total", "In-dialog requests whose identifiers are not ours", false },
+	[ICMP_MATCHED] = { "icmp_matched_total", "ICMP errors that name a request of ours", false },
+	[ICMP_IGNORED] = { "icmp_ignored_total", "ICMP errors that prove nothing (DECISIONS 23)", false },
+	[CALLS_NOW] = { "calls", "Calls and other initial requests held now", true },
+};
+
+/* One message with what was read of it: where it came from, whose it is, and (for a request) its tokens. */
+struct arrival {
+	const struct view *v;
+	struct path from;
+	struct request request;
+	uint64_t branch_id;      /* of a response */
+};
+
+/* An arrival on its way to the worker that owns it. The view and the bytes lie behind it in one piece. */
+struct handover {
+	struct mail mail;
+	struct node in_held;
+	struct arrival arrival;
+	unsigned owner;
+	bool is_urgent;
+	struct view view;        /* cut behind its last header; the bytes follow */
+};
+
+static void deliver_here(struct worker *w, const struct arrival *a)
+{
+	if (a->v->status) {
+		sip_client_input(&w->stack, a->branch_id, a->v, &a->from);
+		return;
+	}
+	if (!sip_server_absorb(&w->stack, a->v, &a->from))
+		b2bua_request(w->calls, &a->request);
+}
+
+static void handover_deliver(struct mail *m, void *reader)
+{
+	struct handover *h = owner_of(m, struct handover, mail);
+	struct worker *w = reader;
+
+	counter_inc(&w->counters, MESSAGES_TAKEN_OVER);
+	deliver_here(w, &h->arrival);
+	free(h);
+}
+
+static struct handover *handover_new(const struct arrival *a, unsigned owner, bool is_urgent)
+{
+	const struct view *v = a->v;
+	size_t head = offsetof(struct view, h) + v->n * sizeof(v->h[0]);
+	size_t before = offsetof(struct handover, view) + head;
+	struct handover *h = malloc(before + v->len + BUF_PAD);
+	char *bytes;
+
+	if (!h)
+		return NULL;
+	bytes = (char *)h + before;
+	h->mail.deliver = handover_deliver;
+	h->arrival = *a;
+	h->owner = owner;
+	h->is_urgent = is_urgent;
+	memcpy(&h->view, v, head);
+	memcpy(bytes, v->base, v->len);
+	memset(bytes + v->len, 0, BUF_PAD);
+	h->view.base = bytes;
+	h->arrival.v = h->arrival.request.v = &h->view;
+	h->arrival.request.from = &h->arrival.from;
+	return h;
+}
+
+/* A datagram that finds no room is lost and comes again; a stream is not read until there is room (DECISIONS 22). */
+static void hand_over(struct worker *w, const struct arrival *a, unsigned owner, bool is_urgent)
+{
+	struct handover *h = handover_new(a, owner, is_urgent);
+
+	if (h && list_empty(&w->held) && w->shared->post(w->shared, owner, &h->mail, is_urgent) == 0) {
+		counter_inc(&w->counters, MESSAGES_HANDED_OVER);
+		return;
+	}
+	if (h && transport_is_stream(a->from.transport) && w->n_held < WORKER_HELD_MAX) {
+		list_push(&w->held, &h->in_held);
+		if (w->n_held++ == 0 && w->pause_streams)
+			w->pause_streams(w->net, true);
+		return;
+	}
+	counter_inc(&w->counters, HANDOVER_DROPPED);
+	free(h);
+}
+
+static void held_retry(struct worker *w)
+{
+	while (!list_empty(&w->held)) {
+		struct handover *h = owner_of(w->held.next, struct handover, in_held);
+
+		list_del(&h->in_held); /* first: once posted it is the owner's */
+		if (w->shared->post(w->shared, h->owner, &h->mail, h->is_urgent)) {
+			list_push_front(&w->held, &h->in_held);
+			return;
+		}
+		counter_inc(&w->counters, MESSAGES_HANDED_OVER);
+		if (--w->n_held == 0 && w->pause_streams)
+			w->pause_streams(w->net, false);
+	}
+}
+
+static void arrive(struct worker *w, const struct arrival *a, uint16_t shard, bool is_urgent)
+{
+	unsigned owner = shard % w->shared->workers;
+
+	if (owner == w->index)
+		deliver_here(w, a);
+	else
+		hand_over(w, a, owner, is_urgent);
+}
+
+/* Responses: by our branch, before anything else is looked at (DECISIONS 5). */
+static void arrive_response(struct worker *w, struct arrival *a)
+{
+	struct sv rest = view_value(a->v, HDR_VIA), cookie = SV("z9hG4bK");
+	struct token token;
+	struct via via;
+
+	if (via_next(&via, &rest) || via.branch.len != cookie.len + TOKEN_LEN ||
+	    token_read(w->tokens, TOKEN_BRANCH, sv_skip(via.branch, cookie.len), &token)) {
+		counter_inc(&w->counters, RESPONSES_FORGED);
+		return;
+	}
+	a->branch_id = token.id;
+	arrive(w, a, token.shard, true);
+}
+
+static void answer_fault(struct worker *w, const struct view *v, const struct path *from, unsigned status, const char *reason)
+{
+	char tag[TOKEN_LEN], phrase[96];
+
+	token_write(w->tokens, TOKEN_TAG, (struct token){ .id = 1, .shard = token_shard(w->tokens, view_value(v, HDR_CALL_ID)) }, tag);
+	snprintf(phrase, sizeof(phrase), "%s (%s)", status_phrase(status), reason);
+	sip_answer_stateless(&w->stack, v, from, status, sv_from(phrase), (struct sv){ tag, TOKEN_LEN }, SV(""));
+}
+
+/* The user of the Request-URI when it has the length of a token. */
+static struct sv uri_token(const struct view *v)
+{
+	struct sv uri = view_uri(v);
+	size_t colon = sv_chr(uri, ':');
+	struct sv user = sv_skip(uri, colon + 1);
+
+	user.len = sv_chr(user, '@') < user.len ? sv_chr(user, '@') : 0;
+	return user;
+}
+
+/* Requests: by the token in the Request-URI, else by the one in our own tag; without any, by Call-ID (DECISIONS 5). */
+static void arrive_request(struct worker *w, struct arrival *a)
+{
+	struct request *r = &a->request;
+	struct sv to_tag = tag_of(view_value(a->v, HDR_TO));
+
+	*r = (struct request){ .v = a->v, .from = &a->from };
+	r->has_leg = token_read(w->tokens, TOKEN_LEG, uri_token(a->v), &r->leg) == 0;
+	r->has_tag = to_tag.len && token_read(w->tokens, TOKEN_TAG, to_tag, &r->tag) == 0;
+	if (to_tag.len && (!r->has_tag || (r->has_leg && r->leg.shard != r->tag.shard))) {
+		counter_inc(&w->counters, REQUESTS_FORGED);
+		if (a->v->method != M_ACK)
+			sip_answer_stateless(&w->stack, a->v, &a->from, 481, SV(""), SV(""), SV(""));
+		return;
+	}
+	r->shard = r->has_leg ? r->leg.shard : r->has_tag ? r->tag.shard : token_shard(w->tokens, view_value(a->v, HDR_CALL_ID));
+	arrive(w, a, r->shard, to_tag.len != 0);
+}
+
+static void on_message(void *ctx, const struct path *from, char *bytes, size_t len, bool is_broken)
+{
+	struct worker *w = ctx;
+	struct arrival a = { .from = *from };
+	struct view_fault fault = { .status = 400, .reason = "content-length", .is_answerable = true };
+	struct view v;
+	int err = view_scan(&v, bytes, len, transport_is_stream(from->transport) && !is_broken, &fault);
+
+	counter_inc(&w->counters, MESSAGES_RECEIVED);
+	if (err == -EAGAIN) {
+		counter_inc(&w->counters, MESSAGES_IGNORED);
+		return;
+	}
+	if (err || (is_broken && !v.status)) {
+		counter_inc(&w->counters, MESSAGES_MALFORMED);
+		if (fault.is_answerable && fault.status && (err || v.method != M_ACK))
+			answer_fault(w, &v, from, fault.status, fault.reason);
+		return;
+	}
+	a.v = &v;
+	if (v.status)
+		arrive_response(w, &a);
+	else
+		arrive_request(w, &a);
+}
+
+/* DECISIONS 23: an ICMP error counts only if what it returns holds a live branch of ours. */
+struct icmp_mail {
+	struct mail mail;
+	uint64_t branch_id;
+	struct addr to;
+	int error;
+};
+
+static void icmp_apply(struct worker *w, uint64_t branch_id, const struct addr *to, int error)
+{
+	sip_client_broken(&w->stack, branch_id, to, error);
+}
+
+static void icmp_deliver(struct mail *m, void *reader)
+{
+	struct icmp_mail *i = owner_of(m, struct icmp_mail, mail);
+
+	icmp_apply(reader, i->branch_id, &i->to, i->error);
+	free(i);
+}
+
+static void on_icmp(void *ctx, const struct path *to, struct sv bytes, int error)
+{
+	struct worker *w = ctx;
+	struct sv cookie = SV("branch=z9hG4bK");
+	size_t at = sv_find(bytes, cookie);
+	struct sv text = sv_skip(bytes, at == SIZE_MAX ? bytes.len : at + cookie.len);
+	struct icmp_mail *m;
+	struct token token;
+
+	text.len = text.len < TOKEN_LEN ? 0 : TOKEN_LEN;
+	if (token_read(w->tokens, TOKEN_BRANCH, text, &token)) {
+		counter_inc(&w->counters, ICMP_IGNORED);
+		return;
+	}
+	counter_inc(&w->counters, ICMP_MATCHED);
+	error = error > 0 ? -error : error;
+	if (token.shard % w->shared->workers == w->index) {
+		icmp_apply(w, token.id, &to->remote, error);
+		return;
+	}
+	if (!(m = malloc(sizeof(*m))))
+		return;
+	*m = (struct icmp_mail){ .mail = { icmp_deliver }, .branch_id = token.id, .to = to->remote, .error = error };
+	if (w->shared->post(w->shared, token.shard % w->shared->workers, &m->mail, true))
+		free(m);
+}
+
+static void on_send_failed(void *ctx, const struct path *to, uint64_t cookie, int error)
+{
+	struct worker *w = ctx;
+
+	(void)to;
+	if (cookie)
+		sip_client_broken(&w->stack, cookie, NULL, error > 0 ? -error : error);
+}
+
+static void on_flow_closed(void *ctx, uint64_t flow)
+{
+	(void)ctx;
+	(void)flow; /* a leg whose flow is gone hears of it at its next send */
+}
+
+struct net_handler worker_handler(struct worker *w)
+{
+	return (struct net_handler){ .ctx = w, .on_message = on_message, .on_icmp = on_icmp, .on_send_failed = on_send_failed,
+	                             .on_flow_closed = on_flow_closed };
+}
+
+/* Probes: OPTIONS of our own, outside of any call ----------------------------------------------------------------- */
+
+struct probe {
+	struct worker *w;
+	uint64_t ticket, resolve_id;
+	uint32_t destination;
+	uint64_t gen;            /* of the snapshot that `destination` is a number in */
+};
+
+static void probe_end(void *owner, struct client_txn *ct)
+{
+	struct probe *p = owner;
+
+	(void)ct;
+	slab_free(&p->w->probes, p);
+}
+
+static void probe_response(void *owner, struct client_txn *ct, const struct view *v, const struct path *from)
+{
+	struct probe *p = owner;
+
+	(void)ct;
+	(void)from;
+	if (v->status >= 200)
+		prober_result(p->w->prober, p->ticket, v->status, 0);
+}
+
+static void probe_failed(void *owner, struct client_txn *ct, int err)
+{
+	struct probe *p = owner;
+
+	(void)ct;
+	prober_result(p->w->prober, p->ticket, 0, err);
+}
+
+static const struct client_ops probe_ops = { .on_response = probe_response, .on_failed = probe_failed, .on_end = probe_end };
+
+static int probe_start(struct probe *p, const struct addr *to)
+{
+	struct worker *w = p->w;
+	const struct conf_destination *d = &w->conf->destinations[p->destination];
+	uint16_t zone = w->conf->pools[d->pool].zone;
+	struct token self = { .id = token_branch_id(w->tokens, w->index + 1, SV("probe"), (uint32_t)p->ticket),
+	                      .shard = (uint16_t)w->index };
+	SCOPED(buf_putp) struct buf *b = NULL;
+	char branch[TOKEN_LEN + 1] = "", tag[TOKEN_LEN + 1] = "", text[1024];
+	struct path path = { .remote = *to, .transport = d->transport };
+	struct client_txn *ct;
+	int n;
+
+	for (unsigned i = 0; i < w->conf->n_listeners; i++) {
+		const struct conf_listener *l = &w->conf->listeners[i];
+
+		if (l->zone != zone || !l->is_active || l->transport != d->transport || l->bind.family != to->family)
+			continue;
+		path.listener = (uint16_t)i;
+		token_write(w->tokens, TOKEN_BRANCH, self, branch);
+		token_write(w->tokens, TOKEN_TAG, self, tag);
+		n = snprintf(text, sizeof(text),
+		             "OPTIONS %.*s SIP/2.0\r\nVia: SIP/2.0/%s %.*s;branch=z9hG4bK%s\r\nMax-Forwards: 1\r\n"
+		             "From: <sip:probe@%.*s>;tag=%s\r\nTo: <%.*s>\r\nCall-ID: %s\r\nCSeq: 1 OPTIONS\r\n"
+		             "Accept: application/sdp\r\nContent-Length: 0\r\n\r\n",
+		             SV_ARG(d->uri), transport_name(d->transport), SV_ARG(l->advertise), branch,
+		             SV_ARG(l->advertise), tag, SV_ARG(d->uri), branch);
+		if (n < 0 || (size_t)n >= sizeof(text) || !(b = buf_copy((struct sv){ text, (size_t)n })))
+			return -ENOMEM;
+		return client_start(&w->stack, self.id, M_OPTIONS, &path, b, &probe_ops, p, &ct);
+	}
+	return -EAFNOSUPPORT;
+}
+
+static void probe_named(void *ctx, int err, const struct resolve_answer *a)
+{
+	struct probe *p = ctx;
+	struct worker *w = p->w;
+
+	if (!err && (!a->n || p->gen != w->conf->gen))
+		err = -ENOENT;
+	if (!err)
+		err = probe_start(p, &a->addr[0]);
+	if (err) {
+		prober_result(w->prober, p->ticket, 0, err);
+		slab_free(&w->probes, p);
+	}
+}
+
+static void probe_send(void *ctx, uint32_t destination, uint64_t ticket)
+{
+	struct worker *w = ctx;
+	const struct conf_destination *d = &w->conf->destinations[destination];
+	struct resolve_query q = { .host = d->host, .port = d->port, .default_port = d->transport == T_TLS ? 5061 : 5060,
+	                           .transport = d->transport };
+	struct probe *p = slab_alloc(&w->probes);
+	struct resolve_answer a;
+	int err;
+
+	if (!p) {
+		prober_result(w->prober, ticket, 0, -ENOMEM);
+		return;
+	}
+	*p = (struct probe){ .w = w, .ticket = ticket, .destination = destination, .gen = w->conf->gen };
+	if (d->is_numeric) {
+		a.n = 1;
+		a.addr[0] = d->addr;
+		err = 0;
+	} else {
+		err = resolve(w->resolver, &q, &a, probe_named, p, &p->resolve_id);
+	}
+	if (err != -EINPROGRESS)
+		probe_named(p, err, &a);
+}
+
+/* Life ------------------------------------------------------------------------------------------------------------- */
+
+static uint64_t wall_ms(void *ctx)
+{
+	struct worker *w = ctx;
+
+	return w->shared->wall_ms ? w->shared->wall_ms(w->shared) : w->wheel.now_ms;
+}
+
+int worker_init(struct worker *w, struct shared *shared, unsigned index, uint64_t now_ms)
+{
+	int err;
+
+	*w = (struct worker){ .index = index, .shared = shared };
+	wheel_init(&w->wheel, now_ms);
+	list_init(&w->held);
+	slab_init(&w->probes, "probe", sizeof(struct probe), POOL_DESTINATIONS_MAX);
+	park_init(&w->park, &w->wheel, WORKER_PARKED_MAX);
+	if ((err = mailbox_new(&w->mail, WORKER_MAILS)) || (err = counters_init(&w->counters, worker_counter_defs, WORKER_COUNTERS)) ||
+	    (err = token_codec_new(&w->tokens, shared->secrets, shared->n_secrets)))
+		worker_fini(w);
+	return err;
+}
+
+static int worker_adopt(struct worker *w)
+{
+	const struct conf *next = atomic_load_explicit(&w->shared->conf, memory_order_acquire);
+	int err = 0;
+
+	if (next == w->conf)
+		return 0;
+	if ((err = b2bua_adopt(w->calls, next)))
+		return err; /* memory is out: tried again at the next turn */
+	w->conf = next;
+	prober_adopt(w->prober, next);
+	atomic_store_explicit(&w->conf_gen, next->gen, memory_order_release);
+	return 0;
+}
+
+int worker_join(struct worker *w, struct net *net, struct resolver *resolver,
+                void (*pause_streams)(struct net *net, bool is_paused))
+{
+	const struct conf *c = atomic_load_explicit(&w->shared->conf, memory_order_acquire);
+	struct b2bua_params p = { .wheel = &w->wheel, .stack = &w->stack, .tokens = w->tokens, .pools = w->shared->pools,
+	                          .resolver = resolver, .park = &w->park, .log = w->shared->log, .cdr = w->shared->cdr,
+	                          .wall_ms = wall_ms, .ctx = w, .worker = w->index, .max_calls = c->max_calls };
+	int err;
+
+	w->net = net;
+	w->resolver = resolver;
+	w->pause_streams = pause_streams;
+	if ((err = sip_stack_init(&w->stack, &w->wheel, net, token_hash_key(w->tokens))))
+		return err;
+	w->has_stack = true;
+	if ((err = b2bua_new(&w->calls, &p)) ||
+	    (err = prober_new(&w->prober, w->shared->pools, &w->wheel, w->index, w->shared->workers, probe_send, w)))
+		return err;
+	return worker_adopt(w);
+}
+
+void worker_fini(struct worker *w)
+{
+	list_each_safe(n, &w->held)
+		free(owner_of(n, struct handover, in_held));
+	park_fini(&w->park);
+	prober_free(w->prober);
+	b2bua_free(w->calls);
+	if (w->has_stack)
+		sip_stack_fini(&w->stack);
+	slab_fini(&w->probes);
+	counters_fini(&w->counters);
+	token_codec_free(w->tokens);
+	mailbox_free(w->mail);
+}
+
+void worker_tick(struct worker *w, uint64_t now_ms)
+{
+	worker_adopt(w);
+	if (w->n_held)
+		held_retry(w);
+	wheel_advance(&w->wheel, now_ms, WORKER_TIMER_BATCH);
+	counter_set(&w->counters, CALLS_NOW, b2bua_calls(w->calls));
+}
+
+size_t worker_mail(struct worker *w)
+{
+	mailbox_ack(w->mail);
+	return mailbox_drain(w->mail, w, WORKER_MAIL_BATCH);
+}
+
+uint64_t worker_next(const struct worker *w)
+{
+	return w->n_held ? w->wheel.now_ms + 1 : wheel_next(&w->wheel);
+}

@@ -1,0 +1,77 @@
+/* sbc/worker.h - one worker: everything that happens to messages between the network below and the calls above, on one
+ * thread, without a system call. Time comes by worker_tick, messages by its net handler, mail by its mailbox; what it
+ * sends goes to the net it was given. Production puts sockets and a loop around it (sbc/loop.h), simulation a virtual
+ * clock and network. */
+#ifndef SBC_WORKER_H
+#define SBC_WORKER_H
+#include "base/mailbox.h"
+#include "dispatcher/probe.h"
+#include "sbc/call/b2bua.h"
+
+enum worker_limits {
+	WORKER_PARKED_MAX = 10000,       /* requests waiting for an answer from elsewhere */
+	WORKER_MAILS = 16384,            /* cells of its mailbox */
+	WORKER_MAIL_BATCH = 1024,        /* mails taken per turn */
+	WORKER_TIMER_BATCH = 4096,       /* timers fired per turn */
+	WORKER_HELD_MAX = 1024,          /* stream messages kept while the owner's mailbox is full */
+};
+
+enum worker_counter {
+	MESSAGES_RECEIVED, MESSAGES_MALFORMED, MESSAGES_IGNORED, MESSAGES_HANDED_OVER, MESSAGES_TAKEN_OVER, HANDOVER_DROPPED,
+	RESPONSES_FORGED, REQUESTS_FORGED, ICMP_MATCHED, ICMP_IGNORED, CALLS_NOW, WORKER_COUNTERS
+};
+extern const struct counter_def worker_counter_defs[WORKER_COUNTERS];
+
+/* What all workers share (DECISIONS 19): the only mutable memory that more than one thread touches, besides mailboxes. */
+struct shared {
+	_Atomic(const struct conf *) conf;   /* the snapshot to adopt; published whole */
+	struct pools *pools;
+	struct cdr_sink *cdr;                /* may be NULL */
+	struct log *log;                     /* may be NULL */
+	const uint8_t (*secrets)[TOKEN_SECRET_LEN];
+	unsigned n_secrets;
+	unsigned workers;
+	uint64_t (*wall_ms)(void *ctx);
+	/* Any worker's mailbox; as mailbox_post. */
+	int (*post)(struct shared *s, unsigned worker, struct mail *m, bool is_urgent);
+};
+
+struct worker {
+	unsigned index;
+	struct shared *shared;
+	struct wheel wheel;
+	struct mailbox *mail;
+	struct net *net;
+	void (*pause_streams)(struct net *net, bool is_paused);
+	struct resolver *resolver;
+	struct token_codec *tokens;
+	struct sip_stack stack;
+	struct park park;
+	struct b2bua *calls;
+	struct prober *prober;
+	struct slab probes;
+	struct counters counters;
+	const struct conf *conf;             /* adopted snapshot */
+	_Atomic uint64_t conf_gen;           /* its generation, for whoever frees old ones */
+	struct node held;                    /* stream messages on their way to a full mailbox */
+	unsigned n_held;
+	bool has_stack;
+};
+
+/* First stroke: what needs no network. 0 or -errno. */
+int worker_init(struct worker *w, struct shared *shared, unsigned index, uint64_t now_ms);
+/* The upcalls of this worker's net. */
+struct net_handler worker_handler(struct worker *w);
+/* Second stroke: with its network and names. `pause_streams` may be NULL. Adopts shared->conf. 0 or -errno. */
+int worker_join(struct worker *w, struct net *net, struct resolver *resolver,
+                void (*pause_streams)(struct net *net, bool is_paused));
+/* Forgets everything; the net goes afterwards. */
+void worker_fini(struct worker *w);
+/* Time has come to `now_ms`: adopts a new snapshot, fires timers. */
+void worker_tick(struct worker *w, uint64_t now_ms);
+/* Takes mail; returns how many mails there were. */
+size_t worker_mail(struct worker *w);
+/* When to be called again at the latest (worker_tick); UINT64_MAX: never. */
+uint64_t worker_next(const struct worker *w);
+
+#endif
