@@ -19,25 +19,23 @@ static void pause_accepting(struct acceptor *a)
 	wheel_arm_in(a->s->p.wheel, &a->pause, SOCKETS_ACCEPT_PAUSE_MS);
 }
 
-static void close_fd(int fd)
-{
-	if (fd >= 0)
-		close(fd);
-}
-
 /* Out of descriptors: the connection stays in the backlog and its event would fire for ever. The descriptor kept for
- * this takes it in and hangs up. False when there is none. */
-static bool accept_and_close(struct acceptor *a)
+ * this takes it in and hangs up. 0, -EAGAIN: nobody waits (accept says EMFILE even then), -EMFILE: nothing is kept. */
+static int accept_and_close(struct acceptor *a)
 {
 	struct sockets *s = a->s;
+	int fd;
 
 	if (s->reserve_fd < 0)
-		return false;
+		return -EMFILE;
 	close(s->reserve_fd);
-	close_fd(accept4(a->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
-	counter_inc(&s->counters, NET_TCP_ACCEPT_NO_FILES);
+	fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0) {
+		close(fd);
+		counter_inc(&s->counters, NET_TCP_ACCEPT_NO_FILES);
+	}
 	s->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	return s->reserve_fd >= 0;
+	return fd >= 0 ? 0 : -EAGAIN;
 }
 
 static void take_in(struct acceptor *a, int fd, const struct sockaddr_storage *sa)
@@ -53,9 +51,18 @@ static void take_in(struct acceptor *a, int fd, const struct sockaddr_storage *s
 	close(fd);
 }
 
-static bool is_only_this_one(int error)
+/* What accept said: true, and there may be more behind it. */
+static bool goes_on(struct acceptor *a, int error)
 {
-	return error == EINTR || error == ECONNABORTED || error == EPROTO || error == EPERM;
+	if (error == EAGAIN)
+		return false;
+	if (error == EINTR || error == ECONNABORTED || error == EPROTO || error == EPERM)
+		return true;
+	if (error == EMFILE)
+		error = -accept_and_close(a);
+	if (error != 0 && error != EAGAIN)
+		pause_accepting(a);
+	return error == 0;
 }
 
 static void on_acceptable(evutil_socket_t listening, short what, void *arg)
@@ -70,14 +77,8 @@ static void on_acceptable(evutil_socket_t listening, short what, void *arg)
 
 		if (fd >= 0)
 			take_in(a, fd, &sa);
-		else if (errno == EAGAIN)
+		else if (!goes_on(a, errno))
 			return;
-		else if (is_only_this_one(errno))
-			continue;
-		else if (errno != EMFILE || !accept_and_close(a)) {
-			pause_accepting(a);
-			return;
-		}
 	}
 }
 

@@ -214,9 +214,11 @@ static void on_timer(struct timer *t)
 		heed_deadlines(c);
 }
 
+/* Whoever has not sent a message yet buys no time with anything else. */
 static void note_traffic(struct conn *c)
 {
-	c->last_ms = c->s->p.wheel->now_ms;
+	if (c->has_spoken || !c->is_accepted)
+		c->last_ms = c->s->p.wheel->now_ms;
 }
 
 /* Watching --------------------------------------------------------------------------------------------------------------- */
@@ -583,6 +585,7 @@ static void hand_up(struct conn *c, const struct stream_message *m, bool is_brok
 	struct path from = path_of(c);
 
 	c->has_spoken = true;
+	note_traffic(c);
 	counter_inc(&c->s->counters, is_broken ? NET_TCP_BROKEN : NET_TCP_RECEIVED);
 	c->s->p.handler.on_message(c->s->p.handler.ctx, &from, m->p, m->len, is_broken);
 }
@@ -655,8 +658,7 @@ static void read_some(struct conn *c)
 		return;
 	memset(bytes + n, 0, BUF_PAD);
 	counter_add(&c->s->counters, NET_TCP_RECEIVED_BYTES, (uint64_t)n);
-	if (c->has_spoken || !c->is_accepted)
-		note_traffic(c);
+	note_traffic(c);
 	feed(c, bytes, (size_t)n);
 	counter_set(&c->s->counters, NET_TCP_HELD_BYTES, c->s->held.bytes);
 }
