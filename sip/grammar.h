@@ -78,8 +78,9 @@ const char *params_end(const char *p, const char *end);
 int host_cut(const char **at, const char *end, struct sv *host, uint8_t *kind);
 /* One name-addr or addr-spec with parameters, no star, and nothing behind it. */
 bool is_address(struct sv v);
-/* The first value of a Via list can be read. */
-bool is_via_list(struct sv v);
+/* The first value of a Via list: 0, -EBADMSG when it cannot be read, -ENOKEY when its branch is RFC 3261's prefix and nothing
+ * behind it, so that it would be the same for every transaction. */
+int via_check(struct sv v);
 /* Digits at `*at`, 1 to 65,535. 0 or -EBADMSG. */
 int port_cut(const char **at, const char *end, uint16_t *port);
 /* Digits with any number of leading zeros; `max` below 2^60. 0, -EBADMSG (empty, no digit), -ERANGE. */

@@ -206,17 +206,17 @@ bool param_find(struct sv params, struct sv name, struct sv *value)
 /* Behind the address of a From or To: at its first parameter if there is one. NULL when it does not end. */
 static const char *skip_address(const char *p, const char *end)
 {
-	const char *open;
-
 	p = skip_lws(p, end);
 	if (p < end && *p == '"')
 		p = quoted_end(p, end);
 	if (!p)
 		return NULL;
-	open = memchr(p, '<', (size_t)(end - p));
-	if (!open)
-		return memchr(p, ';', (size_t)(end - p));
-	p = memchr(open, '>', (size_t)(end - open));
+	/* a ; before any < ends an address without <>: what follows may hold a < in quotes */
+	while (p < end && *p != '<' && *p != ';')
+		p++;
+	if (p == end || *p == ';')
+		return p;
+	p = memchr(p, '>', (size_t)(end - p));
 	return p ? p + 1 : NULL;
 }
 
@@ -232,17 +232,16 @@ struct sv tag_of(struct sv v)
 	return p && param_find(sv_span(p, v.p + v.len), SV("tag"), &tag) ? tag : none;
 }
 
-/* "SIP" SLASH "2.0" SLASH (§20.42), white space around the slashes allowed. Returns what is behind, or NULL. */
+/* protocol-name SLASH protocol-version SLASH (§20.42), white space around the slashes allowed; both are any token, so that
+ * a request of another version can be answered with 505. Returns what is behind, or NULL. */
 static const char *cut_protocol(const char *p, const char *end)
 {
-	static const struct sv words[] = { { "SIP", 3 }, { "2.0", 3 } };
-
-	if (end - p > 8 && is_word((struct sv){ p, 3 }, "sip", 3) && memcmp(p + 3, "/2.0/", 5) == 0)
+	if (end - p > 8 && memcmp(p, "SIP/2.0/", 8) == 0)
 		return skip_lws(p + 8, end);
 	for (size_t i = 0; i < 2; i++) {
 		const char *stop = skip_class(p, end, C_TOKEN);
 
-		if (!sv_ieq(sv_span(p, stop), words[i]))
+		if (stop == p)
 			return NULL;
 		p = skip_lws(stop, end);
 		if (p == end || *p != '/')
@@ -311,11 +310,13 @@ static const char *cut_via(struct via *via, const char *p, const char *end)
 	return p;
 }
 
-bool is_via_list(struct sv v)
+int via_check(struct sv v)
 {
 	struct via via = { 0 };
 
-	return cut_via(&via, v.p, v.p + v.len);
+	if (!cut_via(&via, v.p, v.p + v.len))
+		return -EBADMSG;
+	return IS_WORD(via.branch, "z9hg4bk") ? -ENOKEY : 0;
 }
 
 int via_next(struct via *out, struct sv *rest)

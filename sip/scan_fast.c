@@ -291,7 +291,7 @@ static bool is_usual_address(struct sv v)
 	return find_param_end(p + 5, end) == end;
 }
 
-/* `SIP/2.0/UDP host:port;branch=...;rport` with any of the three behind the host missing. Else: is_via_list(). */
+/* `SIP/2.0/UDP host:port;branch=...;rport` with any of the three behind the host missing. Else: via_check(). */
 static bool is_usual_via(struct sv v)
 {
 	const char *p = v.p + 12, *end = v.p + v.len;
@@ -303,8 +303,13 @@ static bool is_usual_via(struct sv v)
 		return false;
 	if (host_cut(&p, end, &host, &kind) || (p < end && *p == ':' && (p++, port_cut(&p, end, &port))))
 		return false;
-	if (end - p > 8 && load8(p) == load8(";branch="))
-		p = find_param_end(p + 8, end);
+	if (end - p > 8 && load8(p) == load8(";branch=")) {
+		const char *branch = p + 8;
+
+		p = find_param_end(branch, end);
+		if (p - branch == 7) /* the length of z9hG4bK */
+			return false;
+	}
 	if (end - p == 6 && *p == ';' && ((load8(p + 1) ^ load8("rportrpo")) & 0xffffffffff) == 0)
 		p += 6;
 	return p == end;
@@ -328,7 +333,7 @@ static bool check_values(struct view *v)
 	from = hdr_value(v, view_first(v, HDR_FROM));
 	to = hdr_value(v, view_first(v, HDR_TO));
 	call_id = hdr_value(v, view_first(v, HDR_CALL_ID));
-	return (is_usual_via(via) || is_via_list(via)) && (is_usual_address(from) || is_address(from)) &&
+	return (is_usual_via(via) || !via_check(via)) && (is_usual_address(from) || is_address(from)) &&
 		(is_usual_address(to) || is_address(to)) && call_id.len &&
 		find_space(call_id.p, call_id.p + call_id.len) == call_id.p + call_id.len && !scan_check_cseq(v) &&
 		(!hops || !number_parse(hdr_value(v, hops), 255, &n));

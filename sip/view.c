@@ -34,6 +34,7 @@ const struct view_reason view_reasons[] = {
 	[NO_CALL_ID] = { "call-id-missing", "There is no Call-ID.", 400 },
 	[NO_CSEQ] = { "cseq-missing", "There is no CSeq.", 400 },
 	[BAD_VIA] = { "via-invalid", "The topmost Via cannot be read.", 400 },
+	[EMPTY_BRANCH] = { "via-branch-empty", "The topmost Via's branch is z9hG4bK alone, which names no transaction.", 400 },
 	[BAD_FROM] = { "from-invalid", "From is not one address with parameters.", 400 },
 	[BAD_TO] = { "to-invalid", "To is not one address with parameters.", 400 },
 	[BAD_CALL_ID] = { "call-id-invalid", "Call-ID is empty or holds white space.", 400 },
@@ -124,7 +125,7 @@ bool scan_has_top_via(const struct view *v)
 {
 	const struct hdr *via = view_first(v, HDR_VIA);
 
-	return via && is_via_list(hdr_value(v, via));
+	return via && via_check(hdr_value(v, via)) != -EBADMSG;
 }
 
 static enum reason check_presence(const struct view *v)
@@ -151,6 +152,8 @@ enum reason scan_check_values(struct view *v)
 		return why;
 	if (!scan_has_top_via(v))
 		return BAD_VIA;
+	if (via_check(hdr_value(v, view_first(v, HDR_VIA))))
+		return EMPTY_BRANCH;
 	if (!is_address(hdr_value(v, view_first(v, HDR_FROM))))
 		return BAD_FROM;
 	if (!is_address(hdr_value(v, view_first(v, HDR_TO))))

@@ -286,6 +286,8 @@ static void values_are_checked(void **state)
 		assert_fault(text, cases[i].reason, 400 + 113 * !strcmp(cases[i].reason, "message-too-large"), true);
 	}
 	assert_int_equal(scan("INVITE sip:a@b.c SIP/2.0\r\n" LINES "CSeq: 2147483647 INVITE\r\n\r\n"), 0);
+	assert_fault("INVITE sip:a@b.c SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK\r\nFrom: <sip:a@b.c>\r\nTo: <sip:a@b.c>\r\n"
+		     "Call-ID: 1\r\n" CSEQ "\r\n", "via-branch-empty", 400, true);
 	assert_fault("INVITE sip:a@b.c SIP/2.0\r\nVia: SIP/2.0 UDP h\r\nFrom: <sip:a@b.c>\r\nTo: <sip:a@b.c>\r\nCall-ID: 1\r\n"
 		     CSEQ "\r\n", "via-invalid", 400, false);
 }
