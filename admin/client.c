@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { HEAD = 5, CHUNK = 65536 };
+enum { HEAD = 5 };
 
 static void fd_close(int *fd)
 {
@@ -63,22 +63,18 @@ static int read_all(int fd, char *p, size_t len)
 	return 0;
 }
 
-/* Copies `len` bytes on; `to` -1: away with them. */
+/* One frame's bytes on to `to`; -1: away with them. All of it is read before anything is written, so that a pager at the other
+ * end of `to` does not make sbc think that we have stopped reading. */
 static int copy(int fd, int to, size_t len)
 {
-	char chunk[CHUNK];
+	struct text frame = text_of(CTL_ANSWER_MAX);
+	char *room = text_room(&frame, len);
+	int err = room ? read_all(fd, room, len) : frame.err == -EFBIG ? -EPROTO : frame.err;
 
-	while (len) {
-		ssize_t n = read_some(fd, chunk, len < CHUNK ? len : CHUNK);
-		int err;
-
-		if (n < 0)
-			return (int)n;
-		if (to >= 0 && (err = write_all(to, chunk, (size_t)n)))
-			return err;
-		len -= (size_t)n;
-	}
-	return 0;
+	if (!err && to >= 0)
+		err = write_all(to, room, len);
+	text_fini(&frame);
+	return err;
 }
 
 /* The exit code, or -errno. */

@@ -190,48 +190,44 @@ static size_t heading_len(const char *name)
 	return len > 3 && strcmp(name + len - 3, "_ms") == 0 ? len - 3 : len;
 }
 
-static void widths_of(const struct ctl_reply *r, size_t *width)
+struct shape {
+	size_t width;
+	bool has_numbers, has_words;
+};
+
+/* A column of numbers alone ends where it ends, heading included; any other begins where it begins. */
+static bool is_right(const struct shape *s)
+{
+	return s->has_numbers && !s->has_words;
+}
+
+static void shapes_of(const struct ctl_reply *r, struct shape *shape)
 {
 	struct text scratch = text_of(CTL_ANSWER_MAX);
 	size_t at = 0;
 
 	for (unsigned i = 0; i < r->n_columns; i++)
-		width[i] = heading_len(r->column[i]);
+		shape[i] = (struct shape){ .width = heading_len(r->column[i]) };
 	while (at < r->rows.len) {
 		for (unsigned i = 0; i < r->n_columns; i++) {
 			struct ctl_cell cell = next_cell(&r->rows, &at);
 			size_t w = cell_print(&scratch, &cell);
 
-			width[i] = w > width[i] ? w : width[i];
+			shape[i].width = w > shape[i].width ? w : shape[i].width;
+			shape[i].has_numbers |= is_number(&cell);
+			shape[i].has_words |= !is_number(&cell) && cell.kind != CELL_NONE;
 			scratch.len = 0;
 		}
 	}
 	text_fini(&scratch);
 }
 
-static void headings(const struct ctl_reply *r, const size_t *width, struct text *out)
+/* The columns of the terminal that were written since `start` become `width` wide. */
+static void align(struct text *out, size_t start, size_t taken, const struct shape *shape, bool is_last)
 {
-	for (unsigned i = 0; i < r->n_columns; i++) {
-		size_t len = heading_len(r->column[i]);
+	size_t pad = taken < shape->width ? shape->width - taken : 0, len = out->len - start;
 
-		for (size_t j = 0; j < len; j++)
-			text_fill(out, (char)toupper((unsigned char)r->column[i][j]), 1);
-		if (i + 1 < r->n_columns)
-			text_fill(out, ' ', width[i] - len + GAP);
-	}
-	text_str(out, "\n");
-}
-
-/* Numbers end where their column ends, words begin where it begins. */
-static void cell_aligned(struct text *out, const struct ctl_cell *cell, size_t width, bool is_last)
-{
-	size_t start = out->len, taken, pad;
-
-	taken = cell_print(out, cell);
-	pad = taken < width ? width - taken : 0;
-	if (is_number(cell)) {
-		size_t len = out->len - start;
-
+	if (is_right(shape)) {
 		text_fill(out, ' ', pad);
 		if (!out->err) {
 			memmove(out->p + start + pad, out->p + start, len);
@@ -243,17 +239,31 @@ static void cell_aligned(struct text *out, const struct ctl_cell *cell, size_t w
 		text_fill(out, ' ', pad + GAP);
 }
 
+static void headings(const struct ctl_reply *r, const struct shape *shape, struct text *out)
+{
+	for (unsigned i = 0; i < r->n_columns; i++) {
+		size_t start = out->len, len = heading_len(r->column[i]);
+
+		for (size_t j = 0; j < len; j++)
+			text_fill(out, (char)toupper((unsigned char)r->column[i][j]), 1);
+		align(out, start, len, &shape[i], i + 1 == r->n_columns);
+	}
+	text_str(out, "\n");
+}
+
 static void table_for_people(const struct ctl_reply *r, struct text *out)
 {
-	size_t width[CTL_COLUMNS_MAX], at = 0;
+	struct shape shape[CTL_COLUMNS_MAX];
+	size_t at = 0;
 
-	widths_of(r, width);
-	headings(r, width, out);
+	shapes_of(r, shape);
+	headings(r, shape, out);
 	while (at < r->rows.len) {
 		for (unsigned i = 0; i < r->n_columns; i++) {
 			struct ctl_cell cell = next_cell(&r->rows, &at);
+			size_t start = out->len, taken = cell_print(out, &cell);
 
-			cell_aligned(out, &cell, width[i], i + 1 == r->n_columns);
+			align(out, start, taken, &shape[i], i + 1 == r->n_columns);
 		}
 		text_str(out, "\n");
 	}
