@@ -1,0 +1,625 @@
+#include "tests/flow/rig.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+struct rig_net {
+	struct net net;
+	struct rig *rig;
+	struct worker *worker;
+};
+
+struct rig_question {
+	struct node in_list;
+	uint64_t id, at_ms;
+	struct addr addr;
+	uint16_t port;
+	bool is_found;
+	void (*done)(void *ctx, int err, const struct resolve_answer *a);
+	void *ctx;
+};
+
+struct rig_resolver {
+	struct resolver resolver;
+	struct rig *rig;
+	struct node questions;
+	uint64_t next_id;
+};
+
+static void *must(void *p)
+{
+	assert_non_null(p);
+	return p;
+}
+
+uint64_t rig_random(struct rig *r, uint64_t n)
+{
+	r->random ^= r->random << 13; /* xorshift64 */
+	r->random ^= r->random >> 7;
+	r->random ^= r->random << 17;
+	return n ? r->random % n : 0;
+}
+
+/* The network ------------------------------------------------------------------------------------------------------ */
+
+static struct packet *packet_new(const struct addr *from, const struct addr *to, uint8_t transport, uint16_t listener,
+                                 struct sv bytes)
+{
+	struct packet *p = must(malloc(sizeof(*p) + bytes.len + BUF_PAD));
+
+	*p = (struct packet){ .from = *from, .to = *to, .transport = transport, .listener = listener, .len = bytes.len };
+	memcpy(p->bytes, bytes.p, bytes.len);
+	memset(p->bytes + bytes.len, 0, BUF_PAD);
+	return p;
+}
+
+static void wire_insert(struct rig *r, struct packet *p)
+{
+	struct node *at = r->wire.prev;
+
+	while (at != &r->wire && owner_of(at, struct packet, in_list)->at_ms > p->at_ms)
+		at = at->prev;
+	list_push_front(at, &p->in_list);
+}
+
+/* Puts a packet on its way, as the weather is. Streams lose nothing and keep their order. */
+static void wire_send(struct rig *r, struct packet *p)
+{
+	p->at_ms = r->now_ms;
+	r->sent++;
+	if (transport_is_stream(p->transport)) {
+		wire_insert(r, p);
+		return;
+	}
+	if (rig_random(r, 1000) < r->weather.lost) {
+		r->lost++;
+		free(p);
+		return;
+	}
+	if (rig_random(r, 1000) < r->weather.doubled) {
+		struct packet *twin = packet_new(&p->from, &p->to, p->transport, p->listener, (struct sv){ p->bytes, p->len });
+
+		twin->at_ms = r->now_ms + rig_random(r, r->weather.late_ms + 1);
+		wire_insert(r, twin);
+	}
+	if (rig_random(r, 1000) < r->weather.late)
+		p->at_ms += rig_random(r, r->weather.late_ms + 1);
+	wire_insert(r, p);
+}
+
+static int net_send_virtual(struct net *net, const struct path *to, struct buf *msg, uint64_t cookie)
+{
+	struct rig_net *n = owner_of(net, struct rig_net, net);
+	struct rig *r = n->rig;
+	const struct conf_listener *l = &r->conf->listeners[to->listener];
+	struct packet *p;
+
+	(void)cookie;
+	if (msg->len > NET_MESSAGE_MAX)
+		return -EMSGSIZE;
+	if (l->bind.family != to->remote.family)
+		return -EAFNOSUPPORT;
+	if (transport_is_stream(to->transport) && r->is_refusing_streams)
+		return -ENOTCONN;
+	p = packet_new(&l->bind, &to->remote, to->transport, to->listener, buf_sv(msg));
+	if (r->hooks.on_sent)
+		r->hooks.on_sent(r->hooks.ctx, p);
+	wire_send(r, p);
+	return 0;
+}
+
+static void net_flow_close_virtual(struct net *net, uint64_t flow)
+{
+	(void)net;
+	(void)flow;
+}
+
+static const struct net_ops net_ops = { .send = net_send_virtual, .flow_close = net_flow_close_virtual };
+
+static int listener_at(const struct conf *c, const struct addr *a, uint8_t transport)
+{
+	for (unsigned i = 0; i < c->n_listeners; i++)
+		if (c->listeners[i].transport == transport && addr_eq(&c->listeners[i].bind, a))
+			return (int)i;
+	return -1;
+}
+
+/* Like the kernel's SO_REUSEPORT: one source, one worker. */
+static struct worker *worker_of(struct rig *r, const struct addr *from)
+{
+	struct hash_key key = { 1, 2 };
+
+	return &r->workers[hash_bytes(&key, from, sizeof(*from)) % r->shared.workers];
+}
+
+static void deliver_mail(struct rig *r)
+{
+	size_t n;
+
+	do {
+		n = 0;
+		for (unsigned i = 0; i < r->shared.workers; i++) {
+			unsigned w = (unsigned)(i + rig_random(r, r->shared.workers)) % r->shared.workers;
+
+			n += worker_mail(&r->workers[w]);
+		}
+		for (unsigned i = 0; i < r->shared.workers; i++)
+			n += worker_mail(&r->workers[i]);
+	} while (n);
+}
+
+static void arrive(struct rig *r, struct packet *p)
+{
+	int listener = listener_at(r->conf, &p->to, p->transport);
+	struct path path;
+	struct worker *w;
+
+	r->received++;
+	if (listener < 0) { /* for an endpoint */
+		if (r->hooks.on_packet) {
+			r->hooks.on_packet(r->hooks.ctx, p);
+			free(p);
+		} else {
+			list_push(&r->inbox, &p->in_list);
+		}
+		return;
+	}
+	w = worker_of(r, &p->from);
+	path = (struct path){ .remote = p->from, .listener = (uint16_t)listener, .transport = p->transport };
+	worker_tick(w, r->now_ms);
+	worker_handler(w).on_message(w, &path, p->bytes, p->len, false);
+	free(p);
+	if (r->shared.workers == 1 || rig_random(r, 2))
+		deliver_mail(r);
+}
+
+static uint64_t next_question(const struct rig *r)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (unsigned i = 0; i < r->shared.workers; i++)
+		list_each(n, &r->resolvers[i]->questions) {
+			uint64_t at = owner_of(n, struct rig_question, in_list)->at_ms;
+
+			next = at < next ? at : next;
+		}
+	return next;
+}
+
+static void answer_questions(struct rig *r)
+{
+	for (unsigned i = 0; i < r->shared.workers; i++)
+		list_each_safe(n, &r->resolvers[i]->questions) {
+			struct rig_question *q = owner_of(n, struct rig_question, in_list);
+			struct resolve_answer a = { .n = 1, .addr = { q->addr } };
+
+			if (q->at_ms > r->now_ms)
+				continue;
+			list_del(&q->in_list);
+			a.addr[0].port = q->port;
+			q->done(q->ctx, q->is_found ? 0 : -ENOENT, &a);
+			free(q);
+			return; /* the list may have changed: the rest comes at the next step */
+		}
+}
+
+static uint64_t next_event(const struct rig *r)
+{
+	uint64_t next = next_question(r);
+
+	if (!list_empty(&r->wire)) {
+		uint64_t at = owner_of(r->wire.next, struct packet, in_list)->at_ms;
+
+		next = at < next ? at : next;
+	}
+	for (unsigned i = 0; i < r->shared.workers; i++) {
+		uint64_t at = worker_next(&r->workers[i]);
+
+		next = at < next ? at : next;
+	}
+	return next;
+}
+
+void rig_after(struct rig *r, uint64_t ms)
+{
+	uint64_t until = r->now_ms + ms, next;
+
+	deliver_mail(r);
+	while ((next = next_event(r)) <= until) {
+		r->now_ms = next > r->now_ms ? next : r->now_ms;
+		answer_questions(r);
+		while (!list_empty(&r->wire) && owner_of(r->wire.next, struct packet, in_list)->at_ms <= r->now_ms) {
+			struct packet *p = owner_of(r->wire.next, struct packet, in_list);
+
+			list_del(&p->in_list);
+			arrive(r, p);
+		}
+		deliver_mail(r);
+		for (unsigned i = 0; i < r->shared.workers; i++)
+			worker_tick(&r->workers[i], r->now_ms);
+		deliver_mail(r);
+	}
+	r->now_ms = until;
+	for (unsigned i = 0; i < r->shared.workers; i++)
+		worker_tick(&r->workers[i], r->now_ms);
+}
+
+/* Names ------------------------------------------------------------------------------------------------------------ */
+
+static int ask(struct resolver *resolver, const struct resolve_query *q, struct resolve_answer *out,
+               void (*done)(void *ctx, int err, const struct resolve_answer *a), void *ctx, uint64_t *id)
+{
+	struct rig_resolver *x = owner_of(resolver, struct rig_resolver, resolver);
+	struct rig *r = x->rig;
+	uint16_t port = q->port ? q->port : q->default_port;
+	struct rig_question *question;
+
+	if (addr_parse(&out->addr[0], q->host) == 0) {
+		out->n = 1;
+		out->addr[0].port = port;
+		return 0;
+	}
+	for (unsigned i = 0; i < r->n_names; i++) {
+		if (!sv_ieq(sv_from(r->names[i].host), q->host))
+			continue;
+		out->n = 1;
+		out->addr[0] = r->names[i].addr;
+		out->addr[0].port = port;
+		if (!r->names[i].delay_ms)
+			return 0;
+		question = must(calloc(1, sizeof(*question)));
+		*question = (struct rig_question){ .id = *id = ++x->next_id, .at_ms = r->now_ms + r->names[i].delay_ms,
+		                                   .addr = r->names[i].addr, .port = port, .is_found = r->names[i].addr.family,
+		                                   .done = done, .ctx = ctx };
+		list_push(&x->questions, &question->in_list);
+		return -EINPROGRESS;
+	}
+	return -ENOENT;
+}
+
+static void ask_cancel(struct resolver *resolver, uint64_t id)
+{
+	struct rig_resolver *x = owner_of(resolver, struct rig_resolver, resolver);
+
+	list_each_safe(n, &x->questions) {
+		struct rig_question *q = owner_of(n, struct rig_question, in_list);
+
+		if (q->id != id)
+			continue;
+		list_del(&q->in_list);
+		free(q);
+	}
+}
+
+static const struct resolver_ops resolver_ops = { .ask = ask, .cancel = ask_cancel };
+
+/* Life ------------------------------------------------------------------------------------------------------------- */
+
+static int post(struct shared *s, unsigned worker, struct mail *m, bool is_urgent)
+{
+	return mailbox_post(owner_of(s, struct rig, shared)->workers[worker].mail, m, is_urgent);
+}
+
+static uint64_t wall(void *ctx)
+{
+	return owner_of((struct shared *)ctx, struct rig, shared)->now_ms + 1700000000000ULL;
+}
+
+static void cdr_keep(struct cdr_sink *sink, struct sv line)
+{
+	struct rig *r = owner_of(sink, struct rig, cdr);
+
+	r->cdrs = must(realloc(r->cdrs, (r->n_cdrs + 1) * sizeof(*r->cdrs)));
+	r->cdrs[r->n_cdrs++] = must(strndup(line.p, line.len));
+}
+
+static struct conf *parse(const char *yaml)
+{
+	struct conf_notes notes;
+	struct conf *c = NULL;
+
+	conf_notes_init(&notes);
+	if (conf_parse(&c, "test.yaml", sv_from(yaml), &notes)) {
+		list_each(n, &notes.list)
+			conf_note_print(stderr, "test.yaml", owner_of(n, struct conf_note, in_list));
+		fail();
+	}
+	conf_notes_fini(&notes);
+	return c;
+}
+
+static void worker_up(struct rig *r, unsigned i)
+{
+	struct rig_net *net = must(calloc(1, sizeof(*net)));
+	struct rig_resolver *x = must(calloc(1, sizeof(*x)));
+
+	assert_int_equal(worker_init(&r->workers[i], &r->shared, i, r->now_ms), 0);
+	*net = (struct rig_net){ .net = { &net_ops }, .rig = r, .worker = &r->workers[i] };
+	*x = (struct rig_resolver){ .resolver = { &resolver_ops }, .rig = r };
+	list_init(&x->questions);
+	r->nets[i] = net;
+	r->resolvers[i] = x;
+	assert_int_equal(worker_join(&r->workers[i], &net->net, &x->resolver, NULL), 0);
+}
+
+struct rig *rig_new(const char *yaml, unsigned workers, uint64_t seed)
+{
+	struct rig *r = must(calloc(1, sizeof(*r)));
+
+	r->now_ms = 1000000;
+	r->random = seed * 0x9e3779b97f4a7c15ULL + 1;
+	r->conf = parse(yaml);
+	r->conf->gen = 1;
+	list_init(&r->wire);
+	list_init(&r->inbox);
+	memset(r->secret, 7, sizeof(r->secret));
+	r->cdr.write = cdr_keep;
+	r->shared = (struct shared){ .secrets = (const uint8_t(*)[TOKEN_SECRET_LEN])r->secret, .n_secrets = 1, .workers = workers,
+	                             .wall_ms = wall, .post = post, .cdr = &r->cdr };
+	assert_int_equal(pools_new(&r->shared.pools, workers), 0);
+	assert_int_equal(pools_adopt(r->shared.pools, r->conf), 0);
+	atomic_store(&r->shared.conf, r->conf);
+	for (unsigned i = 0; i < workers; i++)
+		worker_up(r, i);
+	return r;
+}
+
+static void sum_slab(void *ctx, const struct slab *s)
+{
+	*(size_t *)ctx += s->in_use;
+}
+
+size_t rig_in_use(struct rig *r)
+{
+	size_t sum = 0;
+
+	for (unsigned i = 0; i < r->shared.workers; i++)
+		b2bua_slabs(r->workers[i].calls, sum_slab, &sum);
+	return sum;
+}
+
+void rig_free(struct rig *r, bool is_idle_expected)
+{
+	if (is_idle_expected)
+		assert_int_equal(rig_in_use(r), 0);
+	for (unsigned i = 0; i < r->shared.workers; i++)
+		while (worker_mail(&r->workers[i]))
+			;
+	for (unsigned i = 0; i < r->shared.workers; i++) {
+		worker_fini(&r->workers[i]);
+		list_each_safe(n, &r->resolvers[i]->questions)
+			free(owner_of(n, struct rig_question, in_list));
+		free(r->nets[i]);
+		free(r->resolvers[i]);
+	}
+	list_each_safe(n, &r->wire)
+		free(owner_of(n, struct packet, in_list));
+	list_each_safe(n, &r->inbox)
+		free(owner_of(n, struct packet, in_list));
+	for (size_t i = 0; i < r->n_cdrs; i++)
+		free(r->cdrs[i]);
+	free(r->cdrs);
+	pools_free(r->shared.pools);
+	conf_free(r->conf);
+	free(r);
+}
+
+void rig_reload(struct rig *r, const char *yaml)
+{
+	struct conf *next = parse(yaml), *old = r->conf;
+
+	next->gen = old->gen + 1;
+	assert_int_equal(pools_adopt(r->shared.pools, next), 0);
+	r->conf = next;
+	atomic_store(&r->shared.conf, next);
+	for (unsigned i = 0; i < r->shared.workers; i++)
+		worker_tick(&r->workers[i], r->now_ms);
+	conf_free(old);
+}
+
+uint64_t rig_count(struct rig *r, enum call_counter which)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < r->shared.workers; i++)
+		sum += counter_get(b2bua_counters(r->workers[i].calls), which);
+	return sum;
+}
+
+size_t rig_calls(struct rig *r)
+{
+	size_t sum = 0;
+
+	for (unsigned i = 0; i < r->shared.workers; i++)
+		sum += b2bua_calls(r->workers[i].calls);
+	return sum;
+}
+
+/* Endpoints -------------------------------------------------------------------------------------------------------- */
+
+static struct addr address(const char *text)
+{
+	struct addr a;
+
+	assert_int_equal(addr_parse(&a, sv_from(text)), 0);
+	if (!a.port)
+		a.port = 5060;
+	return a;
+}
+
+static uint16_t listener_named(const struct rig *r, const char *text)
+{
+	for (unsigned i = 0; i < r->conf->n_listeners; i++)
+		if (sv_eq(r->conf->listeners[i].text, sv_from(text)))
+			return (uint16_t)i;
+	fail_msg("no listener %s", text);
+	return 0;
+}
+
+void rig_send_bytes(struct rig *r, const struct addr *from, uint16_t listener, const char *bytes, size_t len)
+{
+	const struct conf_listener *l = &r->conf->listeners[listener];
+
+	wire_send(r, packet_new(from, &l->bind, l->transport, listener, (struct sv){ bytes, len }));
+}
+
+void rig_send(struct rig *r, const char *from, const char *to, const char *text)
+{
+	struct addr a = address(from);
+
+	rig_send_bytes(r, &a, listener_named(r, to), text, strlen(text));
+	rig_after(r, 0);
+}
+
+void rig_say(struct rig *r, const char *from, const char *to, const char *body, const char *fmt, ...)
+{
+	char lines[16384], text[32768];
+	size_t n = 0;
+	va_list ap;
+	int len;
+
+	va_start(ap, fmt);
+	len = vsnprintf(lines, sizeof(lines), fmt, ap);
+	va_end(ap);
+	assert_true(len > 0 && (size_t)len < sizeof(lines));
+	for (const char *c = lines; *c; c++) {
+		if (*c == '\n')
+			text[n++] = '\r';
+		text[n++] = *c;
+	}
+	if (lines[len - 1] != '\n')
+		n += (size_t)sprintf(text + n, "\r\n");
+	n += (size_t)snprintf(text + n, sizeof(text) - n, "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
+	text[n] = '\0';
+	rig_send(r, from, to, text);
+}
+
+static struct packet *inbox_next(struct rig *r, const char *endpoint)
+{
+	struct addr a = address(endpoint);
+
+	list_each(n, &r->inbox) {
+		struct packet *p = owner_of(n, struct packet, in_list);
+
+		if (addr_eq(&p->to, &a))
+			return p;
+	}
+	return NULL;
+}
+
+void rig_refuse_last(struct rig *r, const char *endpoint, int error)
+{
+	struct addr a = address(endpoint);
+
+	for (struct node *n = r->inbox.prev; n != &r->inbox; n = n->prev) {
+		struct packet *p = owner_of(n, struct packet, in_list);
+		struct path path = { .remote = a, .listener = p->listener, .transport = p->transport };
+		struct worker *w = worker_of(r, &a);
+
+		if (!addr_eq(&p->to, &a))
+			continue;
+		worker_handler(w).on_icmp(w, &path, (struct sv){ p->bytes, p->len }, error);
+		rig_after(r, 1);
+		return;
+	}
+	fail_msg("nothing was sent to %s", endpoint);
+}
+
+void got_free(struct got *g)
+{
+	free(g->packet);
+	g->packet = NULL;
+}
+
+void rig_expect(struct rig *r, const char *endpoint, const char *start, struct got *out)
+{
+	struct packet *p;
+	struct view_fault fault;
+
+	rig_after(r, 0);
+	got_free(out);
+	if (!(p = inbox_next(r, endpoint))) {
+		fail_msg("expected %s at %s: nothing arrived", start, endpoint);
+		return;
+	}
+	list_del(&p->in_list);
+	out->packet = p;
+	if (strncmp(p->bytes, start, strlen(start)) != 0)
+		fail_msg("expected %s at %s, got:\n%s", start, endpoint, p->bytes);
+	if (view_scan(&out->v, p->bytes, p->len, true, &fault))
+		fail_msg("malformed (%s) at %s:\n%s", fault.reason, endpoint, p->bytes);
+}
+
+void rig_expect_silence(struct rig *r, const char *endpoint)
+{
+	struct packet *p;
+
+	rig_after(r, 0);
+	if ((p = inbox_next(r, endpoint)))
+		fail_msg("expected silence at %s, got:\n%s", endpoint, p->bytes);
+}
+
+size_t rig_forget(struct rig *r, const char *endpoint)
+{
+	struct packet *p;
+	size_t n = 0;
+
+	for (rig_after(r, 0); (p = inbox_next(r, endpoint)); n++) {
+		list_del(&p->in_list);
+		free(p);
+	}
+	return n;
+}
+
+/* A few strings at a time, so that several fit into one printf. */
+static const char *lend(const struct got *g, struct sv v)
+{
+	static _Thread_local char room[16][2048];
+	static _Thread_local unsigned next;
+	char *s = room[next++ % 16];
+
+	(void)g;
+	snprintf(s, sizeof(room[0]), "%.*s", SV_ARG(v));
+	return s;
+}
+
+const char *got_value(const struct got *g, enum hdr_id id)
+{
+	const struct hdr *h = view_find(&g->v, id, 0);
+
+	return h ? lend(g, hdr_value(&g->v, h)) : "";
+}
+
+const char *got_uri(const struct got *g)
+{
+	return lend(g, view_uri(&g->v));
+}
+
+const char *got_contact(const struct got *g)
+{
+	struct name_addr na;
+	struct sv value = view_value(&g->v, HDR_CONTACT);
+
+	return value.p && name_addr_next(&na, &value) == 0 ? lend(g, na.uri) : "";
+}
+
+const char *got_tag(const struct got *g, enum hdr_id from_or_to)
+{
+	return lend(g, tag_of(view_value(&g->v, from_or_to)));
+}
+
+const char *got_branch(const struct got *g)
+{
+	struct sv rest = view_value(&g->v, HDR_VIA);
+	struct via via;
+
+	return via_next(&via, &rest) == 0 ? lend(g, via.branch) : "";
+}
+
+bool got_has(const struct got *g, const char *what)
+{
+	return memmem(g->packet->bytes, g->packet->len, what, strlen(what)) != NULL;
+}
