@@ -1,0 +1,232 @@
+/* Opening the listening sockets: all or none, and one clear line when it cannot be. */
+#include "tests/unit/transports/rig.h"
+
+static char error[256];
+
+static int try_open(struct listen_set **set, uint8_t transport, const struct addr *a, unsigned workers)
+{
+	struct listener l = { transport, true, *a };
+
+	error[0] = '\0';
+	*set = NULL;
+	return sockets_open(set, &l, 1, workers, NULL, error, sizeof error);
+}
+
+static void expect_in_use(uint8_t transport, uint8_t family, const char *prefix)
+{
+	struct addr at;
+	int fd = plain_socket(transport == T_UDP ? SOCK_DGRAM : SOCK_STREAM, family, &at);
+	char expected[256], text[ADDR_TEXT], name[32] = "";
+	struct listen_set *set;
+	FILE *comm = fopen("/proc/self/comm", "r");
+
+	assert_non_null(fgets(name, sizeof name, comm));
+	fclose(comm);
+	name[strcspn(name, "\n")] = '\0';
+	if (transport == T_TCP)
+		assert_int_equal(listen(fd, 1), 0);
+	snprintf(expected, sizeof expected, "%s:%s: address in use by %s (pid %d)", prefix, addr_print(&at, text), name,
+	         getpid());
+	assert_int_equal(try_open(&set, transport, &at, 2), -EADDRINUSE);
+	assert_string_equal(error, expected);
+	assert_null(set);
+	close(fd);
+	assert_int_equal(try_open(&set, transport, &at, 2), 0); /* nothing of the first try is left */
+	listen_set_free(set);
+}
+
+static void the_holder_of_the_port_is_named(void **state)
+{
+	(void)state;
+	expect_in_use(T_UDP, 4, "udp");
+	expect_in_use(T_UDP, 6, "udp");
+	expect_in_use(T_TCP, 4, "tcp");
+	expect_in_use(T_TCP, 6, "tcp");
+}
+
+/* One with SO_REUSEPORT too, of the same user: the kernel would let us in, and give it half of our datagrams. */
+static void sharing_is_not_joined(void **state)
+{
+	struct listen_set *mine, *other;
+
+	(void)state;
+	for (uint8_t transport = T_UDP; transport <= T_TCP; transport++) {
+		struct addr at = loopback(4, 0);
+
+		assert_int_equal(try_open(&other, transport, &at, 1), 0);
+		at = *listen_set_addr(other, 0);
+		assert_int_equal(try_open(&mine, transport, &at, 1), -EADDRINUSE);
+		listen_set_free(other);
+	}
+}
+
+static void a_wildcard_holder_is_named(void **state)
+{
+	struct addr at = { .family = 4 };
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(&at, &sa);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	struct listen_set *set;
+
+	(void)state;
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, len), 0);
+	len = sizeof sa;
+	getsockname(fd, (struct sockaddr *)&sa, &len);
+	addr_from_sockaddr(&at, (struct sockaddr *)&sa);
+	memcpy(at.ip, (uint8_t[]){ 127, 0, 0, 1 }, 4);
+	assert_int_equal(try_open(&set, T_UDP, &at, 1), -EADDRINUSE);
+	assert_non_null(strstr(error, "(pid "));
+	close(fd);
+}
+
+static void wildcards_are_refused(void **state)
+{
+	struct addr any = { .family = 4, .port = 5060 };
+	struct listen_set *set;
+
+	(void)state;
+	assert_int_equal(try_open(&set, T_UDP, &any, 1), -EADDRNOTAVAIL);
+	assert_non_null(strstr(error, "udp:0.0.0.0:5060: a wildcard address"));
+	any.family = 6;
+	assert_int_equal(try_open(&set, T_TCP, &any, 1), -EADDRNOTAVAIL);
+	assert_non_null(strstr(error, "tcp:[::]:5060: a wildcard address"));
+}
+
+static void what_is_not_built_in_is_refused(void **state)
+{
+	struct addr at = loopback(4, 0);
+	struct listen_set *set;
+
+	(void)state;
+	assert_int_equal(try_open(&set, T_WSS, &at, 1), -EPROTONOSUPPORT);
+	assert_non_null(strstr(error, "wss:127.0.0.1:0: "));
+}
+
+static void listed_twice(void **state)
+{
+	struct addr at;
+	struct listener l[2];
+	struct listen_set *set;
+
+	(void)state;
+	close(plain_socket(SOCK_DGRAM, 4, &at));
+	l[0] = l[1] = (struct listener){ T_UDP, true, at };
+	assert_int_equal(sockets_open(&set, l, 2, 1, NULL, error, sizeof error), -EADDRINUSE);
+	assert_non_null(strstr(error, "listed twice"));
+	l[1].transport = T_TCP; /* the same address of another transport is another listener */
+	assert_int_equal(sockets_open(&set, l, 2, 1, NULL, error, sizeof error), 0);
+	listen_set_free(set);
+}
+
+/* An address that is not (yet) on this host: the standby of a pair binds it all the same. */
+static void an_address_to_come_can_be_bound(void **state)
+{
+	struct addr at = { .family = 4, .ip = { 192, 0, 2, 77 } }, at6 = { .family = 6, .ip = { 0x20, 1, 0xd, 0xb8, [15] = 1 } };
+	struct listen_set *set;
+
+	(void)state;
+	for (uint8_t transport = T_UDP; transport <= T_TCP; transport++) {
+		assert_int_equal(try_open(&set, transport, &at, 1), 0);
+		listen_set_free(set);
+		assert_int_equal(try_open(&set, transport, &at6, 1), 0);
+		listen_set_free(set);
+	}
+}
+
+static void an_inactive_listener_keeps_its_index(void **state)
+{
+	struct listener l[2] = { { T_WSS, false, loopback(4, 443) }, { T_UDP, true, loopback(4, 0) } };
+	struct listen_set *set;
+	struct rig *r;
+	struct path to = path_to(loopback(4, 5060), 0, T_WSS);
+
+	(void)state;
+	assert_int_equal(sockets_open(&set, l, 2, 1, NULL, error, sizeof error), 0);
+	assert_int_equal(listen_set_addr(set, 0)->port, 443);
+	assert_true(listen_set_addr(set, 1)->port != 0);
+	r = rig_new(set, 0, 0);
+	assert_int_equal(send_text(r, &to, "x", 0), -EAFNOSUPPORT);
+	rig_free(r);
+	listen_set_free(set);
+}
+
+/* Every worker has its own socket on the same port. */
+static void workers_share_a_port(void **state)
+{
+	struct listen_set *set = open_set(4);
+	struct rig *w[4];
+	struct addr me;
+	size_t sum = 0, busy = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		w[i] = rig_new(set, i, 0);
+	for (int i = 0; i < 64; i++) {
+		int fd = plain_socket(SOCK_DGRAM, 4, &me);
+		struct sockaddr_storage sa;
+		socklen_t len = addr_to_sockaddr(listen_set_addr(set, UDP4), &sa);
+
+		assert_int_equal(sendto(fd, "x", 1, 0, (struct sockaddr *)&sa, len), 1);
+		assert_int_equal(sendto(fd, "y", 1, 0, (struct sockaddr *)&sa, len), 1);
+		close(fd);
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		settle(w[i]);
+		sum += w[i]->n_seen;
+		busy += w[i]->n_seen > 0;
+		assert_int_equal(w[i]->n_seen % 2, 0); /* one source, one worker: order is kept */
+	}
+	assert_int_equal(sum, 128);
+	assert_true(busy > 1);
+	for (unsigned i = 0; i < 4; i++)
+		rig_free(w[i]);
+	listen_set_free(set);
+}
+
+static void the_number_of_workers_is_bounded(void **state)
+{
+	struct addr at = loopback(4, 0);
+	struct listen_set *set;
+	struct sockets_params p = { .worker = 1 };
+	struct net *net;
+
+	(void)state;
+	assert_int_equal(try_open(&set, T_UDP, &at, 0), -EINVAL);
+	assert_int_equal(try_open(&set, T_UDP, &at, SOCKETS_WORKERS_MAX + 1), -EINVAL);
+	assert_int_equal(try_open(&set, T_UDP, &at, 1), 0);
+	p.set = set;
+	assert_int_equal(sockets_new(&net, &p), -EINVAL);
+	listen_set_free(set);
+}
+
+static void a_short_error_text_stays_in_its_bounds(void **state)
+{
+	struct listener l = { T_WSS, true, loopback(4, 5060) };
+	struct listen_set *set;
+	char text[12] = "###########";
+
+	(void)state;
+	for (size_t size = 1; size < sizeof text; size++) {
+		assert_int_equal(sockets_open(&set, &l, 1, 1, NULL, text, size), -EPROTONOSUPPORT);
+		assert_int_equal(strlen(text), size - 1);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_holder_of_the_port_is_named),
+		cmocka_unit_test(sharing_is_not_joined),
+		cmocka_unit_test(a_wildcard_holder_is_named),
+		cmocka_unit_test(wildcards_are_refused),
+		cmocka_unit_test(what_is_not_built_in_is_refused),
+		cmocka_unit_test(listed_twice),
+		cmocka_unit_test(an_address_to_come_can_be_bound),
+		cmocka_unit_test(an_inactive_listener_keeps_its_index),
+		cmocka_unit_test(workers_share_a_port),
+		cmocka_unit_test(the_number_of_workers_is_bounded),
+		cmocka_unit_test(a_short_error_text_stays_in_its_bounds),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
