@@ -142,6 +142,9 @@ static void overflow_is_remembered(void **state)
 		assert_null(json_done(&j).p);
 		free(exact);
 	}
+	json_init(&j, area, 4);
+	json_str(&j, SV("\n\n")); /* one escape and the quotes would fit */
+	assert_null(json_done(&j).p);
 	json_init(&j, area, need);
 	small_document(&j);
 	assert_int_equal(json_done(&j).len, need);

@@ -74,9 +74,24 @@ static void pages_come_and_go(void **state)
 	for (size_t i = per_page; i < 2 * per_page; i++)
 		slab_free(&s, objects[i]);
 	assert_int_equal(s.pages, 2);
-	slab_free(&s, objects[2 * per_page]);
-	objects[0] = slab_alloc(&s); /* from the page in use, not the empty one */
-	assert_ptr_equal(page_of(objects[0]), page_of(objects[n - 1]));
+	assert_int_equal(slab_fini(&s), per_page);
+}
+
+static void empty_page_is_used_last(void **state)
+{
+	static void *objects[SOME];
+	struct slab s;
+	size_t per_page;
+
+	(void)state;
+	slab_init(&s, "test", 600, 0);
+	per_page = slots(&s);
+	for (size_t i = 0; i < 2 * per_page; i++)
+		objects[i] = slab_alloc(&s);
+	slab_free(&s, objects[0]);
+	for (size_t i = per_page; i < 2 * per_page; i++)
+		slab_free(&s, objects[i]);
+	assert_ptr_equal(page_of(slab_alloc(&s)), page_of(objects[1]));
 	assert_int_equal(slab_fini(&s), per_page);
 }
 
@@ -174,7 +189,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(objects_keep_to_themselves), cmocka_unit_test(pages_come_and_go),
-		cmocka_unit_test(one_page_is_kept),           cmocka_unit_test(bound_and_refusals),
+		cmocka_unit_test(empty_page_is_used_last),    cmocka_unit_test(one_page_is_kept),
+		cmocka_unit_test(bound_and_refusals),
 		cmocka_unit_test(odd_mappings),               cmocka_unit_test(poison_around_objects),
 	};
 
