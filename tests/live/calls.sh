@@ -50,6 +50,7 @@ live_cancel() {
 
 # Nothing is sent to a callee that has said nothing yet: RFC 3261 section 9.1. So the CANCEL waits for the 100.
 live_cancel_at_once() {
+	SETTLE=0.8
 	scenario callee callee <<-'.'
 		<- INVITE
 		-- 300

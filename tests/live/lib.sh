@@ -99,22 +99,20 @@ conf_write() {
 	mkdir -p state
 }
 
-# The control socket appears when all listeners are bound.
 sbc_is_ready() {
-	[[ -S ctl.sock ]] || ! kill -0 "$SBC_PID" 2>/dev/null
+	grep -q 'event=sbc.ready' sbc.log || sbc_has_ended
 }
 
 sbc_start() {
 	[[ -f sbc.yaml ]] || conf_write
-	rm -f ctl.sock
 	child sbc.log "$SBC" -c sbc.yaml
 	SBC_PID=$CHILD
 	wait_until 10 sbc_is_ready
-	expect "the SBC starts ($(tail -n 3 sbc.log))" sbc_is_up
+	sbc_is_up || fail "the SBC does not start: $(tail -n 3 sbc.log)"
 }
 
 sbc_is_up() {
-	kill -0 "$SBC_PID" 2>/dev/null && [[ -S ctl.sock ]]
+	kill -0 "$SBC_PID" 2>/dev/null
 }
 
 sbc_has_ended() {
@@ -200,6 +198,7 @@ one_call() {
 	callee_start callee "$port" callee
 	sbc_start
 	caller_run caller caller -m 1 "$@" || fail "the caller's side: $(head -c 300 caller.errors 2>/dev/null || tail -n 3 caller.out)"
+	sleep "${SETTLE:-0.1}" # what is still on its way to the callee
 	sides_apart caller callee
 	sbc_end
 	callee_end callee

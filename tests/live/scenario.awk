@@ -52,7 +52,7 @@ function caller_request(method,    uri, number) {
 		"      Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=" (method == "CANCEL" || method == "ACK" && !in_dialog ? "[branch-" since_invite "]" : "[branch]") "\n" \
 		(in_dialog ? "      [routes]\n" : "") \
 		"      From: \"Alice\" <sip:alice@example.com>;tag=[pid]-[call_number]\n" \
-		(got_answer && method != "CANCEL" ? "      [last_To:]\n" : "      To: <sip:[service]@example.com>\n") \
+		(in_dialog ? "      To: [$peer]\n" : got_answer && method != "CANCEL" ? "      [last_To:]\n" : "      To: <sip:[service]@example.com>\n") \
 		"      Call-ID: [call_id]\n      CSeq: " number " " method "\n" \
 		(method == "CANCEL" || method == "ACK" ? "" : "      Contact: <sip:alice@[local_ip]:[local_port];transport=[transport]>\n") \
 		"      Max-Forwards: 70\n" more body, method == "ACK" ? "" : " retrans=\"500\"")
@@ -86,6 +86,10 @@ function receive(what, is_optional,    actions) {
 			"      <ereg regexp=\"[^ ].*\" search_in=\"hdr\" header=\"From:\" assign_to=\"peer\"/>\n" \
 			"      <ereg regexp=\"[^ ].*\" search_in=\"hdr\" header=\"To:\" assign_to=\"me\"/>\n"
 		used = used (used == "" ? "" : ",") "line,number,peer,me"
+	}
+	if (role == "caller" && what ~ /^2/ && !in_dialog && !cancelled) {
+		actions = actions "      <ereg regexp=\"[^ ].*\" search_in=\"hdr\" header=\"To:\" assign_to=\"peer\"/>\n"
+		used = used (used == "" ? "" : ",") "peer"
 	}
 	printf "  <recv %s=\"%s\"%s%s%s", what ~ /^[0-9]/ ? "response" : "request", what,
 		is_optional ? " optional=\"true\"" : sprintf(" timeout=\"%d\"", patience),
