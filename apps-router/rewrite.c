@@ -61,12 +61,15 @@ static size_t room_for(const struct conf_rewrite *rw, struct sv user)
 static int write_by_regex(const struct conf_rewrite *rw, struct sv user, struct out *o)
 {
 	regmatch_t group[GROUPS] = { { .rm_so = 0, .rm_eo = (regoff_t)user.len } };
+	char text[REGEX_USER_MAX + 1];
 	int err;
 
 	if (user.len > REGEX_USER_MAX)
 		return 0;
+	memcpy(text, user.p, user.len); /* POSIX promises nothing about text without a NUL behind it */
+	text[user.len] = '\0';
 	/* REG_STARTEND: the length counts, an escaped NUL inside does not end the text */
-	err = regexec(rw->regex, user.p, GROUPS, group, REG_STARTEND);
+	err = regexec(rw->regex, text, GROUPS, group, REG_STARTEND);
 	if (err)
 		return err == REG_ESPACE ? -ENOMEM : 0;
 	out_replacement(o, rw->user_replace, user, group);
@@ -75,7 +78,8 @@ static int write_by_regex(const struct conf_rewrite *rw, struct sv user, struct 
 
 static int write_by_strip(const struct conf_rewrite *rw, struct sv user, struct out *o)
 {
-	out_sv(o, rw->user_prefix);
+	if (rw->user_prefix.len)
+		out_sv(o, rw->user_prefix);
 	out_escaped(o, sv_skip(user, rw->user_strip));
 	return 1;
 }

@@ -158,22 +158,26 @@ static struct sv user_of(const struct uri *u, struct arena *a)
 	return unescape(a, u->user);
 }
 
-static bool user_matches(const struct conf_when *w, const struct uri *u)
+static bool is_one_of_users(const struct conf_when *w, struct sv user)
 {
-	char room[FOLD_ROOM];
-	struct arena a;
-	struct sv user;
-
-	if (!w->n_users)
-		return true;
-	arena_init(&a, room, sizeof(room), sizeof(room)); /* the limit keeps it from taking more */
-	user = user_of(u, &a);
-	if (!user.len)
-		return false;
-	for (unsigned i = 0; i < w->n_users; i++)
+	for (unsigned i = 0; user.len && i < w->n_users; i++)
 		if (conf_user_match(w->users[i], user))
 			return true;
 	return false;
+}
+
+static bool user_matches(const struct conf_when *w, const struct uri *u)
+{
+	char room[FOLD_ROOM + 64]; /* and what alignment takes: no Request-URI needs memory from elsewhere */
+	struct arena a;
+	bool matches;
+
+	if (!w->n_users)
+		return true;
+	arena_init(&a, room, sizeof(room), FOLD_ROOM);
+	matches = is_one_of_users(w, user_of(u, &a));
+	arena_reset(&a);
+	return matches;
 }
 
 static bool headers_match(const struct conf_when *w, const struct route_query *q)

@@ -385,7 +385,7 @@ static void help_lists_the_verbs(void **state)
 static void a_verb_is_registered_once(void **state)
 {
 	struct rig *rig = *state;
-	static char name[CTL_VERBS_MAX][8];
+	static char name[CTL_VERBS_MAX][16];
 	int err = 0;
 
 	assert_int_equal(ctl_register(rig->ctl, "echo", "", "", on_echo, rig), -EEXIST);

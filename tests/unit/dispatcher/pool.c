@@ -17,7 +17,7 @@ struct rig {
 	struct conf conf;
 	struct conf_pool pool;
 	struct conf_destination dest[MEDIA_MAX];
-	char name[MEDIA_MAX][8];
+	char name[MEDIA_MAX][16];
 };
 
 static void conf_build(struct rig *rig, unsigned n, uint8_t balance)
@@ -453,7 +453,7 @@ static void a_slot_is_reused_only_without_calls(void **state)
 static void too_many_names_change_nothing(void **state)
 {
 	struct conf_destination *all = calloc(POOL_DESTINATIONS_MAX, sizeof(*all));
-	char (*names)[8] = calloc(POOL_DESTINATIONS_MAX, sizeof(*names));
+	char (*names)[16] = calloc(POOL_DESTINATIONS_MAX, sizeof(*names));
 	struct rig *rig = rig_new(1, BALANCE_ROUND_ROBIN);
 	uint16_t first = slot(rig, 0);
 	struct conf next = rig->conf;
