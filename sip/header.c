@@ -310,11 +310,19 @@ static const char *cut_via(struct via *via, const char *p, const char *end)
 	return p;
 }
 
-int via_check(struct sv v)
+/* As via_next(), without the copy of what is found. */
+static int step_via(struct via *via, struct sv *rest)
+{
+	const char *p = cut_via(via, rest->p, rest->p + rest->len);
+
+	return p ? list_step(rest, p) : -EBADMSG;
+}
+
+int via_check(struct sv list)
 {
 	struct via via = { 0 };
 
-	if (!cut_via(&via, v.p, v.p + v.len))
+	if (!list.len || step_via(&via, &list))
 		return -EBADMSG;
 	return IS_WORD(via.branch, "z9hg4bk") ? -ENOKEY : 0;
 }
@@ -322,12 +330,10 @@ int via_check(struct sv v)
 int via_next(struct via *out, struct sv *rest)
 {
 	struct via via = { 0 };
-	const char *p;
 
 	if (!rest->len)
 		return -ENOENT;
-	p = cut_via(&via, rest->p, rest->p + rest->len);
-	if (!p || list_step(rest, p))
+	if (step_via(&via, rest))
 		return -EBADMSG;
 	*out = via;
 	return 0;

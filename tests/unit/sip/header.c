@@ -170,7 +170,8 @@ static void via_refuses(void **state)
 	static const char *const bad[] = {
 		" ", "SIP/2.0/UDP", "SIP/2.0/UDP ", "SIP/2.0 UDP h", "SIP//UDP h", "SIP\0172.0/UDP h", "/2.0/UDP h",
 		"SIP/2.0/UDPh", "SIP/2.0/UDP h:", "SIP/2.0/UDP h:0", "SIP/2.0/UDP h:65536", "SIP/2.0/UDP h:x", "SIP/2.0/UDP h x",
-		"SIP/2.0/UDP h;", "SIP/2.0/UDP h;;,;,,", "SIP/2.0/UDP h;branch", "SIP/2.0/UDP 1.2.3", "SIP/2.0/UDP 1.2.3.256",
+		"SIP/2.0/UDP h;", "SIP/2.0/UDP h;;,;,,", "SIP/2.0/UDP h;branch", "SIP/2.0/UDP 1.2.3", "SIP/2.0/UDP 1.2.3.256", "SIP/2.0/UDP 1.2.3.0004",
+		"SIP/2.0/UDP 1.2..3",
 		"SIP/2.0/UDP [::1", "SIP/2.0/UDP [1.2.3.4:5]", "SIP/2.0/UDP a..b", "SIP/2.0/UDP -a", "SIP/2.0/UDP h,", "SIP/2.0/UDP ;a=b",
 		"SIP/2.0/UDP 2001:db8::1",
 	};

@@ -254,6 +254,7 @@ static void values_are_checked(void **state)
 		{ "CSeq", "1 BYE", "cseq-method-mismatch" },
 		{ "CSeq", "1 invite", "cseq-method-mismatch" },
 		{ "CSeq", "1INVITE", "cseq-invalid" },
+		{ "CSeq", "99999999999 IN@VITE", "cseq-invalid" },
 		{ "CSeq", "-1 INVITE", "cseq-invalid" },
 		{ "CSeq", "1", "cseq-invalid" },
 		{ "CSeq", "1 INVITE x", "cseq-invalid" },
@@ -266,10 +267,12 @@ static void values_are_checked(void **state)
 		{ "Content-Length", "", "content-length-invalid" },
 		{ "Content-Length", "5", "content-length-mismatch" },
 		{ "Content-Length", "65536", "message-too-large" },
+		{ "Content-Length", "18446744073709551620", "message-too-large" }, /* 4 in 64 bits */
 		{ "Call-ID", "a b", "call-id-invalid" },
 		{ "Call-ID", "", "call-id-invalid" },
 		{ "From", "\"Open <sip:a@b.c>;tag=1", "from-invalid" },
 		{ "From", "*", "from-invalid" },
+		{ "From", "<sip:>;tag=1", "from-invalid" },
 		{ "To", "<sip:a@b.c>, <sip:d@e.f>", "to-invalid" },
 		{ "To", "<sip:a@b.c", "to-invalid" },
 	};
@@ -288,6 +291,8 @@ static void values_are_checked(void **state)
 	assert_int_equal(scan("INVITE sip:a@b.c SIP/2.0\r\n" LINES "CSeq: 2147483647 INVITE\r\n\r\n"), 0);
 	assert_fault("INVITE sip:a@b.c SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK\r\nFrom: <sip:a@b.c>\r\nTo: <sip:a@b.c>\r\n"
 		     "Call-ID: 1\r\n" CSEQ "\r\n", "via-branch-empty", 400, true);
+	assert_fault("INVITE sip:a@b.c SIP/2.0\r\nVia: SIP/2.0/UDP h;received=1.2.3.4,\r\nFrom: <sip:a@b.c>\r\nTo: <sip:a@b.c>\r\n"
+		     "Call-ID: 1\r\n" CSEQ "\r\n", "via-invalid", 400, false);
 	assert_fault("INVITE sip:a@b.c SIP/2.0\r\nVia: SIP/2.0 UDP h\r\nFrom: <sip:a@b.c>\r\nTo: <sip:a@b.c>\r\nCall-ID: 1\r\n"
 		     CSEQ "\r\n", "via-invalid", 400, false);
 }
