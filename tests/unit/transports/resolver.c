@@ -1,0 +1,719 @@
+/* The resolver against a small DNS server in the same loop. Time is the wheel's; c-ares' own is not waited for. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "transports/net.h"
+#include "transports/resolver.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { ASKED_MAX = 4096, TURNS = 20000, A = 1, CNAME = 5, AAAA = 28, SRV = 33, DONE_MAX = 8192 };
+
+struct record {
+	const char *name;
+	uint16_t type;
+	uint32_t ttl;
+	const char *data;          /* address, or SRV/CNAME target */
+	uint16_t priority, weight, port;
+};
+
+struct done {
+	int err;
+	struct resolve_answer answer;
+};
+
+struct rig {
+	struct event_base *base;
+	struct wheel wheel;
+	struct resolver *resolver;
+	int fd;                    /* the server's */
+	const struct record *zone;
+	size_t n_zone;
+	int rcode;                 /* what unknown names get: 3 = NXDOMAIN */
+	bool is_deaf, is_mad;
+	unsigned n_asked;
+	char asked[ASKED_MAX][80];
+	struct done done[DONE_MAX];
+	size_t n_done;
+	struct resolve_query again; /* asked inside the callback */
+	bool asks_again;
+};
+
+static struct rig *rig_of(void **state)
+{
+	return *state;
+}
+
+static void put16(unsigned char **p, unsigned v)
+{
+	*(*p)++ = (unsigned char)(v >> 8);
+	*(*p)++ = (unsigned char)v;
+}
+
+static void put_name(unsigned char **p, const char *name)
+{
+	while (*name && strcmp(name, ".") != 0) {
+		size_t len = strcspn(name, ".");
+
+		*(*p)++ = (unsigned char)len;
+		memcpy(*p, name, len);
+		*p += len;
+		name += len + (name[len] == '.');
+	}
+	*(*p)++ = 0;
+}
+
+static void put_data(unsigned char **p, const struct record *r)
+{
+	unsigned char *len = *p;
+
+	*p += 2;
+	if (r->type == A)
+		*p += inet_pton(AF_INET, r->data, *p) == 1 ? 4 : 0;
+	else if (r->type == AAAA)
+		*p += inet_pton(AF_INET6, r->data, *p) == 1 ? 16 : 0;
+	else {
+		if (r->type == SRV) {
+			put16(p, r->priority);
+			put16(p, r->weight);
+			put16(p, r->port);
+		}
+		put_name(p, r->data);
+	}
+	put16(&len, (unsigned)(*p - len - 2));
+}
+
+static void put_record(unsigned char **p, const struct record *r)
+{
+	put_name(p, r->name);
+	put16(p, r->type);
+	put16(p, 1);
+	put16(p, r->ttl >> 16);
+	put16(p, r->ttl);
+	put_data(p, r);
+}
+
+/* The question's name as text; returns what lies behind it. */
+static const unsigned char *read_name(const unsigned char *p, char *out)
+{
+	while (*p) {
+		memcpy(out, p + 1, *p);
+		out += *p;
+		*out++ = '.';
+		p += *p + 1;
+	}
+	out[-1] = '\0';
+	return p + 1;
+}
+
+static unsigned put_answers(struct rig *r, unsigned char **p, const char *name, unsigned type, bool *exists)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < r->n_zone; i++) {
+		if (strcasecmp(r->zone[i].name, name) != 0)
+			continue;
+		*exists = true;
+		if (r->zone[i].type != type && r->zone[i].type != CNAME)
+			continue;
+		put_record(p, &r->zone[i]);
+		n++;
+		if (r->zone[i].type == CNAME)
+			n += put_answers(r, p, r->zone[i].data, type, exists);
+	}
+	return n;
+}
+
+static void answer(struct rig *r, unsigned char *q, ssize_t len, const struct sockaddr_storage *from, socklen_t from_len)
+{
+	unsigned char reply[4096], *p = reply + len, *at = reply + 6;
+	char name[300];
+	const unsigned char *behind = read_name(q + 12, name);
+	unsigned type = (unsigned)(behind[0] << 8 | behind[1]), n;
+	bool exists = false;
+
+	snprintf(r->asked[r->n_asked++], 80, "%.60s %u", name, type);
+	assert_true(r->n_asked < ASKED_MAX);
+	if (r->is_deaf)
+		return;
+	memcpy(reply, q, (size_t)len);
+	n = put_answers(r, &p, name, type, &exists);
+	reply[2] = 0x85;
+	reply[3] = (unsigned char)(0x80 | (exists ? 0 : r->rcode));
+	put16(&at, n);
+	if (r->is_mad) /* says there is more, and points names at themselves */
+		memset(reply + 6, 0xc0, (size_t)(p - reply) - 6 < 40 ? (size_t)(p - reply) - 6 : 40);
+	sendto(r->fd, reply, (size_t)(p - reply), 0, (const struct sockaddr *)from, from_len);
+}
+
+static void serve(struct rig *r)
+{
+	for (;;) {
+		unsigned char q[1024];
+		struct sockaddr_storage from;
+		socklen_t from_len = sizeof from;
+		ssize_t len = recvfrom(r->fd, q, sizeof q, MSG_DONTWAIT, (struct sockaddr *)&from, &from_len);
+
+		if (len < 17)
+			return;
+		answer(r, q, len, &from, from_len);
+	}
+}
+
+static void turn(struct rig *r)
+{
+	event_base_loop(r->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	serve(r);
+}
+
+#define until(r, expr) \
+	do { \
+		for (int turns_ = 0; turns_ < TURNS && !(expr); turns_++) \
+			turn(r); \
+		assert_true(expr); \
+	} while (0)
+
+static void after_ms(struct rig *r, uint64_t ms)
+{
+	wheel_advance(&r->wheel, r->wheel.now_ms + ms, SIZE_MAX);
+	turn(r);
+}
+
+static void on_done(void *ctx, int err, const struct resolve_answer *a)
+{
+	struct rig *r = ctx;
+	struct resolve_answer out;
+	uint64_t id;
+
+	r->done[r->n_done++] = (struct done){ err, *a };
+	assert_true(r->n_done < DONE_MAX);
+	if (r->asks_again) {
+		r->asks_again = false;
+		resolve(r->resolver, &r->again, &out, on_done, r, &id);
+	}
+}
+
+static int setup(void **state)
+{
+	struct rig *r = calloc(1, sizeof *r);
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof sa;
+	char text[32];
+	struct sv server;
+
+	r->base = event_base_new();
+	wheel_init(&r->wheel, 5000);
+	r->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(r->fd, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(getsockname(r->fd, (struct sockaddr *)&sa, &len), 0);
+	snprintf(text, sizeof text, "127.0.0.1:%u", ntohs(sa.sin_port));
+	server = sv_from(text);
+	r->rcode = 3;
+	assert_int_equal(resolver_new(&r->resolver, r->base, &r->wheel, &server, 1, NULL), 0);
+	*state = r;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct rig *r = rig_of(state);
+
+	resolver_free(r->resolver);
+	assert_int_equal(r->wheel.count, 0);
+	event_base_free(r->base);
+	close(r->fd);
+	free(r);
+	return 0;
+}
+
+#define ZONE(r, ...) \
+	static const struct record zone_[] = { __VA_ARGS__ }; \
+	(r)->zone = zone_; \
+	(r)->n_zone = sizeof zone_ / sizeof *zone_
+
+static struct resolve_query query(const char *host, uint16_t port, uint8_t transport, uint8_t family)
+{
+	return (struct resolve_query){ sv_from(host), port, 5060, transport, family };
+}
+
+static int ask(struct rig *r, struct resolve_query q, struct resolve_answer *out)
+{
+	uint64_t id;
+
+	*out = (struct resolve_answer){ 0 };
+	return resolve(r->resolver, &q, out, on_done, r, &id);
+}
+
+/* Asks, waits, and gives what came: the error, with the answer in the last done. */
+static int ask_and_wait(struct rig *r, struct resolve_query q, struct resolve_answer *out)
+{
+	size_t before = r->n_done;
+	int err = ask(r, q, out);
+
+	if (err != -EINPROGRESS)
+		return err;
+	until(r, r->n_done == before + 1);
+	*out = r->done[before].answer;
+	return r->done[before].err;
+}
+
+static void expect_addr(const struct resolve_answer *a, unsigned i, const char *text)
+{
+	char got[ADDR_TEXT];
+
+	assert_true(i < a->n);
+	assert_string_equal(addr_print(&a->addr[i], got), text);
+}
+
+static bool was_asked(const struct rig *r, const char *what)
+{
+	for (unsigned i = 0; i < r->n_asked; i++)
+		if (strcasecmp(r->asked[i], what) == 0)
+			return true;
+	return false;
+}
+
+static uint64_t counted(const struct rig *r, enum resolver_counter which)
+{
+	return counter_get(resolver_counters(r->resolver), which);
+}
+
+/* Without asking --------------------------------------------------------------------------------------------------------- */
+
+static void numbers_are_answered_at_once(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+
+	assert_int_equal(ask(r, query("192.0.2.1", 0, T_UDP, 0), &a), 0);
+	expect_addr(&a, 0, "192.0.2.1:5060");
+	assert_int_equal(ask(r, query("192.0.2.1", 5070, T_UDP, 4), &a), 0);
+	expect_addr(&a, 0, "192.0.2.1:5070");
+	assert_int_equal(ask(r, query("[2001:db8::1]", 0, T_TLS, 0), &a), 0);
+	expect_addr(&a, 0, "[2001:db8::1]:5060");
+	assert_int_equal(ask(r, query("2001:db8::1", 0, T_UDP, 4), &a), -ENOENT);
+	assert_int_equal(a.n, 0);
+	assert_int_equal(r->n_asked, 0);
+}
+
+static void what_is_no_name_is_refused(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+	char label[80], name[300];
+
+	memset(label, 'a', 64);
+	label[64] = '\0';
+	memset(name, 'a', sizeof name);
+	for (size_t i = 50; i < sizeof name; i += 50)
+		name[i] = '.';
+	name[254] = '\0';
+	assert_int_equal(ask(r, query("", 0, T_UDP, 0), &a), -EBADMSG);
+	assert_int_equal(ask(r, query(".", 0, T_UDP, 0), &a), -EBADMSG);
+	assert_int_equal(ask(r, query("a..b", 0, T_UDP, 0), &a), -EBADMSG);
+	assert_int_equal(ask(r, query(".a", 0, T_UDP, 0), &a), -EBADMSG);
+	assert_int_equal(ask(r, query("a b", 0, T_UDP, 0), &a), -EBADMSG);
+	assert_int_equal(ask(r, query("a\xc3\xa4", 0, T_UDP, 0), &a), -EBADMSG);
+	assert_int_equal(ask(r, query("a/b", 0, T_UDP, 0), &a), -EBADMSG);
+	assert_int_equal(ask(r, query("[::1", 0, T_UDP, 0), &a), -EBADMSG);
+	assert_int_equal(ask(r, query("192.0.2.1:5060", 0, T_UDP, 0), &a), -EBADMSG);
+	assert_int_equal(ask(r, query(label, 0, T_UDP, 0), &a), -EBADMSG);
+	assert_int_equal(ask(r, query(name, 0, T_UDP, 0), &a), -EBADMSG);
+	assert_int_equal(r->n_asked, 0);
+}
+
+/* /etc/hosts is asked first, and has no SRV records. */
+static void the_hosts_file_is_honoured(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+
+	r->is_deaf = true;
+	assert_int_equal(ask(r, query("localhost", 0, T_UDP, 4), &a), 0);
+	expect_addr(&a, 0, "127.0.0.1:5060");
+	assert_int_equal(ask(r, query("LOCALHOST.", 5080, T_UDP, 4), &a), 0);
+	expect_addr(&a, 0, "127.0.0.1:5080");
+	turn(r);
+	assert_int_equal(r->n_asked, 0);
+}
+
+/* Asking ----------------------------------------------------------------------------------------------------------------- */
+
+static void a_name_with_a_port_needs_no_srv(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+
+	ZONE(r, { "media.example", AAAA, 60, "2001:db8::5", 0, 0, 0 }, { "media.example", A, 60, "192.0.2.5", 0, 0, 0 });
+	assert_int_equal(ask_and_wait(r, query("media.example", 5070, T_UDP, 0), &a), 0);
+	assert_int_equal(a.n, 2);
+	expect_addr(&a, 0, "192.0.2.5:5070"); /* IPv4 first */
+	expect_addr(&a, 1, "[2001:db8::5]:5070");
+	assert_false(was_asked(r, "_sip._udp.media.example 33"));
+	assert_int_equal(ask_and_wait(r, query("media.example", 5070, T_UDP, 6), &a), 0);
+	assert_int_equal(a.n, 1);
+	expect_addr(&a, 0, "[2001:db8::5]:5070");
+}
+
+/* RFC 3263 §4.2. */
+static void srv_first_then_the_name_itself(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+
+	ZONE(r, { "_sip._udp.example", SRV, 60, "a.example", 20, 0, 5062 }, { "_sip._udp.example", SRV, 60, "b.example", 10, 0, 5064 },
+	     { "_sip._tcp.example", SRV, 60, "b.example", 10, 0, 5066 }, { "_sips._tcp.example", SRV, 60, "b.example", 10, 0, 5068 },
+	     { "a.example", A, 60, "192.0.2.1", 0, 0, 0 }, { "b.example", A, 60, "192.0.2.2", 0, 0, 0 },
+	     { "b.example", A, 60, "192.0.2.3", 0, 0, 0 }, { "example", A, 60, "192.0.2.9", 0, 0, 0 });
+	assert_int_equal(ask_and_wait(r, query("example", 0, T_UDP, 4), &a), 0);
+	assert_int_equal(a.n, 3);
+	expect_addr(&a, 0, "192.0.2.2:5064");
+	expect_addr(&a, 1, "192.0.2.3:5064");
+	expect_addr(&a, 2, "192.0.2.1:5062");
+	assert_int_equal(ask_and_wait(r, query("example", 0, T_TCP, 4), &a), 0);
+	expect_addr(&a, 0, "192.0.2.2:5066");
+	assert_int_equal(ask_and_wait(r, query("example", 0, T_TLS, 4), &a), 0);
+	expect_addr(&a, 0, "192.0.2.2:5068");
+	assert_int_equal(ask_and_wait(r, query("a.example", 0, T_UDP, 4), &a), 0);
+	assert_true(was_asked(r, "_sip._udp.a.example 33"));
+	assert_int_equal(a.n, 1);
+	expect_addr(&a, 0, "192.0.2.1:5060");
+}
+
+/* RFC 2782: "." says that there is no such service; the name's own address is not tried. */
+static void a_service_that_is_decidedly_not_there(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+
+	ZONE(r, { "_sip._udp.example", SRV, 60, ".", 0, 0, 0 }, { "example", A, 60, "192.0.2.9", 0, 0, 0 });
+	assert_int_equal(ask_and_wait(r, query("example", 0, T_UDP, 4), &a), -ENOENT);
+	assert_false(was_asked(r, "example 1"));
+}
+
+static void a_dead_target_does_not_hide_the_live_one(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+
+	ZONE(r, { "_sip._udp.example", SRV, 60, "gone.example", 10, 0, 5062 }, { "_sip._udp.example", SRV, 60, "a.example", 20, 0, 5064 },
+	     { "a.example", A, 60, "192.0.2.1", 0, 0, 0 });
+	assert_int_equal(ask_and_wait(r, query("example", 0, T_UDP, 4), &a), 0);
+	assert_int_equal(a.n, 1);
+	expect_addr(&a, 0, "192.0.2.1:5064");
+}
+
+/* Weights 3 and 1: about three quarters of the first places, drawn anew each time, from the cache too. */
+static void weights_share_the_load(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+	unsigned first = 0;
+
+	ZONE(r, { "_sip._udp.example", SRV, 3600, "a.example", 10, 30, 5060 }, { "_sip._udp.example", SRV, 3600, "b.example", 10, 10, 5060 },
+	     { "a.example", A, 3600, "192.0.2.1", 0, 0, 0 }, { "b.example", A, 3600, "192.0.2.2", 0, 0, 0 });
+	for (int i = 0; i < 4000; i++) {
+		assert_int_equal(ask_and_wait(r, query("example", 0, T_UDP, 4), &a), 0);
+		assert_int_equal(a.n, 2);
+		first += a.addr[0].ip[3] == 1;
+	}
+	assert_in_range(first, 2800, 3200);
+	assert_int_equal(counted(r, RESOLVER_HITS), 3999);
+}
+
+static void aliases_are_followed(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+
+	ZONE(r, { "www.example", CNAME, 60, "host.example", 0, 0, 0 }, { "host.example", A, 60, "192.0.2.7", 0, 0, 0 });
+	assert_int_equal(ask_and_wait(r, query("www.example", 5060, T_UDP, 4), &a), 0);
+	expect_addr(&a, 0, "192.0.2.7:5060");
+}
+
+/* The cache -------------------------------------------------------------------------------------------------------------- */
+
+static void an_answer_lives_as_long_as_it_says(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+	unsigned asked;
+
+	ZONE(r, { "h.example", A, 100, "192.0.2.7", 0, 0, 0 }, { "short.example", A, 0, "192.0.2.8", 0, 0, 0 },
+	     { "long.example", A, 1000000, "192.0.2.9", 0, 0, 0 });
+	assert_int_equal(ask_and_wait(r, query("h.example", 5060, T_UDP, 4), &a), 0);
+	after_ms(r, 99999);
+	assert_int_equal(ask(r, query("H.Example", 5061, T_UDP, 4), &a), 0);
+	expect_addr(&a, 0, "192.0.2.7:5061");
+	after_ms(r, 1);
+	asked = r->n_asked;
+	assert_int_equal(ask_and_wait(r, query("h.example", 5060, T_UDP, 4), &a), 0);
+	assert_int_equal(r->n_asked, asked + 1);
+	assert_int_equal(ask_and_wait(r, query("short.example", 5060, T_UDP, 4), &a), 0);
+	after_ms(r, RESOLVE_TTL_MIN_S * 1000 - 1);
+	assert_int_equal(ask(r, query("short.example", 5060, T_UDP, 4), &a), 0);
+	assert_int_equal(ask_and_wait(r, query("long.example", 5060, T_UDP, 4), &a), 0);
+	after_ms(r, RESOLVE_TTL_MAX_S * 1000);
+	assert_int_equal(ask_and_wait(r, query("long.example", 5060, T_UDP, 4), &a), 0);
+	assert_true(was_asked(r, "long.example 1"));
+	assert_int_equal(r->n_asked, asked + 4);
+}
+
+static void that_it_does_not_exist_is_remembered(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+	unsigned asked;
+
+	r->n_zone = 0;
+	assert_int_equal(ask_and_wait(r, query("no.example", 5060, T_UDP, 0), &a), -ENOENT);
+	asked = r->n_asked;
+	after_ms(r, RESOLVE_NEGATIVE_S * 1000 - 1);
+	assert_int_equal(ask(r, query("no.example", 5060, T_UDP, 0), &a), -ENOENT);
+	after_ms(r, 1);
+	assert_int_equal(ask_and_wait(r, query("no.example", 5060, T_UDP, 0), &a), -ENOENT);
+	assert_true(r->n_asked > asked);
+	assert_int_equal(counted(r, RESOLVER_NOT_FOUND), 2);
+}
+
+static void the_cache_is_bounded(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+	char name[32];
+
+	ZONE(r, { "first.example", A, 3000, "192.0.2.7", 0, 0, 0 }, { "used.example", A, 3000, "192.0.2.8", 0, 0, 0 });
+	assert_int_equal(ask_and_wait(r, query("first.example", 5060, T_UDP, 4), &a), 0);
+	assert_int_equal(ask_and_wait(r, query("used.example", 5060, T_UDP, 4), &a), 0);
+	for (int i = 0; i < RESOLVE_CACHE_MAX - 1; i++) {
+		snprintf(name, sizeof name, "n%d.example", i);
+		r->n_asked = 0;
+		assert_int_equal(ask_and_wait(r, query(name, 5060, T_UDP, 4), &a), -ENOENT);
+		assert_int_equal(ask(r, query("used.example", 5060, T_UDP, 4), &a), 0);
+	}
+	assert_int_equal(counted(r, RESOLVER_CACHED), RESOLVE_CACHE_MAX);
+	r->n_asked = 0;
+	assert_int_equal(ask_and_wait(r, query("first.example", 5060, T_UDP, 4), &a), 0);
+	assert_int_equal(r->n_asked, 1); /* it was the one unused longest */
+}
+
+/* Many at once ----------------------------------------------------------------------------------------------------------- */
+
+static void equal_questions_are_asked_once(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+
+	ZONE(r, { "h.example", A, 100, "192.0.2.7", 0, 0, 0 });
+	for (uint16_t i = 0; i < 10; i++)
+		assert_int_equal(ask(r, query("h.example", 6000 + i, T_UDP, 4), &a), -EINPROGRESS);
+	until(r, r->n_done == 10);
+	assert_int_equal(r->n_asked, 1);
+	for (uint16_t i = 0; i < 10; i++)
+		assert_int_equal(r->done[i].answer.addr[0].port, 6000 + i); /* each with its own port */
+	assert_int_equal(counted(r, RESOLVER_JOINED), 9);
+	assert_int_equal(counted(r, RESOLVER_WAITING), 0);
+}
+
+static void who_cancels_hears_nothing(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_query q = query("h.example", 5060, T_UDP, 4);
+	struct resolve_answer a;
+	uint64_t id[2];
+
+	ZONE(r, { "h.example", A, 100, "192.0.2.7", 0, 0, 0 });
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(resolve(r->resolver, &q, &a, on_done, r, &id[i]), -EINPROGRESS);
+	resolve_cancel(r->resolver, id[0]);
+	resolve_cancel(r->resolver, id[0]);
+	resolve_cancel(r->resolver, 999);
+	until(r, r->n_done == 1);
+	resolve_cancel(r->resolver, id[1]); /* too late: harmless */
+	for (int i = 0; i < 20; i++)
+		turn(r);
+	assert_int_equal(r->n_done, 1);
+}
+
+static void asking_inside_the_callback(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+
+	ZONE(r, { "h.example", A, 100, "192.0.2.7", 0, 0, 0 }, { "i.example", A, 100, "192.0.2.8", 0, 0, 0 });
+	r->again = query("i.example", 5060, T_UDP, 4);
+	r->asks_again = true;
+	assert_int_equal(ask(r, query("h.example", 5060, T_UDP, 4), &a), -EINPROGRESS);
+	until(r, r->n_done == 2);
+	expect_addr(&r->done[1].answer, 0, "192.0.2.8:5060");
+}
+
+static void the_waiting_are_bounded(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+	char name[32];
+
+	r->is_deaf = true;
+	for (int i = 0; i < RESOLVE_PENDING_MAX; i++) {
+		snprintf(name, sizeof name, "n%d.example", i);
+		assert_int_equal(ask(r, query(name, 5060, T_UDP, 4), &a), -EINPROGRESS);
+	}
+	assert_int_equal(ask(r, query("one.more", 5060, T_UDP, 4), &a), -ENOBUFS);
+	assert_int_equal(ask(r, query("n1.example", 5060, T_UDP, 4), &a), -ENOBUFS);
+	assert_int_equal(counted(r, RESOLVER_REFUSED), 2);
+	assert_int_equal(counted(r, RESOLVER_WAITING), RESOLVE_PENDING_MAX);
+}
+
+/* Servers that do not behave ---------------------------------------------------------------------------------------------- */
+
+static void a_dead_server_costs_a_deadline(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+
+	r->is_deaf = true;
+	assert_int_equal(ask(r, query("h.example", 5060, T_UDP, 4), &a), -EINPROGRESS);
+	after_ms(r, RESOLVE_TIMEOUT_MS - 1);
+	assert_int_equal(r->n_done, 0);
+	after_ms(r, 1);
+	assert_int_equal(r->n_done, 1);
+	assert_int_equal(r->done[0].err, -ETIMEDOUT);
+	/* The next ones do not pay it again at once ... */
+	assert_int_equal(ask(r, query("h.example", 5060, T_UDP, 4), &a), -ETIMEDOUT);
+	/* ... and the server is given another chance. */
+	after_ms(r, RESOLVER_RETRY_S * 1000);
+	r->is_deaf = false;
+	ZONE(r, { "h.example", A, 100, "192.0.2.7", 0, 0, 0 });
+	assert_int_equal(ask_and_wait(r, query("h.example", 5060, T_UDP, 4), &a), 0);
+}
+
+/* RFC 8767: what was right an hour ago is better than no call at all. */
+static void an_old_answer_bridges_a_dead_server(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+
+	ZONE(r, { "h.example", A, 100, "192.0.2.7", 0, 0, 0 });
+	assert_int_equal(ask_and_wait(r, query("h.example", 5060, T_UDP, 4), &a), 0);
+	r->is_deaf = true;
+	after_ms(r, 100001);
+	assert_int_equal(ask(r, query("h.example", 5060, T_UDP, 4), &a), -EINPROGRESS);
+	after_ms(r, RESOLVE_TIMEOUT_MS);
+	assert_int_equal(r->n_done, 2);
+	assert_int_equal(r->done[1].err, 0);
+	expect_addr(&r->done[1].answer, 0, "192.0.2.7:5060");
+	assert_int_equal(ask(r, query("h.example", 5060, T_UDP, 4), &a), 0); /* at once, for a while */
+	assert_int_equal(counted(r, RESOLVER_STALE), 1);
+	after_ms(r, RESOLVER_STALE_MAX_S * 1000ull);
+	assert_int_equal(ask(r, query("h.example", 5060, T_UDP, 4), &a), -EINPROGRESS);
+	after_ms(r, RESOLVE_TIMEOUT_MS);
+	assert_int_equal(r->done[2].err, -ETIMEDOUT);
+}
+
+/* "Does not exist" is an answer: the old one is not used on. */
+static void a_name_that_went_away_is_gone(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+
+	ZONE(r, { "h.example", A, 100, "192.0.2.7", 0, 0, 0 });
+	assert_int_equal(ask_and_wait(r, query("h.example", 5060, T_UDP, 4), &a), 0);
+	r->n_zone = 0;
+	after_ms(r, 100001);
+	assert_int_equal(ask_and_wait(r, query("h.example", 5060, T_UDP, 4), &a), -ENOENT);
+}
+
+static void a_failing_server_is_not_a_missing_name(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+	int err;
+
+	r->n_zone = 0;
+	r->rcode = 2; /* SERVFAIL */
+	err = ask_and_wait(r, query("h.example", 5060, T_UDP, 4), &a);
+	assert_true(err < 0 && err != -ENOENT);
+	assert_int_equal(counted(r, RESOLVER_FAILED), 1);
+}
+
+static void nonsense_costs_no_more_than_silence(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+
+	ZONE(r, { "_sip._udp.h.example", SRV, 60, "a.example", 1, 1, 5060 }, { "h.example", A, 100, "192.0.2.7", 0, 0, 0 });
+	r->is_mad = true;
+	assert_int_equal(ask(r, query("h.example", 0, T_UDP, 4), &a), -EINPROGRESS);
+	for (int i = 0; i < 50; i++)
+		turn(r);
+	after_ms(r, RESOLVE_TIMEOUT_MS);
+	assert_int_equal(r->n_done, 1);
+	assert_true(r->done[0].err < 0);
+}
+
+static void freeing_while_questions_are_open(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+
+	r->is_deaf = true;
+	assert_int_equal(ask(r, query("h.example", 5060, T_UDP, 0), &a), -EINPROGRESS);
+	assert_int_equal(ask(r, query("i.example", 0, T_UDP, 0), &a), -EINPROGRESS);
+	turn(r);
+	after_ms(r, RESOLVE_TIMEOUT_MS); /* one generation without waiters, one with */
+	assert_int_equal(ask(r, query("j.example", 0, T_UDP, 0), &a), -EINPROGRESS);
+	turn(r);
+}
+
+static void a_server_has_to_be_an_address(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct sv bad = SV("dns.example"), good[2] = { SV("192.0.2.53"), SV("[2001:db8::53]:5353") };
+	struct resolver *other;
+
+	assert_int_equal(resolver_new(&other, r->base, &r->wheel, &bad, 1, NULL), -EBADMSG);
+	assert_int_equal(resolver_new(&other, r->base, &r->wheel, good, 2, NULL), 0);
+	resolver_free(other);
+	assert_int_equal(resolver_new(&other, r->base, &r->wheel, NULL, 0, NULL), 0);
+	resolver_free(other);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(numbers_are_answered_at_once),
+		TEST(what_is_no_name_is_refused),
+		TEST(the_hosts_file_is_honoured),
+		TEST(a_name_with_a_port_needs_no_srv),
+		TEST(srv_first_then_the_name_itself),
+		TEST(a_service_that_is_decidedly_not_there),
+		TEST(a_dead_target_does_not_hide_the_live_one),
+		TEST(weights_share_the_load),
+		TEST(aliases_are_followed),
+		TEST(an_answer_lives_as_long_as_it_says),
+		TEST(that_it_does_not_exist_is_remembered),
+		TEST(the_cache_is_bounded),
+		TEST(equal_questions_are_asked_once),
+		TEST(who_cancels_hears_nothing),
+		TEST(asking_inside_the_callback),
+		TEST(the_waiting_are_bounded),
+		TEST(a_dead_server_costs_a_deadline),
+		TEST(an_old_answer_bridges_a_dead_server),
+		TEST(a_name_that_went_away_is_gone),
+		TEST(a_failing_server_is_not_a_missing_name),
+		TEST(nonsense_costs_no_more_than_silence),
+		TEST(freeing_while_questions_are_open),
+		TEST(a_server_has_to_be_an_address),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
