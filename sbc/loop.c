@@ -202,6 +202,8 @@ void loop_stop(struct loop *l)
 			free(wake);
 	}
 	pthread_join(l->thread, NULL);
+	while (worker_mail(&l->worker))
+		; /* questions still get their answer */
 }
 
 void loop_free(struct loop *l)
@@ -229,6 +231,11 @@ struct worker *loop_worker(struct loop *l)
 const struct counters *loop_net_counters(const struct loop *l)
 {
 	return sockets_counters(l->net);
+}
+
+const struct counters *loop_resolver_counters(const struct loop *l)
+{
+	return resolver_counters(l->resolver);
 }
 
 int loop_post(struct loop *l, struct mail *m, bool is_urgent)

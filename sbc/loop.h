@@ -15,6 +15,7 @@ void loop_stop(struct loop *l);
 void loop_free(struct loop *l);
 struct worker *loop_worker(struct loop *l);
 const struct counters *loop_net_counters(const struct loop *l);
+const struct counters *loop_resolver_counters(const struct loop *l);
 /* Any thread: as mailbox_post. */
 int loop_post(struct loop *l, struct mail *m, bool is_urgent);
 

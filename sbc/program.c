@@ -1,7 +1,8 @@
 #include "sbc/program.h"
+#include "sbc/cdr.h"
 #include "sbc/keys.h"
 #include "sbc/loop.h"
-#include "sbc/publish.h"
+#include "sbc/verbs.h"
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
@@ -19,6 +20,7 @@ struct program {
 	unsigned n_loops, n_started;
 	struct event_base *base;
 	struct event *signals[3], *poll;
+	struct verbs *verbs;
 	uint64_t stop_at_ms;            /* 0 = running */
 	bool is_done;
 };
@@ -86,6 +88,21 @@ static int open_log(struct program *n, const struct conf *c)
 	return 0;
 }
 
+static int open_cdr(struct program *n, const struct conf *c)
+{
+	char path[1024], text[1200];
+	int err;
+
+	if (!c->cdr_is_on)
+		return 0;
+	snprintf(path, sizeof(path), "%.*s/cdr.jsonl", SV_ARG(c->state));
+	if ((err = cdr_new(&n->shared.cdr, path, n->shared.log))) {
+		snprintf(text, sizeof(text), "%s: cannot open the call records: %s", path, strerror(-err));
+		return fail(err, text);
+	}
+	return 0;
+}
+
 static int open_workers(struct program *n)
 {
 	const struct conf *c = n->publisher.now;
@@ -141,6 +158,8 @@ int program_new(struct program **out, struct conf *c)
 		fail(err, error);
 		goto out;
 	}
+	if ((err = open_cdr(n, c)))
+		goto out;
 	if ((err = pools_new(&n->shared.pools, c->workers)) || (err = publisher_init(&n->publisher, &n->shared, c, adopted, n))) {
 		fail(err, strerror(-err));
 		goto out;
@@ -223,8 +242,9 @@ static void log_notes(struct program *n, const struct conf_notes *notes)
 	}
 }
 
-static int reload(struct program *n, struct conf_notes *notes)
+static int reload(void *ctx, struct conf_notes *notes)
 {
+	struct program *n = ctx;
 	int err = publisher_reload(&n->publisher, notes);
 
 	log_notes(n, notes);
@@ -248,6 +268,8 @@ static void on_signal(evutil_socket_t sig, short what, void *ctx)
 		return;
 	}
 	log_reopen(n->shared.log);
+	if (n->shared.cdr)
+		cdr_reopen(n->shared.cdr);
 	conf_notes_init(&notes);
 	reload(n, &notes);
 	conf_notes_fini(&notes);
@@ -285,11 +307,16 @@ static int start_workers(struct program *n)
 int program_run(struct program *n)
 {
 	const struct conf *c = n->publisher.now;
+	struct verbs_params p = { .shared = &n->shared, .publisher = &n->publisher, .loops = n->loops, .n_loops = n->n_loops,
+	                          .reload = reload, .ctx = n, .started_ms = monotonic_ms() };
 	int err;
 
 	signal(SIGPIPE, SIG_IGN);
 	if ((err = program_events(n)) || (err = start_workers(n)))
 		return fail(1, strerror(-err));
+	p.base = n->base;
+	if (verbs_new(&n->verbs, &p))
+		return 1; /* said why */
 	log_info(n->shared.log, "sbc.ready", "node=%.*s workers=%u listeners=%u", SV_ARG(c->node), n->n_loops, c->n_listeners);
 	while (!n->is_done)
 		event_base_loop(n->base, EVLOOP_ONCE);
@@ -303,6 +330,7 @@ void program_free(struct program *n)
 		return;
 	for (unsigned i = 0; i < n->n_started; i++)
 		loop_stop(n->loops[i]);
+	verbs_free(n->verbs);
 	for (unsigned i = 0; i < n->n_loops; i++)
 		loop_free(n->loops[i]);
 	for (unsigned i = 0; i < 3; i++)
@@ -314,6 +342,7 @@ void program_free(struct program *n)
 		event_base_free(n->base);
 	publisher_fini(&n->publisher);
 	pools_free(n->shared.pools);
+	cdr_free(n->shared.cdr);
 	log_free(n->shared.log);
 	free(n);
 }
