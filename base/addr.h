@@ -15,7 +15,7 @@ struct addr {
 enum { ADDR_TEXT = 64 };
 
 /* "192.0.2.1", "192.0.2.1:5060", "[2001:db8::1]:5060", "2001:db8::1". Port 0 when absent.
- * An IPv4-mapped IPv6 address becomes IPv4. 0 or -EBADMSG (a host name is -EBADMSG). */
+ * An IPv4-mapped IPv6 address becomes IPv4. 0 or -EBADMSG (a host name or a zone id is -EBADMSG). */
 int addr_parse(struct addr *out, struct sv text);
 /* The address alone, without brackets / "addr:port" with brackets for IPv6. Returns `buf`. */
 const char *addr_print_ip(const struct addr *a, char buf[ADDR_TEXT]);
@@ -32,7 +32,7 @@ struct prefix {
 	uint8_t bits;
 };
 
-/* "10.0.0.0/8", or an address alone (all bits). 0 or -EBADMSG. */
+/* "10.0.0.0/8", or an address alone (all bits). Bits behind the prefix become zero. 0 or -EBADMSG. */
 int prefix_parse(struct prefix *out, struct sv text);
 bool prefix_has(const struct prefix *p, const struct addr *a);
 

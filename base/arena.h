@@ -1,6 +1,7 @@
 /* base/arena.h - memory that dies together. A first chunk may be lent by the caller (stack, worker
  * scratch); more comes from malloc and goes with arena_reset. Under ASan what is not handed out is
- * poisoned, with a gap behind each piece, so that over-reads show. */
+ * poisoned, with a gap behind each piece, so that over-reads show; after arena_reset the lent chunk is
+ * clean again, so reset an arena over a stack array before its function returns. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 #include "base/sv.h"

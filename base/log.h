@@ -1,7 +1,7 @@
 /* base/log.h - asynchronous log: a bounded ring and a writer thread of its own. A full disk or a stopped
  * reader costs lines and a counter, never a caller's time. Lines are logfmt or JSON; the format string
- * holds key=value pairs. Values from outside must go through %s: control bytes, quotes, backslashes and spaces in string
- * values are escaped/quoted by the log. */
+ * holds key=value pairs (base/log_line.h says which). Values from outside must go through %s: control bytes, quotes,
+ * backslashes and spaces in string values are escaped/quoted by the log. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 #include <stdbool.h>

@@ -21,7 +21,8 @@ void mailbox_free(struct mailbox *mb);
 /* Any thread. `is_urgent` may use the last quarter of the cells (in-dialog requests, responses, control);
  * others are refused there. 0 = handed over, or -ENOBUFS: still the caller's. Counts refusals. */
 int mailbox_post(struct mailbox *mb, struct mail *m, bool is_urgent);
-/* Reader only: delivers up to `max` mails; returns how many. */
+/* Reader only: delivers up to `max` mails; returns how many. What `max` left inside makes the descriptor readable
+ * again. */
 size_t mailbox_drain(struct mailbox *mb, void *reader, size_t max);
 /* Readable when there is mail. mailbox_ack() before draining makes it quiet again. */
 int mailbox_fd(const struct mailbox *mb);

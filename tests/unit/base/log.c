@@ -120,7 +120,8 @@ static void lines_reach_the_file(void **state)
 	assert_int_equal(log_lost(l), 0);
 	log_free(l);
 	line = contents(rig, rig->path);
-	assert_int_equal(strncmp(line_after_ts(line), "level=info event=call.answered call=\"a b\" setup_ms=35\n", 54), 0);
+	assert_int_equal(strncmp(line_after_ts(line), "level=info event=call.answered call=\"a b\" setup_ms=35\n",
+				 54), 0);
 	assert_string_equal(line_after_ts(strchr(line, '\n') + 1), "level=debug event=shown a=2\n");
 }
 
@@ -147,7 +148,8 @@ static void json_lines(void **state)
 	log_error(l, "peer.lost", "peer=%s for_ms=%d", "a\"\n\xff", 7);
 	log_free(l);
 	text = contents(rig, rig->path);
-	assert_non_null(strstr(text, "\"level\":\"error\",\"event\":\"peer.lost\",\"peer\":\"a\\\"\\n\\u00ff\",\"for_ms\":7}\n"));
+	assert_non_null(strstr(text, "\"level\":\"error\",\"event\":\"peer.lost\","
+				     "\"peer\":\"a\\\"\\n\\u00ff\",\"for_ms\":7}\n"));
 	assert_true(is_json((struct sv){ text, strlen(text) - 1 }));
 }
 

@@ -95,8 +95,8 @@ static void json_numbers_are_valid(void **state)
 {
 	(void)state;
 	assert_json(",\"a\":\"ff\",\"b\":\"007\",\"c\":0,\"d\":-5", "a=%x b=%03d c=%u d=%i", 255U, 7, 0U, -5);
-	assert_json(",\"a\":1.50,\"b\":\"nan\",\"c\":\"inf\",\"d\":\"12%\"", "a=%.2f b=%f c=%g d=%d%%", 1.5, (double)NAN,
-		    (double)INFINITY, 12);
+	assert_json(",\"a\":1.50,\"b\":\"nan\",\"c\":\"inf\",\"d\":\"12%\"", "a=%.2f b=%f c=%g d=%d%%", 1.5,
+		    (double)NAN, (double)INFINITY, 12);
 	assert_json(",\"a\":\"    7\",\"b\":\"1x\",\"c\":\"\"", "a=%5d b=%dx c=%s", 7, 1, "");
 	assert_json(",\"a\":1.250000,\"b\":5e+20,\"c\":1.0e+00", "a=%Lf b=%g c=%.1e", 1.25L, 5e20, 1.0);
 }
