@@ -6,6 +6,8 @@
 #include <unistd.h>
 #include "conf/reader.h"
 
+enum { BRACKETS_MAX = 500, ANCHORS_MAX = 4096, DIRECTIVES_MAX = 8 };
+
 /* Length of the UTF-8 sequence at the start of `v` (RFC 3629 §4), or 0: overlong, surrogate, beyond U+10FFFF, cut off. */
 static size_t utf8_len(struct sv v)
 {
@@ -45,6 +47,31 @@ static int refuse(struct conf_notes *notes, struct conf_mark at, const char *tex
 	return notes->out_of_memory ? -ENOMEM : -EINVAL;
 }
 
+/* libyaml takes time quadratic in open brackets, anchors and directives: minutes for a file of 4 MiB. Counted roughly, in
+ * texts and comments too: no file for us comes near. */
+static int check_counts(struct sv yaml, struct conf_notes *notes)
+{
+	unsigned open = 0, anchors = 0, directives = 0;
+
+	for (size_t i = 0; i < yaml.len; i++) {
+		char c = yaml.p[i];
+
+		if (c == '[' || c == '{')
+			open++;
+		else if ((c == ']' || c == '}') && open)
+			open--;
+		anchors += c == '&';
+		directives += c == '%' && (i == 0 || yaml.p[i - 1] == '\n');
+		if (open > BRACKETS_MAX)
+			return refuse(notes, mark_at(yaml, i), "hundreds of [ and { are open here: close them");
+		if (anchors > ANCHORS_MAX)
+			return refuse(notes, mark_at(yaml, i), "thousands of anchors (&) up to here: write the values");
+		if (directives > DIRECTIVES_MAX)
+			return refuse(notes, mark_at(yaml, i), "too many directives (%): a configuration needs none");
+	}
+	return 0;
+}
+
 static int check_bytes(struct sv yaml, struct conf_notes *notes)
 {
 	if (yaml.len > CONF_FILE_MAX)
@@ -56,7 +83,7 @@ static int check_bytes(struct sv yaml, struct conf_notes *notes)
 		if (yaml.p[i] == '\0')
 			return refuse(notes, mark_at(yaml, i), "a NUL byte: this is no text file");
 	}
-	return 0;
+	return check_counts(yaml, notes);
 }
 
 static int syntax_error(const yaml_parser_t *parser, struct sv yaml, struct conf_notes *notes)
@@ -64,7 +91,8 @@ static int syntax_error(const yaml_parser_t *parser, struct sv yaml, struct conf
 	struct conf_mark at = { (unsigned)parser->problem_mark.line + 1, (unsigned)parser->problem_mark.column + 1 };
 	char text[256];
 
-	if (parser->error == YAML_MEMORY_ERROR)
+	/* Where libyaml's loader runs out of memory, it says that no error is what stopped it. */
+	if (parser->error == YAML_MEMORY_ERROR || parser->error == YAML_NO_ERROR)
 		return -ENOMEM;
 	if (parser->error == YAML_READER_ERROR)
 		at = mark_at(yaml, parser->problem_offset);
