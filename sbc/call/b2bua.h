@@ -94,6 +94,8 @@ struct b2bua_record_sink {
 	void (*put)(struct b2bua_record_sink *sink, uint64_t id, struct sv record);
 };
 void b2bua_export(struct b2bua *b, struct b2bua_record_sink *sink);
+/* Which shard a record belongs to: its worker applies it. */
+uint16_t b2bua_record_shard(struct sv record);
 /* 0; -EBADMSG for a record that is none; -EEXIST; -ENOSPC, -ENOMEM. Unknown fields are skipped. */
 int b2bua_apply(struct b2bua *b, struct sv record);
 

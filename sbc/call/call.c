@@ -319,29 +319,40 @@ static void call_expires(struct timer *t)
 	call_hangup(c, 1 << NEAR | 1 << FAR, c->setup ? WHY_RING_TIMEOUT : WHY_MAX_DURATION);
 }
 
-struct call *call_new(struct b2bua *b, const struct request *r, uint64_t leg_id)
+struct call *call_alloc(struct b2bua *b, uint64_t leg_id, uint16_t shard)
 {
 	struct call *c = slab_alloc(&b->calls);
 
 	if (!c)
 		return NULL;
 	c->b = b;
-	c->shard = r->shard;
-	c->method = r->v->method;
+	c->shard = shard;
+	c->method = M_INVITE;
 	list_init(&c->dialogs);
 	list_init(&c->relays);
 	c->timer.fire = call_expires;
-	c->near = (struct leg){ .call = c, .side = NEAR, .shard = r->shard, .path = *r->from, .follows_flow = !is_trusted(b, r->from) };
-	if (near_leg_init(c, r)) {
-		slab_free(&b->calls, c);
-		return NULL;
-	}
+	c->near = (struct leg){ .call = c, .side = NEAR, .shard = shard };
 	table_add(&b->legs, &c->near.in_table, leg_id);
 	list_push(&b->all, &c->in_all);
 	c->started_ms = b->p.wheel->now_ms;
 	c->started_wall_ms = b->p.wall_ms(b->p.ctx);
-	wheel_arm_in(b->p.wheel, &c->timer, CALL_SETUP_MAX_MS);
 	return c;
+}
+
+struct call *call_new(struct b2bua *b, const struct request *r, uint64_t leg_id)
+{
+	struct call *c = call_alloc(b, leg_id, r->shard);
+
+	if (!c)
+		return NULL;
+	c->method = r->v->method;
+	c->near.path = *r->from;
+	c->near.follows_flow = !is_trusted(b, r->from);
+	wheel_arm_in(b->p.wheel, &c->timer, CALL_SETUP_MAX_MS);
+	if (near_leg_init(c, r) == 0)
+		return c;
+	call_free(c);
+	return NULL;
 }
 
 void call_free(struct call *c)

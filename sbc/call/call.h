@@ -174,6 +174,8 @@ struct leg_text {
 
 /* call.c: lives and deaths */
 struct call *call_new(struct b2bua *b, const struct request *r, uint64_t leg_id);
+/* An empty one, its near leg known by `leg_id`. */
+struct call *call_alloc(struct b2bua *b, uint64_t leg_id, uint16_t shard);
 int leg_set_text(struct leg *l, const struct leg_text *t);
 struct leg *leg_new(struct b2bua *b, struct call *c, uint64_t id);
 void leg_free(struct b2bua *b, struct leg *l);
@@ -240,6 +242,11 @@ void attempt_abandon(struct attempt *a);
 void attempt_drop(struct attempt *a);  /* frees it; its transaction lives on alone */
 void refuse(struct b2bua *b, const struct request *r, enum why why, unsigned status);
 
+/* `leg` becomes the attempt's. NULL: memory is out, and it stays the caller's. */
+struct attempt *attempt_alloc(struct setup *s, struct leg *leg);
+extern const struct client_ops attempt_ops;
+extern const struct server_ops setup_server_ops;
+
 /* answer.c: what comes back for them */
 void attempt_response(struct attempt *a, const struct view *v, const struct path *from);
 void stray_2xx(struct b2bua *b, struct leg *far, struct client_txn *ct, const struct view *v);
@@ -251,6 +258,7 @@ struct relay *relay_new(struct call *c, struct dialog *d, enum side from, const 
 void relay_free(struct relay *r);
 /* The INVITE's 2xx went out: repeat it until the ACK. */
 void relay_await_ack(struct relay *r);
+void relay_repeat(struct relay *r); /* the same from a record, its answer given */
 void relay_ack(struct relay *r, const struct view *v, const struct path *from);
 /* Nobody acknowledged the 2xx it passed: we do, refusing the offer if there is one (DECISIONS 11). */
 void relay_ack_alone(struct relay *r);

@@ -4,8 +4,6 @@
 #include "apps-router/route.h"
 #include <errno.h>
 
-static const struct client_ops attempt_ops;
-
 static void dial(struct setup *s, const struct view *v);
 static void dial_resolved(struct setup *s, const struct view *v, const struct addr *to);
 
@@ -147,7 +145,7 @@ static void setup_st_end(void *owner, struct server_txn *st)
 	((struct setup *)owner)->st = NULL;
 }
 
-static const struct server_ops setup_server_ops = { .on_cancel = setup_cancelled, .on_end = setup_st_end };
+const struct server_ops setup_server_ops = { .on_cancel = setup_cancelled, .on_end = setup_st_end };
 
 static void start_call(struct b2bua *b, const struct request *r, const struct conf_route *rule)
 {
@@ -431,33 +429,44 @@ static int attempt_send(struct attempt *a, const struct view *v)
 
 static void attempt_fire(struct timer *t);
 
+struct attempt *attempt_alloc(struct setup *s, struct leg *leg)
+{
+	struct attempt *a = slab_alloc(&s->call->b->attempts);
+
+	if (!a)
+		return NULL;
+	a->b = s->call->b;
+	a->setup = s;
+	a->leg = leg;
+	a->timer.fire = attempt_fire;
+	return a;
+}
+
 static struct attempt *attempt_new(struct setup *s, const struct view *v, const struct path *path)
 {
 	struct call *c = s->call;
 	struct b2bua *b = c->b;
-	struct attempt *a = slab_alloc(&b->attempts);
+	struct attempt *a;
 	struct via via;
 	struct sv rest = view_value(v, HDR_VIA);
 	uint64_t id = token_leg_id(b->p.tokens, b->conf->zones[path_zone(b, &c->near.path)].name, view_value(v, HDR_CALL_ID),
 	                           tag_of(view_value(v, HDR_FROM)), view_uri(v), s->n_tried);
 
-	if (!a)
+	struct leg *leg;
+
+	if (via_next(&via, &rest) || !(leg = leg_new(b, c, id)))
 		return NULL;
-	if (!(a->leg = leg_new(b, c, id)) || via_next(&via, &rest)) {
-		leg_free(b, a->leg);
-		slab_free(&b->attempts, a);
+	if (!(a = attempt_alloc(s, leg))) {
+		leg_free(b, leg);
 		return NULL;
 	}
-	a->b = b;
-	a->setup = s;
 	a->destination = s->pick.destination;
-	a->timer.fire = attempt_fire;
 	a->branch_id = token_branch_id(b->p.tokens, id, via.branch, v->cseq);
-	a->leg->path = *path;
-	a->leg->attempt = s->n_tried;
-	a->leg->slot = s->pick.slot;
-	a->leg->has_slot = true;
-	a->leg->destination = s->pick.destination;
+	leg->path = *path;
+	leg->attempt = s->n_tried;
+	leg->slot = s->pick.slot;
+	leg->has_slot = true;
+	leg->destination = s->pick.destination;
 	return a;
 }
 
@@ -625,7 +634,7 @@ static void attempt_on_response(void *owner, struct client_txn *ct, const struct
 	attempt_response(owner, v, from);
 }
 
-static const struct client_ops attempt_ops = { .on_response = attempt_on_response, .on_failed = attempt_failed,
+const struct client_ops attempt_ops = { .on_response = attempt_on_response, .on_failed = attempt_failed,
 	                                       .on_end = attempt_ct_end };
 
 void setup_drop(struct setup *s)

@@ -543,15 +543,20 @@ const struct client_ops relay_client_ops = { .on_response = relay_on_response, .
 
 /* 2xx and ACK (DECISIONS 11) --------------------------------------------------------------------------------------- */
 
-void relay_await_ack(struct relay *r)
+void relay_repeat(struct relay *r)
 {
 	struct wheel *w = r->call->b->p.wheel;
 
 	r->is_answered = true;
-	r->answer = server_take_2xx(r->st);
 	r->repeat_ms = SIP_T1;
 	r->end_ms = w->now_ms + SIP_TIMEOUT;
 	wheel_arm_in(w, &r->timer, r->repeat_ms);
+}
+
+void relay_await_ack(struct relay *r)
+{
+	r->answer = server_take_2xx(r->st);
+	relay_repeat(r);
 }
 
 static void send_ack(struct relay *r, struct buf *ack)

@@ -1,0 +1,443 @@
+/* sbc/call/record.c - a call as one opaque record for another node (DESIGN §7): answered and ringing ones. Remaining lifetimes
+ * travel, not times; listeners and destinations by name, not by number; flow handles stay behind. */
+#include "sbc/call/call.h"
+#include "base/tlv.h"
+#include <errno.h>
+#include <stdlib.h>
+
+enum { RECORD_MAX = 262144, VERSION = 1 };
+
+enum call_field { CALL_VERSION = 1, CALL_SHARD, CALL_AGE, CALL_ANSWERED, CALL_LEFT, CALL_NEAR, CALL_FAR, CALL_DIALOG, CALL_RELAY, CALL_SETUP,
+	          CALL_STATUS };
+enum leg_field { LEG_ID = 1, LEG_ZONE, LEG_TRANSPORT, LEG_REMOTE, LEG_CSEQ, LEG_CALL_ID, LEG_LOCAL, LEG_REMOTE_PARTY, LEG_TARGET,
+	         LEG_ROUTES, LEG_FOLLOWS, LEG_POOL, LEG_DESTINATION, LEG_ATTEMPT };
+enum dialog_field { DIALOG_ID = 1, DIALOG_TAG, DIALOG_TARGET, DIALOG_ROUTES, DIALOG_CONFIRMED, DIALOG_NEAR_CSEQ, DIALOG_FAR_CSEQ };
+enum relay_field { RELAY_DIALOG = 1, RELAY_FROM, RELAY_IN, RELAY_OUT, RELAY_OFFER, RELAY_ANSWER, RELAY_SERVER, RELAY_CLIENT };
+enum setup_field { SETUP_SERVER = 1, SETUP_CLIENT, SETUP_REQUEST, SETUP_PROVISIONAL, SETUP_POOL, SETUP_TRIED, SETUP_AFTER, SETUP_ANSWER,
+	           SETUP_DURATION };
+enum txn_field { TXN_KEY = 1, TXN_HEAD, TXN_LAST, TXN_STATE, TXN_METHOD, TXN_STATUS, TXN_REQUEST };
+
+/* Writing ---------------------------------------------------------------------------------------------------------- */
+
+static void put_addr(struct tlv_out *o, uint8_t field, const struct addr *a)
+{
+	char text[ADDR_TEXT];
+
+	tlv_put(o, field, sv_from(addr_print(a, text)));
+}
+
+static const struct conf_destination *destination_of(const struct b2bua *b, uint16_t slot)
+{
+	for (uint32_t i = 0; i < b->conf->n_destinations; i++)
+		if (pools_slot(b->p.pools, b->conf, i) == slot)
+			return &b->conf->destinations[i];
+	return NULL;
+}
+
+static void put_leg(struct tlv_out *o, uint8_t field, const struct b2bua *b, const struct leg *l)
+{
+	const struct conf_destination *d = l->has_slot ? destination_of(b, l->slot) : NULL;
+	size_t place = tlv_begin(o, field);
+
+	tlv_put_u64(o, LEG_ID, l->in_table.key);
+	tlv_put(o, LEG_ZONE, b->conf->zones[path_zone(b, &l->path)].name);
+	tlv_put_u64(o, LEG_TRANSPORT, l->path.transport);
+	put_addr(o, LEG_REMOTE, &l->path.remote);
+	tlv_put_u64(o, LEG_CSEQ, l->local_cseq);
+	tlv_put(o, LEG_CALL_ID, leg_call_id(l));
+	tlv_put(o, LEG_LOCAL, leg_local(l));
+	tlv_put(o, LEG_REMOTE_PARTY, leg_remote(l));
+	tlv_put(o, LEG_TARGET, leg_target(l));
+	tlv_put(o, LEG_ROUTES, leg_routes(l));
+	tlv_put_u64(o, LEG_FOLLOWS, l->follows_flow);
+	tlv_put_u64(o, LEG_ATTEMPT, l->attempt);
+	if (d) {
+		tlv_put(o, LEG_POOL, b->conf->pools[d->pool].name);
+		tlv_put(o, LEG_DESTINATION, d->name);
+	}
+	tlv_end(o, place);
+}
+
+static void put_dialog(struct tlv_out *o, const struct dialog *d)
+{
+	size_t place = tlv_begin(o, CALL_DIALOG);
+
+	tlv_put_u64(o, DIALOG_ID, d->in_table.key);
+	tlv_put(o, DIALOG_TAG, dialog_tag(d));
+	tlv_put(o, DIALOG_TARGET, dialog_target(d));
+	tlv_put(o, DIALOG_ROUTES, dialog_routes(d));
+	tlv_put_u64(o, DIALOG_CONFIRMED, d->is_confirmed);
+	tlv_put_u64(o, DIALOG_NEAR_CSEQ, d->cseq_in[NEAR]);
+	tlv_put_u64(o, DIALOG_FAR_CSEQ, d->cseq_in[FAR]);
+	tlv_end(o, place);
+}
+
+static void put_server(struct tlv_out *o, uint8_t field, const struct server_txn *st)
+{
+	struct server_record r;
+	size_t place;
+
+	if (!st)
+		return;
+	server_export(st, &r);
+	place = tlv_begin(o, field);
+	tlv_put_u64(o, TXN_KEY, r.key);
+	tlv_put(o, TXN_HEAD, r.head);
+	tlv_put(o, TXN_LAST, r.last);
+	tlv_put_u64(o, TXN_STATE, r.state);
+	tlv_put_u64(o, TXN_METHOD, r.method);
+	tlv_put_u64(o, TXN_STATUS, r.status);
+	tlv_end(o, place);
+}
+
+static void put_client(struct tlv_out *o, uint8_t field, const struct client_txn *ct)
+{
+	struct client_record r;
+	size_t place;
+
+	if (!ct)
+		return;
+	client_export(ct, &r);
+	place = tlv_begin(o, field);
+	tlv_put_u64(o, TXN_KEY, r.id);
+	tlv_put(o, TXN_REQUEST, r.request);
+	tlv_put_u64(o, TXN_STATE, r.state);
+	tlv_put_u64(o, TXN_METHOD, r.method);
+	tlv_end(o, place);
+}
+
+/* An answered INVITE whose ACK is still to come. */
+static void put_relay(struct tlv_out *o, const struct relay *r)
+{
+	size_t place = tlv_begin(o, CALL_RELAY);
+
+	tlv_put_u64(o, RELAY_DIALOG, r->dialog->in_table.key);
+	tlv_put_u64(o, RELAY_FROM, r->from);
+	tlv_put_u64(o, RELAY_IN, r->in_cseq);
+	tlv_put_u64(o, RELAY_OUT, r->out_cseq);
+	tlv_put_u64(o, RELAY_OFFER, r->had_offer);
+	tlv_put(o, RELAY_ANSWER, r->answer ? buf_sv(r->answer) : SV(""));
+	put_server(o, RELAY_SERVER, r->st);
+	put_client(o, RELAY_CLIENT, r->ct);
+	tlv_end(o, place);
+}
+
+static void put_setup(struct tlv_out *o, const struct setup *s)
+{
+	size_t place = tlv_begin(o, CALL_SETUP);
+
+	put_server(o, SETUP_SERVER, s->st);
+	put_client(o, SETUP_CLIENT, s->attempt->ct);
+	tlv_put(o, SETUP_REQUEST, buf_sv(s->request));
+	tlv_put_u64(o, SETUP_PROVISIONAL, s->has_provisional);
+	tlv_put(o, SETUP_POOL, sv_from(s->pool));
+	tlv_put_u64(o, SETUP_TRIED, s->n_tried);
+	tlv_put_u64(o, SETUP_AFTER, s->after_ms);
+	tlv_put_u64(o, SETUP_ANSWER, s->answer_ms);
+	tlv_put_u64(o, SETUP_DURATION, s->max_duration_ms);
+	tlv_end(o, place);
+}
+
+static void put_call(struct tlv_out *o, const struct call *c)
+{
+	const struct b2bua *b = c->b;
+	uint64_t now = b->p.wheel->now_ms;
+
+	tlv_put_u64(o, CALL_VERSION, VERSION);
+	tlv_put_u64(o, CALL_SHARD, c->shard);
+	tlv_put_u64(o, CALL_AGE, now - c->started_ms);
+	tlv_put_u64(o, CALL_ANSWERED, c->answered_ms ? now - c->answered_ms + 1 : 0);
+	tlv_put_u64(o, CALL_LEFT, c->timer.at_ms > now ? c->timer.at_ms - now : 1);
+	tlv_put_u64(o, CALL_STATUS, c->status);
+	put_leg(o, CALL_NEAR, b, &c->near);
+	put_leg(o, CALL_FAR, b, c->far ? c->far : c->setup->attempt->leg);
+	list_each(n, &c->dialogs)
+		put_dialog(o, owner_of(n, struct dialog, in_call));
+	list_each(n, &c->relays)
+		if (owner_of(n, struct relay, in_call)->is_answered)
+			put_relay(o, owner_of(n, struct relay, in_call));
+	if (c->setup)
+		put_setup(o, c->setup);
+}
+
+void b2bua_export(struct b2bua *b, struct b2bua_record_sink *sink)
+{
+	char *area = malloc(RECORD_MAX);
+	struct tlv_out o;
+
+	list_each(n, &b->all) {
+		const struct call *c = owner_of(n, struct call, in_all);
+
+		/* between two destinations there is nothing yet that could be lost: the caller repeats its INVITE */
+		if (!area || c->method != M_INVITE || (!c->far && !(c->setup && c->setup->attempt)))
+			continue;
+		tlv_init(&o, area, RECORD_MAX);
+		put_call(&o, c);
+		if (!o.is_full)
+			sink->put(sink, c->near.in_table.key, (struct sv){ o.p, o.len });
+	}
+	free(area);
+}
+
+/* Reading: first everything into plain values, then the objects --------------------------------------------------- */
+
+enum { FIELDS = 32 };
+
+/* The fields of one level, by number; of repeated ones the last. */
+struct fields {
+	struct sv of[FIELDS];
+};
+
+static int fields_read(struct fields *f, struct sv rest)
+{
+	struct sv bytes;
+	uint8_t field;
+	int err;
+
+	*f = (struct fields){ 0 };
+	while ((err = tlv_next(&rest, &field, &bytes)) == 0)
+		if (field < FIELDS)
+			f->of[field] = bytes;
+	return err == -ENOENT ? 0 : err;
+}
+
+static uint64_t number(const struct fields *f, unsigned field)
+{
+	return tlv_u64(f->of[field]);
+}
+
+static int conf_zone_path(const struct b2bua *b, const struct fields *f, struct path *path)
+{
+	int zone = conf_find_zone(b->conf, f->of[LEG_ZONE]);
+	struct addr remote;
+
+	if (zone < 0 || addr_parse(&remote, f->of[LEG_REMOTE]))
+		return -EBADMSG;
+	return path_to(b, path, (uint16_t)zone, (uint8_t)number(f, LEG_TRANSPORT), &remote);
+}
+
+static int leg_apply(struct b2bua *b, struct leg *l, const struct fields *f)
+{
+	struct leg_text t = { f->of[LEG_CALL_ID], f->of[LEG_LOCAL], f->of[LEG_REMOTE_PARTY], f->of[LEG_TARGET], f->of[LEG_ROUTES] };
+	int err = conf_zone_path(b, f, &l->path);
+
+	l->local_cseq = (uint32_t)number(f, LEG_CSEQ);
+	l->follows_flow = number(f, LEG_FOLLOWS);
+	l->attempt = (uint8_t)number(f, LEG_ATTEMPT);
+	return err ? err : leg_set_text(l, &t);
+}
+
+/* The destination counts this call as its own here too, if it still is one. */
+static void leg_reserve(struct b2bua *b, struct leg *l, const struct fields *f)
+{
+	for (uint32_t i = 0; i < b->conf->n_destinations; i++) {
+		const struct conf_destination *d = &b->conf->destinations[i];
+
+		if (!sv_eq(d->name, f->of[LEG_DESTINATION]) || !sv_eq(b->conf->pools[d->pool].name, f->of[LEG_POOL]))
+			continue;
+		l->slot = pools_slot(b->p.pools, b->conf, i);
+		l->destination = i;
+		l->has_slot = true;
+		dest_reserve(b->p.pools, b->p.worker, l->slot);
+		return;
+	}
+}
+
+static int dialog_apply(struct call *c, struct leg *far, struct sv bytes)
+{
+	struct fields f;
+	struct dialog *d;
+
+	if (fields_read(&f, bytes) || !f.of[DIALOG_TAG].len || !number(&f, DIALOG_ID) || table_find(&c->b->dialogs, number(&f, DIALOG_ID)))
+		return -EBADMSG;
+	d = dialog_new(c, far, number(&f, DIALOG_ID), f.of[DIALOG_TAG], f.of[DIALOG_TARGET], f.of[DIALOG_ROUTES]);
+	if (!d)
+		return -ENOMEM;
+	d->is_confirmed = number(&f, DIALOG_CONFIRMED);
+	d->cseq_in[NEAR] = (uint32_t)number(&f, DIALOG_NEAR_CSEQ);
+	d->cseq_in[FAR] = (uint32_t)number(&f, DIALOG_FAR_CSEQ);
+	return 0;
+}
+
+static struct server_txn *server_apply(struct b2bua *b, struct sv bytes, const struct path *path)
+{
+	struct server_record r = { .path = *path };
+	struct server_txn *st;
+	struct fields f;
+
+	if (!bytes.len || fields_read(&f, bytes))
+		return NULL;
+	r.key = number(&f, TXN_KEY);
+	r.head = f.of[TXN_HEAD];
+	r.last = f.of[TXN_LAST];
+	r.state = (uint8_t)number(&f, TXN_STATE);
+	r.method = (uint8_t)number(&f, TXN_METHOD);
+	r.status = (uint16_t)number(&f, TXN_STATUS);
+	return server_import(b->p.stack, &r, &st) ? NULL : st;
+}
+
+static struct client_txn *client_apply(struct b2bua *b, struct sv bytes, const struct path *path, const struct client_ops *ops,
+                                       void *owner)
+{
+	struct client_record r = { .path = *path };
+	struct client_txn *ct;
+	struct fields f;
+
+	if (!bytes.len || fields_read(&f, bytes))
+		return NULL;
+	r.id = number(&f, TXN_KEY);
+	r.request = f.of[TXN_REQUEST];
+	r.state = (uint8_t)number(&f, TXN_STATE);
+	r.method = (uint8_t)number(&f, TXN_METHOD);
+	return client_import(b->p.stack, &r, ops, owner, &ct) ? NULL : ct;
+}
+
+static int relay_apply(struct call *c, struct sv bytes)
+{
+	struct b2bua *b = c->b;
+	struct view nothing = { .method = M_INVITE };
+	struct fields f;
+	struct link *l;
+	struct relay *r;
+	struct leg *in, *out;
+
+	if (fields_read(&f, bytes) || !(l = table_find(&b->dialogs, number(&f, RELAY_DIALOG))) || number(&f, RELAY_FROM) > FAR ||
+	    !f.of[RELAY_ANSWER].len || !c->far)
+		return -EBADMSG;
+	if (!(r = relay_new(c, owner_of(l, struct dialog, in_table), (enum side)number(&f, RELAY_FROM), &nothing)))
+		return -ENOMEM;
+	in = r->from == NEAR ? &c->near : c->far;
+	out = r->from == NEAR ? c->far : &c->near;
+	r->in_cseq = (uint32_t)number(&f, RELAY_IN);
+	r->out_cseq = (uint32_t)number(&f, RELAY_OUT);
+	r->had_offer = number(&f, RELAY_OFFER);
+	r->st = server_apply(b, f.of[RELAY_SERVER], &in->path);
+	if (r->st)
+		server_own(r->st, &relay_server_ops, r);
+	r->ct = client_apply(b, f.of[RELAY_CLIENT], &out->path, &relay_client_ops, r);
+	if (!(r->answer = buf_copy(f.of[RELAY_ANSWER])))
+		return -ENOMEM;
+	relay_repeat(r);
+	return 0;
+}
+
+static int setup_alloc(struct call *c, const struct fields *f)
+{
+	struct setup *s = slab_alloc(&c->b->setups);
+	struct sv pool = f->of[SETUP_POOL];
+
+	if (!s)
+		return -ENOMEM;
+	s->call = c;
+	c->setup = s;
+	s->has_provisional = number(f, SETUP_PROVISIONAL);
+	s->n_tried = (uint8_t)(number(f, SETUP_TRIED) < POOL_TRIES_MAX ? number(f, SETUP_TRIED) : POOL_TRIES_MAX);
+	s->after_ms = (uint32_t)number(f, SETUP_AFTER);
+	s->answer_ms = (uint32_t)number(f, SETUP_ANSWER);
+	s->max_duration_ms = (uint32_t)number(f, SETUP_DURATION);
+	s->why = WHY_TIMEOUT;
+	memcpy(s->pool, pool.p ? pool.p : "", pool.len < sizeof(s->pool) ? pool.len : sizeof(s->pool) - 1);
+	return (s->request = buf_copy(f->of[SETUP_REQUEST])) ? 0 : -ENOMEM;
+}
+
+/* A ringing call: its rule is looked up again when it is needed, since `conf_gen` 0 is nobody's. */
+static int setup_apply(struct call *c, struct leg *leg, struct sv bytes)
+{
+	struct b2bua *b = c->b;
+	struct attempt *a;
+	struct fields f;
+	int err = fields_read(&f, bytes);
+
+	if (err || (err = setup_alloc(c, &f)) || !(a = attempt_alloc(c->setup, leg))) {
+		leg_free(b, leg);
+		return err ? err : -ENOMEM;
+	}
+	c->setup->attempt = a;
+	a->destination = leg->destination;
+	a->has_response = true;
+	c->setup->tried[0] = leg->slot;
+	c->setup->st = server_apply(b, f.of[SETUP_SERVER], &c->near.path);
+	a->ct = client_apply(b, f.of[SETUP_CLIENT], &leg->path, &attempt_ops, a);
+	if (!c->setup->st || !a->ct)
+		return -EBADMSG;
+	a->branch_id = client_id(a->ct);
+	server_own(c->setup->st, &setup_server_ops, c->setup);
+	wheel_arm_in(b->p.wheel, &a->timer, c->setup->answer_ms ? c->setup->answer_ms : CALL_SETUP_MAX_MS);
+	return 0;
+}
+
+static int answered_apply(struct call *c, struct sv record)
+{
+	struct sv bytes;
+	uint8_t field;
+	int err = 0;
+
+	while (!err && tlv_next(&record, &field, &bytes) == 0)
+		if (field == CALL_RELAY)
+			err = relay_apply(c, bytes);
+	return err ? err : list_empty(&c->dialogs) ? -EBADMSG : 0;
+}
+
+static int parts_apply(struct call *c, struct sv record, const struct fields *f)
+{
+	struct b2bua *b = c->b;
+	struct fields near, far;
+	struct leg *leg = NULL;
+	struct sv rest = record, bytes;
+	uint8_t field;
+	int err;
+
+	if (fields_read(&near, f->of[CALL_NEAR]) || fields_read(&far, f->of[CALL_FAR]) || !number(&far, LEG_ID) ||
+	    table_find(&b->legs, number(&far, LEG_ID)))
+		return -EBADMSG;
+	if ((err = leg_apply(b, &c->near, &near)))
+		return err;
+	if (!(leg = leg_new(b, c, number(&far, LEG_ID))))
+		return -ENOMEM;
+	if ((err = leg_apply(b, leg, &far))) {
+		leg_free(b, leg);
+		return err;
+	}
+	leg_reserve(b, leg, &far);
+	if (f->of[CALL_SETUP].len == 0)
+		c->far = leg;
+	else if ((err = setup_apply(c, leg, f->of[CALL_SETUP])))
+		return err;
+	while (tlv_next(&rest, &field, &bytes) == 0)
+		if (field == CALL_DIALOG && (err = dialog_apply(c, leg, bytes)))
+			return err;
+	return c->far ? answered_apply(c, record) : 0;
+}
+
+uint16_t b2bua_record_shard(struct sv record)
+{
+	struct fields f;
+
+	return fields_read(&f, record) ? 0 : (uint16_t)(number(&f, CALL_SHARD) % TOKEN_SHARDS);
+}
+
+int b2bua_apply(struct b2bua *b, struct sv record)
+{
+	struct fields f, near;
+	struct call *c;
+	uint64_t now = b->p.wheel->now_ms, age, answered;
+	int err;
+
+	if (fields_read(&f, record) || number(&f, CALL_VERSION) != VERSION || fields_read(&near, f.of[CALL_NEAR]) ||
+	    !number(&near, LEG_ID) || number(&f, CALL_SHARD) >= TOKEN_SHARDS)
+		return -EBADMSG;
+	if (table_find(&b->legs, number(&near, LEG_ID)))
+		return -EEXIST;
+	if (!(c = call_alloc(b, number(&near, LEG_ID), (uint16_t)number(&f, CALL_SHARD))))
+		return -ENOSPC;
+	age = number(&f, CALL_AGE);
+	answered = number(&f, CALL_ANSWERED);
+	c->started_ms = age < now ? now - age : 0;
+	c->started_wall_ms -= age;
+	c->answered_ms = answered ? now - (answered - 1 < now ? answered - 1 : 0) : 0;
+	c->status = (uint16_t)number(&f, CALL_STATUS);
+	wheel_arm_in(b->p.wheel, &c->timer, number(&f, CALL_LEFT) < CALL_MAX_MS ? number(&f, CALL_LEFT) : CALL_MAX_MS);
+	if ((err = parts_apply(c, record, &f)))
+		call_free(c);
+	return err;
+}

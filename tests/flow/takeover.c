@@ -1,0 +1,197 @@
+/* What must outlive a node (DESIGN §7): node A is stopped, node B applies what A encoded, and the call goes on. */
+#include "tests/flow/flow.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include <errno.h>
+
+struct records {
+	struct b2bua_record_sink sink;
+	char *record[8];
+	size_t len[8];
+	unsigned n;
+};
+
+static void keep(struct b2bua_record_sink *sink, uint64_t id, struct sv record)
+{
+	struct records *r = owner_of(sink, struct records, sink);
+
+	(void)id;
+	assert_true(r->n < 8);
+	r->record[r->n] = malloc(record.len);
+	assert_non_null(r->record[r->n]);
+	memcpy(r->record[r->n], record.p, record.len);
+	r->len[r->n++] = record.len;
+}
+
+static void records_free(struct records *r)
+{
+	for (unsigned i = 0; i < r->n; i++)
+		free(r->record[i]);
+}
+
+/* A dies without a word; B takes its place at the same addresses. */
+static void take_over(struct flow *f, const char *yaml, unsigned workers)
+{
+	struct records all = { .sink = { keep } };
+
+	for (unsigned i = 0; i < f->rig->shared.workers; i++)
+		b2bua_export(f->rig->workers[i].calls, &all.sink);
+	assert_int_equal(all.n, 1);
+	rig_free(f->rig, false);
+	f->rig = rig_new(yaml, workers, 99);
+	for (unsigned i = 0; i < all.n; i++) {
+		unsigned w = b2bua_record_shard((struct sv){ all.record[i], all.len[i] }) % workers;
+
+		assert_int_equal(b2bua_apply(f->rig->workers[w].calls, (struct sv){ all.record[i], all.len[i] }), 0);
+		assert_int_equal(b2bua_apply(f->rig->workers[w].calls, (struct sv){ all.record[i], all.len[i] }), -EEXIST);
+	}
+	records_free(&all);
+	assert_int_equal(rig_calls(f->rig), 1);
+}
+
+static void hang_up_from_alice(struct flow *f)
+{
+	flow_alice_says(f, "BYE", "", "");
+	flow_expect_at_bob(f, "BYE sip:bob@10.0.0.21:5060 SIP/2.0");
+	flow_bob_answers(f, 200, "", "");
+	flow_expect_at_alice(f, "SIP/2.0 200");
+	flow_end(f);
+}
+
+static void answered_call_is_ended_by_caller(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_answered(&f, FLOW_ONE, 1, 1);
+	take_over(&f, FLOW_ONE, 1);
+	hang_up_from_alice(&f);
+}
+
+/* The nodes of a pair may differ in workers (DECISIONS 1). */
+static void answered_call_is_ended_by_callee_on_more_workers(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_answered(&f, FLOW_ONE, 1, 1);
+	take_over(&f, FLOW_ONE, 8);
+	flow_bob_says(&f, "BYE", "", "");
+	flow_expect_at_alice(&f, "BYE sip:alice@192.0.2.10:5060 SIP/2.0");
+	flow_alice_answers(&f, 200, "", "");
+	rig_expect(f.rig, BOB, "SIP/2.0 200", &f.at_bob);
+	flow_end(&f);
+}
+
+static void ringing_call_is_answered_and_ended(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_begin(&f, FLOW_ONE, 2, 1);
+	flow_invite(&f, BOB);
+	flow_bob_answers(&f, 180, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 180");
+	take_over(&f, FLOW_ONE, 2);
+	flow_bob_answers(&f, 200, "Content-Type: application/sdp\n", SDP);
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	flow_ack(&f);
+	hang_up_from_alice(&f);
+}
+
+static void ringing_call_is_cancelled(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_begin(&f, FLOW_ONE, 1, 1);
+	flow_invite(&f, BOB);
+	flow_bob_answers(&f, 180, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 180");
+	take_over(&f, FLOW_ONE, 1);
+	rig_say(f.rig, ALICE, EDGE, "",
+	        "CANCEL sip:bob@example.com SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKinv1;rport\nMax-Forwards: 70\n"
+	        "From: \"Alice\" <sip:alice@example.com>;tag=alice\nTo: <sip:bob@example.com>\nCall-ID: alice-call@192.0.2.10\n"
+	        "CSeq: 1 CANCEL\n");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	flow_expect_at_alice(&f, "SIP/2.0 487");
+	rig_expect(f.rig, BOB, "CANCEL ", &f.at_bob);
+	flow_bob_answers(&f, 200, "", "");
+	rig_say(f.rig, ALICE, EDGE, "",
+	        "ACK sip:bob@example.com SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKinv1;rport\nMax-Forwards: 70\n"
+	        "From: \"Alice\" <sip:alice@example.com>;tag=alice\nTo: %s\nCall-ID: alice-call@192.0.2.10\nCSeq: 1 ACK\n",
+	        got_value(&f.at_alice, HDR_TO));
+	flow_end(&f);
+}
+
+/* The answer is out, its ACK is not: B repeats the 200 and passes the ACK on. */
+static void answered_but_not_acknowledged(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_begin(&f, FLOW_ONE, 1, 1);
+	flow_invite(&f, BOB);
+	flow_bob_answers(&f, 200, "Content-Type: application/sdp\n", SDP);
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	take_over(&f, FLOW_ONE, 1);
+	rig_after(f.rig, SIP_T1);
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	flow_ack(&f);
+	hang_up_from_alice(&f);
+}
+
+/* A record is a message from outside: cut or changed anywhere, it is refused or applied, and nothing breaks. */
+static void damaged_records_break_nothing(void **state)
+{
+	struct records all = { .sink = { keep } };
+	struct flow f;
+	struct rig *b;
+
+	(void)state;
+	flow_begin(&f, FLOW_ONE, 1, 1);
+	flow_invite(&f, BOB);
+	flow_bob_answers(&f, 180, "", "");
+	b2bua_export(f.rig->workers[0].calls, &all.sink);
+	flow_bob_answers(&f, 200, "Content-Type: application/sdp\n", SDP);
+	b2bua_export(f.rig->workers[0].calls, &all.sink);
+	assert_int_equal(all.n, 2);
+	b = rig_new(FLOW_ONE, 1, 5);
+	for (unsigned i = 0; i < all.n; i++)
+		for (size_t cut = 0; cut < all.len[i]; cut++) {
+			char *copy = malloc(all.len[i]);
+
+			assert_non_null(copy);
+			memcpy(copy, all.record[i], all.len[i]);
+			b2bua_apply(b->workers[0].calls, (struct sv){ copy, cut });
+			copy[cut] ^= (char)(1 + rig_random(b, 255));
+			b2bua_apply(b->workers[0].calls, (struct sv){ copy, all.len[i] });
+			free(copy);
+			if (rig_calls(b) > 100) {
+				rig_free(b, false);
+				b = rig_new(FLOW_ONE, 1, cut);
+			}
+		}
+	rig_after(b, 1000);
+	rig_free(b, false);
+	records_free(&all);
+	got_free(&f.at_alice);
+	got_free(&f.at_bob);
+	rig_free(f.rig, false);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(answered_call_is_ended_by_caller),
+		cmocka_unit_test(answered_call_is_ended_by_callee_on_more_workers),
+		cmocka_unit_test(ringing_call_is_answered_and_ended),
+		cmocka_unit_test(ringing_call_is_cancelled),
+		cmocka_unit_test(answered_but_not_acknowledged),
+		cmocka_unit_test(damaged_records_break_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
