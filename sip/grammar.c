@@ -7,6 +7,7 @@
 
 /* Sixteen bytes a row, values of enum char_class added up. 0x80 to 0xff are in no class: UTF-8 has its place in
  * quoted strings, display names and free text only. tests/unit/sip/header.c rebuilds it from the RFC's lists. */
+/* clang-format off */
 const uint16_t char_classes[256] = {
 	128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128,
 	128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128,
@@ -17,6 +18,7 @@ const uint16_t char_classes[256] = {
 	8, 382, 382, 382, 382, 382, 382, 378, 378, 378, 378, 378, 378, 378, 378, 378,
 	378, 378, 378, 378, 378, 378, 378, 378, 378, 378, 378, 0, 0, 0, 120, 128,
 };
+/* clang-format on */
 
 #ifdef __SSE2__
 static inline __m128i equal(__m128i x, char c)
@@ -37,7 +39,7 @@ static inline unsigned stop_bits(const char *p, bool with_separators)
 	return (unsigned)_mm_movemask_epi8(stop);
 }
 
-/* The first stop. Less than 16 bytes in all are left to the caller; a shorter last piece is read with what precedes it. */
+/* The first stop. Less than 16 bytes in all are left to the caller; a shorter last piece is read with bytes before. */
 static inline const char *skip_blocks(const char *p, const char *end, bool with_separators)
 {
 	unsigned bits;

@@ -8,11 +8,11 @@ enum char_class {
 	C_ALPHA = 2,
 	C_HEX = 4,
 	C_TOKEN = 8,
-	C_USER = 16,    /* user: unreserved and user-unreserved; escapes apart */
-	C_PARAM = 32,   /* uri-parameter: unreserved and param-unreserved */
-	C_HEADER = 64,  /* hname, hvalue: unreserved and hnv-unreserved */
-	C_STOP = 128,   /* ends an unquoted parameter value: LWS, other controls, ; , " < > */
-	C_HOST = 256,   /* alphanum - . and _: not in the grammar, but container names put it into Via and Contact every day */
+	C_USER = 16, /* user: unreserved and user-unreserved; escapes apart */
+	C_PARAM = 32, /* uri-parameter: unreserved and param-unreserved */
+	C_HEADER = 64, /* hname, hvalue: unreserved and hnv-unreserved */
+	C_STOP = 128, /* ends an unquoted parameter value: LWS, other controls, ; , " < > */
+	C_HOST = 256, /* alphanum - . and _ (not in the grammar, but container names have it in Via and Contact) */
 };
 
 extern const uint16_t char_classes[256];
@@ -42,8 +42,8 @@ static inline bool is_all(struct sv v, unsigned classes)
 {
 	return v.len && skip_class(v.p, v.p + v.len, classes) == v.p + v.len;
 }
-/* `v` is the word `lower`, of `n` <= 8 bytes (a constant, so that this becomes one compare). Only for `v` without control
- * bytes: |0x20 makes letters small, but also CR a '-'. */
+/* `v` is the word `lower`, of `n` <= 8 bytes (a constant, so that this becomes one compare). Only for `v` without
+ * control bytes: |0x20 makes letters small, but also CR a '-'. */
 static inline bool is_word(struct sv v, const char *lower, size_t n)
 {
 	uint64_t a = 0, b = 0;
@@ -73,13 +73,13 @@ const char *param_cut(const char *p, const char *end, struct sv *name, struct sv
 /* `p` is at the first ';' of a run of parameters, or where one could be. Returns the ',' behind it or `end`; NULL when
  * something there is no parameter. */
 const char *params_end(const char *p, const char *end);
-/* Cuts host = name / IPv4 / "[" IPv6 "]" from `*at` and moves it behind; `host` comes without brackets, `kind` is 0, 4 or 6.
- * 0 or -EBADMSG. */
+/* Cuts host = name / IPv4 / "[" IPv6 "]" from `*at` and moves it behind; `host` comes without brackets, `kind` is 0, 4
+ * or 6. 0 or -EBADMSG. */
 int host_cut(const char **at, const char *end, struct sv *host, uint8_t *kind);
 /* One name-addr or addr-spec with parameters, no star, and nothing behind it. */
 bool is_address(struct sv v);
-/* The first value of a Via list: 0, -EBADMSG when it cannot be read, -ENOKEY when its branch is RFC 3261's prefix and nothing
- * behind it, so that it would be the same for every transaction. */
+/* The first value of a Via list: 0, -EBADMSG when it cannot be read, -ENOKEY when its branch is RFC 3261's prefix with
+ * nothing behind it, so that it would be the same for every transaction. */
 int via_check(struct sv v);
 /* Digits at `*at`, 1 to 65,535. 0 or -EBADMSG. */
 int port_cut(const char **at, const char *end, uint16_t *port);

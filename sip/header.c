@@ -232,8 +232,8 @@ struct sv tag_of(struct sv v)
 	return p && param_find(sv_span(p, v.p + v.len), SV("tag"), &tag) ? tag : none;
 }
 
-/* protocol-name SLASH protocol-version SLASH (§20.42), white space around the slashes allowed; both are any token, so that
- * a request of another version can be answered with 505. Returns what is behind, or NULL. */
+/* protocol-name SLASH protocol-version SLASH (§20.42), white space around the slashes allowed; both are any token, so
+ * that a request of another version can be answered with 505. Returns what is behind, or NULL. */
 static const char *cut_protocol(const char *p, const char *end)
 {
 	if (end - p > 8 && memcmp(p, "SIP/2.0/", 8) == 0)

@@ -1,19 +1,19 @@
-/* sip/header.h - structured values, parsed on demand. The hot and simple ones are sliced directly; the rest goes through
- * sofia-sip's grammars behind this header: none of its types shows here. All slices point into the given bytes
+/* sip/header.h - structured values, parsed on demand and sliced directly. Where sofia-sip's grammars come to help, they
+ * do so behind this header: none of its types shows here. All slices point into the given bytes
  * or into `arena`. Every function is safe on hostile bytes. */
 #ifndef SIP_HEADER_H
 #define SIP_HEADER_H
 #include "base/addr.h"
 #include "base/arena.h"
 
-/* name-addr or addr-spec with header parameters: From, To, Contact, Route, Record-Route, Refer-To, P-Asserted-Identity ...
+/* name-addr or addr-spec with header parameters: From, To, Contact, Route, Record-Route, Refer-To ...
  * (RFC 3261 §20.10: without <> everything behind the first ; is a header parameter.) */
 struct name_addr {
 	struct sv display; /* as written, with quotes */
-	struct sv uri;     /* without <> */
-	struct sv params;  /* from the first ';' behind, or empty; folds possible */
-	struct sv whole;   /* this value alone, trimmed */
-	bool is_star;      /* Contact: * */
+	struct sv uri; /* without <> */
+	struct sv params; /* from the first ';' behind, or empty; folds possible */
+	struct sv whole; /* this value alone, trimmed */
+	bool is_star; /* Contact: * */
 	bool has_brackets;
 };
 /* Reads one value of a comma list from `*rest` and moves `*rest` behind it. 0, -ENOENT at the end, -EBADMSG. */
@@ -22,25 +22,29 @@ int name_addr_next(struct name_addr *out, struct sv *rest);
 int name_addr_parse(struct name_addr *out, struct sv value);
 /* One element of any comma list (quotes, <> and comments respected). false at the end. */
 bool list_next(struct sv *element, struct sv *rest);
-/* Value of parameter `name` (any case) in ";a=b;c": false when absent; present without value: {p, 0}. Quotes are kept. */
+/* Value of parameter `name` (any case) in ";a=b;c": false when absent; without a value: {p, 0}. Quotes are kept. */
 bool param_find(struct sv params, struct sv name, struct sv *value);
 /* Next parameter of ";a=b;c". false at the end. */
 bool param_next(struct sv *params, struct sv *name, struct sv *value);
 /* The tag of a From or To value; empty when there is none. Cheap. */
 struct sv tag_of(struct sv from_or_to);
 
-enum uri_scheme { URI_OTHER, URI_SIP, URI_SIPS, URI_TEL, URI_URN };
+enum uri_scheme { URI_OTHER,
+	          URI_SIP,
+	          URI_SIPS,
+	          URI_TEL,
+	          URI_URN };
 struct uri {
 	uint8_t scheme;
-	uint8_t host_kind;   /* 0 name, 4, 6 */
-	uint16_t port;       /* 0: none */
+	uint8_t host_kind; /* 0 name, 4, 6 */
+	uint16_t port; /* 0: none */
 	struct sv scheme_text;
-	struct sv user;      /* raw, escapes kept; with password cut off */
+	struct sv user; /* raw, escapes kept; with password cut off */
 	struct sv password;
-	struct sv host;      /* IPv6 without brackets */
-	struct sv params;    /* ";a=b;lr" or empty */
-	struct sv headers;   /* "?a=b" without the '?', or empty */
-	struct sv opaque;    /* not sip/sips: what is behind the scheme's colon (tel number, urn) */
+	struct sv host; /* IPv6 without brackets */
+	struct sv params; /* ";a=b;lr" or empty */
+	struct sv headers; /* "?a=b" without the '?', or empty */
+	struct sv opaque; /* not sip/sips: what is behind the scheme's colon (tel number, urn) */
 };
 /* RFC 3261 §19.1, §25. 0, or -EBADMSG for what the grammar refuses. */
 int uri_parse(struct uri *out, struct sv text);
@@ -51,16 +55,17 @@ bool uri_has_param(const struct uri *u, struct sv name);
 struct sv unescape(struct arena *a, struct sv v);
 
 struct via {
-	uint8_t transport;   /* enum transport, T_NONE when unknown */
-	uint16_t port;       /* 0: none */
+	uint8_t transport; /* enum transport, T_NONE when unknown */
+	uint16_t port; /* 0: none */
 	struct sv transport_text, host, params, branch, received, rport; /* IPv6 host without brackets */
-	bool has_rport;      /* also without value */
+	bool has_rport; /* also without value */
 	struct sv whole;
 };
 /* One value from a Via list: as name_addr_next. */
 int via_next(struct via *out, struct sv *rest);
 
-/* Replaces / Join / Target-Dialog (RFC 3891, 3911, 4538). */
+/* Replaces / Join / Target-Dialog (RFC 3891, 3911, 4538). The tags are named as the header's receiver sees its dialog:
+ * to_tag is its own, from_tag the other's (Target-Dialog: local-tag, remote-tag). */
 struct dialog_ref {
 	struct sv call_id, to_tag, from_tag;
 	bool is_early_only;

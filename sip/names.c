@@ -1,7 +1,9 @@
 /* sip/names.c - the words of SIP: methods, header names (RFC 3261 §20 and the IANA registry behind it), phrases. */
 #include "sip/names.h"
 
+/* clang-format off */
 #define KNOWN(text, letter) { text, sizeof(text) - 1, letter, { 0 } }
+/* clang-format on */
 
 const struct hdr_known hdr_known[HDR_COUNT] = {
 	[HDR_OTHER] = KNOWN("", 0),
@@ -93,12 +95,15 @@ const struct hdr_known hdr_known[HDR_COUNT] = {
 	[HDR_WWW_AUTHENTICATE] = KNOWN("WWW-Authenticate", 0),
 };
 
+/* clang-format off */
 static const char methods[M_COUNT][12] = {
 	[M_OTHER] = "", [M_INVITE] = "INVITE", [M_ACK] = "ACK", [M_BYE] = "BYE", [M_CANCEL] = "CANCEL",
-	[M_OPTIONS] = "OPTIONS", [M_REGISTER] = "REGISTER", [M_PRACK] = "PRACK", [M_UPDATE] = "UPDATE", [M_INFO] = "INFO",
-	[M_MESSAGE] = "MESSAGE", [M_SUBSCRIBE] = "SUBSCRIBE", [M_NOTIFY] = "NOTIFY", [M_REFER] = "REFER",
+	[M_OPTIONS] = "OPTIONS", [M_REGISTER] = "REGISTER", [M_PRACK] = "PRACK", [M_UPDATE] = "UPDATE",
+	[M_INFO] = "INFO", [M_MESSAGE] = "MESSAGE", [M_SUBSCRIBE] = "SUBSCRIBE", [M_NOTIFY] = "NOTIFY",
+	[M_REFER] = "REFER",
 	[M_PUBLISH] = "PUBLISH",
 };
+/* clang-format on */
 
 static const struct phrase {
 	uint16_t status;
@@ -286,7 +291,12 @@ uint8_t hdr_id_parse(struct sv name)
 const char *status_phrase(unsigned status)
 {
 	static const char *const classes[] = {
-		"Trying", "OK", "Multiple Choices", "Client Error", "Server Error", "Global Failure",
+		"Trying",
+		"OK",
+		"Multiple Choices",
+		"Client Error",
+		"Server Error",
+		"Global Failure",
 	};
 
 	for (size_t i = 0; i < sizeof(phrases) / sizeof(*phrases); i++)

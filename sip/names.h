@@ -8,8 +8,8 @@ enum { NAME_ROOM = 24 };
 struct hdr_known {
 	char name[NAME_ROOM]; /* canonical; zeros behind */
 	uint8_t len;
-	char compact;         /* lower case, or 0 */
-	char pad[6];          /* 32 bytes: the fast scanner loads two vectors from `name` */
+	char compact; /* lower case, or 0 */
+	char pad[6]; /* 32 bytes: the fast scanner loads two vectors from `name` */
 };
 
 extern const struct hdr_known hdr_known[HDR_COUNT];

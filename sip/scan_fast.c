@@ -1,7 +1,7 @@
 /* sip/scan_fast.c - the scanner of every message: 16 bytes at a time (SSE2, part of every x86-64). It accepts what is
- * plainly fine; anything unusual - a fold, a tab, white space before a colon, any fault - is left to the plain one from the
- * first byte on, so there is one judge. Loads run up to 31 bytes beyond the message: BUF_PAD covers them, and what is
- * found there counts for nothing. */
+ * plainly fine; anything unusual - a fold, a tab, white space before a colon, any fault - is left to the plain one from
+ * the first byte on, so there is one judge. Loads run up to 31 bytes beyond the message: BUF_PAD covers them, and what
+ * is found there counts for nothing. */
 #include "sip/scan.h"
 
 #ifdef __SSE2__
@@ -9,9 +9,10 @@
 #include "sip/names.h"
 #include <emmintrin.h>
 
-/* One name per slot: slot = top 8 bits of (fold_name() * NAME_MULTIPLIER). tests/unit/sip/view.c finds every name through
- * it; when a new header's slot is taken, another odd multiplier has to be tried until none collide. */
+/* One name per slot: slot = top 8 bits of a folded word (see known_name) * NAME_MULTIPLIER. tests/unit/sip/view.c finds
+ * every name through it; when a new header's slot is taken, try other odd multipliers until no two names collide. */
 #define NAME_MULTIPLIER 0xfdb7ea2b93a11329
+/* clang-format off */
 static const uint8_t slots[256] = {
 	[0x02] = HDR_SIP_ETAG, [0x03] = HDR_REQUEST_DISPOSITION, [0x07] = HDR_PROXY_REQUIRE, [0x08] = HDR_ALLOW,
 	[0x0a] = HDR_PROXY_AUTHENTICATE, [0x0d] = HDR_CONTENT_TYPE, [0x12] = HDR_REASON, [0x13] = HDR_IDENTITY,
@@ -37,6 +38,7 @@ static const uint8_t slots[256] = {
 	[0xe9] = HDR_CALL_INFO, [0xeb] = HDR_FEATURE_CAPS, [0xec] = HDR_WWW_AUTHENTICATE, [0xee] = HDR_SUBJECT,
 	[0xf0] = HDR_MIN_EXPIRES, [0xf4] = HDR_IDENTITY_INFO, [0xf5] = HDR_RETRY_AFTER,
 };
+/* clang-format on */
 
 static inline __m128i load16(const char *p)
 {
@@ -67,6 +69,12 @@ static inline uint64_t load8(const char *p)
 	return w | 0x2020202020202020;
 }
 
+/* The first `n` of eight bytes, letters in either case. */
+static inline bool starts_with(const char *p, const char *eight, unsigned n)
+{
+	return ((load8(p) ^ load8(eight)) & (~0ull >> (64 - 8 * n))) == 0;
+}
+
 /* The first control byte from `p` on, or a place at or behind `end` (HTAB counts: it is rare enough). */
 static inline const char *line_end(const char *p, const char *end)
 {
@@ -85,33 +93,30 @@ static inline bool is_crlf(const char *p)
 	return memcmp(p, "\r\n", 2) == 0;
 }
 
-static inline uint64_t fold_name(const char *p, size_t len)
+static inline unsigned slot(uint64_t word)
 {
-	if (len < 8)
-		return load8(p) & ((1ull << 8 * len) - 1);
-	return load8(p) + load8(p + len - 8);
-}
-
-static inline unsigned differences(const char *a, const char *b)
-{
-	__m128i bit = _mm_set1_epi8(0x20);
-
-	return ~mask(_mm_cmpeq_epi8(_mm_or_si128(load16(a), bit), _mm_or_si128(load16(b), bit)));
+	return slots[word * NAME_MULTIPLIER >> 56];
 }
 
 /* `p` holds `len` > 1 bytes above ' ', so that |0x20 folds letters and makes no other byte a letter or '-'. */
-static inline uint8_t known_name(const char *p, size_t len)
+static inline unsigned known_name(const char *p, size_t len)
 {
-	uint8_t id = slots[fold_name(p, len) * NAME_MULTIPLIER >> 56];
-	const struct hdr_known *k = &hdr_known[id];
-	unsigned diff;
+	uint64_t first = load8(p), last, used;
+	const struct hdr_known *k;
+	unsigned id;
 
-	if (k->len != len)
+	if (len < 8) {
+		used = (1ull << 8 * len) - 1;
+		id = slot(first & used);
+		k = &hdr_known[id];
+		return k->len == len && ((first ^ load8(k->name)) & used) == 0 ? id : HDR_OTHER;
+	}
+	last = load8(p + len - 8);
+	id = slot(first + last);
+	k = &hdr_known[id];
+	if (k->len != len || first != load8(k->name) || last != load8(k->name + len - 8))
 		return HDR_OTHER;
-	diff = differences(p, k->name) & 0xffff;
-	if (len > 16)
-		diff |= differences(p + 16, k->name + 16) << 16;
-	return diff & (uint32_t)((1ull << len) - 1) ? HDR_OTHER : id;
+	return len <= 16 || load8(p + 8) == load8(k->name + 8) ? id : HDR_OTHER; /* NAME_ROOM is three words */
 }
 
 /* Bytes before the colon, all above ' '. 0: it is not among the first 32, or something else came first. */
@@ -131,7 +136,8 @@ enum { NO_NAME = HDR_COUNT };
 
 static inline unsigned name_id(const char *p, size_t len)
 {
-	unsigned id = len > 1 ? known_name(p, len) : len ? hdr_compact(*p) : NO_NAME;
+	unsigned id = len > 1 ? known_name(p, len) : len ? hdr_compact(*p)
+	                                                 : NO_NAME;
 
 	return id || is_all((struct sv){ p, len }, C_TOKEN) ? id : NO_NAME;
 }
@@ -149,10 +155,11 @@ static inline struct sv value_of(const char *p, const char *end)
 	return sv_span(p, end);
 }
 
-/* All header lines. Returns the first byte of the body, or NULL. A fold looks like a line whose name starts with white space
- * and fails there. */
+/* All header lines. Returns the first byte of the body, or NULL. A fold looks like a line whose name starts with white
+ * space and fails there. */
 static const char *cut_headers(struct view *v, const char *p, const char *end)
 {
+	const char *start = p;
 	unsigned n = 0;
 
 	while (p < end && *p != '\r') {
@@ -160,14 +167,15 @@ static const char *cut_headers(struct view *v, const char *p, const char *end)
 		unsigned id = name_id(p, len);
 		const char *stop = line_end(p + len + 1, end);
 
-		if (id == NO_NAME || !is_crlf(stop) || stop - p > VIEW_LINE_MAX || n == VIEW_HEADERS_MAX)
+		if (id == NO_NAME || !is_crlf(stop) || n == VIEW_HEADERS_MAX)
 			return NULL;
 		if (!scan_put(v, n++, (struct sv){ p, len }, value_of(p + len + 1, stop), id))
 			return NULL;
 		p = stop + 2;
 	}
 	v->n = (uint16_t)n;
-	return end - p >= 2 && is_crlf(p) ? p + 2 : NULL;
+	/* a head that long may have a line beyond VIEW_LINE_MAX */
+	return end - p >= 2 && is_crlf(p) && p - start <= VIEW_LINE_MAX ? p + 2 : NULL;
 }
 
 /* The first byte that ends a Request-URI or asks for a closer look at it. */
@@ -192,7 +200,7 @@ static bool cut_request_line(struct view *v, const char *p, const char *end)
 		space++;
 	uri = space + 1;
 	if (space == p || *space != ' ' || space - p > UINT8_MAX || end - uri < 9 || uri_end(uri, end) != end - 8 ||
-		end - 8 - uri > VIEW_URI_MAX || load8(end - 8) != load8(" SIP/2.0"))
+	    end - 8 - uri > VIEW_URI_MAX || load8(end - 8) != load8(" SIP/2.0"))
 		return false;
 	v->method_at = scan_offset(v, p);
 	v->method_len = (uint8_t)(space - p);
@@ -204,7 +212,7 @@ static bool cut_request_line(struct view *v, const char *p, const char *end)
 
 static bool cut_status_line(struct view *v, const char *p, const char *end)
 {
-	if (end - p < 12 || p[11] != ' ' || p[8] < '1' || p[8] > '6' || !is_class(p[9], C_DIGIT) || !is_class(p[10], C_DIGIT))
+	if (end - p < 12 || p[11] != ' ' || p[8] < '1' || p[8] > '6' || !is_all((struct sv){ p + 9, 2 }, C_DIGIT))
 		return false;
 	v->status = (uint16_t)((p[8] - '0') * 100 + (p[9] - '0') * 10 + p[10] - '0');
 	v->phrase = scan_offset(v, p + 12);
@@ -278,7 +286,7 @@ static bool is_usual_address(struct sv v)
 			return false;
 		p += 1 + (p[1] == ' ');
 	}
-	if (end - p < 8 || *p != '<' || ((load8(p + 1) ^ load8("sip:sip:")) & 0xffffffff))
+	if (end - p < 8 || *p != '<' || !starts_with(p + 1, "sip:....", 4))
 		return false;
 	uri = p + 5;
 	p = find_uri_end(uri, end);
@@ -286,38 +294,73 @@ static bool is_usual_address(struct sv v)
 		return false;
 	if (++p == end)
 		return true;
-	if (end - p < 6 || ((load8(p) ^ load8(";tag=tag")) & 0xffffffffff))
+	if (end - p < 6 || !starts_with(p, ";tag=...", 5))
 		return false;
 	return find_param_end(p + 5, end) == end;
 }
 
-/* `SIP/2.0/UDP host:port;branch=...;rport` with any of the three behind the host missing. Else: via_check(). */
+/* Up to `most` digits from `p` on, at least one, worth no more than `max`. Returns what is behind, or NULL. Values end
+ * at a CR or space at the latest, so no end is needed. */
+static inline const char *skip_number(const char *p, unsigned most, unsigned max)
+{
+	unsigned n = 0, digit, count = 0;
+
+	while ((digit = (unsigned)(uint8_t)*p - '0') < 10 && count < most) {
+		n = n * 10 + digit;
+		count++;
+		p++;
+	}
+	return count && n <= max ? p : NULL;
+}
+
+/* An IPv4 address and perhaps a port above 0. */
+static inline const char *skip_usual_host(const char *p)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		p = skip_number(p, 3, 255);
+		if (!p || (i < 3 && *p++ != '.'))
+			return NULL;
+	}
+	if (*p == ':' && p[1] != '0')
+		p = skip_number(p + 1, 5, UINT16_MAX);
+	return p;
+}
+
+/* One parameter of those we and every phone write. NULL: something else. */
+static inline const char *skip_usual_param(const char *p, const char *end)
+{
+	const char *value = p + 8;
+
+	if (starts_with(p, ";branch=", 8)) {
+		p = find_param_end(value, end);
+		return p - value == 7 ? NULL : p; /* z9hG4bK has seven */
+	}
+	if (starts_with(p, ";rport..", 6))
+		return p[6] == '=' ? find_param_end(p + 7, end) : p + 6;
+	if (starts_with(p, ";receive", 8) && starts_with(p + 8, "d=......", 2))
+		return find_param_end(p + 10, end);
+	return NULL;
+}
+
+/* `SIP/2.0/UDP 192.0.2.1:5060;branch=...;rport;received=...`. Everything else: via_check(). */
 static bool is_usual_via(struct sv v)
 {
 	const char *p = v.p + 12, *end = v.p + v.len;
-	struct sv host;
-	uint16_t port;
-	uint8_t kind;
 
-	if (v.len < 13 || load8(v.p) != load8("sip/2.0/") || p[-1] != ' ' || !is_all((struct sv){ v.p + 8, 3 }, C_ALPHA))
+	if (v.len < 19 || !starts_with(v.p, "SIP/2.0/", 8) || p[-1] != ' ')
 		return false;
-	if (host_cut(&p, end, &host, &kind) || (p < end && *p == ':' && (p++, port_cut(&p, end, &port))))
+	if (!is_all((struct sv){ v.p + 8, 3 }, C_ALPHA))
 		return false;
-	if (end - p > 8 && load8(p) == load8(";branch=")) {
-		const char *branch = p + 8;
-
-		p = find_param_end(branch, end);
-		if (p - branch == 7) /* the length of z9hG4bK */
-			return false;
-	}
-	if (end - p == 6 && *p == ';' && ((load8(p + 1) ^ load8("rportrpo")) & 0xffffffffff) == 0)
-		p += 6;
+	p = skip_usual_host(p);
+	while (p && p < end && *p == ';')
+		p = skip_usual_param(p, end);
 	return p == end;
 }
 
 static inline bool has_needed(const struct view *v)
 {
-	return v->first[HDR_VIA] && v->first[HDR_FROM] && v->first[HDR_TO] && v->first[HDR_CALL_ID] && v->first[HDR_CSEQ];
+	return v->first[HDR_VIA] && v->first[HDR_FROM] && v->first[HDR_TO] && v->first[HDR_CALL_ID] &&
+	       v->first[HDR_CSEQ];
 }
 
 /* What scan_check_values() asks, by shorter ways. */
@@ -334,9 +377,9 @@ static bool check_values(struct view *v)
 	to = hdr_value(v, view_first(v, HDR_TO));
 	call_id = hdr_value(v, view_first(v, HDR_CALL_ID));
 	return (is_usual_via(via) || !via_check(via)) && (is_usual_address(from) || is_address(from)) &&
-		(is_usual_address(to) || is_address(to)) && call_id.len &&
-		find_space(call_id.p, call_id.p + call_id.len) == call_id.p + call_id.len && !scan_check_cseq(v) &&
-		(!hops || !number_parse(hdr_value(v, hops), 255, &n));
+	       (is_usual_address(to) || is_address(to)) && call_id.len &&
+	       find_space(call_id.p, call_id.p + call_id.len) == call_id.p + call_id.len && !scan_check_cseq(v) &&
+	       (!hops || !number_parse(hdr_value(v, hops), 255, &n));
 }
 
 static bool scan(struct view *v, const char *p, size_t len, bool is_stream)

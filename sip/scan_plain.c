@@ -14,7 +14,7 @@ struct scan {
 
 /* One logical line (RFC 3261 §7.3.1): up to a CRLF that no white space follows. */
 struct line {
-	const char *end;  /* at that CRLF */
+	const char *end; /* at that CRLF */
 	bool has_fold;
 	bool has_control; /* NUL to US, but for HTAB and the CRLFs of folds */
 	bool has_bad_end; /* CR or LF alone */
@@ -122,7 +122,7 @@ static void cut_status_line(struct scan *s, struct sv line)
 	if (!is_version((struct sv){ line.p, space }))
 		note(s, BAD_VERSION);
 	if (line.len < code + 3 || number_parse((struct sv){ line.p + code, 3 }, 699, &status) || status < 100 ||
-		(line.len > code + 3 && line.p[code + 3] != ' ')) {
+	    (line.len > code + 3 && line.p[code + 3] != ' ')) {
 		note(s, BAD_STATUS);
 		return;
 	}
@@ -251,8 +251,8 @@ static bool has_all_for_answer(const struct scan *s)
 {
 	const struct view *v = s->v;
 
-	return !s->is_response && v->method != M_ACK && v->first[HDR_FROM] && v->first[HDR_TO] && v->first[HDR_CALL_ID] &&
-		v->first[HDR_CSEQ] && scan_has_top_via(v);
+	return !s->is_response && v->method != M_ACK && v->first[HDR_FROM] && v->first[HDR_TO] &&
+	       v->first[HDR_CALL_ID] && v->first[HDR_CSEQ] && scan_has_top_via(v);
 }
 
 static int refuse(const struct scan *s, struct view_fault *fault)

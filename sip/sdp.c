@@ -1,6 +1,6 @@
-/* sip/sdp.c - what an SDP body must be before sofia-sip's sdp_parse may see it. Debian 12's allocates without end when a
- * format of an m= line whose protocol is not RTP starts with a byte that is no token (RFC 8866 §5.14, §9: fmt = token);
- * any format does, not only the first. */
+/* sip/sdp.c - what an SDP body must be before sofia-sip's sdp_parse may see it. Debian 12's allocates without end when
+ * a format of an m= line whose protocol is not RTP starts with a byte that is no token (RFC 8866 §5.14, §9: fmt =
+ * token); any format does, not only the first. */
 #include "sip/grammar.h"
 #include "sip/header.h"
 

@@ -26,7 +26,7 @@ static int parse_userinfo(struct uri *u, struct sv info)
 	u->user = (struct sv){ info.p, colon };
 	if (colon < info.len)
 		u->password = sv_skip(info, colon + 1);
-	/* password's set is user's without ; ? / (§25.1): the difference carries no meaning, so it is not told apart */
+	/* password's set is user's without ; ? / (§25.1): a difference without a meaning here */
 	return u->user.len && is_escaped(u->user, C_USER) && is_escaped(u->password, C_USER) ? 0 : -EBADMSG;
 }
 
@@ -55,8 +55,8 @@ static const char *skip_ip4(const char *p, const char *end)
 	return p && (p == end || !is_class(*p, C_HOST)) ? p : NULL;
 }
 
-/* Behind a name of labels, none empty, the last not starting with a digit: that is how the grammar tells an IPv4 address
- * from a name. NULL when it is not that. */
+/* Behind a name of labels, none empty, the last not starting with a digit: so the grammar tells an IPv4 address from a
+ * name. NULL when it is not that. */
 static const char *skip_name(const char *p, const char *end)
 {
 	const char *label = p;
@@ -141,7 +141,7 @@ static int parse_headers(struct sv headers)
 			stop = end;
 		equal = memchr(p, '=', (size_t)(stop - p));
 		if (!equal || equal == p || !is_escaped(sv_span(p, equal), C_HEADER) ||
-			!is_escaped(sv_span(equal + 1, stop), C_HEADER))
+		    !is_escaped(sv_span(equal + 1, stop), C_HEADER))
 			return -EBADMSG;
 		if (stop == end)
 			return 0;

@@ -4,23 +4,24 @@
 #include "sip/scan.h"
 #include <errno.h>
 
+/* clang-format off */
 const struct view_reason view_reasons[] = {
 	[FINE] = { "", "Nothing is wrong.", 0 },
-	[NOT_SIP] = { "not-sip", "The first line is neither a SIP request line nor a status line; nothing is answered.", 0 },
-	[BAD_START_LINE] = { "start-line-invalid", "The first line does not have its three parts with one space between them.",
+	[NOT_SIP] = { "not-sip", "The first line is neither a request line nor a status line: no answer.", 0 },
+	[BAD_START_LINE] = { "start-line-invalid", "The first line is not three parts with one space between them.",
 		400 },
 	[BAD_VERSION] = { "version-unsupported", "The version is not SIP/2.0.", 505 },
 	[BAD_METHOD] = { "method-invalid", "The method is no token, or longer than 255 bytes.", 400 },
-	[BAD_URI] = { "request-uri-invalid", "The Request-URI is empty or holds a space, a control byte, a quote, < or >.",
+	[BAD_URI] = { "request-uri-invalid", "The Request-URI is empty or holds a space, control byte, quote, < or >.",
 		400 },
 	[LONG_URI] = { "request-uri-too-long", "The Request-URI is longer than 1,024 bytes.", 414 },
-	[URI_WITH_HEADERS] = { "request-uri-headers", "The Request-URI carries header fields, which only other places may.",
+	[URI_WITH_HEADERS] = { "request-uri-headers", "The Request-URI carries header fields, which it must not.",
 		400 },
 	[BAD_STATUS] = { "status-invalid", "The status code is no number from 100 to 699.", 400 },
 	[TOO_LARGE] = { "message-too-large", "The message, or its Content-Length, is beyond 65,535 bytes.", 513 },
 	[NO_END] = { "headers-unterminated", "No empty line ends the headers.", 400 },
 	[BAD_LINE_END] = { "line-end-invalid", "A line contains CR without LF or LF without CR.", 400 },
-	[BAD_BYTE] = { "control-byte", "A header holds a control byte outside the quoted pairs of a quoted string.", 400 },
+	[BAD_BYTE] = { "control-byte", "A header holds a control byte that is no quoted pair in quotes.", 400 },
 	[LONG_LINE] = { "header-line-too-long", "A header line with its folds is longer than 16,384 bytes.", 400 },
 	[BAD_LINE] = { "header-line-invalid", "A header line has no colon.", 400 },
 	[BAD_NAME] = { "header-name-invalid", "A header's name is no token.", 400 },
@@ -34,7 +35,7 @@ const struct view_reason view_reasons[] = {
 	[NO_CALL_ID] = { "call-id-missing", "There is no Call-ID.", 400 },
 	[NO_CSEQ] = { "cseq-missing", "There is no CSeq.", 400 },
 	[BAD_VIA] = { "via-invalid", "The topmost Via cannot be read.", 400 },
-	[EMPTY_BRANCH] = { "via-branch-empty", "The topmost Via's branch is z9hG4bK alone, which names no transaction.", 400 },
+	[EMPTY_BRANCH] = { "via-branch-empty", "The topmost Via's branch is z9hG4bK with nothing behind it.", 400 },
 	[BAD_FROM] = { "from-invalid", "From is not one address with parameters.", 400 },
 	[BAD_TO] = { "to-invalid", "To is not one address with parameters.", 400 },
 	[BAD_CALL_ID] = { "call-id-invalid", "Call-ID is empty or holds white space.", 400 },
@@ -46,6 +47,7 @@ const struct view_reason view_reasons[] = {
 	[NO_LENGTH] = { "content-length-missing", "A message on a stream has no Content-Length.", 400 },
 	[LENGTH_MISMATCH] = { "content-length-mismatch", "Content-Length does not fit the bytes that came.", 400 },
 };
+/* clang-format on */
 _Static_assert(sizeof(view_reasons) / sizeof(*view_reasons) == REASONS, "each reason has its line");
 const size_t view_reasons_count = REASONS;
 
@@ -133,7 +135,11 @@ static enum reason check_presence(const struct view *v)
 	static const struct {
 		uint8_t id, reason;
 	} needed[] = {
-		{ HDR_VIA, NO_VIA }, { HDR_FROM, NO_FROM }, { HDR_TO, NO_TO }, { HDR_CALL_ID, NO_CALL_ID }, { HDR_CSEQ, NO_CSEQ },
+		{ HDR_VIA, NO_VIA },
+		{ HDR_FROM, NO_FROM },
+		{ HDR_TO, NO_TO },
+		{ HDR_CALL_ID, NO_CALL_ID },
+		{ HDR_CSEQ, NO_CSEQ },
 	};
 
 	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)

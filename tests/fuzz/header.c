@@ -4,6 +4,7 @@
 #include "sip/view.h"
 #include <errno.h>
 #include <sofia-sip/sdp.h>
+#include <sofia-sip/url.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -32,6 +33,21 @@ static void try_params(struct sv in, struct sv params)
 	}
 }
 
+/* sofia-sip as a second opinion: what we take for a sip URI, it does too, with the same user and port in it. */
+static void ask_sofia(const struct uri *u, struct sv in)
+{
+	char *copy = strndup(in.p, in.len);
+	url_t theirs;
+
+	if (copy) {
+		must(url_d(&theirs, copy) == 0);
+		must((theirs.url_user != NULL) == (u->user.len != 0));
+		must((theirs.url_headers != NULL) == (u->headers.len != 0));
+		must(u->port == (theirs.url_port ? atoi(theirs.url_port) : 0));
+	}
+	free(copy);
+}
+
 static void try_uri(struct sv in, struct arena *a)
 {
 	struct uri u;
@@ -46,6 +62,8 @@ static void try_uri(struct sv in, struct arena *a)
 	must_lie_inside(in, u.headers);
 	must_lie_inside(in, u.opaque);
 	must((u.scheme == URI_SIP || u.scheme == URI_SIPS) == (u.host.len != 0));
+	if (u.host.len)
+		ask_sofia(&u, in);
 	uri_transport(&u);
 	try_params(in, u.params);
 	must(unescape(a, u.user).len <= u.user.len);

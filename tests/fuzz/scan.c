@@ -72,7 +72,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	err = view_scan(&fast, b->data, b->len, is_stream, &fault);
 	must(err == view_scan_plain(&plain, b->data, b->len, is_stream, &other));
-	must(fault.status == other.status && fault.reason == other.reason && fault.is_answerable == other.is_answerable);
+	must(fault.status == other.status && fault.reason == other.reason);
+	must(fault.is_answerable == other.is_answerable);
 	must(memcmp(&fast, &plain, offsetof(struct view, h)) == 0);
 	must(memcmp(fast.h, plain.h, fast.n * sizeof(*fast.h)) == 0);
 	if (err == -EAGAIN) {

@@ -32,7 +32,8 @@ static struct buf *load(const char *name)
 static void check(const char *name, const char *scan, const char *reason, const char *answer)
 {
 	int (*const scanners[])(struct view *, const char *, size_t, bool, struct view_fault *) = {
-		view_scan, view_scan_plain,
+		view_scan,
+		view_scan_plain,
 	};
 	struct buf *b = load(name);
 
@@ -47,7 +48,8 @@ static void check(const char *name, const char *scan, const char *reason, const 
 		}
 		if (err != -EBADMSG)
 			fail_msg("%s: not refused", name);
-		if (fault.status != atoi(scan) || strcmp(fault.reason, reason) || fault.is_answerable != !strcmp(answer, "yes"))
+		if (fault.status != atoi(scan) || strcmp(fault.reason, reason) ||
+		    fault.is_answerable != !strcmp(answer, "yes"))
 			fail_msg("%s: %u %s %d", name, fault.status, fault.reason, fault.is_answerable);
 	}
 	buf_put(b);
@@ -64,7 +66,9 @@ static void every_message_is_judged_as_written(void **state)
 	while (fgets(line, sizeof(line), f)) {
 		if (line[0] == '#')
 			continue;
-		assert_int_equal(sscanf(line, "%39s %19s %9s %39s %9s %39s", name, section, scan_says, reason, answer, stack), 6);
+		assert_int_equal(sscanf(line, "%39s %19s %9s %39s %9s %39s", name, section, scan_says, reason, answer,
+		                        stack),
+		                 6);
 		check(name, scan_says, reason, answer);
 		n++;
 	}
