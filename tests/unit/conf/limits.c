@@ -6,14 +6,17 @@
 /* A text put together by repetition. */
 struct made {
 	char *p;
-	size_t len;
+	size_t len, size;
 };
 
 static void add(struct made *m, const char *piece, size_t times)
 {
 	size_t n = strlen(piece);
 
-	assert_non_null(m->p = realloc(m->p, m->len + n * times + 1));
+	if (m->len + n * times >= m->size) {
+		m->size = (m->len + n * times + 1) * 2;
+		assert_non_null(m->p = realloc(m->p, m->size));
+	}
 	for (size_t i = 0; i < times; i++, m->len += n)
 		memcpy(m->p + m->len, piece, n);
 	m->p[m->len] = '\0';
