@@ -71,16 +71,13 @@ static void timer_set(struct event *timer, unsigned ms)
 static void orphan(struct conn *c)
 {
 	struct ctl_reply *r = c->reply;
-	void (*on_gone)(void *ctx, struct ctl_reply *r);
 
 	c->reply = NULL;
 	if (!r)
 		return;
 	r->conn = NULL;
-	on_gone = r->on_gone;
-	r->on_gone = NULL;
-	if (on_gone)
-		on_gone(r->gone_ctx, r); /* may free it */
+	if (r->on_gone)
+		r->on_gone(r->gone_ctx, r); /* may free it */
 }
 
 static void conn_free(struct conn *c)

@@ -136,7 +136,7 @@ void prober_result(struct prober *p, uint64_t ticket, unsigned status, int err)
 	struct entry *e = &p->entry[slot / p->workers];
 	char why[64];
 
-	if (slot >= POOL_DESTINATIONS_MAX || slot % p->workers != p->worker || e->state != WAITING || e->ticket != ticket)
+	if (slot >= POOL_DESTINATIONS_MAX || e->state != WAITING || e->ticket != ticket)
 		return;
 	if (status >= 100 && status < 200)
 		return;

@@ -364,8 +364,8 @@ static void unknown_verbs_get_the_nearest(void **state)
 
 	assert_int_equal(a.code, CTL_USAGE);
 	assert_string_equal(a.err, "unknown verb `tabel`; did you mean `table`?\n");
-	a = ask(*state, false, "xyzzy\x1b");
-	assert_string_equal(a.err, "unknown verb `xyzzy\\x1b`; `help` lists them\n");
+	a = ask(*state, false, "xyzzy\x1b\xc2\x9b\xc2\xa0");
+	assert_string_equal(a.err, "unknown verb `xyzzy\\x1b\\xc2\\x9b\xc2\xa0`; `help` lists them\n");
 	a = ask(*state, false, ""); /* one argument, empty */
 	assert_int_equal(a.code, CTL_USAGE);
 }
@@ -662,7 +662,7 @@ static int code_of_a_long_answer(struct rig *rig, const char *words, char *err, 
 {
 	char *chunk = malloc(1 << 20);
 	uint8_t frame[5], code = 0xff;
-	size_t left = 0, head = 0, err_len = 0;
+	size_t left = 0, head = 0, err_len = 0, out_len = 0;
 	int fd = dial(rig);
 	ssize_t n;
 
@@ -676,6 +676,7 @@ static int code_of_a_long_answer(struct rig *rig, const char *words, char *err, 
 				left = (size_t)frame[1] << 24 | (size_t)frame[2] << 16 | (size_t)frame[3] << 8 | frame[4];
 				continue;
 			}
+			out_len += frame[0] == 'o';
 			if (frame[0] == 'e' && err_len + 1 < size)
 				err[err_len++] = chunk[i];
 			if (frame[0] == 'x')
@@ -685,6 +686,7 @@ static int code_of_a_long_answer(struct rig *rig, const char *words, char *err, 
 		}
 	} while (n > 0 || (n < 0 && errno == EAGAIN));
 	err[err_len] = '\0';
+	assert_int_equal(out_len % (1024 + 1), sizeof("KILOBYTE\n") - 1); /* whole rows only */
 	free(chunk);
 	close(fd);
 	return code;

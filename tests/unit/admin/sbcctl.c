@@ -269,6 +269,25 @@ static void its_own_options(void **state)
 	assert_non_null(strstr(rig->err, "more than 64 arguments"));
 }
 
+static void too_many_at_a_time_are_told(void **state)
+{
+	struct rig *rig = *state;
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd[CTL_CONNECTIONS_MAX];
+
+	strcpy(sa.sun_path, rig->path);
+	for (unsigned i = 0; i < CTL_CONNECTIONS_MAX; i++) {
+		fd[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(fd[i], (struct sockaddr *)&sa, sizeof(sa)), 0);
+	}
+	for (unsigned i = 0; i < 20; i++) { /* whichever is first, its question or our refusal */
+		assert_int_equal(run(rig, "-s @ echo"), CTL_FAILED);
+		assert_string_equal(rig->err, "too many questions at a time\n");
+	}
+	for (unsigned i = 0; i < CTL_CONNECTIONS_MAX; i++)
+		close(fd[i]);
+}
+
 /* A server that is no sbc, or an older one, must not be believed. */
 static void strange_answers_are_refused(void **state)
 {
@@ -318,6 +337,7 @@ int main(void)
 		case_of(files_are_meant_from_here),
 		case_of(without_sbc_it_says_what_to_do),
 		case_of(its_own_options),
+		case_of(too_many_at_a_time_are_told),
 		case_of(strange_answers_are_refused),
 	};
 

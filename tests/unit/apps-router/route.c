@@ -229,6 +229,11 @@ static void every_header_condition_must_hold(void **state)
 	assert_false(goes(&rig));
 	rig.tenant = SV("gold-1");
 	assert_true(goes(&rig));
+	headers[0].glob = headers[1].glob = SV("*");
+	rig.tenant = (struct sv){ NULL, 0 };
+	assert_false(goes(&rig)); /* anything at all, but something */
+	rig.tenant = SV("");
+	assert_true(goes(&rig));
 	rig.q.header = NULL;
 	assert_false(goes(&rig));
 }

@@ -165,6 +165,23 @@ static void weights_hold_within_a_percent_and_spread(void **state)
 	rig_free(rig);
 }
 
+/* Ten turns and a golden step of six have a factor in common: half of the turns would never come. */
+static void weights_are_exact_in_every_round(void **state)
+{
+	struct rig *rig = rig_new(2, BALANCE_WEIGHTED);
+	unsigned count[MEDIA_MAX];
+
+	(void)state;
+	for (unsigned i = 1; i < 40; i++) {
+		rig->dest[0].weight = i;
+		rig->dest[1].weight = 3;
+		count_picks(rig, 3 * (i + 3), count);
+		assert_int_equal(count[0], 3 * i);
+		assert_int_equal(count[1], 9);
+	}
+	rig_free(rig);
+}
+
 static void equal_weights_take_strict_turns(void **state)
 {
 	struct rig *rig = rig_new(3, BALANCE_WEIGHTED);
@@ -450,6 +467,26 @@ static void a_slot_is_reused_only_without_calls(void **state)
 	rig_free(rig);
 }
 
+/* A worker may still be picking by the old snapshot: its slots go to nobody else. */
+static void a_slot_is_not_reused_while_a_snapshot_names_it(void **state)
+{
+	struct rig *rig = rig_new(1, BALANCE_ROUND_ROBIN);
+	uint16_t first = slot(rig, 0);
+
+	(void)state;
+	for (unsigned gen = 1; gen < POOL_SNAPSHOTS; gen++) {
+		rig->dest[0].name = gen % 2 ? SV("x") : SV("y");
+		rig->conf.gen = gen;
+		assert_int_equal(pools_adopt(rig->pools, &rig->conf), 0);
+		assert_int_not_equal(slot(rig, 0), first);
+	}
+	rig->dest[0].name = SV("z");
+	rig->conf.gen = POOL_SNAPSHOTS; /* takes the place of the first */
+	assert_int_equal(pools_adopt(rig->pools, &rig->conf), 0);
+	assert_int_equal(slot(rig, 0), first);
+	rig_free(rig);
+}
+
 static void too_many_names_change_nothing(void **state)
 {
 	struct conf_destination *all = calloc(POOL_DESTINATIONS_MAX, sizeof(*all));
@@ -560,6 +597,41 @@ static void workers_share_the_pool(void **state)
 	rig_free(rig);
 }
 
+/* Nothing but picking and giving back: two that see the last place free at once must not both get it. */
+static void *scramble(void *arg)
+{
+	struct hammer *h = arg;
+
+	for (unsigned i = 0; i < 10 * ROUNDS; i++) {
+		struct pick pick;
+
+		if (pool_pick(h->rig->pools, &h->rig->conf, h->worker, 0, i, NULL, 0, &pick))
+			continue;
+		take_note(h, pick.destination);
+		give_back(h, &pick);
+	}
+	return NULL;
+}
+
+static void the_last_place_is_given_once(void **state)
+{
+	struct rig *rig = rig_new(1, BALANCE_ROUND_ROBIN);
+	_Atomic uint32_t held[1] = { 0 }, most = 0;
+	struct hammer hammer[THREADS];
+	pthread_t thread[THREADS];
+
+	(void)state;
+	rig->dest[0].max_calls = 1;
+	for (unsigned i = 0; i < THREADS; i++) {
+		hammer[i] = (struct hammer){ rig, i, held, &most };
+		assert_int_equal(pthread_create(&thread[i], NULL, scramble, &hammer[i]), 0);
+	}
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(thread[i], NULL);
+	assert_int_equal(most, 1);
+	rig_free(rig);
+}
+
 static void nonsense_is_refused(void **state)
 {
 	struct pools *p;
@@ -577,6 +649,7 @@ int main(void)
 		cmocka_unit_test(round_robin_goes_around_evenly),
 		cmocka_unit_test(retries_take_no_turn),
 		cmocka_unit_test(weights_hold_within_a_percent_and_spread),
+		cmocka_unit_test(weights_are_exact_in_every_round),
 		cmocka_unit_test(equal_weights_take_strict_turns),
 		cmocka_unit_test(weight_zero_gets_no_calls),
 		cmocka_unit_test(least_calls_fills_by_weight),
@@ -593,8 +666,10 @@ int main(void)
 		cmocka_unit_test(a_reload_keeps_what_has_the_same_name),
 		cmocka_unit_test(an_unknown_snapshot_has_no_slots),
 		cmocka_unit_test(a_slot_is_reused_only_without_calls),
+		cmocka_unit_test(a_slot_is_not_reused_while_a_snapshot_names_it),
 		cmocka_unit_test(too_many_names_change_nothing),
 		cmocka_unit_test(workers_share_the_pool),
+		cmocka_unit_test(the_last_place_is_given_once),
 		cmocka_unit_test(nonsense_is_refused),
 	};
 

@@ -301,6 +301,7 @@ static void without_probes_it_ends_pauses(void **state)
 	assert_int_equal(rig->n_sent, 0);
 	rig->pool.probe.is_on = true;
 	adopt(rig, 1, 0, 2);
+	assert_int_equal(rig->wheel.count, 2); /* the ticking has ended */
 	after(rig, EVERY);
 	assert_int_equal(rig->n_sent, 2);
 }
