@@ -68,7 +68,7 @@ static void wire_insert(struct rig *r, struct packet *p)
 /* Puts a packet on its way, as the weather is. Streams lose nothing and keep their order. */
 static void wire_send(struct rig *r, struct packet *p)
 {
-	p->at_ms = r->now_ms;
+	p->at_ms = r->now_ms + r->weather.delay_ms;
 	r->sent++;
 	if (transport_is_stream(p->transport)) {
 		wire_insert(r, p);
@@ -82,7 +82,7 @@ static void wire_send(struct rig *r, struct packet *p)
 	if (rig_random(r, 1000) < r->weather.doubled) {
 		struct packet *twin = packet_new(&p->from, &p->to, p->transport, p->listener, (struct sv){ p->bytes, p->len });
 
-		twin->at_ms = r->now_ms + rig_random(r, r->weather.late_ms + 1);
+		twin->at_ms = p->at_ms + rig_random(r, r->weather.late_ms + 1);
 		wire_insert(r, twin);
 	}
 	if (rig_random(r, 1000) < r->weather.late)
@@ -135,20 +135,25 @@ static struct worker *worker_of(struct rig *r, const struct addr *from)
 	return &r->workers[hash_bytes(&key, from, sizeof(*from)) % r->shared.workers];
 }
 
+/* Workers wake in an order of chance; each takes its mail until there is none. */
 static void deliver_mail(struct rig *r)
 {
-	size_t n;
+	unsigned first = (unsigned)rig_random(r, r->shared.workers);
+	bool any = true;
 
-	do {
-		n = 0;
+	while (any) {
+		any = false;
 		for (unsigned i = 0; i < r->shared.workers; i++) {
-			unsigned w = (unsigned)(i + rig_random(r, r->shared.workers)) % r->shared.workers;
+			unsigned w = (first + i) % r->shared.workers;
 
-			n += worker_mail(&r->workers[w]);
+			if (!r->has_mail[w])
+				continue;
+			r->has_mail[w] = false;
+			any = true;
+			while (worker_mail(&r->workers[w]))
+				;
 		}
-		for (unsigned i = 0; i < r->shared.workers; i++)
-			n += worker_mail(&r->workers[i]);
-	} while (n);
+	}
 }
 
 static void arrive(struct rig *r, struct packet *p)
@@ -220,7 +225,7 @@ static uint64_t next_event(const struct rig *r)
 
 		next = at < next ? at : next;
 	}
-	return next;
+	return wheel_next(&r->clock) < next ? wheel_next(&r->clock) : next;
 }
 
 void rig_after(struct rig *r, uint64_t ms)
@@ -231,6 +236,7 @@ void rig_after(struct rig *r, uint64_t ms)
 	while ((next = next_event(r)) <= until) {
 		r->now_ms = next > r->now_ms ? next : r->now_ms;
 		answer_questions(r);
+		wheel_advance(&r->clock, r->now_ms, SIZE_MAX);
 		while (!list_empty(&r->wire) && owner_of(r->wire.next, struct packet, in_list)->at_ms <= r->now_ms) {
 			struct packet *p = owner_of(r->wire.next, struct packet, in_list);
 
@@ -243,6 +249,7 @@ void rig_after(struct rig *r, uint64_t ms)
 		deliver_mail(r);
 	}
 	r->now_ms = until;
+	wheel_advance(&r->clock, until, SIZE_MAX);
 	for (unsigned i = 0; i < r->shared.workers; i++)
 		worker_tick(&r->workers[i], r->now_ms);
 }
@@ -300,7 +307,10 @@ static const struct resolver_ops resolver_ops = { .ask = ask, .cancel = ask_canc
 
 static int post(struct shared *s, unsigned worker, struct mail *m, bool is_urgent)
 {
-	return mailbox_post(owner_of(s, struct rig, shared)->workers[worker].mail, m, is_urgent);
+	struct rig *r = owner_of(s, struct rig, shared);
+
+	r->has_mail[worker] = true;
+	return mailbox_post(r->workers[worker].mail, m, is_urgent);
 }
 
 static uint64_t wall(void *ctx)
@@ -353,6 +363,7 @@ struct rig *rig_new(const char *yaml, unsigned workers, uint64_t seed)
 	r->random = seed * 0x9e3779b97f4a7c15ULL + 1;
 	r->conf = parse(yaml);
 	r->conf->gen = 1;
+	wheel_init(&r->clock, r->now_ms);
 	list_init(&r->wire);
 	list_init(&r->inbox);
 	memset(r->secret, 7, sizeof(r->secret));

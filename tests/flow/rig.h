@@ -12,6 +12,7 @@ enum { RIG_WORKERS_MAX = 8, RIG_NAMES_MAX = 16 };
 struct weather {
 	unsigned lost, doubled, late; /* late: delivered up to `late_ms` after its turn, so that others overtake it */
 	unsigned late_ms;
+	unsigned delay_ms;            /* every packet takes this long, streams too: their order stays */
 };
 
 /* One message on the wire, kept until its receiver takes it. */
@@ -48,7 +49,9 @@ struct rig {
 	struct rig_net *nets[RIG_WORKERS_MAX];
 	struct rig_resolver *resolvers[RIG_WORKERS_MAX];
 	uint8_t secret[1][TOKEN_SECRET_LEN];
+	bool has_mail[RIG_WORKERS_MAX];
 	uint64_t now_ms, random;
+	struct wheel clock;   /* timers of the endpoints themselves */
 	struct node wire;     /* struct packet, by at_ms */
 	struct node inbox;    /* struct packet, arrived at endpoints, in order */
 	struct weather weather;
