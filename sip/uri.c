@@ -26,8 +26,12 @@ static int parse_userinfo(struct uri *u, struct sv info)
 	u->user = (struct sv){ info.p, colon };
 	if (colon < info.len)
 		u->password = sv_skip(info, colon + 1);
-	/* password's set is user's without ; ? / (§25.1): a difference without a meaning here */
-	return u->user.len && is_escaped(u->user, C_USER) && is_escaped(u->password, C_USER) ? 0 : -EBADMSG;
+	if (!u->user.len || !is_escaped(u->user, C_USER) || !is_escaped(u->password, C_USER))
+		return -EBADMSG;
+	for (size_t i = 0; i < u->password.len; i++) /* its set is the user's without these three (§25.1) */
+		if (strchr(";?/", u->password.p[i]))
+			return -EBADMSG;
+	return 0;
 }
 
 /* One to three digits worth below 256; NULL when it is not that. */
