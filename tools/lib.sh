@@ -6,6 +6,7 @@ readonly ROOT=${ROOT:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
 RUN_DIR=
 TALLY=
 SUITE_NOW=
+CTEST=(ctest)
 
 tally_open() { # tally_open NAME: a fresh place for logs, build/NAME/
 	RUN_DIR=$ROOT/build/$1-logs
@@ -13,6 +14,7 @@ tally_open() { # tally_open NAME: a fresh place for logs, build/NAME/
 	mkdir -p "$RUN_DIR"
 	TALLY=$RUN_DIR/tally
 	: >"$TALLY"
+	export TALLY_OF=$TALLY RUN_DIR_OF=$RUN_DIR
 }
 
 tally() { # tally ok|fail|skip NAME
@@ -59,6 +61,9 @@ suite_complain() {
 	echo "---"
 }
 
+# The environment hands these to a script that calls itself: each case is counted where it runs.
+if [[ ${TALLY_OF:-} ]]; then TALLY=$TALLY_OF RUN_DIR=$RUN_DIR_OF; fi
+
 # tally_close: what failed or was left out, then the one line that counts.
 tally_close() {
 	awk -F'\t' '$1 == "skip" { print "left out: " $2 } $1 == "fail" { print "failed: " $2 }' "$TALLY"
@@ -78,7 +83,7 @@ run_ctest() {
 	local dir=$1 log
 	shift
 	log=$RUN_DIR/$SUITE_NOW.ctest
-	ctest --test-dir "$dir" -V -j "$(nproc)" "$@" >"$log" 2>&1
+	"${CTEST[@]}" --test-dir "$dir" -V -j "$(nproc)" "$@" >"$log" 2>&1
 	local rc=$?
 	awk -f "$ROOT/tools/ctest-cases.awk" "$log" >"$log.cases"
 	cat "$log.cases" >>"$TALLY"

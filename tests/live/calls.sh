@@ -12,8 +12,8 @@ live_builtin_call() {
 	sbc_start
 	caller_run caller builtin -m 1 || fail "the call"
 	sides_apart caller callee
-	sbc_end
 	callee_end callee
+	sbc_end
 }
 
 live_demo_call() {
@@ -319,8 +319,8 @@ order_with() {
 	callee_start callee "$port" callee
 	sbc_start
 	caller_run caller caller -m 400 -r 100 || fail "$(stat_of caller 'FailedCall(C)') of 400 calls: $(head -c 300 caller.errors)"
-	sbc_end
 	callee_end callee
+	sbc_end
 }
 live_order_1_worker() { order_with 1; }
 live_order_2_workers() { order_with 2; }

@@ -200,8 +200,8 @@ one_call() {
 	caller_run caller caller -m 1 "$@" || fail "the caller's side: $(head -c 300 caller.errors 2>/dev/null || tail -n 3 caller.out)"
 	sleep "${SETTLE:-0.1}" # what is still on its way to the callee
 	sides_apart caller callee
-	sbc_end
 	callee_end callee
+	sbc_end
 }
 
 count_in() { # count_in FILE REGEX: lines

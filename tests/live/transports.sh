@@ -43,8 +43,8 @@ across() {
 		fail "$(stat_of caller 'FailedCall(C)') of 10 calls: $(head -c 300 caller.errors)"
 	sides_apart caller callee
 	[[ $(stat_of caller 'Retransmissions(C)') == 0 ]] || fail "the caller had to repeat something"
-	sbc_end
 	callee_end callee
+	sbc_end
 }
 
 has_ipv6() {
