@@ -133,7 +133,7 @@ static void a_buffer_lives_as_long_as_its_message(void **state)
 	feed(r, BYE, 10);
 	assert_true(stream_is_partial(&r->stream));
 	assert_true(r->budget.bytes >= 10);
-	feed_text(r, BYE + 10);
+	feed_text(r, &BYE[10]);
 	expect(r, 0, STREAM_MESSAGE, BYE);
 	feed(r, "", 0);
 	assert_false(stream_is_partial(&r->stream));
