@@ -134,6 +134,8 @@ static void keep_best(struct attempt *a, const struct view *v, const struct path
 		return;
 	out_init(&c.o, a->b->p.stack->scratch, SIP_SCRATCH);
 	out_sv(&c.o, phrase);
+	if (v->status < 400)
+		compose_redirects(&c, a, v, from);
 	compose_rest(&c, v, from, &s->call->near);
 	if (!(b = compose_done(&c)))
 		return;
@@ -184,7 +186,7 @@ static void on_final(struct attempt *a, const struct view *v, const struct path 
 	const struct conf_pool *pool = pool_of(s);
 	bool goes_on = fails_over(s, pool, v->status);
 
-	if (s->pick_gen == b->conf->gen)
+	if (!s->direct && s->pick_gen == b->conf->gen)
 		dest_report(b->p.pools, b->conf, a->destination, goes_on ? CALL_FAILED : CALL_OK, b->p.wheel->now_ms,
 		            status_phrase(v->status));
 	keep_best(a, v, from);

@@ -23,6 +23,10 @@ enum b2bua_limits {
 	CALL_BYE_WAIT_MS = 4000,           /* for the other side's answer to a BYE before we give it ourselves */
 	CALL_TEXT_MAX = 16384,             /* bytes of identifiers and routes kept per leg */
 	CALL_RESOLVE_MS = 5000,            /* for a name */
+	SETUP_ATTEMPTS_MAX = 16,           /* addresses tried for one initial request */
+	CALL_DIRECT_ANSWER_MS = 180000,    /* answer-timeout of what goes to a token of ours instead of a pool */
+	CALL_REDIRECT_MS = 600000,         /* a passed 3xx's Contact (DECISIONS 5) */
+	CALL_REDIRECTS_MAX = 8,            /* Contacts of one 3xx */
 };
 
 enum call_counter {

@@ -38,14 +38,17 @@ int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 	list_init(&b->all);
 	list_init(&b->attempts_lost);
 	list_init(&b->ended);
+	list_init(&b->all_redirects);
 	slab_init(&b->calls, "call", sizeof(struct call), params->max_calls);
 	slab_init(&b->far_legs, "leg", sizeof(struct leg), params->max_calls * 2);
 	slab_init(&b->dialog_slab, "dialog", sizeof(struct dialog), params->max_calls * 2);
 	slab_init(&b->setups, "setup", sizeof(struct setup), params->max_calls);
 	slab_init(&b->attempts, "attempt", sizeof(struct attempt), params->max_calls * 2);
 	slab_init(&b->relays, "relay", sizeof(struct relay), params->max_calls * 2);
+	slab_init(&b->redirect_slab, "redirect", sizeof(struct redirect), params->max_calls);
 	slab_init(&b->tombstones, "tombstone", sizeof(struct tombstone), params->max_calls * 4);
 	if ((err = table_init(&b->legs, 0)) || (err = table_init(&b->dialogs, 0)) || (err = table_init(&b->tombs, 0)) ||
+	    (err = table_init(&b->redirects, 0)) ||
 	    (err = counters_init(&b->counters, call_counter_defs, CALL_COUNTERS)) ||
 	    (err = counters_init(&b->hide_counters, hide_counter_defs, HIDE_COUNTERS))) {
 		b2bua_free(b);
@@ -77,11 +80,15 @@ void b2bua_free(struct b2bua *b)
 		call_free(owner_of(b->all.next, struct call, in_all));
 	while (!list_empty(&b->ended))
 		tombstone_free(owner_of(b->ended.next, struct tombstone, in_ended));
+	while (!list_empty(&b->all_redirects))
+		redirect_free(owner_of(b->all_redirects.next, struct redirect, in_all));
 	while (!list_empty(&b->attempts_lost))
 		attempt_drop(owner_of(b->attempts_lost.next, struct attempt, in_lost));
 	table_fini(&b->legs);
 	table_fini(&b->dialogs);
 	table_fini(&b->tombs);
+	table_fini(&b->redirects);
+	slab_fini(&b->redirect_slab);
 	slab_fini(&b->calls);
 	slab_fini(&b->far_legs);
 	slab_fini(&b->dialog_slab);
@@ -135,7 +142,7 @@ struct counters *b2bua_hide_counters(struct b2bua *b)
 
 void b2bua_slabs(struct b2bua *b, void (*fn)(void *ctx, const struct slab *s), void *ctx)
 {
-	const struct slab *all[] = { &b->calls, &b->far_legs, &b->dialog_slab, &b->setups, &b->attempts, &b->relays, &b->tombstones,
+	const struct slab *all[] = { &b->calls, &b->far_legs, &b->dialog_slab, &b->setups, &b->attempts, &b->relays, &b->tombstones, &b->redirect_slab,
 	                             &b->p.stack->servers, &b->p.stack->clients };
 
 	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)

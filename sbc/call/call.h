@@ -37,6 +37,24 @@ struct dialog {
 	uint32_t cseq_in[2];       /* highest seen from each side */
 };
 
+/* Where a request to one of our tokens goes, instead of to a pool. */
+struct direct {
+	struct path path;          /* has_path: a client's own flow */
+	uint16_t zone, uri_len, routes_len;
+	bool has_path;
+	char text[];               /* uri | routes */
+};
+
+/* A Contact of a 3xx that we passed: our token for it holds for CALL_REDIRECT_MS. */
+struct redirect {
+	struct link in_table;      /* key: the token's id */
+	struct node in_all;
+	struct timer timer;
+	struct b2bua *b;
+	char *uri;
+	uint16_t uri_len, near_zone, far_zone;
+};
+
 /* What ends first when a call is answered: the initial request, kept for other destinations, and its attempts. */
 struct setup {
 	struct call *call;
@@ -45,7 +63,11 @@ struct setup {
 	struct attempt *attempt;   /* the present one */
 	struct parked parked;      /* waiting for a name */
 	uint64_t resolve_id;
-	struct pick pick;          /* chosen, its address being looked up */
+	struct direct *direct;     /* instead of a pool; owned */
+	struct pick pick;          /* chosen from the pool */
+	struct resolve_answer addrs; /* of what was chosen; those from next_addr on are still to be tried */
+	uint8_t next_addr, n_attempts, hop_transport;
+	uint16_t hop_zone;
 	bool is_resolving, has_provisional;
 	uint8_t n_tried;
 	uint16_t tried[POOL_TRIES_MAX];
@@ -122,12 +144,14 @@ struct b2bua {
 	struct b2bua_params p;
 	const struct conf *conf;
 	struct hide_index *index;
-	struct table legs, dialogs, tombs;
+	struct table legs, dialogs, tombs, redirects;
+	struct slab redirect_slab;
 	struct slab calls, far_legs, dialog_slab, setups, attempts, relays, tombstones;
 	struct counters counters, hide_counters;
 	struct node all;
 	struct node attempts_lost;    /* given up, their calls gone on */
 	struct node ended;            /* tombstones */
+	struct node all_redirects;
 	bool is_closed;
 };
 
@@ -234,6 +258,27 @@ int path_to(const struct b2bua *b, struct path *path, uint16_t zone, uint8_t tra
 
 /* initial.c: requests that begin something */
 void initial_request(struct b2bua *b, const struct request *r);
+struct route_query;
+struct route_query query_of(const struct b2bua *b, const struct view *v, const struct path *from);
+
+/* direct.c: what our tokens stand for */
+static inline struct sv direct_uri(const struct direct *d)
+{
+	return (struct sv){ d->text, d->uri_len };
+}
+static inline struct sv direct_routes(const struct direct *d)
+{
+	return (struct sv){ d->text + d->uri_len, d->routes_len };
+}
+/* NULL: unknown, gone, of another zone, or memory is out. free() ends it. */
+struct direct *direct_new(uint16_t zone, const struct path *path, struct sv uri, struct sv routes);
+struct direct *direct_find(struct b2bua *b, const struct request *r);
+void redirect_free(struct redirect *r);
+/* Contacts of a 3xx as tokens of ours. */
+void compose_redirects(struct compose *c, struct attempt *a, const struct view *v, const struct path *from);
+
+/* dial.c: where they go */
+void dial(struct setup *s, const struct view *v); /* v NULL: the kept request is read again. May end the call */
 void setup_drop(struct setup *s);      /* frees it; its attempt is abandoned */
 void setup_fail(struct setup *s);
 /* Another destination, unless a provisional was passed on. */

@@ -24,6 +24,8 @@
 	X(WHY_TIMEOUT, "no-answer-from-destination", 408, "", "The destinations tried did not answer in time.") \
 	X(WHY_RING_TIMEOUT, "answer-timeout", 408, "", "The call rang longer than the pool's answer-timeout.") \
 	X(WHY_NO_NAME, "name-not-found", 503, "", "The host name of the next hop could not be resolved.") \
+	X(WHY_UNKNOWN_TARGET, "unknown-target", 404, "", \
+	  "The Request-URI is a Contact of ours whose call is over, whose redirection has expired, or of another zone.") \
 	X(WHY_CANCELLED, "cancelled", 487, "", "The caller cancelled.") \
 	X(WHY_UNKNOWN_DIALOG, "unknown-dialog", 481, "", "The request names no dialog of ours, or its identifiers do not agree.") \
 	X(WHY_OLD_CSEQ, "cseq-out-of-order", 500, "CSeq Out Of Order", "A CSeq not above the last one of this dialog (RFC 3261 12.2.2).") \

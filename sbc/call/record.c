@@ -332,6 +332,7 @@ static int setup_alloc(struct call *c, const struct fields *f)
 	c->setup = s;
 	s->has_provisional = number(f, SETUP_PROVISIONAL);
 	s->n_tried = (uint8_t)(number(f, SETUP_TRIED) < POOL_TRIES_MAX ? number(f, SETUP_TRIED) : POOL_TRIES_MAX);
+	s->n_attempts = s->n_tried;
 	s->after_ms = (uint32_t)number(f, SETUP_AFTER);
 	s->answer_ms = (uint32_t)number(f, SETUP_ANSWER);
 	s->max_duration_ms = (uint32_t)number(f, SETUP_DURATION);

@@ -1,0 +1,573 @@
+/* sbc/call/dial.c - where an initial request goes: which destination, which of its addresses, and the next one when that one
+ * fails (DECISIONS 12). An attempt is one request on its way; it outlives its call when it was given up. */
+#include "sbc/call/call.h"
+#include "apps-router/route.h"
+#include <errno.h>
+#include <stdlib.h>
+
+static void dial_address(struct setup *s, const struct view *v);
+static void dial_next(struct setup *s, const struct view *v);
+
+/* The next attempt ------------------------------------------------------------------------------------------------- */
+
+/* The pool by the present snapshot: a reload may have taken it away. */
+static const struct conf_pool *setup_pool(struct setup *s, int *index)
+{
+	const struct conf *c = s->call->b->conf;
+
+	*index = conf_find_pool(c, sv_from(s->pool));
+	return *index < 0 ? NULL : &c->pools[*index];
+}
+
+static bool is_pooled(const struct setup *s)
+{
+	return !s->direct;
+}
+
+static void give_back(struct setup *s)
+{
+	if (is_pooled(s))
+		dest_release(s->call->b->p.pools, s->call->b->p.worker, s->pick.slot);
+}
+
+static void dial_unnamed(struct setup *s, const struct view *v)
+{
+	struct b2bua *b = s->call->b;
+
+	s->why = WHY_NO_NAME;
+	give_back(s);
+	if (is_pooled(s) && s->pick_gen == b->conf->gen)
+		dest_report(b->p.pools, b->conf, s->pick.destination, CALL_FAILED, b->p.wheel->now_ms, "name not found");
+	dial(s, v);
+}
+
+static void dial_woken(struct parked *job, int result)
+{
+	struct setup *s = owner_of(job, struct setup, parked);
+
+	(void)result; /* the deadline came first, or the worker ends */
+	if (s->is_resolving)
+		resolve_cancel(s->call->b->p.resolver, s->resolve_id);
+	s->is_resolving = false;
+	dial_unnamed(s, NULL);
+}
+
+static void dial_answered(void *ctx, int err, const struct resolve_answer *a)
+{
+	struct setup *s = ctx;
+
+	s->is_resolving = false;
+	park_cancel(&s->parked);
+	if (err || !a->n) {
+		dial_unnamed(s, NULL);
+		return;
+	}
+	s->addrs = *a;
+	dial_address(s, NULL);
+}
+
+/* Where `q` leads, now or when the name is known; the request waits in the park meanwhile (DECISIONS 20). */
+static void dial_query(struct setup *s, const struct view *v, const struct resolve_query *q)
+{
+	struct b2bua *b = s->call->b;
+	int err;
+
+	s->next_addr = 0;
+	s->hop_transport = q->transport;
+	err = resolve(b->p.resolver, q, &s->addrs, dial_answered, s, &s->resolve_id);
+	if (err == 0 && s->addrs.n) {
+		dial_address(s, v);
+		return;
+	}
+	s->is_resolving = err == -EINPROGRESS;
+	if (s->is_resolving && park(b->p.park, &s->parked, b->p.wheel->now_ms + CALL_RESOLVE_MS, dial_woken) == 0)
+		return;
+	if (s->is_resolving)
+		resolve_cancel(b->p.resolver, s->resolve_id);
+	s->is_resolving = false;
+	dial_unnamed(s, v);
+}
+
+/* To what a token stands for: once, since there is nobody else to try. */
+static void dial_direct(struct setup *s, const struct view *v)
+{
+	struct direct *d = s->direct;
+	struct leg probe = { .path = d->path, .follows_flow = d->has_path };
+	struct resolve_query q;
+
+	if (s->n_tried++) {
+		setup_fail(s);
+		return;
+	}
+	s->hop_zone = d->zone;
+	if (next_hop(&probe, direct_uri(d), direct_routes(d), &q)) {
+		s->why = WHY_BAD_URI;
+		setup_fail(s);
+		return;
+	}
+	if (q.host.len) {
+		dial_query(s, v, &q);
+		return;
+	}
+	s->addrs = (struct resolve_answer){ .n = 1, .addr = { d->path.remote } };
+	s->hop_transport = d->path.transport;
+	dial_address(s, v);
+}
+
+/* Chooses the next destination; what may not be used ends the call with the best answer so far. */
+void dial(struct setup *s, const struct view *v)
+{
+	struct b2bua *b = s->call->b;
+	const struct conf_destination *d;
+	int index, err = 0;
+	const struct conf_pool *pool;
+
+	if (!is_pooled(s)) {
+		dial_direct(s, v);
+		return;
+	}
+	pool = setup_pool(s, &index);
+	if (!pool || s->n_tried >= POOL_TRIES_MAX || (s->n_tried && s->n_tried >= pool->failover.tries) ||
+	    (err = pool_pick(b->p.pools, b->conf, b->p.worker, (uint16_t)index, s->call->near.in_table.key, s->tried, s->n_tried,
+	                     &s->pick))) {
+		if (pool && !s->n_tried)
+			s->why = err == -EBUSY ? WHY_BUSY : WHY_NO_DESTINATION;
+		setup_fail(s);
+		return;
+	}
+	s->tried[s->n_tried++] = s->pick.slot;
+	s->pick_gen = b->conf->gen;
+	d = &b->conf->destinations[s->pick.destination];
+	s->hop_zone = pool->zone;
+	s->hop_transport = d->transport;
+	if (d->is_numeric) {
+		s->next_addr = 0;
+		s->addrs.n = 1;
+		s->addrs.addr[0] = d->addr;
+		dial_address(s, v);
+		return;
+	}
+	dial_query(s, v, &(struct resolve_query){ .host = d->host, .port = d->port, .transport = d->transport,
+	                                          .default_port = d->transport == T_TLS ? 5061 : 5060 });
+}
+
+static int rewrite(struct arena *a, const struct conf_route *rule, bool applies, struct sv *uri)
+{
+	return rule && rule->has_rewrite && applies ? route_rewrite_uri(&rule->rewrite, a, *uri, uri) : 0;
+}
+
+/* A From or To value with its URI exchanged. */
+static struct sv with_uri(struct arena *a, struct sv value, struct sv old, struct sv uri)
+{
+	struct out o;
+	size_t room = value.len + uri.len + 1;
+	char *area = arena_alloc(a, room);
+
+	if (!area || old.p == uri.p)
+		return value;
+	out_init(&o, area, room);
+	out_sv(&o, sv_span(value.p, old.p));
+	out_sv(&o, uri);
+	out_sv(&o, sv_span(old.p + old.len, value.p + value.len));
+	return out_done(&o);
+}
+
+/* What the far leg is called: From with our tag, To without any, Call-ID of ours; URIs unchanged unless the rule rewrites them
+ * (DECISIONS 14). */
+static int far_text(struct b2bua *b, struct leg *l, struct arena *a, const struct conf_route *rule, const struct direct *direct,
+                    const struct view *v)
+{
+	struct sv from = view_value(v, HDR_FROM), to = view_value(v, HDR_TO);
+	char token[TOKEN_LEN], call_id[TOKEN_LEN];
+	struct name_addr na;
+	struct out local, remote;
+	size_t room = v->len + TOKEN_LEN + 16u;
+	char *area;
+	int err;
+
+	if (name_addr_parse(&na, from) == 0) {
+		struct sv uri = na.uri;
+
+		if ((err = rewrite(a, rule, rule && rule->rewrite.from, &uri)))
+			return err;
+		from = with_uri(a, from, na.uri, uri);
+	}
+	if (name_addr_parse(&na, to) == 0) {
+		struct sv uri = na.uri;
+
+		if (direct) /* the token in it is the near side's */
+			uri = direct_uri(direct);
+		else if ((err = rewrite(a, rule, rule && rule->rewrite.to, &uri)))
+			return err;
+		to = with_uri(a, to, na.uri, uri);
+	}
+	room += from.len + to.len;
+	if (!(area = arena_alloc(a, 2 * room)))
+		return -ENOMEM;
+	out_init(&local, area, room);
+	out_init(&remote, area + room, room);
+	out_with_tag(&local, from, tag_token(b, l->shard, l->in_table.key, token));
+	out_without_tag(&remote, to);
+	token_write(b->p.tokens, TOKEN_LEG, (struct token){ .id = l->in_table.key, .shard = l->shard }, call_id);
+	return leg_set_text(l, &(struct leg_text){ .call_id = { call_id, TOKEN_LEN }, .local = out_done(&local),
+	                                           .remote = out_done(&remote), .target = SV(""), .routes = SV("") });
+}
+
+/* DECISIONS 14: the Request-URI stays, or becomes the destination's with the user kept. */
+static struct sv far_uri(const struct setup *s, struct arena *a, uint32_t destination, const struct view *v)
+{
+	const struct conf *c = s->call->b->conf;
+	const struct conf_destination *d = is_pooled(s) ? &c->destinations[destination] : NULL;
+	struct sv uri = view_uri(v), rest;
+	struct uri u;
+	struct out o;
+	char *area;
+
+	if (!d)
+		return direct_uri(s->direct);
+	if (c->pools[d->pool].request_uri == RURI_KEEP || uri_parse(&u, uri) || !(area = arena_alloc(a, uri.len + d->uri.len + 2)))
+		return uri;
+	rest = sv_skip(d->uri, sv_chr(d->uri, ':') + 1);
+	out_init(&o, area, uri.len + d->uri.len + 2);
+	out_sv(&o, (struct sv){ d->uri.p, d->uri.len - rest.len });
+	if (u.user.len || u.opaque.len) {
+		out_sv(&o, u.user.len ? u.user : u.opaque);
+		out_lit(&o, "@");
+	}
+	out_sv(&o, rest);
+	return out_done(&o);
+}
+
+static unsigned hops_left(const struct view *v)
+{
+	struct sv hops = view_value(v, HDR_MAX_FORWARDS);
+	uint64_t n;
+
+	return hops.p && sv_u64(hops, 255, &n) == 0 && n ? (unsigned)n - 1 : 70;
+}
+
+/* The rule this call follows, looked up again when the snapshot has changed since. */
+static const struct conf_route *setup_rule(struct setup *s, const struct view *v)
+{
+	struct b2bua *b = s->call->b;
+	struct route_query q;
+	struct route_result result = { .rule = NULL };
+
+	if (!is_pooled(s) || s->conf_gen == b->conf->gen)
+		return s->rule;
+	q = query_of(b, v, &s->call->near.path);
+	if (uri_parse(&q.uri, view_uri(v)) == 0)
+		route_find(b->conf, &q, &result);
+	s->rule = result.rule;
+	s->conf_gen = b->conf->gen;
+	return s->rule;
+}
+
+/* Writes and starts the request of `a`. */
+static int attempt_send(struct attempt *a, const struct view *v)
+{
+	struct setup *s = a->setup;
+	struct b2bua *b = a->b;
+	const struct conf_route *rule = setup_rule(s, v);
+	struct compose c = { .b = b };
+	SCOPED(buf_putp) struct buf *out = NULL;
+	char scratch[8192];
+	struct arena arena;
+	struct sv uri;
+	int err;
+
+	arena_init(&arena, scratch, sizeof(scratch), 8 * (size_t)NET_MESSAGE_MAX);
+	uri = far_uri(s, &arena, a->destination, v);
+	if (!(err = rewrite(&arena, rule, rule && rule->rewrite.request_uri, &uri)) && !(err = far_text(b, a->leg, &arena, rule, s->direct, v))) {
+		struct outgoing m = { .method = view_method(v), .leg = a->leg, .uri = uri, .branch_id = a->branch_id, .cseq = v->cseq,
+		                      .routes = s->direct ? direct_routes(s->direct) : SV(""), .max_forwards = hops_left(v) };
+
+		a->leg->local_cseq = v->cseq;
+		compose_request(&c, &m);
+		compose_contact(&c, a->leg, v);
+		compose_rest(&c, v, &s->call->near.path, a->leg);
+		out = compose_done(&c);
+		err = out ? 0 : c.o.is_full ? -EMSGSIZE : -ENOMEM;
+	}
+	arena_reset(&arena);
+	return err ? err : client_start(b->p.stack, a->branch_id, v->method, &a->leg->path, out, &attempt_ops, a, &a->ct);
+}
+
+static void attempt_fire(struct timer *t);
+
+struct attempt *attempt_alloc(struct setup *s, struct leg *leg)
+{
+	struct attempt *a = slab_alloc(&s->call->b->attempts);
+
+	if (!a)
+		return NULL;
+	a->b = s->call->b;
+	a->setup = s;
+	a->leg = leg;
+	a->timer.fire = attempt_fire;
+	return a;
+}
+
+static struct attempt *attempt_new(struct setup *s, const struct view *v, const struct path *path)
+{
+	struct call *c = s->call;
+	struct b2bua *b = c->b;
+	struct attempt *a;
+	struct via via;
+	struct sv rest = view_value(v, HDR_VIA);
+	uint64_t id = token_leg_id(b->p.tokens, b->conf->zones[path_zone(b, &c->near.path)].name, view_value(v, HDR_CALL_ID),
+	                           tag_of(view_value(v, HDR_FROM)), view_uri(v), ++s->n_attempts);
+
+	struct leg *leg;
+
+	if (via_next(&via, &rest) || !(leg = leg_new(b, c, id)))
+		return NULL;
+	if (!(a = attempt_alloc(s, leg))) {
+		leg_free(b, leg);
+		return NULL;
+	}
+	a->destination = s->pick.destination;
+	a->branch_id = token_branch_id(b->p.tokens, id, via.branch, v->cseq);
+	leg->path = *path;
+	leg->attempt = s->n_attempts;
+	leg->slot = s->pick.slot;
+	leg->has_slot = is_pooled(s);
+	leg->destination = s->pick.destination;
+	return a;
+}
+
+/* The address is known: the attempt begins, or fails at once and the next one is chosen. */
+static void dial_path(struct setup *s, const struct view *v, const struct path *path)
+{
+	struct b2bua *b = s->call->b;
+	struct attempt *a = attempt_new(s, v, path);
+	int err;
+
+	if (!a) {
+		give_back(s);
+		s->why = WHY_FULL;
+		setup_fail(s);
+		return;
+	}
+	s->attempt = a;
+	if ((err = attempt_send(a, v)) == 0) {
+		if (s->after_ms)
+			wheel_arm_in(b->p.wheel, &a->timer, s->after_ms);
+		return;
+	}
+	s->attempt = NULL;
+	attempt_drop(a);
+	s->why = err == -EMSGSIZE ? WHY_TOO_LARGE : err == -EBADMSG ? WHY_BAD_URI : WHY_UNREACHABLE;
+	if (s->why == WHY_UNREACHABLE)
+		dial_next(s, v);
+	else
+		setup_fail(s);
+}
+
+static void dial_address(struct setup *s, const struct view *v)
+{
+	struct b2bua *b = s->call->b;
+	struct view again;
+	struct view_fault fault;
+	struct path path;
+
+	if (is_pooled(s) && s->pick_gen != b->conf->gen) { /* a reload came between: its numbers are others */
+		give_back(s);
+		s->n_tried--;
+		dial(s, v);
+		return;
+	}
+	if (!v && view_scan(&again, s->request->data, s->request->len, false, &fault)) {
+		give_back(s);
+		setup_fail(s);
+		return;
+	}
+	if (s->direct && s->direct->has_path) {
+		path = s->direct->path;
+	} else if (path_to(b, &path, s->hop_zone, s->hop_transport, &s->addrs.addr[s->next_addr++])) {
+		give_back(s);
+		s->why = WHY_UNREACHABLE;
+		dial_next(s, v);
+		return;
+	}
+	dial_path(s, v ? v : &again, &path);
+}
+
+/* The next address of the same name, else the next destination (RFC 3263 §4.3). */
+static void dial_next(struct setup *s, const struct view *v)
+{
+	struct b2bua *b = s->call->b;
+
+	if (s->next_addr >= s->addrs.n || s->n_attempts >= SETUP_ATTEMPTS_MAX || (is_pooled(s) && s->pick_gen != b->conf->gen)) {
+		dial(s, v);
+		return;
+	}
+	if (is_pooled(s))
+		dest_reserve(b->p.pools, b->p.worker, s->pick.slot);
+	dial_address(s, v);
+}
+
+/* Attempts that end ------------------------------------------------------------------------------------------------ */
+
+void attempt_drop(struct attempt *a)
+{
+	if (a->ct)
+		client_own(a->ct, NULL, NULL);
+	if (!a->setup)
+		list_del(&a->in_lost);
+	wheel_disarm(a->b->p.wheel, &a->timer);
+	leg_free(a->b, a->leg);
+	slab_free(&a->b->attempts, a);
+}
+
+void attempt_abandon(struct attempt *a)
+{
+	struct b2bua *b = a->b;
+
+	if (!a->ct || !client_is_waiting(a->ct) || a->setup->call->method != M_INVITE) {
+		attempt_drop(a);
+		return;
+	}
+	a->setup = NULL;
+	a->leg->call = NULL;
+	if (a->leg->has_slot)
+		dest_release(b->p.pools, b->p.worker, a->leg->slot);
+	a->leg->has_slot = false;
+	list_push(&b->attempts_lost, &a->in_lost);
+	client_cancel(a->ct, SV("")); /* before a provisional it is refused, and done at the first one */
+	wheel_arm_in(b->p.wheel, &a->timer, SIP_TIMEOUT);
+}
+
+/* Is there another destination for this call? Asked before giving one up that may yet answer. */
+static bool has_alternative(struct setup *s)
+{
+	struct b2bua *b = s->call->b;
+	struct pick pick;
+	int index;
+	const struct conf_pool *pool = is_pooled(s) ? setup_pool(s, &index) : NULL;
+
+	if (s->next_addr < s->addrs.n && s->n_attempts < SETUP_ATTEMPTS_MAX)
+		return true;
+	if (!pool || s->n_tried >= POOL_TRIES_MAX || s->n_tried >= pool->failover.tries ||
+	    pool_pick(b->p.pools, b->conf, b->p.worker, (uint16_t)index, s->call->near.in_table.key, s->tried, s->n_tried, &pick))
+		return false;
+	dest_release(b->p.pools, b->p.worker, pick.slot);
+	return true;
+}
+
+static void report(struct attempt *a, enum dest_event event, const char *what)
+{
+	struct b2bua *b = a->b;
+
+	if (a->setup && is_pooled(a->setup) && a->setup->pick_gen == b->conf->gen)
+		dest_report(b->p.pools, b->conf, a->destination, event, b->p.wheel->now_ms, what);
+}
+
+void setup_next(struct setup *s)
+{
+	if (s->has_provisional) {
+		setup_fail(s);
+		return;
+	}
+	counter_inc(&s->call->b->counters, CALLS_FAILOVERS);
+	dial_next(s, NULL);
+}
+
+static void attempt_fire(struct timer *t)
+{
+	struct attempt *a = owner_of(t, struct attempt, timer);
+	struct setup *s = a->setup;
+
+	if (!s) {
+		attempt_drop(a);
+		return;
+	}
+	if (!a->has_response && !has_alternative(s))
+		return; /* timer B or F decides */
+	if (!a->has_response)
+		report(a, CALL_FAILED, "no response");
+	s->why = a->has_response ? WHY_RING_TIMEOUT : WHY_TIMEOUT;
+	s->attempt = NULL;
+	attempt_abandon(a);
+	setup_next(s);
+}
+
+static void attempt_failed(void *owner, struct client_txn *ct, int err)
+{
+	struct attempt *a = owner;
+	struct setup *s = a->setup;
+
+	a->ct = NULL; /* it ends with this call */
+	client_own(ct, NULL, NULL);
+	if (s) {
+		report(a, CALL_FAILED, err == -ETIMEDOUT ? "no response" : "transport");
+		s->why = err == -ETIMEDOUT ? WHY_TIMEOUT : WHY_UNREACHABLE;
+		s->attempt = NULL;
+	}
+	attempt_drop(a);
+	if (s)
+		setup_next(s);
+}
+
+static void attempt_ct_end(void *owner, struct client_txn *ct)
+{
+	(void)ct;
+	((struct attempt *)owner)->ct = NULL;
+}
+
+static void attempt_on_response(void *owner, struct client_txn *ct, const struct view *v, const struct path *from)
+{
+	(void)ct;
+	attempt_response(owner, v, from);
+}
+
+const struct client_ops attempt_ops = { .on_response = attempt_on_response, .on_failed = attempt_failed,
+	                                       .on_end = attempt_ct_end };
+
+void setup_drop(struct setup *s)
+{
+	struct b2bua *b = s->call->b;
+	char tag[TOKEN_LEN];
+
+	if (s->is_resolving) {
+		resolve_cancel(b->p.resolver, s->resolve_id);
+		park_cancel(&s->parked);
+		give_back(s);
+	}
+	if (s->attempt)
+		attempt_abandon(s->attempt);
+	if (s->st) {
+		server_own(s->st, NULL, NULL);
+		server_answer(s->st, 487, SV(""), tag_token(b, s->call->shard, s->call->near.in_table.key, tag), SV(""));
+	}
+	buf_put(s->request);
+	buf_put(s->best);
+	free(s->direct);
+	s->call->setup = NULL;
+	slab_free(&b->setups, s);
+}
+
+/* §16.7 step 6, for one branch after another: the best answer that came, else our own. */
+void setup_fail(struct setup *s)
+{
+	struct call *c = s->call;
+	const struct reason *reason = &call_reasons[s->why];
+	enum why why = s->best ? WHY_REMOTE : s->why;
+	char tag[TOKEN_LEN];
+	struct out o;
+
+	if (s->attempt) {
+		attempt_abandon(s->attempt);
+		s->attempt = NULL;
+	}
+	c->status = s->best ? s->best_status : (uint16_t)reason->status;
+	if (s->st && s->best) {
+		server_begin(s->st, &o, s->best_status, s->best_phrase, (struct sv){ s->best_tag, TOKEN_LEN });
+		out_sv(&o, sv_skip(buf_sv(s->best), s->best_phrase.len));
+		server_send(s->st, s->best_status, &o);
+	} else if (s->st) {
+		server_answer(s->st, reason->status, sv_from(reason->phrase),
+		              tag_token(c->b, c->shard, c->near.in_table.key, tag), SV(""));
+	}
+	call_finish(c, why);
+}
