@@ -99,7 +99,7 @@ const char *param_cut(const char *p, const char *end, struct sv *name, struct sv
 	*value = (struct sv){ NULL, 0 };
 	p = skip_lws(stop, end);
 	if (p < end && *p == '=') {
-		at = stop = skip_lws(p + 1, end);
+		at = skip_lws(p + 1, end);
 		if (at < end && *at == '"')
 			stop = quoted_end(at, end);
 		else

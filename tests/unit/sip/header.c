@@ -17,7 +17,7 @@
 
 static void assert_sv(struct sv v, const char *expected)
 {
-	if (v.len != strlen(expected) || (v.len && memcmp(v.p, expected, v.len)))
+	if (!sv_eq(v, sv_from(expected)))
 		fail_msg("\"%.*s\" is not \"%s\"", SV_ARG(v), expected);
 }
 /* Put into storage of exactly this size, so that ASan sees a step beyond. */
@@ -334,8 +334,7 @@ static void uri_agrees_with_sofia(void **state)
 		"sip:~*'()!@b.c",
 		"tel:+123;x=y",
 		"sip:%61%6c@b.c;%6cr",
-		"sip:1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*:&it+has=1,weird!*pas$wo~d_too.(doesn't-it)"
-		"@example.com",
+		"sip:1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*:&it+has=1,weird!*pas$wo~d_too.(yes)@example.com",
 	};
 
 	(void)state;
@@ -519,17 +518,17 @@ static void sdp_trap_is_seen(void **state)
 static void char_classes_are_the_rfcs(void **state)
 {
 	static const struct {
-		unsigned in;
 		const char *marks;
+		unsigned in;
 		bool with_alphanum;
 	} sets[] = {
-		{ C_TOKEN, "-.!%*_+`'~", true },
-		{ C_USER, "-_.!~*'()&=+$,;?/", true },
-		{ C_PARAM, "-_.!~*'()[]/:&+$", true },
-		{ C_HEADER, "-_.!~*'()[]/?:+$", true },
-		{ C_HOST, "-._", true },
-		{ C_HEX, "", false },
-		{ C_STOP, "\x7f;,\"<>", false },
+		{ "-.!%*_+`'~", C_TOKEN, true },
+		{ "-_.!~*'()&=+$,;?/", C_USER, true },
+		{ "-_.!~*'()[]/:&+$", C_PARAM, true },
+		{ "-_.!~*'()[]/?:+$", C_HEADER, true },
+		{ "-._", C_HOST, true },
+		{ "", C_HEX, false },
+		{ "\x7f;,\"<>", C_STOP, false },
 	};
 
 	(void)state;

@@ -48,7 +48,7 @@ static void check(const char *name, const char *scan, const char *reason, const 
 		}
 		if (err != -EBADMSG)
 			fail_msg("%s: not refused", name);
-		if (fault.status != atoi(scan) || strcmp(fault.reason, reason) ||
+		if (fault.status != atoi(scan) || strcmp(fault.reason, reason) != 0 ||
 		    fault.is_answerable != !strcmp(answer, "yes"))
 			fail_msg("%s: %u %s %d", name, fault.status, fault.reason, fault.is_answerable);
 	}
@@ -85,7 +85,7 @@ static void scan(struct buf **b, const char *name)
 }
 static void assert_sv(struct sv v, const char *expected)
 {
-	if (v.len != strlen(expected) || memcmp(v.p, expected, v.len))
+	if (!sv_eq(v, sv_from(expected)))
 		fail_msg("\"%.*s\" is not \"%s\"", SV_ARG(v), expected);
 }
 
