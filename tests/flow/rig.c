@@ -461,7 +461,7 @@ static struct addr address(const char *text)
 	return a;
 }
 
-static uint16_t listener_named(const struct rig *r, const char *text)
+uint16_t rig_listener(const struct rig *r, const char *text)
 {
 	for (unsigned i = 0; i < r->conf->n_listeners; i++)
 		if (sv_eq(r->conf->listeners[i].text, sv_from(text)))
@@ -481,7 +481,7 @@ void rig_send(struct rig *r, const char *from, const char *to, const char *text)
 {
 	struct addr a = address(from);
 
-	rig_send_bytes(r, &a, listener_named(r, to), text, strlen(text));
+	rig_send_bytes(r, &a, rig_listener(r, to), text, strlen(text));
 	rig_after(r, 0);
 }
 

@@ -75,6 +75,8 @@ uint64_t rig_random(struct rig *r, uint64_t n);
 /* An endpoint sends: `from` "192.0.2.1:5060", `to` a listener as written in the configuration ("udp:203.0.113.10:5060"). The
  * text is taken as it is (CRLFs included). Subject to the weather unless it is calm. */
 void rig_send(struct rig *r, const char *from, const char *to, const char *text);
+/* The number of a listener as written in the configuration. */
+uint16_t rig_listener(const struct rig *r, const char *text);
 void rig_send_bytes(struct rig *r, const struct addr *from, uint16_t listener, const char *bytes, size_t len);
 /* Lines joined with CRLF, Content-Length and the empty line added: rig_sendf(r, from, to, "INVITE ...\nVia: ...\n...", body). */
 void rig_say(struct rig *r, const char *from, const char *to, const char *body, const char *fmt, ...)
