@@ -39,6 +39,19 @@ port_take() {
 	done
 }
 
+# media_take NAME...: SIPp takes this one and the one after the next, too; from a range of its own.
+media_take() {
+	local variable_ port_
+	for variable_; do
+		while :; do
+			port_=$((10000 + RANDOM % 1000 * 10))
+			mkdir "$PORT_LOCKS/$port_" 2>/dev/null || continue
+			port_is_free "$port_" && port_is_free $((port_ + 2)) && break
+		done
+		printf -v "$variable_" '%s' "$port_"
+	done
+}
+
 # A fresh $T and ports PUB and CORE for the SBC's zones.
 live_begin() {
 	mkdir -p "$T"
@@ -140,7 +153,7 @@ callee_start() {
 	demo.xml) scenario=(-sf "$ROOT/conf/demo/server.xml") ;;
 	builtin.xml) scenario=(-sn uas) ;;
 	esac
-	port_take media
+	media_take media
 	child "$name.out" sipp "${scenario[@]}" -i "$FAR" -p "$port" -mp "$media" -nostdin \
 		-trace_msg -message_file "$T/$name.messages" -trace_err -error_file "$T/$name.errors" "$@"
 	eval "PID_$name=$CHILD"
@@ -156,7 +169,8 @@ caller_run() {
 	builtin.xml) scenario=(-sn uac) ;;
 	esac
 	[[ $NEAR == *:* ]] && from=$NEAR || from=127.0.0.2
-	port_take port media
+	port_take port
+	media_take media
 	sipp "${scenario[@]}" -i "$from" -p "$port" -mp "$media" -nostdin -s bob -timeout 60 -timeout_error \
 		-trace_msg -message_file "$T/$name.messages" -trace_err -error_file "$T/$name.errors" \
 		-trace_stat -stf "$T/$name.csv" "$@" "$(host_port $NEAR "$PUB")" >"$name.out" 2>&1 </dev/null

@@ -26,11 +26,12 @@ load() {
 		<- 200
 	.
 	# No message trace: SIPp would be busy writing.
-	port_take MEDIA
+	media_take MEDIA
 	child callee.out sipp -sf callee.xml -i 127.0.0.1 -p "$port" -mp "$MEDIA" -nostdin -buff_size 8388608
 	wait_until 5 eval "! port_is_free $port"
 	sbc_start
-	port_take FROM MEDIA
+	port_take FROM
+	media_take MEDIA
 	sipp -sf caller.xml -i 127.0.0.2 -p "$FROM" -mp "$MEDIA" -nostdin -s bob -m "$calls" -r "$2" -l 20000 -buff_size 8388608 \
 		-timeout $(($3 + 60)) -timeout_error -trace_stat -stf caller.csv "127.0.0.1:$PUB" >caller.out 2>&1 </dev/null ||
 		fail "$(stat_of caller 'FailedCall(C)') of $calls calls failed: $(tail -n 3 caller.out)"
