@@ -147,20 +147,30 @@ static void keep_best(struct attempt *a, const struct view *v, const struct path
 	          token_tag_id(a->b->p.tokens, s->call->near.in_table.key, a->branch_id, tag_of(view_value(v, HDR_TO))), s->best_tag);
 }
 
+/* Another status, with its own usual phrase; without memory it goes out as it came. */
+static void best_becomes(struct setup *s, uint16_t status)
+{
+	struct buf *b = s->best ? buf_copy(sv_skip(buf_sv(s->best), s->best_phrase.len)) : NULL;
+
+	if (!b)
+		return;
+	buf_put(s->best);
+	s->best = b;
+	s->best_phrase = (struct sv){ b->data, 0 };
+	s->best_status = status;
+}
+
 /* DECISIONS 12: a foreign 503 says nothing about us and leaves as 500, unless the pool maps it. */
 static void map_status(struct setup *s, const struct conf_pool *pool)
 {
 	if (pool)
 		for (unsigned i = 0; i < pool->n_responses; i++)
 			if (pool->responses[i].from == s->best_status) {
-				s->best_status = pool->responses[i].to;
-				s->best_phrase.len = 0;
+				best_becomes(s, pool->responses[i].to);
 				return;
 			}
-	if (s->best_status == 503) {
-		s->best_status = 500;
-		s->best_phrase.len = 0;
-	}
+	if (s->best_status == 503)
+		best_becomes(s, 500);
 }
 
 static const struct conf_pool *pool_of(struct setup *s)
