@@ -123,14 +123,24 @@ static bool is_better(unsigned status, unsigned than)
 	return status / 100 <= than / 100;
 }
 
-static void keep_best(struct attempt *a, const struct view *v, const struct path *from)
+/* DECISIONS 12: a foreign 503 says nothing about us and leaves as 500, unless the pool maps it. */
+static unsigned mapped_status(const struct conf_pool *pool, unsigned status)
+{
+	for (unsigned i = 0; pool && i < pool->n_responses; i++)
+		if (pool->responses[i].from == status)
+			return pool->responses[i].to;
+	return status == 503 ? 500 : status;
+}
+
+static void keep_best(struct attempt *a, const struct view *v, const struct path *from, const struct conf_pool *pool)
 {
 	struct setup *s = a->setup;
 	struct compose c = { .b = a->b };
-	struct sv phrase = phrase_of(a->b, v, from);
+	unsigned status = mapped_status(pool, v->status);
+	struct sv phrase = status == v->status ? phrase_of(a->b, v, from) : SV("");
 	struct buf *b;
 
-	if (!is_better(v->status, s->best_status))
+	if (!is_better(status, s->best_status))
 		return;
 	out_init(&c.o, a->b->p.stack->scratch, SIP_SCRATCH);
 	out_sv(&c.o, phrase);
@@ -142,35 +152,9 @@ static void keep_best(struct attempt *a, const struct view *v, const struct path
 	buf_put(s->best);
 	s->best = b;
 	s->best_phrase = (struct sv){ b->data, phrase.len };
-	s->best_status = v->status;
+	s->best_status = (uint16_t)status;
 	tag_token(a->b, s->call->shard,
 	          token_tag_id(a->b->p.tokens, s->call->near.in_table.key, a->branch_id, tag_of(view_value(v, HDR_TO))), s->best_tag);
-}
-
-/* Another status, with its own usual phrase; without memory it goes out as it came. */
-static void best_becomes(struct setup *s, uint16_t status)
-{
-	struct buf *b = s->best ? buf_copy(sv_skip(buf_sv(s->best), s->best_phrase.len)) : NULL;
-
-	if (!b)
-		return;
-	buf_put(s->best);
-	s->best = b;
-	s->best_phrase = (struct sv){ b->data, 0 };
-	s->best_status = status;
-}
-
-/* DECISIONS 12: a foreign 503 says nothing about us and leaves as 500, unless the pool maps it. */
-static void map_status(struct setup *s, const struct conf_pool *pool)
-{
-	if (pool)
-		for (unsigned i = 0; i < pool->n_responses; i++)
-			if (pool->responses[i].from == s->best_status) {
-				best_becomes(s, pool->responses[i].to);
-				return;
-			}
-	if (s->best_status == 503)
-		best_becomes(s, 500);
 }
 
 static const struct conf_pool *pool_of(struct setup *s)
@@ -199,14 +183,13 @@ static void on_final(struct attempt *a, const struct view *v, const struct path 
 	if (!s->direct && s->pick_gen == b->conf->gen)
 		dest_report(b->p.pools, b->conf, a->destination, goes_on ? CALL_FAILED : CALL_OK, b->p.wheel->now_ms,
 		            status_phrase(v->status));
-	keep_best(a, v, from);
+	keep_best(a, v, from, pool);
 	s->attempt = NULL;
 	attempt_drop(a);
 	if (goes_on && pool->failover.tries > s->n_tried) {
 		setup_next(s);
 		return;
 	}
-	map_status(s, pool);
 	setup_fail(s);
 }
 
