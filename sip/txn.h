@@ -17,6 +17,7 @@ enum sip_timers_ms { SIP_T1 = 500, SIP_T2 = 4000, SIP_T4 = 5000, SIP_TIMEOUT = 6
 enum sip_limits {
 	SIP_SERVERS_MAX = 1000000, SIP_CLIENTS_MAX = 1000000, /* transactions per worker */
 	SIP_SCRATCH = NET_MESSAGE_MAX + 1,
+	SIP_DATAGRAM_MAX = 1300, /* RFC 3261 §18.1.1: above, a request wants a stream */
 };
 
 enum sip_counter {

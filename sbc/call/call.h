@@ -254,6 +254,9 @@ struct sv contact_uri(const struct view *v);
  * do as it is; -EBADMSG when the hop is no SIP URI. `q` points into the given strings. */
 int next_hop(const struct leg *l, struct sv target, struct sv routes, struct resolve_query *q);
 /* The leg's path towards a resolved address. -EAFNOSUPPORT: the zone has no such listener. */
+/* §18.1.1: a request of `len` bytes is too large for a datagram, and the next hop is configured to have TCP: then `path` leads there. A
+ * large request to who has none goes as it is, and is counted. */
+bool path_outgrown(const struct b2bua *b, struct path *path, size_t len);
 int path_to(const struct b2bua *b, struct path *path, uint16_t zone, uint8_t transport, const struct addr *to);
 
 /* initial.c: requests that begin something */

@@ -278,6 +278,23 @@ int path_to(const struct b2bua *b, struct path *path, uint16_t zone, uint8_t tra
 	return 0;
 }
 
+bool path_outgrown(const struct b2bua *b, struct path *path, size_t len)
+{
+	const struct conf *c = b->conf;
+	uint16_t zone = path_zone(b, path);
+
+	if (len <= SIP_DATAGRAM_MAX || path->transport != T_UDP)
+		return false;
+	for (uint32_t i = 0; i < c->n_destinations; i++) {
+		const struct conf_destination *d = &c->destinations[i];
+
+		if (d->transport == T_TCP && d->is_numeric && c->pools[d->pool].zone == zone && addr_eq_ip(&d->addr, &path->remote))
+			return path_to(b, path, zone, T_TCP, &d->addr) == 0;
+	}
+	counter_inc(&b->p.stack->counters, SIP_TOO_LARGE);
+	return false;
+}
+
 void send_bye(struct dialog *d, enum side to, enum why why)
 {
 	struct call *call = d->call;

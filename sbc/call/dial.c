@@ -263,14 +263,12 @@ static const struct conf_route *setup_rule(struct setup *s, const struct view *v
 	return s->rule;
 }
 
-/* Writes and starts the request of `a`. */
-static int attempt_send(struct attempt *a, const struct view *v)
+static int attempt_write(struct attempt *a, const struct view *v, struct buf **out)
 {
 	struct setup *s = a->setup;
 	struct b2bua *b = a->b;
 	const struct conf_route *rule = setup_rule(s, v);
 	struct compose c = { .b = b };
-	SCOPED(buf_putp) struct buf *out = NULL;
 	char scratch[8192];
 	struct arena arena;
 	struct sv uri;
@@ -278,19 +276,33 @@ static int attempt_send(struct attempt *a, const struct view *v)
 
 	arena_init(&arena, scratch, sizeof(scratch), 8 * (size_t)NET_MESSAGE_MAX);
 	uri = far_uri(s, &arena, a->destination, v);
-	if (!(err = rewrite(&arena, rule, rule && rule->rewrite.request_uri, &uri)) && !(err = far_text(b, a->leg, &arena, rule, s->direct, v))) {
+	if (!(err = rewrite(&arena, rule, rule && rule->rewrite.request_uri, &uri)) &&
+	    !(err = far_text(b, a->leg, &arena, rule, s->direct, v))) {
 		struct outgoing m = { .method = view_method(v), .leg = a->leg, .uri = uri, .branch_id = a->branch_id, .cseq = v->cseq,
 		                      .routes = s->direct ? direct_routes(s->direct) : SV(""), .max_forwards = hops_left(v) };
 
-		a->leg->local_cseq = v->cseq;
 		compose_request(&c, &m);
 		compose_contact(&c, a->leg, v);
 		compose_rest(&c, v, &s->call->near.path, a->leg);
-		out = compose_done(&c);
-		err = out ? 0 : c.o.is_full ? -EMSGSIZE : -ENOMEM;
+		*out = compose_done(&c);
+		err = *out ? 0 : c.o.is_full ? -EMSGSIZE : -ENOMEM;
 	}
 	arena_reset(&arena);
-	return err ? err : client_start(b->p.stack, a->branch_id, v->method, &a->leg->path, out, &attempt_ops, a, &a->ct);
+	return err;
+}
+
+/* Writes and starts the request of `a`; what is too large for a datagram is written again for a stream. */
+static int attempt_send(struct attempt *a, const struct view *v)
+{
+	SCOPED(buf_putp) struct buf *out = NULL;
+	int err = attempt_write(a, v, &out);
+
+	a->leg->local_cseq = v->cseq;
+	if (!err && path_outgrown(a->b, &a->leg->path, out->len)) {
+		buf_put(STEAL(out));
+		err = attempt_write(a, v, &out);
+	}
+	return err ? err : client_start(a->b->p.stack, a->branch_id, v->method, &a->leg->path, out, &attempt_ops, a, &a->ct);
 }
 
 static void attempt_fire(struct timer *t);

@@ -321,27 +321,46 @@ static void relay_watch(struct relay *r)
 		wheel_arm_in(r->call->b->p.wheel, &r->timer, REINVITE_MAX_MS);
 }
 
+static struct buf *relay_write(struct relay *r, const struct view *v, struct outgoing *m, bool *is_full)
+{
+	struct compose c = { .b = r->call->b };
+	struct leg *l = leg_of(r, !r->from);
+	struct buf *out;
+
+	compose_request(&c, m);
+	compose_contact(&c, l, v);
+	rack_line(&c, r, v);
+	compose_rest(&c, v, &leg_of(r, r->from)->path, l);
+	out = compose_done(&c);
+	*is_full = c.o.is_full;
+	return out;
+}
+
 static int relay_transmit(struct relay *r, const struct view *v)
 {
 	struct b2bua *b = r->call->b;
 	struct leg *l = leg_of(r, !r->from);
-	struct compose c = { .b = b };
+	struct path usual = l->path;
 	SCOPED(buf_putp) struct buf *out = NULL;
 	char tag[TOKEN_LEN];
 	struct outgoing m;
+	bool is_full;
+	int err;
 
 	r->out_cseq = ++l->local_cseq;
 	m = outgoing_of(r, view_method(v), v, r->out_cseq, tag);
-	compose_request(&c, &m);
-	compose_contact(&c, l, v);
-	rack_line(&c, r, v);
-	compose_rest(&c, v, &leg_of(r, r->from)->path, l);
-	if (!(out = compose_done(&c)))
-		return c.o.is_full ? -EMSGSIZE : -ENOMEM;
+	out = relay_write(r, v, &m, &is_full);
+	if (out && path_outgrown(b, &l->path, out->len)) { /* this message only (LESSONS 48) */
+		buf_put(STEAL(out));
+		out = relay_write(r, v, &m, &is_full);
+	}
 	counter_inc(&b->counters, REQUESTS_RELAYED);
 	if (r->method == M_BYE)
 		r->call->is_ending = true;
-	return client_start(b->p.stack, m.branch_id, v->method, &l->path, out, &relay_client_ops, r, &r->ct);
+	err = !out ? is_full ? -EMSGSIZE : -ENOMEM
+	           : client_start(b->p.stack, m.branch_id, v->method, &l->path, out, &relay_client_ops, r, &r->ct);
+	l->path = usual;
+	return err;
 }
 
 static void relay_go(struct relay *r, const struct view *v)
