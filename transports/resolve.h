@@ -37,7 +37,7 @@ struct resolver {
 
 /* 0: answered at once in `*out` (numeric, cached), `done` is not called. -EINPROGRESS: `done` is called once, later,
  * with 0 and an answer or a negative error; `*id` can cancel it. -ENOENT: does not exist (cached). -ENOBUFS: too many are
- * waiting. -EBADMSG: no host name. */
+ * waiting. -EBADMSG: no host name. Another negative error: the servers failed a moment ago. */
 static inline int resolve(struct resolver *r, const struct resolve_query *q, struct resolve_answer *out,
                           void (*done)(void *ctx, int err, const struct resolve_answer *a), void *ctx, uint64_t *id)
 {

@@ -323,7 +323,7 @@ static void sockets_freep(struct sockets **s)
 		sockets_free(&(*s)->net);
 }
 
-/* What the worker is given back when it cannot be made: nothing of the set is taken then. */
+/* On failure what was already taken of the set is closed: there is no process to run without one of its workers. */
 int sockets_new(struct net **out, const struct sockets_params *params)
 {
 	SCOPED(sockets_freep) struct sockets *s = NULL;

@@ -218,8 +218,10 @@ static void sent(struct udp *u, unsigned n)
 static void block(struct udp *u)
 {
 	u->is_blocked = event_add(&u->write, NULL) == 0;
-	if (!u->is_blocked)
-		drop_head(u); /* or nothing would ever wake us again */
+	if (u->is_blocked)
+		return;
+	counter_inc(&u->s->counters, NET_UDP_SEND_ERRORS);
+	drop_head(u); /* or the flush would never end */
 }
 
 /* The datagram at the head cannot leave. The user hears of it as of an ICMP error: the destination is as dead. */

@@ -290,6 +290,9 @@ static void trying_again_inside_the_callback_ends(void **state)
 	r->retry = buf_copy(SV(OPT));
 	r->retries = 100;
 	assert_int_equal(send_text(r, &to, OPT, 0), 0);
+	until(r, r->n_failed > 0);
+	assert_true(r->retries > 0); /* not all in one flush, and the loop is told to turn again */
+	assert_true(event_base_get_num_events(r->base, EVENT_BASE_COUNT_ACTIVE) > 0);
 	until(r, r->n_failed == 101);
 	settle(r);
 	assert_int_equal(r->n_failed, 101);

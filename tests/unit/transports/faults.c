@@ -1,0 +1,341 @@
+/* What loopback and root never show: the kernel's refusals, by system calls that say what the test wants. */
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+struct mmsghdr;
+static int told_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags);
+static int told_recvmmsg(int fd, struct mmsghdr *m, unsigned n, int flags, void *timeout);
+static int told_accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags);
+static int told_getsockopt(int fd, int level, int option, void *value, socklen_t *len);
+#define sendmmsg told_sendmmsg
+#define recvmmsg told_recvmmsg
+#define accept4 told_accept4
+#define getsockopt told_getsockopt
+#include "transports/acceptor.c"
+#include "transports/listen.c"
+#include "transports/udp.c"
+#undef sendmmsg
+#undef recvmmsg
+#undef accept4
+#undef getsockopt
+#undef fail
+#include "tests/unit/transports/rig.h"
+
+enum { SCRIPT_MAX = 64, REAL = 0 };
+
+/* What the next calls say: an errno, or REAL. Beyond the script's end all is real. */
+struct script {
+	int say[SCRIPT_MAX];
+	unsigned n, at;
+};
+
+static struct {
+	struct script send, receive, accept;
+	bool truncates;
+	int buffer; /* 0: the real one */
+} told;
+
+static int next(struct script *s)
+{
+	return s->at < s->n ? s->say[s->at++] : REAL;
+}
+
+static int told_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags)
+{
+	int error = next(&told.send);
+
+	if (error == REAL)
+		return sendmmsg(fd, m, n, flags);
+	errno = error;
+	return -1;
+}
+
+static int told_recvmmsg(int fd, struct mmsghdr *m, unsigned n, int flags, void *timeout)
+{
+	int error = next(&told.receive), got;
+
+	if (error != REAL) {
+		errno = error;
+		return -1;
+	}
+	got = recvmmsg(fd, m, n, flags, timeout);
+	if (got > 0 && told.truncates)
+		m[0].msg_hdr.msg_flags |= MSG_TRUNC;
+	return got;
+}
+
+static int told_accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
+{
+	int error = next(&told.accept);
+
+	if (error == REAL)
+		return accept4(fd, sa, len, flags);
+	errno = error;
+	return -1;
+}
+
+static int told_getsockopt(int fd, int level, int option, void *value, socklen_t *len)
+{
+	int err = getsockopt(fd, level, option, value, len);
+
+	if (level == SOL_SOCKET && option == SO_RCVBUF && told.buffer)
+		*(int *)value = told.buffer;
+	return err;
+}
+
+static void tell(struct script *s, unsigned times, int error)
+{
+	while (times--)
+		s->say[s->n++] = error;
+}
+
+static int setup(void **state)
+{
+	memset(&told, 0, sizeof told);
+	return one_setup(state);
+}
+
+static struct path open_target(int *fd)
+{
+	struct addr at;
+
+	*fd = plain_socket(SOCK_DGRAM, 4, &at);
+	return path_to(at, UDP4, T_UDP);
+}
+
+static void expect_received(int fd, const char *text)
+{
+	char got[64];
+
+	read_now(fd, got, sizeof got);
+	assert_string_equal(got, text);
+}
+
+/* UDP -------------------------------------------------------------------------------------------------------------------- */
+
+static void a_full_socket_is_waited_for(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	int fd;
+	struct path to = open_target(&fd);
+
+	tell(&told.send, 1, EAGAIN);
+	assert_int_equal(send_text(r, &to, "one", 0), 0);
+	sockets_flush(r->net);
+	assert_int_equal(send_text(r, &to, "two", 0), 0);
+	sockets_flush(r->net);
+	assert_int_equal(told.send.at, 1); /* no second call before it is writable */
+	assert_false(is_readable(fd));
+	until(r, is_readable(fd));
+	expect_received(fd, "one");
+	expect_received(fd, "two");
+	assert_int_equal(count(r, NET_UDP_SEND_ERRORS), 0);
+	close(fd);
+}
+
+static void what_the_device_dropped_is_counted_and_passed_over(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	int fd;
+	struct path to = open_target(&fd);
+
+	tell(&told.send, 1, ENOBUFS);
+	tell(&told.send, 1, EINTR);
+	assert_int_equal(send_text(r, &to, "one", 0), 0);
+	assert_int_equal(send_text(r, &to, "two", 0), 0);
+	sockets_flush(r->net);
+	expect_received(fd, "two");
+	assert_int_equal(count(r, NET_UDP_SEND_ERRORS), 1);
+	assert_int_equal(r->n_icmp, 0); /* the destination is not to blame */
+	close(fd);
+}
+
+/* An error that is not in the queue of errors may still have been another's: one more try. */
+static void one_foreign_error_costs_nothing(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	int fd;
+	struct path to = open_target(&fd);
+
+	tell(&told.send, 1, EHOSTUNREACH);
+	assert_int_equal(send_text(r, &to, "one", 0), 0);
+	sockets_flush(r->net);
+	expect_received(fd, "one");
+	assert_int_equal(r->n_icmp, 0);
+	close(fd);
+}
+
+static void the_same_error_twice_is_its_own(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	int fd;
+	struct path to = open_target(&fd);
+
+	tell(&told.send, 2, EHOSTUNREACH);
+	assert_int_equal(send_text(r, &to, "one", 0), 0);
+	assert_int_equal(send_text(r, &to, "two", 0), 0);
+	sockets_flush(r->net);
+	expect_received(fd, "two");
+	assert_int_equal(r->n_icmp, 1);
+	assert_int_equal(r->icmp[0].error, EHOSTUNREACH);
+	close(fd);
+}
+
+/* A socket that only fails: as many tries as datagrams, not an endless loop. */
+static void a_dead_socket_ends_the_flush(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	int fd;
+	struct path to = open_target(&fd);
+
+	tell(&told.send, 60, ENETDOWN);
+	for (int i = 0; i < 30; i++)
+		assert_int_equal(send_text(r, &to, "x", 0), 0);
+	sockets_flush(r->net);
+	assert_int_equal(r->n_icmp, 30);
+	assert_int_equal(told.send.at, 60);
+	close(fd);
+}
+
+static void an_error_on_reading_hides_no_datagram(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	int fd;
+	struct path to = open_target(&fd);
+
+	told.receive.n = 0;
+	tell(&told.receive, 3, ECONNREFUSED);
+	assert_int_equal(plain_connect(fd, &o->at[UDP4]), 0);
+	write_all(fd, "hello", 5);
+	turn(r);
+	assert_int_equal(r->n_seen, 1);
+	assert_int_equal(to.listener, UDP4);
+	close(fd);
+}
+
+/* Nothing but errors: the others get their turn. */
+static void reading_errors_are_bounded(void **state)
+{
+	struct one *o = *state;
+	int fd;
+
+	open_target(&fd);
+	tell(&told.receive, 60, ENOMEM);
+	assert_int_equal(plain_connect(fd, &o->at[UDP4]), 0);
+	write_all(fd, "hello", 5);
+	turn(o->rig);
+	assert_int_equal(told.receive.at, SOCKETS_UDP_BATCHES);
+	close(fd);
+}
+
+static void half_a_datagram_is_none(void **state)
+{
+	struct one *o = *state;
+	int fd;
+
+	open_target(&fd);
+	told.truncates = true;
+	assert_int_equal(plain_connect(fd, &o->at[UDP4]), 0);
+	write_all(fd, "hello", 5);
+	until(o->rig, count(o->rig, NET_UDP_TRUNCATED) == 1);
+	assert_int_equal(o->rig->n_seen, 0);
+	assert_int_equal(count(o->rig, NET_UDP_RECEIVED), 0);
+	close(fd);
+}
+
+/* Accepting -------------------------------------------------------------------------------------------------------------- */
+
+static int waiting_client(struct one *o)
+{
+	struct addr me;
+	int fd = plain_socket(SOCK_STREAM, 4, &me);
+
+	assert_int_equal(plain_connect(fd, &o->at[TCP4]), 0);
+	return fd;
+}
+
+/* ENFILE, ENOMEM: the backlog stays full and its event would fire for ever. A pause, then on. */
+static void a_system_without_room_is_given_a_pause(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	int fd;
+
+	tell(&told.accept, 1, ENFILE);
+	fd = waiting_client(o);
+	until(r, told.accept.at == 1);
+	settle(r);
+	assert_int_equal(sockets_connections(r->net), 0); /* nobody asked again */
+	after_ms(r, SOCKETS_ACCEPT_PAUSE_MS - 1);
+	assert_int_equal(sockets_connections(r->net), 0);
+	after_ms(r, 1);
+	until(r, sockets_connections(r->net) == 1);
+	close(fd);
+}
+
+static void one_that_went_away_does_not_stop_the_others(void **state)
+{
+	struct one *o = *state;
+	int fd;
+
+	tell(&told.accept, 1, ECONNABORTED);
+	tell(&told.accept, 1, EINTR);
+	fd = waiting_client(o);
+	until(o->rig, sockets_connections(o->rig->net) == 1);
+	close(fd);
+}
+
+/* Opening ---------------------------------------------------------------------------------------------------------------- */
+
+static void a_clamped_buffer_is_one_line_with_the_remedy(void **state)
+{
+	struct listener l = { T_UDP, true, loopback(4, 0) };
+	char path[] = "/tmp/sbc-unit-XXXXXX", text[1024], error[100];
+	int fd = mkstemp(path);
+	struct log_params p = { .path = path, .level = LOG_WARN };
+	struct listen_set *set;
+	struct log *log;
+	ssize_t n;
+
+	(void)state;
+	told.buffer = 2 * 212992;
+	assert_int_equal(log_new(&log, &p), 0);
+	assert_int_equal(sockets_open(&set, &l, 1, 3, log, error, sizeof error), 0);
+	log_free(log);
+	listen_set_free(set);
+	n = read(fd, text, sizeof text - 1);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_non_null(strstr(text, "udp.receive_buffer"));
+	assert_non_null(strstr(text, "got_bytes=212992"));
+	assert_non_null(strstr(text, "\"sysctl -w net.core.rmem_max=4194304\""));
+	assert_ptr_equal(strchr(text, '\n'), text + n - 1); /* once, not once per worker */
+	unlink(path);
+	close(fd);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, one_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(a_full_socket_is_waited_for),
+		TEST(what_the_device_dropped_is_counted_and_passed_over),
+		TEST(one_foreign_error_costs_nothing),
+		TEST(the_same_error_twice_is_its_own),
+		TEST(a_dead_socket_ends_the_flush),
+		TEST(an_error_on_reading_hides_no_datagram),
+		TEST(reading_errors_are_bounded),
+		TEST(half_a_datagram_is_none),
+		TEST(a_system_without_room_is_given_a_pause),
+		TEST(one_that_went_away_does_not_stop_the_others),
+		TEST(a_clamped_buffer_is_one_line_with_the_remedy),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
