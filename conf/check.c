@@ -35,7 +35,8 @@ static void check_duplicate_listener(struct reader *r, const struct conf_listene
 		if (!is_same_socket(other, l))
 			continue;
 		at_listener(r, l);
-		note_error(r, "the same address and port as on line %u: a socket belongs to one listener of one zone", other->mark.line);
+		note_error(r, "the same address and port as on line %u: a socket belongs to one listener of one zone",
+		           other->mark.line);
 		return;
 	}
 }

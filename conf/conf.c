@@ -12,9 +12,9 @@ enum { BRACKETS_MAX = 500, ANCHORS_MAX = 4096, DIRECTIVES_MAX = 8 };
 static size_t utf8_len(struct sv v)
 {
 	const unsigned char *p = (const unsigned char *)v.p;
-	size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] <= 0xdf ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : 0;
+	size_t n = p[0] < 0x80 ? 1 : (p[0] & 0xe0) == 0xc0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : (p[0] & 0xf8) == 0xf0 ? 4 : 0;
 
-	if (n == 0 || n > v.len)
+	if (n == 0 || n > v.len || p[0] == 0xc0 || p[0] == 0xc1 || p[0] > 0xf4)
 		return 0;
 	for (size_t i = 1; i < n; i++) {
 		if ((p[i] & 0xc0) != 0x80)
@@ -88,7 +88,8 @@ static int check_bytes(struct sv yaml, struct conf_notes *notes)
 
 static int syntax_error(const yaml_parser_t *parser, struct sv yaml, struct conf_notes *notes)
 {
-	struct conf_mark at = { (unsigned)parser->problem_mark.line + 1, (unsigned)parser->problem_mark.column + 1 };
+	struct conf_mark at = reader_mark(&parser->problem_mark);
+	bool wants_quotes = parser->problem && strstr(parser->problem, "mapping values");
 	char text[256];
 
 	/* Where libyaml's loader runs out of memory, it says that no error is what stopped it. */
@@ -98,7 +99,7 @@ static int syntax_error(const yaml_parser_t *parser, struct sv yaml, struct conf
 		at = mark_at(yaml, parser->problem_offset);
 	snprintf(text, sizeof(text), "YAML: %s%s%s%s", parser->context ? parser->context : "", parser->context ? ": " : "",
 	         parser->problem ? parser->problem : "cannot be read",
-	         parser->problem && strstr(parser->problem, "mapping values") ? " (a word with `:`, `#`, `*`, `{` or `[` in it wants quotes)" : "");
+	         wants_quotes ? " (a word with `:`, `#`, `*`, `{` or `[` in it wants quotes)" : "");
 	return refuse(notes, at, text);
 }
 
@@ -117,8 +118,7 @@ static int load_document(yaml_parser_t *parser, struct sv yaml, yaml_document_t 
 		err = syntax_error(parser, yaml, notes);
 	} else {
 		if ((root = yaml_document_get_root_node(&second)))
-			err = refuse(notes, (struct conf_mark){ (unsigned)root->start_mark.line + 1, (unsigned)root->start_mark.column + 1 },
-			             "a second document (---): one file is one configuration");
+			err = refuse(notes, reader_mark(&root->start_mark), "a second document (---): one file is one configuration");
 		yaml_document_delete(&second);
 	}
 	if (err)

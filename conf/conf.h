@@ -34,8 +34,8 @@ struct conf_listener {
 	uint16_t zone;               /* index */
 	struct addr bind;
 	struct sv path;              /* ws/wss: "/sip" */
-	struct sv advertise;         /* host[:port] text for Via and Contact; never empty: default is the bound address (IPv6 in brackets) with the
-	                                port unless it is the transport's default */
+	struct sv advertise;         /* host[:port] for Via and Contact, never empty; default: the bound address (IPv6 in
+	                              * brackets); the port unless it is the transport's default */
 	struct sv advertise_host;    /* without port */
 	uint16_t advertise_port;
 	struct sv text;              /* as written */
@@ -84,7 +84,7 @@ struct conf_pool {
 	struct { bool is_on; uint32_t every_ms, timeout_ms; uint16_t down_after, up_after; } probe; /* 5 s, 1 s, 3, 2 */
 	struct { uint32_t after_ms; uint16_t *on; unsigned n_on; unsigned tries; } failover;        /* 2 s, [503], 3 */
 	uint32_t answer_timeout_ms;  /* default 3m (timer C) */
-	struct { bool is_on; struct sv by; uint32_t ttl_ms; } sticky; /* by: to-user, from-user, call-id, source; 2 h */
+	struct { bool is_on; struct sv by; uint32_t ttl_ms; } sticky; /* by: to-user, from-user, call-id or source */
 	uint32_t first_destination; unsigned n_destinations;   /* in conf.destinations */
 	struct conf_destination *destinations;                 /* = &conf.destinations[first_destination] */
 	struct conf_response *responses; unsigned n_responses; /* `responses: { 503: 480 }` towards the caller */
@@ -103,10 +103,10 @@ struct conf_when {
 	struct prefix *source; unsigned n_source;
 	struct sv *methods; unsigned n_methods;   /* as written, exact case (RFC 3261 §7.1) */
 	struct sv *domains; unsigned n_domains;   /* Request-URI's host, globs, case ignored */
-	struct sv *users; unsigned n_users;       /* Request-URI's user: glob "conf-*", prefix "+49", range "1000-1999" (see conf_user_match) */
+	struct sv *users; unsigned n_users;       /* Request-URI's user: "conf-*", "+49*", "1000-1999" (see conf_user_match) */
 	struct conf_header *headers; unsigned n_headers;
-	uint8_t caller;              /* enum conf_caller; default CALLER_REGISTERED (trusted sources satisfy it too; DECISIONS 15);
-	                              * CALLER_ANY for a rule that rejects or registers: a refusal asks nothing of the caller */
+	uint8_t caller;              /* enum conf_caller; default CALLER_REGISTERED (trusted sources satisfy it too; DECISIONS
+	                              * 15), CALLER_ANY for a rule that rejects or registers: a refusal asks nothing */
 	bool caller_is_written;
 	bool callee_registered;
 	struct sv trunk;
@@ -171,21 +171,21 @@ struct conf_notes {
 };
 void conf_notes_init(struct conf_notes *n);
 void conf_notes_fini(struct conf_notes *n);
-/* One line without its end: "FILE:line:col: path: text", warnings "FILE:line:col: warning: path: text". Cut at `size`; returns
- * what snprintf returns. */
+/* One line without its end: "FILE:line:col: path: text", warnings "FILE:line:col: warning: path: text". Cut at `size`;
+ * returns what snprintf returns. */
 int conf_note_format(const struct conf_note *n, const char *file, char *buf, size_t size);
 /* The same, with the end of the line, to a stream. */
 void conf_note_print(FILE *to, const char *file, const struct conf_note *n);
 
-/* Reads and checks `file` whole, collecting every problem. 0 with `*out` owned, or -EINVAL (see notes), -ENOENT, -ENOMEM...
- * (also then with a note). Neither network nor name look-ups; ${ENV} and file: are read. */
+/* Reads and checks `file` whole, collecting every problem. 0 with `*out` owned, or -EINVAL (see notes), -ENOENT or what
+ * open and read say (with a note), -ENOMEM. Neither network nor name look-ups; ${ENV} and file: are read. */
 int conf_load(struct conf **out, const char *file, struct conf_notes *notes);
 /* The same from memory (tests, fuzzing); `file` only names it. */
 int conf_parse(struct conf **out, const char *file, struct sv yaml, struct conf_notes *notes);
 void conf_free(struct conf *c);
 
-/* Differences that a running process cannot take (listeners, zones, workers, state, identity keys ...): one error note each,
- * and -EINVAL; 0 when `next` can replace `now`. (The schema's reload class.) */
+/* Differences that a running process cannot take (listeners, zones, workers, state, identity keys ...): one error note
+ * each, and -EINVAL; 0 when `next` can replace `now`. (The schema's reload class.) */
 int conf_can_replace(const struct conf *now, const struct conf *next, struct conf_notes *notes);
 
 /* A plain-words summary of what the file does (`--check`), the reference page (docs/configuration.md) and
@@ -195,7 +195,7 @@ int conf_describe(const struct conf *c, struct conf_text *out);
 int conf_reference(struct conf_text *out);
 int conf_json_schema(struct conf_text *out);
 
-/* Glob, "+49" style prefix with trailing '*', or numeric range "1000-1999" (same number of digits). */
+/* Glob ("conf-*", "+49*"), or numeric range "1000-1999" (same number of digits on both sides and in the user). */
 bool conf_user_match(struct sv pattern, struct sv user);
 /* Index, or -1. */
 int conf_find_pool(const struct conf *c, struct sv name);

@@ -232,7 +232,8 @@ static bool uri_host(struct reader *r, struct sv hostport, struct conf_destinati
 		return false;
 	}
 	if (!hostport.len || !split_host_port(hostport, &d->host, &d->port)) {
-		note_error(r, "`%s` is no host and port: write sip:HOST[:PORT], an IPv6 address in brackets", printable(hostport, word));
+		note_error(r, "`%s` is no host and port: write sip:HOST[:PORT], an IPv6 address in brackets",
+		           printable(hostport, word));
 		return false;
 	}
 	if (!value_read(r, &as_host, d->host, &host))

@@ -89,7 +89,7 @@ static size_t path_push_key(struct reader *r, struct sv key)
 
 static struct conf_mark mark_of(const yaml_node_t *node)
 {
-	return (struct conf_mark){ (unsigned)node->start_mark.line + 1, (unsigned)node->start_mark.column + 1 };
+	return reader_mark(&node->start_mark);
 }
 
 static struct sv scalar_of(const yaml_node_t *node)
@@ -413,7 +413,8 @@ static void read_map(struct reader *r, const struct row *row, yaml_node_t *node,
 }
 
 /* The operator's own keys: names, domains, header names, statuses. */
-static void read_name(struct reader *r, const struct row *names, const struct row *item, const yaml_node_t *key, void *into)
+static void read_name(struct reader *r, const struct row *names, const struct row *item, const yaml_node_t *key,
+                      void *into)
 {
 	struct row as = { .type = names->key_type ? names->key_type : TY_NAME };
 	struct value v = { 0 };
@@ -453,7 +454,8 @@ static bool is_nothing(const yaml_node_t *node)
 {
 	struct sv v = scalar_of(node);
 
-	return node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && (v.len == 0 || sv_eq(v, SV("~")) || sv_eq(v, SV("null")));
+	return node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+	       (v.len == 0 || sv_eq(v, SV("~")) || sv_eq(v, SV("null")));
 }
 
 static const struct row *read_scalar(struct reader *r, const struct row *row, yaml_node_t *node, struct sv *text)

@@ -36,6 +36,12 @@ struct reader {
 /* The whole document. Problems are notes; only memory is an error. */
 int reader_run(struct reader *r);
 
+/* libyaml counts from 0. */
+static inline struct conf_mark reader_mark(const yaml_mark_t *mark)
+{
+	return (struct conf_mark){ (unsigned)mark->line + 1, (unsigned)mark->column + 1 };
+}
+
 /* Notes at the value being read. */
 void note_error(struct reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void note_warning(struct reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

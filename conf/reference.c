@@ -74,11 +74,11 @@ static bool has_section(const struct row *top)
 /* `top` and everything below it. Returns the row behind. */
 static const struct row *add_block(struct text *t, const struct row *top)
 {
-	size_t len = strlen(top->path);
 	const struct row *row = top;
 
-	for (; row < schema_end() && strncmp(row->path, top->path, len) == 0 && (!row->path[len] || strchr(".[", row->path[len])); row++)
-		add_row(t, row);
+	do
+		add_row(t, row++);
+	while (row < schema_end() && (!is_top(row) || strcmp(row->path, top->path) == 0));
 	return row;
 }
 
@@ -201,7 +201,8 @@ static void add_items(struct text *t, const struct row *list)
 /* A number may also come out of the environment, and is a string then. */
 static void add_integer(struct text *t, const struct row *row)
 {
-	text_add(t, "\"type\":[\"integer\",\"string\"],\"pattern\":\"^[0-9]+$|[$][{]\",\"minimum\":%llu", (unsigned long long)row->min);
+	text_add(t, "\"type\":[\"integer\",\"string\"],\"pattern\":\"^[0-9]+$|[$][{]\",\"minimum\":%llu",
+	         (unsigned long long)row->min);
 	if (row->max)
 		text_add(t, ",\"maximum\":%llu", (unsigned long long)row->max);
 }

@@ -16,7 +16,8 @@ static void differ(struct compare *cmp, const char *was, const char *is)
 	char text[512];
 
 	cmp->differences++;
-	snprintf(text, sizeof(text), "changed from %s to %s: takes effect at a restart only; put it back to reload the rest", was, is);
+	snprintf(text, sizeof(text), "changed from %s to %s: takes effect at a restart only; put it back to reload the rest",
+	         was, is);
 	notes_add(cmp->notes, true, (struct conf_mark){ 0 }, cmp->path, text);
 }
 

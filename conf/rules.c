@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include "conf/reader.h"
 
-enum { ACT_UNSET = 0xff, REPEATS_MAX = 100 };
+enum { ACT_UNSET = 0xff, UNFOLDED_MAX = 500 };
 
 struct compiled_regex {
 	struct compiled_regex *next;
@@ -89,28 +89,55 @@ void on_to_reject(struct reader *r, const struct value *v, void *into)
 		route->when.caller = CALLER_ANY;
 }
 
-/* The largest number in "{n,m}", which starts at `p`. */
-static unsigned long repeat_of(const char *p)
+/* The largest number in "{n,m}", which starts at `*p`; moves `*p` to its "}". */
+static size_t repeat_of(const char **p)
 {
-	unsigned long most = 0, n = 0;
+	size_t most = 1, n = 0;
 
-	for (p++; *p && *p != '}'; p++) {
-		n = isdigit((unsigned char)*p) ? n * 10 + (unsigned long)(*p - '0') : 0;
-		if (n > REPEATS_MAX)
-			return n;
+	while ((*p)[1] && **p != '}') {
+		(*p)++;
+		n = !isdigit((unsigned char)**p) ? 0 : n <= UNFOLDED_MAX ? n * 10 + (size_t)(**p - '0') : n;
 		most = n > most ? n : most;
 	}
-	return most > 1 ? most : 1;
+	return most;
 }
 
-/* An upper bound of how often the expression makes the compiler copy a part of itself: {n} of {m} of ... grows without end. */
-static unsigned long repeats_of(const char *p)
+/* The last byte of the atom at `p`: an escape, a bracket expression (whose first "]" is literal), or one character. */
+static const char *atom_end(const char *p)
 {
-	unsigned long product = 1;
+	if (*p == '\\' && p[1])
+		return p + 1;
+	if (*p != '[')
+		return p;
+	p += p[1] == '^';
+	p += p[1] == ']';
+	while (p[1] && *++p != ']')
+		;
+	return p;
+}
 
-	for (; *p && product <= REPEATS_MAX; p++)
-		product *= *p == '{' ? repeat_of(p) : 1;
-	return product;
+/* How many characters the expression matches one after the other when every {n} is written out, as regcomp() does; counting
+ * ends beyond UNFOLDED_MAX. */
+static size_t unfolded(const char *p)
+{
+	size_t before[CONF_REGEX_MAX + 1] = { 0 }, last = 0; /* in each open group, and of the last atom or group */
+	unsigned depth = 0;
+
+	for (; *p && before[depth] + last <= UNFOLDED_MAX; p++) {
+		if (*p == '(') {
+			before[depth] += last;
+			before[++depth] = last = 0;
+		} else if (*p == ')' && depth) {
+			last += before[depth--];
+		} else if (*p == '{') {
+			last *= repeat_of(&p);
+		} else if (!strchr("*+?|^$)", *p)) {
+			before[depth] += last;
+			last = 1;
+			p = atom_end(p);
+		}
+	}
+	return before[depth] + last;
 }
 
 /* glibc takes \1 in an extended expression; matching one can take exponential time, and callers choose what is matched. */
@@ -131,8 +158,8 @@ static bool regex_is_bounded(struct reader *r, struct sv text)
 		note_error(r, "a regular expression has 1 to %d bytes", CONF_REGEX_MAX);
 	else if (has_back_reference(text.p))
 		note_error(r, "a regular expression with a back reference can take exponential time: write it without");
-	else if (repeats_of(text.p) > REPEATS_MAX)
-		note_error(r, "the repetitions {n} multiply to more than %d: write * or +", REPEATS_MAX);
+	else if (unfolded(text.p) > UNFOLDED_MAX)
+		note_error(r, "the repetitions {n} unfold to more than %d characters: write * or +", UNFOLDED_MAX);
 	else
 		return true;
 	return false;
@@ -189,7 +216,7 @@ static bool groups_exist(struct sv replace, const regex_t *regex)
 	for (size_t i = 0; i < replace.len; i++) {
 		if (replace.p[i] != '\\')
 			continue;
-		if (++i == replace.len || replace.p[i] < '0' || replace.p[i] > '9' || (size_t)(replace.p[i] - '0') > regex->re_nsub)
+		if (++i == replace.len || replace.p[i] < '0' || (size_t)(replace.p[i] - '0') > regex->re_nsub || replace.p[i] > '9')
 			return false;
 	}
 	return true;

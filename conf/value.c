@@ -109,7 +109,9 @@ struct unit {
 	uint64_t factor;
 };
 
-static const struct unit durations[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 }, { 0 } };
+static const struct unit durations[] = {
+	{ "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 }, { 0 },
+};
 static const struct unit sizes[] = { { "B", 1 }, { "KiB", 1 << 10 }, { "MiB", 1 << 20 }, { "GiB", 1 << 30 }, { 0 } };
 static const struct unit rates[] = { { "/s", 60 }, { "/m", 1 }, { 0 } };
 static const struct unit counts[] = { { "", 1 }, { 0 } };

@@ -99,7 +99,8 @@ static void zones_and_listeners_are_as_written(void **state)
 		"    headers: { unknown: drop }\n"
 		"  b:\n"
 		"    advertise: sip.example.com\n"
-		"    listen: [\"udp:127.0.0.1:6060\", \"tls:127.0.0.1:5061\", { bind: \"tcp:127.0.0.1:6060\", advertise: \"192.0.2.9:5080\" }]\n"
+		"    listen: [\"udp:127.0.0.1:6060\", \"tls:127.0.0.1:5061\",\n"
+		"             { bind: \"tcp:127.0.0.1:6060\", advertise: \"192.0.2.9:5080\" }]\n"
 		"  c: { listen: \"udp:127.0.0.2:5060\", advertise: \"[2001:db8::2]:5062\" }\n" POOLS ROUTES);
 	const struct conf_listener *l = c->listeners;
 
@@ -133,7 +134,7 @@ static void zones_and_listeners_are_as_written(void **state)
 	assert_addr(&l[6].bind, "127.0.0.1:6060");
 	assert_sv(l[7].advertise, "[2001:db8::2]:5062");
 	assert_sv(l[7].advertise_host, "2001:db8::2");
-	assert_int_equal(l[6].mark.line, 10);
+	assert_int_equal(l[6].mark.line, 11);
 	conf_free(c);
 }
 
@@ -264,6 +265,33 @@ static void rules_are_as_written(void **state)
 	conf_free(c);
 }
 
+static void regexes_are_bounded_by_what_they_unfold_to(void **state)
+{
+	static const struct { const char *regex; bool is_good; } cases[] = {
+		{ "^00([0-9]{6,14})$", true }, { "^([0-9]{10})([0-9]{10})([0-9]{10})$", true },
+		{ "[0-9]{500}", true }, { "[0-9]{501}", false }, { "[]{}]{500}", true }, { "[^]]{501}", false },
+		{ "((a{8}){8}){8}", false }, { "(a{8}){8}b{400}", true }, { "(a{8}){8}b{437}", false },
+		{ "a{99999999999999999999}", false }, { "\\\\{400}a", true },
+		{ "a{", false }, { "a{2", false }, { "(((", false }, { ")", true },
+		{ "(a|b){251}", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct conf_notes notes;
+		struct conf *c = NULL;
+		char yaml[1024];
+
+		snprintf(yaml, sizeof(yaml), NODE ZONES POOLS RULE("to: { pool: p }, rewrite: { user: { regex: '%s', replace: x } }"),
+		         cases[i].regex);
+		conf_notes_init(&notes);
+		if (!conf_parse(&c, "f", sv_from(yaml), &notes) != cases[i].is_good)
+			fail_msg("%s", cases[i].regex);
+		conf_free(c);
+		conf_notes_fini(&notes);
+	}
+}
+
 static void environment_is_replaced_inside_values(void **state)
 {
 	struct conf *c;
@@ -271,7 +299,8 @@ static void environment_is_replaced_inside_values(void **state)
 	(void)state;
 	setenv("SBC_TEST_A", "one", 1);
 	setenv("SBC_TEST_PORT", "5080", 1);
-	c = parsed("node: \"${SBC_TEST_A}-${SBC_TEST_A}\"\n" ZONES DESTINATIONS("{ name: d, uri: \"sip:127.0.0.1:${SBC_TEST_PORT}\" }") ROUTES
+	c = parsed("node: \"${SBC_TEST_A}-${SBC_TEST_A}\"\n" ZONES
+	           DESTINATIONS("{ name: d, uri: \"sip:127.0.0.1:${SBC_TEST_PORT}\" }") ROUTES
 	           "state: \"$${SBC_TEST_A}/$x$\"\nlimits: { calls: \"${SBC_TEST_PORT}\" }\n");
 	assert_sv(c->node, "one-one");
 	assert_addr(&c->destinations[0].addr, "127.0.0.1:5080");
@@ -282,7 +311,10 @@ static void environment_is_replaced_inside_values(void **state)
 
 static void aliases_stand_for_what_they_name(void **state)
 {
-	struct conf *c = parsed(NODE "zones: { a: { listen: \"udp:127.0.0.1:5060\" }, b: { listen: \"udp:127.0.0.1:5061\", trust: &net [10.0.0.0/8] } }\n"
+	struct conf *c = parsed(NODE
+		"zones:\n"
+		"  a: { listen: \"udp:127.0.0.1:5060\" }\n"
+		"  b: { listen: \"udp:127.0.0.1:5061\", trust: &net [10.0.0.0/8] }\n"
 		"pools: { p: &pool { zone: a, destinations: [{ name: d, uri: \"sip:127.0.0.1:5080\" }] }, q: *pool }\n"
 		"routes: [{ when: { source: *net, caller: trusted }, to: { pool: p } }]\n");
 
@@ -297,11 +329,14 @@ static void users_match_globs_and_ranges(void **state)
 {
 	static const struct { const char *pattern, *user; bool is_match; } cases[] = {
 		{ "conf-*", "conf-1", true }, { "conf-*", "conf-", true }, { "conf-*", "Conf-1", false }, { "+49*", "+4930", true },
-		{ "+49*", "4930", false }, { "+49", "+4930", false }, { "+49", "+49", true }, { "*", "", true }, { "1000-1999", "1000", true },
-		{ "1000-1999", "1999", true }, { "1000-1999", "1500", true }, { "1000-1999", "2000", false }, { "1000-1999", "0999", false },
+		{ "+49*", "4930", false }, { "+49", "+4930", false }, { "+49", "+49", true }, { "*", "", true },
+		{ "1000-1999", "1000", true }, { "1000-1999", "1999", true }, { "1000-1999", "1500", true }, { "1000-1999", "2000", false },
+		{ "1000-1999", "0999", false },
 		{ "1000-1999", "15000", false }, { "1000-1999", "150", false }, { "1000-1999", "15a0", false },
-		{ "1000-1999", "1000-1999", false }, { "a-b", "a-b", true }, { "1-", "1-", true }, { "-1", "-1", true }, { "12-9", "12-9", true },
-		{ "", "", true }, { "", "x", false }, { "00000000000000000000001-00000000000000000000009", "00000000000000000000005", true },
+		{ "1000-1999", "1000-1999", false }, { "a-b", "a-b", true }, { "1-", "1-", true }, { "-1", "-1", true },
+		{ "12-9", "12-9", true }, { "12-ab", "12-ab", true },
+		{ "", "", true }, { "", "x", false },
+		{ "00000000000000000000001-00000000000000000000009", "00000000000000000000005", true },
 	};
 
 	(void)state;
@@ -376,6 +411,7 @@ int main(void)
 		cmocka_unit_test(zones_and_listeners_are_as_written),
 		cmocka_unit_test(pools_and_destinations_are_as_written),
 		cmocka_unit_test(rules_are_as_written),
+		cmocka_unit_test(regexes_are_bounded_by_what_they_unfold_to),
 		cmocka_unit_test(environment_is_replaced_inside_values),
 		cmocka_unit_test(aliases_stand_for_what_they_name),
 		cmocka_unit_test(users_match_globs_and_ranges),

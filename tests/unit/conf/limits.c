@@ -235,7 +235,8 @@ static void listeners_and_destinations_of_all_parts_are_bounded(void **state)
 
 /* No regex: regcomp() of glibc 2.36 frees twice when its memory runs out. */
 static const char every_part[] =
-	NODE "zones: { a: { listen: [\"udp:127.0.0.1:5060\", { bind: \"tcp:[::1]:5070\", advertise: x }], trust: [10.0.0.0/8], tls: [] } }\n"
+	NODE "zones: { a: { listen: [\"udp:127.0.0.1:5060\", { bind: \"tcp:[::1]:5070\", advertise: x }],\n"
+	"             trust: [10.0.0.0/8], tls: [] } }\n"
 	"pools: { p: { zone: b, destinations: [{ name: d, uri: \"sip:127.0.0.1:5080\" }], responses: { 503: 480 } } }\n"
 	"routes:\n"
 	"  - { when: { user: [\"a*\"], header: { X: y }, caller: any }, to: { pool: p },\n"

@@ -26,16 +26,20 @@ static const struct {
 } cases[] = {
 	{ NODE ZONES POOLS ROUTES, NODE ZONES POOLS ROUTES, "" },
 	/* live: pools, rules, what a zone trusts, and the rest that is read anew each time */
-	{ NODE ZONES POOLS ROUTES, NODE ZONES DESTINATIONS("{ name: e, uri: \"sip:127.0.0.1:5090\" }") "routes: [{ to: { reject: 404 } }]\n", "" },
-	{ NODE ZONE(LISTEN ", trust: [10.0.0.0/8]") POOLS ROUTES, NODE ZONE(LISTEN ", domains: [x.com], headers: { unknown: drop }") POOLS ROUTES, "" },
+	{ NODE ZONES POOLS ROUTES,
+	  NODE ZONES DESTINATIONS("{ name: e, uri: \"sip:127.0.0.1:5090\" }") "routes: [{ to: { reject: 404 } }]\n", "" },
+	{ NODE ZONE(LISTEN ", trust: [10.0.0.0/8]") POOLS ROUTES,
+	  NODE ZONE(LISTEN ", domains: [x.com], headers: { unknown: drop }") POOLS ROUTES, "" },
 	{ NODE ZONES POOLS ROUTES, NODE ZONES POOLS ROUTES "log: { level: debug }\nshutdown: { grace: 1s }\n", "" },
 	/* restart */
 	{ NODE ZONES POOLS ROUTES "workers: 2\n", "node: m\n" ZONES POOLS ROUTES "workers: 4\n",
 	  " node: " RESTARTS("`n`", "`m`") "\n workers: " RESTARTS("2", "4") },
-	{ NODE ZONES POOLS ROUTES, NODE ZONES POOLS ROUTES "state: /tmp\ncdr: off\nlog: { format: json, file: /tmp/l }\nlimits: { calls: 5 }\n",
+	{ NODE ZONES POOLS ROUTES,
+	  NODE ZONES POOLS ROUTES "state: /tmp\ncdr: off\nlog: { format: json, file: /tmp/l }\nlimits: { calls: 5 }\n",
 	  " state: " RESTARTS("`/var/lib/sbc`", "`/tmp`") "\n log.file: " RESTARTS("``", "`/tmp/l`") "\n log.format: "
 	  RESTARTS("logfmt", "json") "\n cdr: " RESTARTS("on", "off") "\n limits.calls: " RESTARTS("200000", "5") },
-	{ NODE ZONES POOLS ROUTES "admin: { socket: /a }\n", NODE ZONES POOLS ROUTES "admin: { socket: /b }\ndns: { servers: [127.0.0.1] }\n",
+	{ NODE ZONES POOLS ROUTES "admin: { socket: /a }\n",
+	  NODE ZONES POOLS ROUTES "admin: { socket: /b }\ndns: { servers: [127.0.0.1] }\n",
 	  " dns.servers: " RESTARTS("0", "1 entries") "\n admin.socket: " RESTARTS("`/a`", "`/b`") },
 	{ NODE ZONES POOLS ROUTES "dns: { servers: [127.0.0.1] }\n", NODE ZONES POOLS ROUTES "dns: { servers: [127.0.0.2] }\n",
 	  " dns.servers[0]: " RESTARTS("`127.0.0.1`", "`127.0.0.2`") },
@@ -51,7 +55,8 @@ static const struct {
 	{ NODE "zones: { a: { listen: \"udp:127.0.0.1:5060\" }, b: { listen: \"udp:127.0.0.1:5061\" } }\n" POOLS ROUTES,
 	  NODE "zones: { b: { listen: \"udp:127.0.0.1:5061\" }, a: { listen: \"udp:127.0.0.1:5060\" } }\n" POOLS ROUTES,
 	  " zones: " RESTARTS("a", "b") "\n zones: " RESTARTS("b", "a") },
-	{ NODE ZONES POOLS ROUTES, NODE "zones: { a: { listen: \"udp:127.0.0.1:5060\" }, b: { listen: \"udp:127.0.0.1:5061\" } }\n" POOLS ROUTES,
+	{ NODE ZONES POOLS ROUTES,
+	  NODE "zones: { a: { listen: \"udp:127.0.0.1:5060\" }, b: { listen: \"udp:127.0.0.1:5061\" } }\n" POOLS ROUTES,
 	  " zones: " RESTARTS("1", "2 entries") },
 };
 
