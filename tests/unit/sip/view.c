@@ -313,6 +313,10 @@ static void top_via_is_checked(void **state)
 	assert_fault("INVITE sip:a@b.c SIP/2.0\r\nVia: SIP/2.0/UDP 1.2.3.4;branch=Z9HG4BK" BEHIND_VIA,
 	             "via-branch-empty",
 	             400, true);
+	assert_fault("INVITE sip:a@b.c SIP/2.0\r\nVia: SIP/2.0/UDP 1..2.3;rport" BEHIND_VIA, "via-invalid", 400, false);
+	assert_fault("INVITE sip:a@b.c SIP/2.0\r\nVia: SIP/2.0/UDP 1.2.3.4:0" BEHIND_VIA, "via-invalid", 400, false);
+	assert_fault("INVITE sip:a@b.c SIP/2.0\r\nVia: SIP/2.0/UDP 1.2.3.4:65536" BEHIND_VIA, "via-invalid", 400,
+	             false);
 	assert_fault("INVITE sip:a@b.c SIP/2.0\r\nVia: SIP/2.0/UDP h;rport," BEHIND_VIA, "via-invalid", 400, false);
 	assert_fault("INVITE sip:a@b.c SIP/2.0\r\nVia: SIP/2.0 UDP h" BEHIND_VIA, "via-invalid", 400, false);
 }
@@ -378,12 +382,33 @@ static void names_are_known(void **state)
 			assert_int_equal(fast.h[fast.n - 1].id, variant == 3 ? HDR_OTHER : id);
 		}
 	}
+	/* same first and last eight letters as a known one, which is all its slot depends on */
+	assert_int_equal(scan(INVITE "Accept-EEncoding: x\r\nContent-Diposition: y\r\n\r\n"), 0);
+	for (unsigned i = 6; i < 8; i++)
+		assert_int_equal(fast.h[i].id, HDR_OTHER);
 	for (const char *c = compact; *c; c++)
 		assert_int_not_equal(hdr_id_parse((struct sv){ c, 1 }), HDR_OTHER);
 	assert_int_equal(hdr_id_parse(SV("V")), HDR_VIA);
 	assert_int_equal(hdr_id_parse(SV("z")), HDR_OTHER);
 	assert_int_equal(hdr_id_parse(SV("")), HDR_OTHER);
 	assert_string_equal(hdr_id_name(HDR_OTHER), "");
+}
+
+/* A name cut short may fall into its own slot again; scan() compares the two scanners. */
+static void names_cut_short_are_not_taken_for_whole(void **state)
+{
+	char text[600];
+
+	(void)state;
+	for (unsigned id = HDR_OTHER + 1; id < HDR_COUNT; id++) {
+		const char *name = hdr_id_name((enum hdr_id)id);
+
+		for (int len = (int)strlen(name) - 1; len > 1; len--) {
+			snprintf(text, sizeof(text), INVITE "%.*s: x\r\n\r\n", len, name);
+			assert_int_equal(scan(text), 0);
+			assert_int_equal(fast.h[6].id, hdr_id_parse((struct sv){ name, (size_t)len }));
+		}
+	}
 }
 
 static void methods_and_phrases(void **state)
@@ -437,6 +462,7 @@ int main(void)
 		cmocka_unit_test(streams_need_exact_lengths),
 		cmocka_unit_test(scanners_agree),
 		cmocka_unit_test(names_are_known),
+		cmocka_unit_test(names_cut_short_are_not_taken_for_whole),
 		cmocka_unit_test(methods_and_phrases),
 		cmocka_unit_test(reasons_are_complete),
 	};
