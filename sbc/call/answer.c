@@ -98,9 +98,10 @@ static void on_2xx(struct attempt *a, const struct view *v, const struct path *f
 	d->is_confirmed = true;
 	r->st = STEAL(s->st);
 	r->ct = STEAL(a->ct);
-	r->out_cseq = a->leg->local_cseq;
+	r->out_cseq = v->cseq; /* requests within early dialogs may have counted on (§13.2.2.4) */
 	r->had_offer = view_scan(&request, s->request->data, s->request->len, false, &fault) == 0 && request.body_len;
-	d->cseq_in[NEAR] = r->in_cseq;
+	if (d->cseq_in[NEAR] < r->in_cseq)
+		d->cseq_in[NEAR] = r->in_cseq;
 	server_own(r->st, &relay_server_ops, r);
 	client_own(r->ct, &relay_client_ops, r);
 	c->far = STEAL(a->leg);
