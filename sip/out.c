@@ -3,10 +3,7 @@
 
 void out_u64(struct out *o, uint64_t v)
 {
-	char digits[20], *p = digits + sizeof(digits);
+	char digits[SV_DECIMAL];
 
-	do
-		*--p = (char)('0' + v % 10);
-	while (v /= 10);
-	out_sv(o, sv_span(p, digits + sizeof(digits)));
+	out_sv(o, sv_decimal(v, digits));
 }
