@@ -232,11 +232,34 @@ static void check_reachable(struct reader *r, unsigned i)
 	}
 }
 
+static bool has_trust(const struct conf *c, int zone)
+{
+	for (unsigned i = 0; i < c->n_zones; i++) {
+		if ((zone == -1 || (unsigned)zone == i) && c->zones[i].n_trust)
+			return true;
+	}
+	return false;
+}
+
+/* The default of `caller` keeps everyone out where nobody is trusted, until there are registrations. */
+static void check_usable(struct reader *r, unsigned i)
+{
+	const struct conf_route *route = &r->conf->routes[i];
+
+	if (route->action != ACT_POOL || route->when.caller_is_written || has_trust(r->conf, route->when.zone))
+		return;
+	at(r, (struct conf_mark){ route->line, route->col }, "routes[%u]", i);
+	note_warning(r, "nobody can use this rule: it is for registered callers, which are not active in this version, and nobody "
+	                "is trusted there; write caller: any, or trust: in the zone");
+}
+
 /* Rules that could not be read would only add wrong remarks. */
 static void check_routes(struct reader *r)
 {
-	for (unsigned i = 0; i < r->conf->n_routes && !r->notes->errors; i++)
+	for (unsigned i = 0; i < r->conf->n_routes && !r->notes->errors; i++) {
 		check_reachable(r, i);
+		check_usable(r, i);
+	}
 }
 
 void conf_check(struct reader *r)

@@ -411,6 +411,10 @@ static const struct bad {
 	  "4:70: routes[0].max-duration: a duration without a unit: write \"250ms\", \"5s\", \"3m\", \"2h\" or \"7d\"" },
 	{ NODE ZONES POOLS RULE("to: { pool: p }, max-duration: 8d"),
 	  "4:70: routes[0].max-duration: out of bounds: 1s to 7d" },
+	{ NODE ZONES POOLS "routes: [{ to: { pool: p } }]\n",
+	  "4:10: warning: routes[0]: nobody can use this rule: it is for registered callers, which are not active in this "
+	  "version, and nobody is trusted there; write caller: any, or trust: in the zone" },
+	{ NODE ZONE("listen: \"udp:127.0.0.1:5060\", trust: [10.0.0.0/8]") POOLS "routes: [{ to: { pool: p } }]\n", "" },
 	/* Parts that are not active yet */
 	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { mode: local, auth: none } }\n",
 	  "5:12: warning: registrar: not active in this version" },
