@@ -22,6 +22,7 @@ struct client_txn {
 	uint32_t resend_ms;     /* A's or E's present interval; 0 = none */
 	uint8_t state, method;
 	int8_t was_broken;      /* -errno of the transport, until the timer reports it */
+	bool is_cancelled;      /* or to be, at its first provisional (§9.1) */
 };
 
 struct step {
@@ -132,9 +133,9 @@ static void client_start_timers(struct client_txn *ct, unsigned todo)
 {
 	bool is_stream = transport_is_stream(ct->path.transport);
 
-	if (todo & QUIET) { /* an INVITE that rings is watched by the call, with timer C */
+	if (todo & QUIET) { /* an INVITE that rings is watched by the call, with timer C; one let go of must end by itself */
 		ct->resend_ms = 0;
-		ct->end_ms = 0;
+		ct->end_ms = ct->ops ? 0 : ct->stack->wheel->now_ms + SIP_TIMEOUT;
 		client_arm(ct);
 	}
 	if (todo & START_M)
@@ -146,6 +147,7 @@ static void client_start_timers(struct client_txn *ct, unsigned todo)
 }
 
 static void client_send_ack(struct client_txn *ct, const struct view *response);
+static int client_send_cancel(struct client_txn *ct, struct sv headers);
 
 /* The only place where a client transaction's state changes. May free `ct`. `err` goes with BROKEN. */
 static void client_step(struct client_txn *ct, enum client_event event, const struct view *v, const struct path *from, int err)
@@ -155,7 +157,10 @@ static void client_step(struct client_txn *ct, enum client_event event, const st
 	if (step.next == NONE)
 		return;
 	ct->state = step.next;
+	ct->was_broken = 0; /* what answers is not broken */
 	client_start_timers(ct, step.todo);
+	if ((step.todo & QUIET) && ct->is_cancelled)
+		client_send_cancel(ct, SV(""));
 	if (step.todo & SEND_ACK)
 		client_send_ack(ct, v);
 	if (step.todo & RESEND)
@@ -337,18 +342,24 @@ static void client_send_ack(struct client_txn *ct, const struct view *response)
 		client_transmit(ct, &ct->path, ct->ack);
 }
 
-int client_cancel(struct client_txn *ct, struct sv headers)
+static int client_send_cancel(struct client_txn *ct, struct sv headers)
 {
-	SCOPED(buf_putp) struct buf *cancel = NULL;
+	SCOPED(buf_putp) struct buf *cancel = derive(ct, SV("CANCEL"), NULL, headers);
 	struct client_txn *cancel_txn;
 
-	if (ct->state == CALLING)
-		return -EAGAIN;
-	if (ct->state != PROCEEDING)
-		return -EALREADY;
-	if (!(cancel = derive(ct, SV("CANCEL"), NULL, headers)))
+	if (!cancel)
 		return -ENOMEM;
 	return client_start(ct->stack, ct->in_table.key, M_CANCEL, &ct->path, cancel, NULL, NULL, &cancel_txn);
+}
+
+int client_cancel(struct client_txn *ct, struct sv headers)
+{
+	bool again = ct->is_cancelled;
+
+	if (ct->state > PROCEEDING || (again && ct->state == PROCEEDING))
+		return -EALREADY;
+	ct->is_cancelled = true;
+	return ct->state == CALLING ? -EAGAIN : client_send_cancel(ct, headers);
 }
 
 int client_ack(struct client_txn *ct, const struct path *to, struct buf *ack, struct sv to_tag)

@@ -102,8 +102,8 @@ void client_own(struct client_txn *ct, const struct client_ops *ops, void *owner
 bool sip_client_input(struct sip_stack *s, uint64_t id, const struct view *v, const struct path *from);
 /* The transport could not deliver what carried branch `id` to `remote` (NULL: wherever). */
 void sip_client_broken(struct sip_stack *s, uint64_t id, const struct addr *remote, int err);
-/* Cancels an INVITE that has a provisional response (§9.1). 0, -EAGAIN before one, -EALREADY after a final, or as client_start. `headers`:
- * whole lines, e.g. Reason. */
+/* Cancels an INVITE that has a provisional response (§9.1), once. 0; -EAGAIN before one: it is cancelled at the first that comes;
+ * -EALREADY after a final or when it is cancelled; or as client_start. `headers`: whole lines, e.g. Reason. */
 int client_cancel(struct client_txn *ct, struct sv headers);
 /* The ACK of its 2xx: sent now to `to`, and again whenever that 2xx is repeated, without asking anybody. */
 int client_ack(struct client_txn *ct, const struct path *to, struct buf *ack, struct sv to_tag);
