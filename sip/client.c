@@ -247,6 +247,11 @@ static struct client_txn *client_find(struct sip_stack *s, uint64_t id, uint8_t 
 	return NULL;
 }
 
+bool sip_client_has(struct sip_stack *s, uint64_t id, enum method method)
+{
+	return client_find(s, id, (uint8_t)method) != NULL;
+}
+
 static uint64_t tag_hash(const struct client_txn *ct, struct sv tag)
 {
 	return hash_bytes(&ct->stack->key, tag.p, tag.len);

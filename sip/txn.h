@@ -107,6 +107,8 @@ void sip_client_broken(struct sip_stack *s, uint64_t id, const struct addr *remo
 int client_cancel(struct client_txn *ct, struct sv headers);
 /* The ACK of its 2xx: sent now to `to`, and again whenever that 2xx is repeated, without asking anybody. */
 int client_ack(struct client_txn *ct, const struct path *to, struct buf *ack, struct sv to_tag);
+/* Is there a transaction of this id and method? */
+bool sip_client_has(struct sip_stack *s, uint64_t id, enum method method);
 bool client_has_provisional(const struct client_txn *ct);
 bool client_is_waiting(const struct client_txn *ct); /* no final response yet */
 uint64_t client_id(const struct client_txn *ct);

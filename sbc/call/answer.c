@@ -246,36 +246,43 @@ void attempt_response(struct attempt *a, const struct view *v, const struct path
 
 /* Strays ----------------------------------------------------------------------------------------------------------- */
 
-/* A 2xx that nobody waits for any more: ACK and BYE (§13.2.2.4, §15). */
+static struct buf *compose_stray(struct b2bua *b, struct outgoing *m)
+{
+	struct compose c = { .b = b };
+
+	m->branch_id = token_branch_id(b->p.tokens, m->leg->in_table.key, m->remote_tag, m->cseq);
+	compose_request(&c, m);
+	out_lit(&c.o, "Content-Length: 0\r\n\r\n");
+	return compose_done(&c);
+}
+
+/* A 2xx that nobody waits for any more: ACK and BYE (§13.2.2.4, §15). Where its transaction still serves the call's own dialog (`ct` is
+ * NULL), that one's ACK stays the one that is repeated; each copy of the stray is answered anew, and a BYE is sent while none is under way. */
 void stray_2xx(struct b2bua *b, struct leg *far, struct client_txn *ct, const struct view *v)
 {
 	struct sv tag = tag_of(view_value(v, HDR_TO));
-	struct compose c = { .b = b };
 	struct outgoing m = { .method = SV("ACK"), .leg = far, .uri = contact_uri(v), .remote_tag = tag, .cseq = v->cseq,
 	                      .max_forwards = 70 };
 	SCOPED(buf_putp) struct buf *ack = NULL;
 	SCOPED(buf_putp) struct buf *bye = NULL;
+	struct path usual = far->path;
 	struct client_txn *bye_ct;
 	char scratch[2048];
 	struct arena arena;
 
 	counter_inc(&b->counters, STRAY_2XX);
-	if (!ct || !m.uri.p)
+	if (!m.uri.p)
 		return;
 	arena_init(&arena, scratch, sizeof(scratch), NET_MESSAGE_MAX * 2);
 	m.routes = route_set(&arena, v, true);
-	m.branch_id = token_branch_id(b->p.tokens, far->in_table.key, tag, m.cseq);
-	compose_request(&c, &m);
-	out_lit(&c.o, "Content-Length: 0\r\n\r\n");
-	if ((ack = compose_done(&c)))
-		client_ack(ct, &far->path, ack, tag);
+	far->path = path_at_hand(b, far, m.uri, m.routes);
+	if ((ack = compose_stray(b, &m)) && (!ct || client_ack(ct, &far->path, ack, tag)))
+		net_send(b->p.stack->net, &far->path, ack, 0);
 	m.method = SV("BYE");
-	m.cseq++;
-	m.branch_id = token_branch_id(b->p.tokens, far->in_table.key, tag, m.cseq);
-	compose_request(&c, &m);
-	out_lit(&c.o, "Content-Length: 0\r\n\r\n");
-	if ((bye = compose_done(&c)))
+	m.cseq = far->local_cseq + 1; /* above what an early dialog has seen */
+	if ((bye = compose_stray(b, &m)) && !sip_client_has(b->p.stack, m.branch_id, M_BYE))
 		client_start(b->p.stack, m.branch_id, M_BYE, &far->path, bye, NULL, NULL, &bye_ct);
+	far->path = usual;
 	arena_reset(&arena);
 }
 
@@ -283,9 +290,10 @@ static void stray_response(void *owner, struct client_txn *ct, const struct view
 {
 	struct leg *far = owner;
 
+	(void)ct;
 	(void)from;
 	if (v->status >= 200 && v->status < 300)
-		stray_2xx(far->call->b, far, ct, v);
+		stray_2xx(far->call->b, far, NULL, v);
 }
 
 static void stray_end(void *owner, struct client_txn *ct)

@@ -254,6 +254,8 @@ struct sv contact_uri(const struct view *v);
  * do as it is; -EBADMSG when the hop is no SIP URI. `q` points into the given strings. */
 int next_hop(const struct leg *l, struct sv target, struct sv routes, struct resolve_query *q);
 /* The leg's path towards a resolved address. -EAFNOSUPPORT: the zone has no such listener. */
+/* Where a request of ours goes that does not wait for a name: to its next hop if that is an address, else where the leg's last one went. */
+struct path path_at_hand(const struct b2bua *b, const struct leg *l, struct sv target, struct sv routes);
 /* §18.1.1: a request of `len` bytes is too large for a datagram, and the next hop is configured to have TCP: then `path` leads there. A
  * large request to who has none goes as it is, and is counted. */
 bool path_outgrown(const struct b2bua *b, struct path *path, size_t len);

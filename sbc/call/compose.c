@@ -278,6 +278,19 @@ int path_to(const struct b2bua *b, struct path *path, uint16_t zone, uint8_t tra
 	return 0;
 }
 
+struct path path_at_hand(const struct b2bua *b, const struct leg *l, struct sv target, struct sv routes)
+{
+	struct path path = l->path;
+	struct resolve_query q;
+	struct addr to;
+
+	if (next_hop(l, target, routes, &q) || !q.host.len || addr_parse(&to, q.host))
+		return path;
+	to.port = q.port ? q.port : q.default_port;
+	path_to(b, &path, path_zone(b, &l->path), q.transport, &to);
+	return path;
+}
+
 bool path_outgrown(const struct b2bua *b, struct path *path, size_t len)
 {
 	const struct conf *c = b->conf;
@@ -310,6 +323,7 @@ void send_bye(struct dialog *d, enum side to, enum why why)
 		.remote_tag = to == NEAR ? SV("") : dialog_tag(d),
 	};
 
+	l->path = path_at_hand(call->b, l, m.uri, m.routes);
 	m.branch_id = token_branch_id(call->b->p.tokens, l->in_table.key, SV("bye"), m.cseq);
 	compose_request(&c, &m);
 	compose_reason(&c, why);

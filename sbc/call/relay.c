@@ -501,7 +501,7 @@ static void relay_on_response(void *owner, struct client_txn *ct, const struct v
 		struct sv tag = tag_of(view_value(v, HDR_TO));
 
 		if (r->from == NEAR && v->status >= 200 && v->status < 300 && !sv_eq(tag, dialog_tag(r->dialog)))
-			stray_2xx(r->call->b, r->dialog->far, r->ct, v);
+			stray_2xx(r->call->b, r->dialog->far, NULL, v);
 		return;
 	}
 	if (v->status == 100 || !r->st)
