@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdio.h>
 
 static const unsigned char mapped_prefix[12] = { [10] = 0xff, [11] = 0xff }; /* ::ffff:0:0/96, RFC 4291 §2.5.5.2 */
 
@@ -81,19 +80,50 @@ int addr_parse(struct addr *out, struct sv text)
 	return 0;
 }
 
+/* Each response and each call record names an address: inet_ntop and snprintf would cost 3,000 instructions. */
+static char *put_octet(char *at, unsigned n)
+{
+	if (n >= 100)
+		*at++ = (char)('0' + n / 100);
+	if (n >= 10)
+		*at++ = (char)('0' + n / 10 % 10);
+	*at++ = (char)('0' + n % 10);
+	return at;
+}
+
+static void put_ip4(char *at, const uint8_t ip[4])
+{
+	for (unsigned i = 0; i < 4; i++) {
+		at = put_octet(at, ip[i]);
+		*at++ = i < 3 ? '.' : '\0';
+	}
+}
+
 const char *addr_print_ip(const struct addr *a, char buf[ADDR_TEXT])
 {
-	if (a->family == 0 || !inet_ntop(a->family == 4 ? AF_INET : AF_INET6, a->ip, buf, ADDR_TEXT))
+	if (a->family == 4)
+		put_ip4(buf, a->ip);
+	else if (a->family == 0 || !inet_ntop(AF_INET6, a->ip, buf, ADDR_TEXT))
 		memcpy(buf, "none", sizeof("none"));
 	return buf;
 }
 
 const char *addr_print(const struct addr *a, char buf[ADDR_TEXT])
 {
-	char ip[ADDR_TEXT];
+	bool is_ip6 = a->family == 6;
+	char ip[ADDR_TEXT], digits[SV_DECIMAL], *at = buf;
+	struct sv port = sv_decimal(a->port, digits);
+	size_t len = strlen(addr_print_ip(a, ip)); /* below INET6_ADDRSTRLEN = 46 of the 64 bytes */
 
-	addr_print_ip(a, ip);
-	snprintf(buf, ADDR_TEXT, a->family == 6 ? "[%.46s]:%u" : "%.46s:%u", ip, a->port);
+	if (is_ip6)
+		*at++ = '[';
+	memcpy(at, ip, len);
+	at += len;
+	if (is_ip6)
+		*at++ = ']';
+	*at++ = ':';
+	memcpy(at, port.p, port.len);
+	at[port.len] = '\0';
 	return buf;
 }
 

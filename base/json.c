@@ -1,6 +1,5 @@
 /* base/json.c */
 #include "base/json.h"
-#include <inttypes.h>
 #include <stdio.h>
 
 void json_init(struct json *j, char *area, size_t size)
@@ -143,16 +142,56 @@ static size_t escape_one(struct sv ch, bool is_utf8, char text[8])
 	return (size_t)snprintf(text, 8, "\\u%04x", code_point(ch) & 0xffff);
 }
 
+static bool is_plain(unsigned char c)
+{
+	return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+}
+
+/* Is one of eight bytes other than the printable ASCII that stands for itself? Each subtraction sets the top bit of a byte
+ * that is too small (zero after the xor), the addition that of DEL. What a borrow or carry does to the bytes above does not
+ * matter: there is a special one then. */
+static bool has_special(uint64_t eight)
+{
+	const uint64_t each = 0x0101010101010101;
+	uint64_t quote = eight ^ each * '"', backslash = eight ^ each * '\\';
+
+	return (eight | (eight + each) | (eight - each * ' ') | (quote - each) | (backslash - each)) & each * 0x80;
+}
+
+/* How many bytes at the start of `v` stand for themselves. */
+static size_t plain_len(struct sv v)
+{
+	size_t len = 0;
+	uint64_t eight;
+
+	for (; v.len - len >= sizeof(eight); len += sizeof(eight)) {
+		memcpy(&eight, v.p + len, sizeof(eight));
+		if (has_special(eight))
+			break;
+	}
+	while (len < v.len && is_plain((unsigned char)v.p[len]))
+		len++;
+	return len;
+}
+
 size_t json_escape(char *out, size_t room, struct sv v, size_t *taken)
 {
 	size_t len = 0, at = 0;
 
-	while (at < v.len) {
+	while (at < v.len && len < room) {
 		struct sv rest = sv_skip(v, at);
-		size_t n = utf8_len(rest);
+		size_t n = plain_len((struct sv){ rest.p, rest.len < room - len ? rest.len : room - len });
 		char text[8];
-		size_t text_len = escape_one((struct sv){ rest.p, n ? n : 1 }, n > 0, text);
+		size_t text_len;
 
+		if (n) {
+			memcpy(out + len, rest.p, n);
+			len += n;
+			at += n;
+			continue;
+		}
+		n = utf8_len(rest);
+		text_len = escape_one((struct sv){ rest.p, n ? n : 1 }, n > 0, text);
 		if (text_len > room - len)
 			break;
 		memcpy(out + len, text, text_len);
@@ -191,16 +230,17 @@ void json_str(struct json *j, struct sv v)
 
 void json_u64(struct json *j, uint64_t v)
 {
-	char text[24];
+	char digits[SV_DECIMAL];
 
-	put_value(j, (struct sv){ text, (size_t)snprintf(text, sizeof(text), "%" PRIu64, v) });
+	put_value(j, sv_decimal(v, digits));
 }
 
 void json_i64(struct json *j, int64_t v)
 {
-	char text[24];
+	char digits[SV_DECIMAL];
 
-	put_value(j, (struct sv){ text, (size_t)snprintf(text, sizeof(text), "%" PRId64, v) });
+	put_value(j, v < 0 ? SV("-") : SV(""));
+	put(j, sv_decimal(v < 0 ? -(uint64_t)v : (uint64_t)v, digits));
 }
 
 void json_bool(struct json *j, bool v)

@@ -83,6 +83,23 @@ int sv_u64(struct sv v, uint64_t max, uint64_t *out)
 	return 0;
 }
 
+struct sv sv_decimal(uint64_t n, char area[SV_DECIMAL])
+{
+	char *end = area + SV_DECIMAL, *p = end;
+
+	do
+		*--p = (char)('0' + n % 10);
+	while (n /= 10);
+	return sv_span(p, end);
+}
+
+struct sv sv_hex(uint64_t n, char area[SV_HEX])
+{
+	for (unsigned i = SV_HEX; i--; n >>= 4)
+		area[i] = "0123456789abcdef"[n & 15];
+	return (struct sv){ area, SV_HEX };
+}
+
 static bool piece_fits(struct sv piece, const char *at)
 {
 	for (size_t i = 0; i < piece.len; i++)

@@ -41,6 +41,10 @@ struct sv sv_trim(struct sv v);
 struct sv sv_skip(struct sv v, size_t at);
 /* Whole of `v` as decimal digits. 0, or -EBADMSG (empty, non-digit), -ERANGE (> max). */
 int sv_u64(struct sv v, uint64_t max, uint64_t *out);
+enum { SV_DECIMAL = 20, SV_HEX = 16 };
+/* `n` in decimal, or in all of its 16 lower-case hexadecimal digits. They lie in `area`. */
+struct sv sv_decimal(uint64_t n, char area[SV_DECIMAL]);
+struct sv sv_hex(uint64_t n, char area[SV_HEX]);
 /* `*` any run, `?` one byte; exact case. No backtracking: linear in time, except that a piece between stars
  * that holds a `?` may cost its length times the text's. */
 bool sv_glob(struct sv pattern, struct sv text);

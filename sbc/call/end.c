@@ -89,16 +89,15 @@ void write_cdr(const struct call *c, enum why why)
 {
 	struct b2bua *b = c->b;
 	uint64_t now = b->p.wheel->now_ms;
-	char line[4096], id[17], text[ADDR_TEXT];
+	char line[4096], id[SV_HEX], text[ADDR_TEXT];
 	const struct reason *reason = &call_reasons[why];
 	struct json j;
 
 	if (!b->p.cdr)
 		return;
-	snprintf(id, sizeof(id), "%016lx", (unsigned long)c->near.in_table.key);
 	json_init(&j, line, sizeof(line) - 1);
 	json_object(&j);
-	json_member_str(&j, "cdr_id", sv_from(id));
+	json_member_str(&j, "cdr_id", sv_hex(c->near.in_table.key, id));
 	json_member_u64(&j, "start_ms", c->started_wall_ms);
 	json_member_u64(&j, "setup_ms", (c->answered_ms ? c->answered_ms : now) - c->started_ms);
 	json_member_u64(&j, "duration_ms", c->answered_ms ? now - c->answered_ms : 0);

@@ -61,6 +61,21 @@ static void reads_and_prints(void **state)
 	assert_string_equal(addr_print(&(struct addr){ 0 }, buf), "none:0");
 }
 
+static void every_octet(void **state)
+{
+	char buf[ADDR_TEXT];
+
+	(void)state;
+	for (unsigned i = 0; i < 256; i++) {
+		struct addr a = { .ip = { (uint8_t)i, 1, 20, (uint8_t)(255 - i) }, .family = 4, .port = (uint16_t)(i * 257) }, back;
+
+		assert_int_equal(addr_parse(&back, sv_from(addr_print(&a, buf))), 0);
+		assert_true(addr_eq(&a, &back));
+		assert_int_equal(addr_parse(&back, sv_from(addr_print_ip(&a, buf))), 0);
+		assert_true(addr_eq_ip(&a, &back));
+	}
+}
+
 static void comparing(void **state)
 {
 	struct addr a, b, mapped;
@@ -161,6 +176,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_and_prints),          cmocka_unit_test(comparing),
+		cmocka_unit_test(every_octet),
 		cmocka_unit_test(sockaddr_round_trip),       cmocka_unit_test(mapped_sockaddr_is_ipv4),
 		cmocka_unit_test(prefixes),
 	};

@@ -185,6 +185,28 @@ static void unbalanced_is_nothing(void **state)
 	assert_null(json_done(&j).p);
 }
 
+/* Plain bytes are copied in runs: each byte in each place of one looks as it does alone. */
+static void bytes_look_the_same_in_every_place(void **state)
+{
+	char text[20], out[32], alone[8], want[32];
+	size_t taken;
+
+	(void)state;
+	for (unsigned c = 0; c < 256; c++)
+		for (size_t at = 0; at < sizeof(text); at++) {
+			char byte = (char)c;
+			size_t n = json_escape(alone, sizeof(alone), (struct sv){ &byte, 1 }, &taken);
+
+			memset(text, 'a', sizeof(text));
+			text[at] = byte;
+			memset(want, 'a', sizeof(want));
+			memcpy(want + at, alone, n);
+			assert_int_equal(json_escape(out, sizeof(out), (struct sv){ text, sizeof(text) }, &taken), sizeof(text) - 1 + n);
+			assert_int_equal(taken, sizeof(text));
+			assert_memory_equal(out, want, sizeof(text) - 1 + n);
+		}
+}
+
 static void escape_stops_between_characters(void **state)
 {
 	char out[16];
@@ -208,6 +230,7 @@ int main(void)
 		cmocka_unit_test(utf8_as_defined),           cmocka_unit_test(any_bytes_make_valid_json),
 		cmocka_unit_test(overflow_is_remembered),    cmocka_unit_test(element_can_be_taken_back),
 		cmocka_unit_test(unbalanced_is_nothing),     cmocka_unit_test(escape_stops_between_characters),
+		cmocka_unit_test(bytes_look_the_same_in_every_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

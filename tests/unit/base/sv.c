@@ -2,6 +2,8 @@
 #include "base/sv.h"
 #include "tests/unit/base/unit.h"
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 static void equality(void **state)
 {
@@ -139,6 +141,22 @@ static void hostile_glob_ends(void **state)
 	assert_false(sv_glob((struct sv){ pattern, sizeof(pattern) }, (struct sv){ text, sizeof(text) }));
 }
 
+static void numbers_written(void **state)
+{
+	static const uint64_t numbers[] = { 0, 9, 10, 65535, 1234567890, UINT64_MAX };
+	char area[SV_DECIMAL], hex[SV_HEX], text[24];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+		struct sv decimal = sv_decimal(numbers[i], area);
+
+		snprintf(text, sizeof(text), "%" PRIu64, numbers[i]);
+		assert_true(sv_eq(decimal, sv_from(text)));
+		snprintf(text, sizeof(text), "%016" PRIx64, numbers[i]);
+		assert_true(sv_eq(sv_hex(numbers[i], hex), sv_from(text)));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +164,7 @@ int main(void)
 		cmocka_unit_test(searching),        cmocka_unit_test(cutting),
 		cmocka_unit_test(numbers),          cmocka_unit_test(globs),
 		cmocka_unit_test(globs_as_defined), cmocka_unit_test(hostile_glob_ends),
+		cmocka_unit_test(numbers_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
