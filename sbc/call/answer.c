@@ -96,6 +96,7 @@ static void on_2xx(struct attempt *a, const struct view *v, const struct path *f
 		return;
 	}
 	d->is_confirmed = true;
+	a->leg->has_forks = c->n_dialogs > 1;
 	r->st = STEAL(s->st);
 	r->ct = STEAL(a->ct);
 	r->out_cseq = v->cseq; /* requests within early dialogs may have counted on (§13.2.2.4) */
@@ -218,7 +219,7 @@ static void abandoned_response(struct attempt *a, const struct view *v)
 		return;
 	}
 	if (v->status < 300)
-		stray_2xx(a->b, a->leg, a->ct, v);
+		stray_2xx(a->b, a->leg, a->leg->has_forks ? NULL : a->ct, v);
 	else
 		attempt_drop(a);
 }

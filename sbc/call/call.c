@@ -373,7 +373,10 @@ void call_free(struct call *c)
 		dialog_free(owner_of(c->dialogs.next, struct dialog, in_call));
 	while (!list_empty(&c->relays))
 		relay_free(owner_of(c->relays.next, struct relay, in_call));
-	leg_free(b, c->far);
+	if (c->far && c->far->has_forks && c->far->invite)
+		attempt_adopt(b, c->far);
+	else
+		leg_free(b, c->far);
 	leg_fini(b, &c->near);
 	list_del(&c->in_all);
 	slab_free(&b->calls, c);

@@ -22,6 +22,7 @@ struct leg {
 	uint32_t destination;      /* far: id in the snapshot of `conf_gen` */
 	struct path path;          /* where its requests go, and from which listener */
 	uint8_t side, attempt;
+	bool has_forks;            /* far: several dialogs were seen: a 2xx of another may come as long as the INVITE's transaction lives */
 	bool has_slot, follows_flow; /* follows_flow: an untrusted client is where its packets come from, whatever Contact says */
 };
 
@@ -290,6 +291,8 @@ void setup_fail(struct setup *s);
 void setup_next(struct setup *s);
 void attempt_abandon(struct attempt *a);
 void attempt_drop(struct attempt *a);  /* frees it; its transaction lives on alone */
+/* Takes the far leg of a call that ends: answers of its forks that are still under way are acknowledged and ended. */
+void attempt_adopt(struct b2bua *b, struct leg *far);
 void refuse(struct b2bua *b, const struct request *r, enum why why, unsigned status);
 
 /* `leg` becomes the attempt's. NULL: memory is out, and it stays the caller's. */

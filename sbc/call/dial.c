@@ -450,6 +450,24 @@ void attempt_abandon(struct attempt *a)
 	wheel_arm_in(b->p.wheel, &a->timer, SIP_TIMEOUT);
 }
 
+void attempt_adopt(struct b2bua *b, struct leg *far)
+{
+	struct attempt *a = slab_alloc(&b->attempts);
+
+	if (!a) {
+		leg_free(b, far);
+		return;
+	}
+	*a = (struct attempt){ .b = b, .leg = far, .ct = STEAL(far->invite), .timer = { .fire = attempt_fire } };
+	if (far->has_slot)
+		dest_release(b->p.pools, b->p.worker, far->slot);
+	far->has_slot = false;
+	far->call = NULL;
+	client_own(a->ct, &attempt_ops, a);
+	list_push(&b->attempts_lost, &a->in_lost);
+	wheel_arm_in(b->p.wheel, &a->timer, SIP_TIMEOUT);
+}
+
 /* Is there another destination for this call? Asked before giving one up that may yet answer. */
 static bool has_alternative(struct setup *s)
 {

@@ -20,10 +20,13 @@ static bool near_agrees(const struct leg *l, const struct view *v)
 	return sv_eq(leg_call_id(l), view_value(v, HDR_CALL_ID)) && sv_eq(tag_of(leg_remote(l)), tag_of(view_value(v, HDR_FROM)));
 }
 
+/* A leg given up keeps its id for a while, and the caller who tries again gets the same one. */
 static struct leg *leg_find(const struct b2bua *b, uint64_t id)
 {
 	struct link *l = table_find(&b->legs, id);
 
+	while (l && !owner_of(l, struct leg, in_table)->call)
+		l = table_next(&b->legs, l);
 	return l ? owner_of(l, struct leg, in_table) : NULL;
 }
 
@@ -44,7 +47,7 @@ static bool place_far(struct b2bua *b, const struct request *r, struct place *p)
 	struct leg *l = r->has_tag && (!r->has_leg || r->leg.id == r->tag.id) ? leg_find(b, r->tag.id) : NULL;
 	struct dialog *d;
 
-	if (!l || l->side != FAR || !l->call || !sv_eq(leg_call_id(l), view_value(r->v, HDR_CALL_ID)) ||
+	if (!l || l->side != FAR || !sv_eq(leg_call_id(l), view_value(r->v, HDR_CALL_ID)) ||
 	    path_zone(b, r->from) != path_zone(b, &l->path))
 		return false;
 	if (!(d = dialog_by_far_tag(l->call, l, tag_of(view_value(r->v, HDR_FROM)))))
@@ -228,11 +231,23 @@ static void relay_unpark(struct relay *r)
 	buf_put(STEAL(r->request));
 }
 
+/* What may still come for the call's own INVITE (forks) is for the leg to deal with. */
+static void relay_leave_invite(struct relay *r)
+{
+	struct leg *far = r->dialog->far;
+
+	if (!r->ct || r->method != M_INVITE || r->from != NEAR || client_is_waiting(r->ct) || far->invite)
+		return;
+	far->invite = STEAL(r->ct);
+	client_own(far->invite, &stray_ops, far);
+}
+
 void relay_free(struct relay *r)
 {
 	if (!r)
 		return;
 	relay_unpark(r);
+	relay_leave_invite(r);
 	if (r->st) {
 		server_own(r->st, NULL, NULL);
 		if (!server_is_final(r->st))
@@ -587,18 +602,6 @@ static void send_ack(struct relay *r, struct buf *ack)
 		net_send(r->call->b->p.stack->net, &l->path, ack, 0);
 }
 
-/* The INVITE is over. What may still come for the first one (forks) is for the leg to deal with. */
-static void relay_done(struct relay *r)
-{
-	struct leg *far = r->dialog->far;
-
-	if (r->ct && r->from == NEAR && !far->invite) {
-		far->invite = STEAL(r->ct);
-		client_own(far->invite, &stray_ops, far);
-	}
-	relay_free(r);
-}
-
 void relay_ack(struct relay *r, const struct view *v, const struct path *from)
 {
 	struct compose c = { .b = r->call->b };
@@ -613,7 +616,7 @@ void relay_ack(struct relay *r, const struct view *v, const struct path *from)
 	if (!(ack = compose_done(&c)))
 		return; /* the 2xx is repeated, and so will be the ACK */
 	send_ack(r, ack);
-	relay_done(r);
+	relay_free(r);
 }
 
 /* RFC 3264 §6: every stream of the offer refused, for an answer that its owner never gave. */
