@@ -75,7 +75,8 @@ struct ua_world {
 	struct hash_key key;
 	const struct ua_ops *ops;
 	void *ctx;
-	bool is_ordered;                  /* the network loses at most: what overtakes is a fault */
+	bool is_ordered;                  /* the network loses at most: a response that overtakes is a fault */
+	bool is_perfect;                  /* it does not even lose */
 	uint64_t faults, messages, next_id;
 };
 
