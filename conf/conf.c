@@ -169,9 +169,11 @@ int conf_parse(struct conf **out, const char *file, struct sv yaml, struct conf_
 	yaml_parser_t parser;
 	yaml_document_t doc;
 	struct conf *c = NULL;
-	int err = check_bytes(yaml, notes);
+	int err;
 
-	if (err)
+	if (!yaml.p)
+		yaml = SV(""); /* libyaml asserts that there are bytes */
+	if ((err = check_bytes(yaml, notes)))
 		return err;
 	if (!yaml_parser_initialize(&parser))
 		return -ENOMEM;

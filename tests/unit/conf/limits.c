@@ -37,6 +37,14 @@ static void refused(struct made *m, const char *expected)
 	free(m->p);
 }
 
+static void no_bytes_at_all(void **state)
+{
+	struct made m = { 0 };
+
+	(void)state;
+	refused(&m, "1:1: the file says nothing: it needs at least node, zones, pools and routes");
+}
+
 static void too_long(void **state)
 {
 	struct made m = { 0 };
@@ -298,6 +306,7 @@ static void memory_runs_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_bytes_at_all),
 		cmocka_unit_test(too_long),
 		cmocka_unit_test(nul_byte),
 		cmocka_unit_test(not_utf8),
