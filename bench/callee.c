@@ -6,8 +6,12 @@
 #include <stdlib.h>
 #include "bench/msg.h"
 
-enum { BUCKETS = 1 << 16, CALL_LIFE_MS = 1800000 };
-enum callee_state { FREE, RINGING, ANSWERED, CONFIRMED };
+enum { BUCKETS = 1 << 16,
+       CALL_LIFE_MS = 1800000 };
+enum callee_state { FREE,
+	            RINGING,
+	            ANSWERED,
+	            CONFIRMED };
 
 struct callee_call {
 	struct delayed timer;
@@ -15,7 +19,7 @@ struct callee_call {
 	struct wire *wire;
 	struct sockaddr_in peer;
 	uint64_t branch, answered_ns;
-	uint32_t slot, round;      /* `round` tells the calls of one slot apart */
+	uint32_t slot, round; /* `round` tells the calls of one slot apart */
 	uint8_t state, tries;
 	uint16_t head_len;
 	char head[LOAD_MESSAGE_MAX]; /* Via to CSeq of every response */
@@ -87,6 +91,15 @@ static uint64_t branch_of(const struct msg *m)
 	return hash ^ hash >> 32;
 }
 
+static struct callee_call *call_by_branch(struct callee *c, uint64_t branch)
+{
+	struct callee_call *call = c->bucket[branch % BUCKETS];
+
+	while (call && call->branch != branch)
+		call = call->in_bucket;
+	return call;
+}
+
 /* Our own tag is "c", the run, the slot and its round. */
 static struct callee_call *call_of(struct callee *c, const struct msg *m)
 {
@@ -141,8 +154,8 @@ static void add_tagged_to(struct callee *c, struct text *t, const struct msg *m,
 static void call_send(struct callee_call *call, const char *status, bool has_body)
 {
 	static const char sdp[] = "v=0\r\no=callee 1701 1701 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-		"m=audio 20000 RTP/AVP 8 0 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\n"
-		"a=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\na=sendrecv\r\n";
+				  "m=audio 20000 RTP/AVP 8 0 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\n"
+				  "a=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\na=sendrecv\r\n";
 	struct text t = { .p = wire_next(call->wire), .max = WIRE_DATAGRAM_MAX };
 	char text[32];
 
@@ -151,7 +164,7 @@ static void call_send(struct callee_call *call, const char *status, bool has_bod
 	text_str(&t, "Contact: <sip:callee@");
 	text_str(&t, call->wire->text);
 	text_str(&t, ">\r\nServer: bench-callee/1.0\r\n"
-		     "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY\r\n");
+	             "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY\r\n");
 	if (has_body) {
 		snprintf(text, sizeof(text), "Content-Length: %zu\r\n\r\n", sizeof(sdp) - 1);
 		text_str(&t, "Supported: replaces, timer\r\nContent-Type: application/sdp\r\n");
@@ -192,11 +205,9 @@ static void reply(struct wire *w, const struct msg *m, const struct sockaddr_in 
 static void on_invite(struct callee *c, struct wire *w, const struct msg *m, const struct sockaddr_in *from, uint64_t now_ns)
 {
 	uint64_t branch = branch_of(m);
-	struct callee_call *call = c->bucket[branch % BUCKETS];
+	struct callee_call *call = call_by_branch(c, branch);
 	struct text t;
 
-	while (call && call->branch != branch)
-		call = call->in_bucket;
 	if (call) {
 		c->counts.received_again++;
 		if (call->state == RINGING)
@@ -235,7 +246,7 @@ static void on_ack(struct callee *c, const struct msg *m, uint64_t now_ns)
 	if (!call && sv_eq(msg_param(m->to, ";tag="), SV("busy")))
 		return; /* of our own refusal */
 	if (!call || call->state == RINGING) {
-		c->counts.unexpected++;
+		c->counts.stray_acks++;
 	} else if (call->state == CONFIRMED) {
 		c->counts.received_again++;
 	} else {
@@ -252,10 +263,23 @@ static void on_bye(struct callee *c, struct wire *w, const struct msg *m, const 
 	reply(w, m, from, "SIP/2.0 200 OK\r\n", "");
 	if (call) {
 		c->counts.byes++;
-		c->counts.unexpected += call->state != CONFIRMED; /* a BYE before its ACK */
+		c->counts.early_byes += call->state != CONFIRMED;
 		call_end(c, call);
 	} else {
 		c->counts.received_again++; /* the call has ended: the 200 was lost or late */
+	}
+}
+
+/* A run with a CANCEL in it is never good; it is answered all the same (RFC 3261 §9.2). The 487 goes out once. */
+static void on_cancel(struct callee *c, struct wire *w, const struct msg *m, const struct sockaddr_in *from)
+{
+	struct callee_call *call = call_by_branch(c, branch_of(m));
+
+	c->counts.others++;
+	reply(w, m, from, call ? "SIP/2.0 200 OK\r\n" : "SIP/2.0 481 Call Does Not Exist\r\n", ";tag=cancel");
+	if (call && call->state == RINGING) {
+		call_send(call, "SIP/2.0 487 Request Terminated\r\n", false);
+		call_end(c, call);
 	}
 }
 
@@ -269,18 +293,20 @@ static void on_datagram(struct callee *c, struct wire *w, struct sv bytes, const
 	struct msg m;
 
 	if (!msg_scan(&m, bytes) || m.status) {
-		c->counts.unexpected++;
+		c->counts.others++;
 	} else if (m.method == M_INVITE) {
 		on_invite(c, w, &m, from, now_ns);
 	} else if (m.method == M_ACK) {
 		on_ack(c, &m, now_ns);
 	} else if (m.method == M_BYE) {
 		on_bye(c, w, &m, from);
+	} else if (m.method == M_CANCEL) {
+		on_cancel(c, w, &m, from);
 	} else if (m.method == M_OPTIONS) {
 		c->counts.options++;
 		reply(w, &m, from, "SIP/2.0 200 OK\r\n", ";tag=probe");
 	} else {
-		c->counts.unexpected++;
+		c->counts.others++;
 		reply(w, &m, from, "SIP/2.0 501 Not Implemented\r\n", ";tag=none");
 	}
 }
@@ -309,7 +335,7 @@ uint64_t callee_tick(struct callee *c, uint64_t now_ns)
 	while ((t = backoff_due(&c->again, now_ns))) {
 		call = owner_of(t, struct callee_call, timer);
 		if (now_ns - call->answered_ns >= LOAD_TIMEOUT_MS * 1000000ULL) {
-			c->counts.unexpected++; /* never acknowledged */
+			c->counts.unacked++;
 			call_end(c, call);
 			continue;
 		}
@@ -318,7 +344,7 @@ uint64_t callee_tick(struct callee *c, uint64_t now_ns)
 		backoff_arm(&c->again, t, ++call->tries, now_ns);
 	}
 	while ((t = delay_due(&c->life, now_ns))) {
-		c->counts.unexpected++; /* never ended */
+		c->counts.unended++;
 		call_end(c, owner_of(t, struct callee_call, timer));
 	}
 	next = delay_next(&c->ringing);

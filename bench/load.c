@@ -14,20 +14,23 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS_MAX = 16, SETTLE_MS = 1000, LINE_MAX_BYTES = 1024, WORDS_MAX = 64 };
+enum { EVENTS_MAX = 16,
+       SETTLE_MS = 1000,
+       LINE_MAX_BYTES = 1024,
+       WORDS_MAX = 64 };
 
 struct load {
 	int loop;
-	bool is_busy;                  /* polls during a run instead of sleeping */
-	bool has_input;                /* standard input may still say something */
+	bool is_busy; /* polls during a run instead of sleeping */
+	bool has_input; /* standard input may still say something */
 	struct callee *callee;
 	struct wire *called[LOAD_PORTS_MAX], *calling[LOAD_PORTS_MAX];
 	unsigned n_called, n_calling;
-	struct caller *caller;         /* the run in progress */
-	uint64_t settled_ns;           /* when it is over: late duplicates count, too */
+	struct caller *caller; /* the run in progress */
+	uint64_t settled_ns; /* when it is over: late duplicates count, too */
 	struct callee_counts before;
 	unsigned long cpu_before_us;
-	char input[LINE_MAX_BYTES];    /* lines not begun yet */
+	char input[LINE_MAX_BYTES]; /* lines not begun yet */
 	size_t input_len;
 };
 
@@ -84,7 +87,8 @@ static int usage(void)
 	      "       bench-load ports N\n"
 	      "  -b  poll without sleeping during a run: the target never pays for waking the load generator\n"
 	      "  -k  set all calls up, print \"held N\", keep them KEEP_S seconds, then end them\n"
-	      "  -x  requests in the dialog go to TARGET, whatever its Contact says (for the relay)\n", stderr);
+	      "  -x  requests in the dialog go to TARGET, whatever its Contact says (for the relay)\n",
+	      stderr);
 	return 1;
 }
 
@@ -92,8 +96,7 @@ static bool plan_parse(struct caller_plan *p, int argc, char **argv)
 {
 	bool is_good = true;
 
-	*p = (struct caller_plan){ .calls = 1000, .rate = 1000, .hold_ms = 100, .t1_ms = LOAD_T1_MS, .ports = 1,
-		                   .slots = 100000, .user = "+4930123456" };
+	*p = (struct caller_plan){ .calls = 1000, .rate = 1000, .hold_ms = 100, .t1_ms = LOAD_T1_MS, .ports = 1, .slots = 100000, .user = "+4930123456" };
 	optind = 0; /* glibc: from the start again */
 	for (int opt; is_good && (opt = getopt(argc, argv, "t:n:c:h:k:p:u:1:m:x")) != -1;) {
 		switch (opt) {
@@ -199,7 +202,9 @@ static struct timespec tick(struct load *l)
 	}
 	flush_all(l);
 	now = clock_ns();
-	wait = l->is_busy && l->caller ? 0 : next == UINT64_MAX ? 1000000000 : next > now ? next - now : 0;
+	wait = l->is_busy && l->caller ? 0 : next == UINT64_MAX ? 1000000000
+	                             : next > now               ? next - now
+	                                                        : 0;
 	return (struct timespec){ (time_t)(wait / 1000000000), (long)(wait % 1000000000) };
 }
 

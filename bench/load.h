@@ -7,17 +7,22 @@
 
 enum load_limits {
 	LOAD_PORTS_MAX = 64,
-	LOAD_SLOTS_MAX = 400000,       /* calls at a time */
-	LOAD_MESSAGE_MAX = 2048,       /* one of our own messages */
-	LOAD_T1_MS = 500, LOAD_T2_MS = 4000, LOAD_TIMEOUT_MS = 64 * LOAD_T1_MS, /* RFC 3261 §17.1.1.1 */
-	LOAD_BACKOFFS = 4,             /* 500, 1000, 2000, 4000 ms */
+	LOAD_SLOTS_MAX = 400000, /* calls at a time */
+	LOAD_MESSAGE_MAX = 2048, /* one of our own messages */
+	LOAD_T1_MS = 500,
+	LOAD_T2_MS = 4000,
+	LOAD_TIMEOUT_MS = 64 * LOAD_T1_MS, /* RFC 3261 §17.1.1.1 */
+	LOAD_BACKOFFS = 4, /* 500, 1000, 2000, 4000 ms */
 };
 
 struct callee_counts {
 	unsigned long invites, acks, byes, options;
-	unsigned long sent_again, received_again;  /* retransmissions by us / duplicates from the other side */
-	unsigned long unexpected;                  /* a request that no call of ours fits */
-	unsigned long refused;                     /* no slot */
+	unsigned long sent_again, received_again; /* retransmissions by us / duplicates from the other side */
+	unsigned long stray_acks; /* that no answered call of ours fits */
+	unsigned long early_byes; /* before the ACK */
+	unsigned long unacked, unended; /* given up */
+	unsigned long others; /* CANCEL, other methods, what is no request */
+	unsigned long refused; /* no slot */
 };
 
 /* One waiting list per retransmission interval, and the moves along them. */
@@ -41,12 +46,12 @@ uint64_t callee_tick(struct callee *c, uint64_t now_ns);
 struct callee_counts callee_counts(const struct callee *c);
 
 struct caller_plan {
-	struct sockaddr_in target;     /* the system under test */
-	bool keeps_to_target;          /* in-dialog requests go to the target, too, whatever Contact and routes say (relay) */
+	struct sockaddr_in target; /* the system under test */
+	bool keeps_to_target; /* in-dialog requests go to the target, too, whatever Contact and routes say (relay) */
 	unsigned calls, rate, hold_ms, t1_ms, ports;
-	unsigned slots;                /* calls at a time; one that would exceed it waits */
-	unsigned keep_s;               /* > 0: all calls are set up and kept this long before the first BYE */
-	const char *user;              /* called */
+	unsigned slots; /* calls at a time; one that would exceed it waits */
+	unsigned keep_s; /* > 0: all calls are set up and kept this long before the first BYE */
+	const char *user; /* called */
 };
 
 struct caller;
@@ -56,7 +61,6 @@ void caller_receive(struct caller *c, struct wire *w, uint64_t now_ns);
 uint64_t caller_tick(struct caller *c, uint64_t now_ns);
 bool caller_is_done(const struct caller *c);
 /* One line of JSON, with what the callee counted meanwhile and the CPU time both roles took. */
-void caller_report(const struct caller *c, const struct callee_counts *before, const struct callee_counts *after,
-                   unsigned long cpu_us);
+void caller_report(const struct caller *c, const struct callee_counts *from, const struct callee_counts *to, unsigned long cpu_us);
 
 #endif

@@ -12,9 +12,15 @@ static bool name_is(const char *p, const char *name, size_t len)
 
 static enum msg_method method_of(struct sv v)
 {
-	static const struct { struct sv name; enum msg_method method; } known[] = {
-		{ { "INVITE", 6 }, M_INVITE }, { { "ACK", 3 }, M_ACK }, { { "BYE", 3 }, M_BYE },
-		{ { "OPTIONS", 7 }, M_OPTIONS }, { { "CANCEL", 6 }, M_CANCEL },
+	static const struct {
+		struct sv name;
+		enum msg_method method;
+	} known[] = {
+		{ { "INVITE", 6 }, M_INVITE },
+		{ { "ACK", 3 }, M_ACK },
+		{ { "BYE", 3 }, M_BYE },
+		{ { "OPTIONS", 7 }, M_OPTIONS },
+		{ { "CANCEL", 6 }, M_CANCEL },
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
@@ -134,7 +140,8 @@ static unsigned values_of(struct sv v, struct sv *out, unsigned n, unsigned max)
 	bool is_inside = false;
 
 	for (; p < end; p++) {
-		is_inside = *p == '<' ? true : *p == '>' ? false : is_inside;
+		is_inside = *p == '<' ? true : *p == '>' ? false
+		                                         : is_inside;
 		if (*p == ',' && !is_inside && n < max) {
 			out[n++] = sv_span(from, p);
 			from = p + 1;

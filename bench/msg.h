@@ -5,15 +5,20 @@
 #include "bench/wire.h"
 
 enum { MSG_LINES_MAX = 8 };
-enum msg_method { M_OTHER, M_INVITE, M_ACK, M_BYE, M_OPTIONS, M_CANCEL };
+enum msg_method { M_OTHER,
+	          M_INVITE,
+	          M_ACK,
+	          M_BYE,
+	          M_OPTIONS,
+	          M_CANCEL };
 
 struct msg {
-	unsigned status;                   /* 0: a request */
-	enum msg_method method;            /* a response's from its CSeq */
+	unsigned status; /* 0: a request */
+	enum msg_method method; /* a response's from its CSeq */
 	struct sv via[MSG_LINES_MAX], record_route[MSG_LINES_MAX]; /* whole lines with their CRLF */
 	unsigned n_via, n_record_route;
 	struct sv from, to, call_id, cseq; /* whole lines */
-	struct sv contact;                 /* the URI, without brackets */
+	struct sv contact; /* the URI, without brackets */
 };
 
 /* False when it is not a SIP message with all it needs. */

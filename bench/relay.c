@@ -12,12 +12,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BATCH = 32, DATAGRAM_MAX = 4096, RECEIVE_BUFFER = 4 << 20 };
+enum { BATCH = 32,
+       DATAGRAM_MAX = 4096,
+       RECEIVE_BUFFER = 4 << 20 };
 
 struct side {
 	int fd;
 	struct sockaddr_in peer; /* where this side's packets go */
-	bool learns;             /* `peer` follows the last source */
+	bool learns; /* `peer` follows the last source */
 };
 
 struct packets {
@@ -79,7 +81,7 @@ static void packets_pass(struct packets *p, struct side *in, const struct side *
 		p->head[i].msg_hdr.msg_name = (void *)&out->peer;
 		p->head[i].msg_hdr.msg_namelen = sizeof(out->peer);
 	}
-	for (int i = 0; i < n; i += sent > 0 ? sent : 1) /* one that cannot be sent is skipped */
+	for (int i = 0; i<n; i += sent> 0 ? sent : 1) /* one that cannot be sent is skipped */
 		sent = sendmmsg(out->fd, p->head + i, (unsigned)(n - i), 0);
 }
 

@@ -23,8 +23,7 @@ static void batch_init(struct wire_batch *b)
 {
 	for (int i = 0; i < WIRE_BATCH; i++) {
 		b->vec[i] = (struct iovec){ b->bytes[i], WIRE_DATAGRAM_MAX };
-		b->head[i].msg_hdr = (struct msghdr){ .msg_iov = &b->vec[i], .msg_iovlen = 1, .msg_name = &b->peer[i],
-			                              .msg_namelen = sizeof(b->peer[i]) };
+		b->head[i].msg_hdr = (struct msghdr){ .msg_iov = &b->vec[i], .msg_iovlen = 1, .msg_name = &b->peer[i], .msg_namelen = sizeof(b->peer[i]) };
 	}
 }
 
@@ -93,7 +92,7 @@ void wire_flush(struct wire *w)
 {
 	int sent;
 
-	for (unsigned i = 0; i < w->out.n; i += sent > 0 ? (unsigned)sent : 1) /* one that cannot be sent is skipped */
+	for (unsigned i = 0; i<w->out.n; i += sent> 0 ? (unsigned)sent : 1) /* one that cannot be sent is skipped */
 		sent = sendmmsg(w->fd, w->out.head + i, w->out.n - i, 0);
 	w->out.n = 0;
 }

@@ -7,7 +7,9 @@
 #include "base/list.h"
 #include "base/sv.h"
 
-enum wire_limits { WIRE_BATCH = 32, WIRE_DATAGRAM_MAX = 4096, WIRE_RECEIVE_BUFFER = 4 << 20 };
+enum wire_limits { WIRE_BATCH = 32,
+	           WIRE_DATAGRAM_MAX = 4096,
+	           WIRE_RECEIVE_BUFFER = 4 << 20 };
 
 struct wire_batch {
 	struct mmsghdr head[WIRE_BATCH];
@@ -20,8 +22,8 @@ struct wire_batch {
 struct wire {
 	int fd;
 	struct sockaddr_in local;
-	bool is_callee;          /* whose socket it is */
-	char text[32];           /* "127.0.0.1:5060" */
+	bool is_callee; /* whose socket it is */
+	char text[32]; /* "127.0.0.1:5060" */
 	struct wire_batch in, out;
 };
 
