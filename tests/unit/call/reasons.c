@@ -28,7 +28,7 @@ static void write_page(FILE *f)
 	fputs("\n## Malformed messages\n\nAnswered where an answer can be built from the message, silently dropped otherwise; ACKs and responses are\n"
 	      "never answered.\n\n| id | status | what it means |\n|---|---|---|\n",
 	      f);
-	for (size_t i = 0; i < view_reasons_count; i++)
+	for (size_t i = 1; i < view_reasons_count; i++) /* 0: nothing wrong */
 		row(f, view_reasons[i].id, view_reasons[i].status, view_reasons[i].text);
 }
 
