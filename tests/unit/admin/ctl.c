@@ -112,15 +112,14 @@ static void on_later(void *ctx, struct ctl_reply *r, int argc, char **argv)
 
 static void on_many(void *ctx, struct ctl_reply *r, int argc, char **argv)
 {
-	struct sv kilobyte = { calloc(1, 1024), 1024 };
+	char kilobyte[1024];
 	unsigned long n = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
 
 	(void)ctx;
-	memset((char *)kilobyte.p, 'x', kilobyte.len);
+	memset(kilobyte, 'x', sizeof(kilobyte));
 	ctl_columns(r, 1, "kilobyte");
 	while (n--)
-		ctl_row(r, cell_sv(kilobyte));
-	free((char *)kilobyte.p);
+		ctl_row(r, cell_sv((struct sv){ kilobyte, sizeof(kilobyte) }));
 	ctl_done(r);
 }
 
@@ -218,7 +217,7 @@ static void say(int fd, bool is_json, const char *words)
 	char q[512];
 	size_t len = question(q, is_json, words);
 
-	assert_int_equal(send(fd, q, len, 0), len);
+	assert_int_equal(send(fd, q, len, MSG_NOSIGNAL), len);
 }
 
 static char *read_all(struct rig *rig, int fd, size_t *len)
@@ -502,7 +501,7 @@ static void questions_may_come_in_pieces(void **state)
 	size_t len = question(q, false, "echo slowly");
 
 	for (size_t i = 0; i < len; i++) {
-		assert_int_equal(send(fd, q + i, 1, 0), 1);
+		assert_int_equal(send(fd, q + i, 1, MSG_NOSIGNAL), 1);
 		turn(rig);
 	}
 	assert_string_equal(hear(rig, fd).out, "slowly\n");

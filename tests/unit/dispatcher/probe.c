@@ -269,6 +269,7 @@ static void workers_share_the_destinations(void **state)
 	unsigned seen[N] = { 0 };
 
 	prober_free(rig->prober);
+	rig->prober = NULL;
 	assert_int_equal(prober_new(&rig->prober, rig->pools, &rig->wheel, 0, 2, on_send, rig), 0);
 	assert_int_equal(prober_new(&other, rig->pools, &rig->wheel, 1, 2, on_send, rig), 0);
 	adopt(rig, 0, 0, N);
