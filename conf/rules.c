@@ -232,7 +232,8 @@ void on_rewrite_done(struct reader *r, void *into)
 		note_error(r, "user: a regex needs `replace:`, what the user becomes");
 	if (!rw->user_regex.p && rw->user_replace.p)
 		note_error(r, "user: `replace:` needs a regex");
-	if (!is_user_text(rw->user_prefix, false) || !is_user_text(rw->user_replace, true))
+	if ((rw->user_prefix.p && !is_user_text(rw->user_prefix, false)) ||
+	    (rw->user_replace.p && !is_user_text(rw->user_replace, true)))
 		note_error(r, "user: a character that a user part cannot have (RFC 3261 §25.1): write it as %%HH");
 	if (rw->regex && rw->user_replace.p && !groups_exist(rw->user_replace, rw->regex))
 		note_error(r, "user: `replace:` names a group that the regex does not have: it has %zu",

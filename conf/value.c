@@ -123,11 +123,11 @@ static const struct unit *units_of(uint8_t type)
 
 const char *number_text(uint8_t type, uint64_t n, char buf[32])
 {
-	const struct unit *best = NULL;
+	const struct unit *best = counts;
 
 	/* The largest unit that divides it. */
 	for (const struct unit *u = units_of(type); u->name; u++) {
-		if (n % u->factor == 0 && (!best || u->factor > best->factor))
+		if (n % u->factor == 0 && u->factor >= best->factor)
 			best = u;
 	}
 	if (n == 0)
