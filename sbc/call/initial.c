@@ -16,15 +16,9 @@ void refuse(struct b2bua *b, const struct request *r, enum why why, unsigned sta
 	log_debug(b->p.log, "request.refused", "status=%u reason=%s", status, reason->id);
 	if (r->v->method == M_ACK)
 		return;
+	/* One answer without state, the same for each repetition of the request (§8.2.7, DECISIONS 32): a forged source gets no more
+	 * out of us than it put in. */
 	id = token_tag_id(b->p.tokens, 0, 0, view_value(r->v, HDR_CALL_ID));
-	if (r->v->method == M_INVITE) { /* a transaction, so that the refusal is repeated until its ACK */
-		struct server_txn *st;
-
-		if (server_new(b->p.stack, r->v, r->from, &st) == 0) {
-			server_answer(st, status, sv_from(reason->phrase), tag_token(b, r->shard, id, tag), SV(""));
-			return;
-		}
-	}
 	sip_answer_stateless(b->p.stack, r->v, r->from, status, sv_from(reason->phrase), tag_token(b, r->shard, id, tag), SV(""));
 }
 
