@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <sys/random.h>
 
+enum { LENGTH_BYTES = 4 }; /* in front of each of several parts: 32 bits, the lowest first */
+
 struct sip {
 	uint64_t v0, v1, v2, v3;
 	uint64_t tail; /* bytes that do not fill a word yet, the first lowest */
@@ -16,7 +18,7 @@ static uint64_t rotl(uint64_t x, unsigned by)
 	return x << by | x >> (64 - by);
 }
 
-static void sip_round(struct sip *s)
+static inline void sip_round(struct sip *s)
 {
 	s->v0 += s->v1;
 	s->v2 += s->v3;
@@ -30,7 +32,7 @@ static void sip_round(struct sip *s)
 	s->v2 = rotl(s->v2, 32);
 }
 
-static void sip_word(struct sip *s, uint64_t m)
+static inline void sip_word(struct sip *s, uint64_t m)
 {
 	s->v3 ^= m;
 	sip_round(s);
@@ -48,33 +50,38 @@ static struct sip sip_start(const struct hash_key *k)
 	};
 }
 
-static void sip_byte(struct sip *s, unsigned char c)
+/* 1 to 8 bytes, the first lowest, zeros above them. */
+static inline void sip_piece(struct sip *s, uint64_t piece, unsigned len)
 {
-	s->tail |= (uint64_t)c << (8 * s->tail_len);
-	if (++s->tail_len < 8)
+	unsigned used = 8 * s->tail_len; /* bits: 0 to 56 */
+
+	s->tail |= piece << used;
+	s->tail_len += len;
+	if (s->tail_len < 8)
 		return;
 	sip_word(s, s->tail);
-	s->tail = 0;
-	s->tail_len = 0;
+	s->tail = piece >> 8 >> (56 - used); /* by up to 64 */
+	s->tail_len -= 8;
 }
 
-static void sip_feed(struct sip *s, const void *data, size_t len)
+static inline void sip_feed(struct sip *s, const void *data, size_t len)
 {
 	const unsigned char *p = data;
-	uint64_t word;
+	uint64_t piece = 0;
 
 	s->total += (uint8_t)len;
-	for (; len && s->tail_len; len--)
-		sip_byte(s, *p++);
 	for (; len >= 8; len -= 8, p += 8) {
-		memcpy(&word, p, 8);
-		sip_word(s, le64toh(word));
+		memcpy(&piece, p, 8);
+		sip_piece(s, le64toh(piece), 8);
 	}
-	for (; len; len--)
-		sip_byte(s, *p++);
+	if (len) {
+		piece = 0;
+		memcpy(&piece, p, len);
+		sip_piece(s, le64toh(piece), (unsigned)len);
+	}
 }
 
-static uint64_t sip_end(struct sip *s)
+static inline uint64_t sip_end(struct sip *s)
 {
 	sip_word(s, s->tail | (uint64_t)s->total << 56);
 	s->v2 ^= 0xff;
@@ -113,9 +120,8 @@ uint64_t hash_parts(const struct hash_key *k, const struct sv *parts, size_t n)
 	struct sip s = sip_start(k);
 
 	for (size_t i = 0; i < n; i++) {
-		uint64_t len = htole64(parts[i].len);
-
-		sip_feed(&s, &len, sizeof(len));
+		s.total += LENGTH_BYTES;
+		sip_piece(&s, (uint32_t)parts[i].len, LENGTH_BYTES);
 		sip_feed(&s, parts[i].p, parts[i].len);
 	}
 	return sip_end(&s);
@@ -129,7 +135,7 @@ uint64_t hash_nocase(const struct hash_key *k, struct sv v)
 	for (size_t i = 0; i < v.len; i++) {
 		unsigned char c = (unsigned char)v.p[i];
 
-		sip_byte(&s, c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+		sip_piece(&s, c >= 'A' && c <= 'Z' ? c | 0x20 : c, 1);
 	}
 	return sip_end(&s);
 }

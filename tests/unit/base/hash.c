@@ -27,7 +27,7 @@ static void vectors_of_the_paper(void **state)
 
 static void parts_are_lengths_and_bytes(void **state)
 {
-	static const char whole[] = "\3\0\0\0\0\0\0\0abc" "\0\0\0\0\0\0\0\0" "\x9\0\0\0\0\0\0\0" "123456789";
+	static const char whole[] = "\3\0\0\0abc" "\0\0\0\0" "\x9\0\0\0" "123456789";
 	const struct sv parts[] = { SV("abc"), { NULL, 0 }, SV("123456789") };
 
 	(void)state;
