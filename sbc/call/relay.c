@@ -250,8 +250,8 @@ void relay_free(struct relay *r)
 	relay_leave_invite(r);
 	if (r->st) {
 		server_own(r->st, NULL, NULL);
-		if (!server_is_final(r->st))
-			server_answer(r->st, r->method == M_INVITE ? 487 : 481, SV(""), SV(""), SV(""));
+		if (!server_is_final(r->st)) /* a BYE has what it wanted, whatever ended the call (RFC 5407 §3.2) */
+			server_answer(r->st, r->method == M_INVITE ? 487 : r->method == M_BYE ? 200 : 481, SV(""), SV(""), SV(""));
 	}
 	if (r->ct) {
 		client_own(r->ct, NULL, NULL);
