@@ -6,7 +6,8 @@ function case_of(text) { sub(/^.*\[[ A-Z]+\] /, "", text); return text }
 /^ *Start +[0-9]+: / { name[$2 + 0] = $3; order[++tests] = $2 + 0 }
 /^[0-9]+: / {
 	id = $1 + 0
-	said[id] = said[id] line_of($0) "\n"
+	if (!/\[       OK \]/) # what went well is not repeated
+		said[id] = said[id] line_of($0) "\n"
 	if (match($0, /Running [0-9]+ test\(s\)/))
 		announced[id] += substr($0, RSTART + 8) + 0
 	else if (/\[ RUN      \]/)
