@@ -1,4 +1,5 @@
 #include "topohide/token.h"
+#include <endian.h>
 #include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
@@ -108,68 +109,93 @@ void token_codec_free(struct token_codec *c)
 	free(c);
 }
 
-/* 128 bits in 26 characters of five; the last character carries the remaining three and two zero bits. */
-static void base32_write(const uint8_t block[BLOCK], char *out)
+/* 128 bits, the highest first, in 26 characters of five: three groups of eight, then the last eight bits and two zeros. */
+struct block {
+	uint64_t hi, lo;
+};
+
+/* The lowest 5 * n bits. */
+static void letters_write(uint64_t bits, unsigned n, char *out)
 {
-	unsigned bits = 0, acc = 0;
-
-	for (unsigned i = 0; i < BLOCK; i++) {
-		acc = acc << 8 | block[i];
-		for (bits += 8; bits >= 5; bits -= 5)
-			*out++ = digits[acc >> (bits - 5) & 31];
-	}
-	*out = digits[acc << (5 - bits) & 31];
-}
-
-static int digit_value(char ch)
-{
-	char low = ch | 0x20;
-
-	if (low >= 'a' && low <= 'z')
-		return low - 'a';
-	return ch >= '2' && ch <= '7' ? ch - '2' + 26 : -1;
-}
-
-static int base32_read(const char *text, uint8_t block[BLOCK])
-{
-	unsigned bits = 0, acc = 0, n = 0;
-
-	for (unsigned i = 0; i < TOKEN_LEN - 1; i++) {
-		int v = digit_value(text[i]);
-
-		if (v < 0)
-			return -EBADMSG;
-		acc = acc << 5 | (unsigned)v;
-		bits += 5;
-		if (bits >= 8 && n < BLOCK) {
-			bits -= 8;
-			block[n++] = (uint8_t)(acc >> bits);
-		}
-	}
-	return acc & ((1u << bits) - 1) ? -EBADMSG : 0; /* one token, one spelling */
-}
-
-static void block_pack(uint8_t b[BLOCK], struct token t)
-{
-	uint64_t hi = (uint64_t)(t.shard & 0xfff) << 52 | t.id >> 12, lo = t.id << 52;
-
-	for (unsigned i = 0; i < 8; i++) {
-		b[i] = (uint8_t)(hi >> (56 - 8 * i));
-		b[8 + i] = (uint8_t)(lo >> (56 - 8 * i));
+	while (n--) {
+		out[n] = digits[bits & 31];
+		bits >>= 5;
 	}
 }
 
-static int block_unpack(const uint8_t b[BLOCK], struct token *t)
+static void base32_write(struct block b, char *out)
 {
-	uint64_t hi = 0, lo = 0;
+	letters_write(b.hi >> 24, 8, out);
+	letters_write(b.hi << 16 | b.lo >> 48, 8, out + 8);
+	letters_write(b.lo >> 8, 8, out + 16);
+	letters_write(b.lo << 2, 2, out + 24);
+}
 
-	for (unsigned i = 0; i < 8; i++) {
-		hi = hi << 8 | b[i];
-		lo = lo << 8 | b[8 + i];
+enum { IS_DIGIT = 32 };
+
+/* IS_DIGIT + value; letters in either case. */
+/* clang-format off */
+static const uint8_t values[256] = {
+	['a'] = 32, ['b'] = 33, ['c'] = 34, ['d'] = 35, ['e'] = 36, ['f'] = 37, ['g'] = 38, ['h'] = 39, ['i'] = 40,
+	['j'] = 41, ['k'] = 42, ['l'] = 43, ['m'] = 44, ['n'] = 45, ['o'] = 46, ['p'] = 47, ['q'] = 48, ['r'] = 49,
+	['s'] = 50, ['t'] = 51, ['u'] = 52, ['v'] = 53, ['w'] = 54, ['x'] = 55, ['y'] = 56, ['z'] = 57,
+	['A'] = 32, ['B'] = 33, ['C'] = 34, ['D'] = 35, ['E'] = 36, ['F'] = 37, ['G'] = 38, ['H'] = 39, ['I'] = 40,
+	['J'] = 41, ['K'] = 42, ['L'] = 43, ['M'] = 44, ['N'] = 45, ['O'] = 46, ['P'] = 47, ['Q'] = 48, ['R'] = 49,
+	['S'] = 50, ['T'] = 51, ['U'] = 52, ['V'] = 53, ['W'] = 54, ['X'] = 55, ['Y'] = 56, ['Z'] = 57,
+	['2'] = 58, ['3'] = 59, ['4'] = 60, ['5'] = 61, ['6'] = 62, ['7'] = 63,
+};
+/* clang-format on */
+
+/* `*all` keeps the bits that all characters have in common. */
+static uint64_t letters_read(const char *text, unsigned n, unsigned *all)
+{
+	uint64_t bits = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		unsigned v = values[(uint8_t)text[i]];
+
+		bits = bits << 5 | (v & 31);
+		*all &= v;
 	}
-	if (lo & 0xfffffffffffffULL)
+	return bits;
+}
+
+static int base32_read(const char *text, struct block *b)
+{
+	unsigned all = IS_DIGIT;
+	uint64_t first = letters_read(text, 8, &all), second = letters_read(text + 8, 8, &all);
+	uint64_t third = letters_read(text + 16, 8, &all), last = letters_read(text + 24, 2, &all);
+
+	if (!all || (last & 3))
+		return -EBADMSG; /* one token, one spelling */
+	*b = (struct block){ .hi = first << 24 | second >> 16, .lo = second << 48 | third << 8 | last >> 2 };
+	return 0;
+}
+
+static void block_store(struct block b, uint8_t bytes[BLOCK])
+{
+	b = (struct block){ htobe64(b.hi), htobe64(b.lo) };
+	memcpy(bytes, &b, BLOCK);
+}
+
+static struct block block_load(const uint8_t bytes[BLOCK])
+{
+	struct block b;
+
+	memcpy(&b, bytes, BLOCK);
+	return (struct block){ be64toh(b.hi), be64toh(b.lo) };
+}
+
+static struct block block_pack(struct token t)
+{
+	return (struct block){ .hi = (uint64_t)(t.shard & 0xfff) << 52 | t.id >> 12, .lo = t.id << 52 };
+}
+
+static int block_unpack(struct block b, struct token *t)
+{
+	if (b.lo & 0xfffffffffffffULL)
 		return -EBADMSG;
-	*t = (struct token){ .shard = (uint16_t)(hi >> 52), .id = hi << 12 | lo >> 52 };
+	*t = (struct token){ .shard = (uint16_t)(b.hi >> 52), .id = b.hi << 12 | b.lo >> 52 };
 	return 0;
 }
 
@@ -178,27 +204,29 @@ void token_write(struct token_codec *c, enum token_kind kind, struct token t, ch
 	uint8_t plain[BLOCK], sealed[BLOCK];
 	int len;
 
-	block_pack(plain, t);
+	block_store(block_pack(t), plain);
 	EVP_EncryptUpdate(c->key[0].seal[kind], sealed, &len, plain, BLOCK);
 	out[0] = (char)('a' + kind * LETTERS_PER_KIND + c->key[0].letter);
-	base32_write(sealed, out + 1);
+	base32_write(block_load(sealed), out + 1);
 }
 
 int token_read(struct token_codec *c, enum token_kind kind, struct sv text, struct token *out)
 {
 	uint8_t sealed[BLOCK], plain[BLOCK];
+	struct block b;
 	int len, letter;
 
 	if (text.len != TOKEN_LEN)
 		return -EBADMSG;
-	letter = digit_value(text.p[0]) - (int)(kind * LETTERS_PER_KIND);
-	if (letter < 0 || letter >= LETTERS_PER_KIND || base32_read(text.p + 1, sealed))
+	letter = values[(uint8_t)text.p[0]] - IS_DIGIT - (int)(kind * LETTERS_PER_KIND);
+	if (letter < 0 || letter >= LETTERS_PER_KIND || base32_read(text.p + 1, &b))
 		return -EBADMSG;
+	block_store(b, sealed);
 	for (unsigned k = 0; k < c->n; k++) {
 		if (c->key[k].letter != (unsigned)letter)
 			continue;
 		EVP_DecryptUpdate(c->key[k].open[kind], plain, &len, sealed, BLOCK);
-		if (!block_unpack(plain, out))
+		if (!block_unpack(block_load(plain), out))
 			return 0;
 	}
 	return -EBADMSG;
