@@ -153,9 +153,10 @@ static void add_tagged_to(struct callee *c, struct text *t, const struct msg *m,
 
 static void call_send(struct callee_call *call, const char *status, bool has_body)
 {
-	static const char sdp[] = "v=0\r\no=callee 1701 1701 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-				  "m=audio 20000 RTP/AVP 8 0 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\n"
-				  "a=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\na=sendrecv\r\n";
+	static const char sdp[] =
+		"v=0\r\no=callee 1701 1701 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+		"m=audio 20000 RTP/AVP 8 0 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\n"
+		"a=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\na=sendrecv\r\n";
 	struct text t = { .p = wire_next(call->wire), .max = WIRE_DATAGRAM_MAX };
 	char text[32];
 
@@ -187,7 +188,8 @@ static void call_answer(struct callee_call *call)
 }
 
 /* A response that belongs to no call: it repeats what the request says. */
-static void reply(struct wire *w, const struct msg *m, const struct sockaddr_in *from, const char *status, const char *tag)
+static void reply(struct wire *w, const struct msg *m, const struct sockaddr_in *from, const char *status,
+                  const char *tag)
 {
 	struct text t = { .p = wire_next(w), .max = WIRE_DATAGRAM_MAX };
 
@@ -202,7 +204,8 @@ static void reply(struct wire *w, const struct msg *m, const struct sockaddr_in 
 	wire_send(w, t.len, from);
 }
 
-static void on_invite(struct callee *c, struct wire *w, const struct msg *m, const struct sockaddr_in *from, uint64_t now_ns)
+static void on_invite(struct callee *c, struct wire *w, const struct msg *m, const struct sockaddr_in *from,
+                      uint64_t now_ns)
 {
 	uint64_t branch = branch_of(m);
 	struct callee_call *call = call_by_branch(c, branch);
@@ -283,12 +286,28 @@ static void on_cancel(struct callee *c, struct wire *w, const struct msg *m, con
 	}
 }
 
-struct callee_counts callee_counts(const struct callee *c)
+struct callee_counts callee_counts_since(const struct callee *c, const struct callee_counts *from)
 {
-	return c->counts;
+	const struct callee_counts *n = &c->counts;
+
+	return (struct callee_counts){
+		.invites = n->invites - from->invites,
+		.acks = n->acks - from->acks,
+		.byes = n->byes - from->byes,
+		.options = n->options - from->options,
+		.sent_again = n->sent_again - from->sent_again,
+		.received_again = n->received_again - from->received_again,
+		.stray_acks = n->stray_acks - from->stray_acks,
+		.early_byes = n->early_byes - from->early_byes,
+		.unacked = n->unacked - from->unacked,
+		.unended = n->unended - from->unended,
+		.others = n->others - from->others,
+		.refused = n->refused - from->refused,
+	};
 }
 
-static void on_datagram(struct callee *c, struct wire *w, struct sv bytes, const struct sockaddr_in *from, uint64_t now_ns)
+static void on_datagram(struct callee *c, struct wire *w, struct sv bytes, const struct sockaddr_in *from,
+                        uint64_t now_ns)
 {
 	struct msg m;
 

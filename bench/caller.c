@@ -1,5 +1,6 @@
-/* bench/caller.c - the calling side: INVITE, ACK, a pause, BYE, with the timers of RFC 3261 §17.1 and exact counts. Calls
- * start at random (exponential) distances around the rate, from a fixed seed: every target sees the same arrivals. */
+/* bench/caller.c - the calling side: INVITE, ACK, a pause, BYE, with the timers of RFC 3261 §17.1 and exact counts.
+ * Calls start at random (exponential) distances around the rate, from a fixed seed: every target sees the same
+ * arrivals. */
 #include "bench/load.h"
 #include <arpa/inet.h>
 #include <math.h>
@@ -47,7 +48,8 @@ struct caller {
 	struct backoff again;
 	struct node up;
 	struct caller_call *slots, *free;
-	unsigned long started, up_now, established, completed, failed, sent_again, received_again, out_of_order, strays;
+	unsigned long started, up_now, established, completed, failed, sent_again, received_again, out_of_order,
+		strays;
 	unsigned long failed_by[7], unanswered; /* by class of response / without one */
 	unsigned delays[DELAY_STEPS + 1]; /* INVITE to 180, in steps */
 };
@@ -98,7 +100,8 @@ static void add_id(struct caller *c, struct text *t, const struct caller_call *c
 }
 
 /* Via to CSeq of our requests. The branch is "z9hG4bK", a letter per transaction, and the call. */
-static void add_head(struct caller *c, struct text *t, const struct caller_call *call, const char *branch, const char *cseq)
+static void add_head(struct caller *c, struct text *t, const struct caller_call *call, const char *branch,
+                     const char *cseq)
 {
 	text_str(t, "Via: SIP/2.0/UDP ");
 	text_str(t, call->wire->text);
@@ -116,9 +119,10 @@ static void add_head(struct caller *c, struct text *t, const struct caller_call 
 
 static void build_invite(struct caller *c, struct caller_call *call)
 {
-	static const char sdp[] = "v=0\r\no=alice 2890844526 2890844526 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\n"
-				  "t=0 0\r\nm=audio 30000 RTP/AVP 8 0 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\n"
-				  "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n";
+	static const char sdp[] =
+		"v=0\r\no=alice 2890844526 2890844526 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\n"
+		"t=0 0\r\nm=audio 30000 RTP/AVP 8 0 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\n"
+		"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n";
 	struct text t = { .p = call->invite, .max = sizeof(call->invite) };
 	char text[32];
 
@@ -144,7 +148,8 @@ static void build_invite(struct caller *c, struct caller_call *call)
 }
 
 /* ACK to a 2xx, or BYE: in the dialog (RFC 3261 §12.2.1.1, loose routing). */
-static void build_later(struct caller *c, struct caller_call *call, const char *method, const char *branch, const char *cseq)
+static void build_later(struct caller *c, struct caller_call *call, const char *method, const char *branch,
+                        const char *cseq)
 {
 	struct text t = { .p = call->later, .max = sizeof(call->later) };
 
@@ -404,8 +409,9 @@ uint64_t caller_tick(struct caller *c, uint64_t now_ns)
 		if (!list_empty(&c->up) && c->keep_until_ns != UINT64_MAX)
 			next = c->bye_at_ns;
 	}
+	/* late, or without a free slot: soon again */
 	if (c->started < c->plan.calls && c->start_at_ns < next)
-		next = c->start_at_ns > now_ns ? c->start_at_ns : now_ns + 100000; /* no free slot, or late: soon again */
+		next = c->start_at_ns > now_ns ? c->start_at_ns : now_ns + 100000;
 	next = backoff_next(&c->again) < next ? backoff_next(&c->again) : next;
 	next = delay_next(&c->hold) < next ? delay_next(&c->hold) : next;
 	return delay_next(&c->answer) < next ? delay_next(&c->answer) : next;
@@ -429,29 +435,37 @@ static double delay_quantile_ms(const struct caller *c, double q)
 	return (step + 1) * DELAY_STEP_US / 1000.0;
 }
 
-void caller_report(const struct caller *c, const struct callee_counts *from, const struct callee_counts *to, unsigned long cpu_us)
+static bool went_well(const struct caller *c, const struct callee_counts *callee)
+{
+	unsigned long wrong_here = c->failed + c->sent_again + c->received_again + c->out_of_order + c->strays;
+	unsigned long wrong_there = callee->sent_again + callee->received_again + callee->stray_acks +
+	                            callee->early_byes + callee->unacked + callee->unended + callee->others +
+	                            callee->refused;
+
+	return !wrong_here && !wrong_there && c->completed == c->plan.calls && callee->invites == c->plan.calls &&
+	       callee->acks == c->plan.calls && callee->byes == c->plan.calls;
+}
+
+void caller_report(const struct caller *c, const struct callee_counts *callee, unsigned long cpu_us)
 {
 	double seconds = (double)(clock_ns() - c->begun_ns) / 1e9;
-	unsigned long calls = to->invites - from->invites, acks = to->acks - from->acks, byes = to->byes - from->byes;
-	unsigned long again = to->sent_again - from->sent_again + to->received_again - from->received_again;
-	unsigned long wrong = to->stray_acks - from->stray_acks + to->early_byes - from->early_byes + to->unacked - from->unacked +
-	                      to->unended - from->unended + to->others - from->others + to->refused - from->refused;
-	bool is_good = c->completed == c->plan.calls && !c->failed && !c->sent_again && !c->received_again && !c->out_of_order &&
-	               !c->strays && !again && !wrong && calls == c->started && acks == c->started && byes == c->started;
 
 	printf("{\"good\":%s,\"calls\":%u,\"completed\":%lu,\"failed\":%lu,\"unanswered\":%lu,\"failed_3xx\":%lu,"
 	       "\"failed_4xx\":%lu,\"failed_5xx\":%lu,\"failed_6xx\":%lu,\"sent_again\":%lu,\"received_again\":%lu,"
 	       "\"out_of_order\":%lu,\"strays\":%lu,",
-	       is_good ? "true" : "false", c->plan.calls, c->completed, c->failed, c->unanswered, c->failed_by[3],
-	       c->failed_by[4], c->failed_by[5], c->failed_by[6], c->sent_again, c->received_again, c->out_of_order, c->strays);
+	       went_well(c, callee) ? "true" : "false", c->plan.calls, c->completed, c->failed, c->unanswered,
+	       c->failed_by[3], c->failed_by[4], c->failed_by[5], c->failed_by[6], c->sent_again, c->received_again,
+	       c->out_of_order, c->strays);
 	printf("\"callee_calls\":%lu,\"callee_acks\":%lu,\"callee_byes\":%lu,\"callee_sent_again\":%lu,"
-	       "\"callee_received_again\":%lu,\"callee_stray_acks\":%lu,\"callee_early_byes\":%lu,\"callee_unacked\":%lu,"
-	       "\"callee_unended\":%lu,\"callee_others\":%lu,\"callee_refused\":%lu,\"probes\":%lu,",
-	       calls, acks, byes, to->sent_again - from->sent_again, to->received_again - from->received_again,
-	       to->stray_acks - from->stray_acks, to->early_byes - from->early_byes, to->unacked - from->unacked,
-	       to->unended - from->unended, to->others - from->others, to->refused - from->refused, to->options - from->options);
-	printf("\"seconds\":%.2f,\"rate\":%.0f,\"ring_ms_p50\":%.2f,\"ring_ms_p99\":%.2f,\"cpu_us_per_call\":%.1f}\n", seconds,
-	       (double)c->started / seconds, delay_quantile_ms(c, 0.5), delay_quantile_ms(c, 0.99),
+	       "\"callee_received_again\":%lu,\"callee_stray_acks\":%lu,\"callee_early_byes\":%lu,"
+	       "\"callee_unacked\":%lu,\"callee_unended\":%lu,\"callee_others\":%lu,\"callee_refused\":%lu,"
+	       "\"probes\":%lu,",
+	       callee->invites, callee->acks, callee->byes, callee->sent_again, callee->received_again,
+	       callee->stray_acks, callee->early_byes, callee->unacked, callee->unended, callee->others,
+	       callee->refused, callee->options);
+	printf("\"seconds\":%.2f,\"rate\":%.0f,\"ring_ms_p50\":%.2f,\"ring_ms_p99\":%.2f,"
+	       "\"cpu_us_per_call\":%.1f}\n",
+	       seconds, (double)c->started / seconds, delay_quantile_ms(c, 0.5), delay_quantile_ms(c, 0.99),
 	       (double)cpu_us / (c->started ? (double)c->started : 1));
 	fflush(stdout);
 }

@@ -1,6 +1,6 @@
-/* bench/load.c - the load generator's program. It answers calls and probes on its callee ports for as long as it runs, and
- * reads runs from standard input, one line of options each: so many calls through that target. Each run ends in one
- * line of JSON. docs/bench.md. */
+/* bench/load.c - the load generator's program. It answers calls and probes on its callee ports for as long as it runs,
+ * and reads runs from standard input, one line of options each: so many calls through that target. Each run ends in
+ * one line of JSON. docs/bench.md. */
 #include "bench/load.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -64,7 +64,8 @@ static unsigned long cpu_used_us(void)
 	struct rusage r;
 
 	getrusage(RUSAGE_SELF, &r);
-	return (unsigned long)((r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1000000 + r.ru_utime.tv_usec + r.ru_stime.tv_usec);
+	return (unsigned long)((r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1000000 + r.ru_utime.tv_usec +
+	                       r.ru_stime.tv_usec);
 }
 
 static struct wire *wire_open(struct load *l, const struct sockaddr_in *local, bool is_callee)
@@ -82,8 +83,10 @@ static struct wire *wire_open(struct load *l, const struct sockaddr_in *local, b
 
 static int usage(void)
 {
-	fputs("usage: bench-load -l ADDRESS[,ADDRESS...] [-r RING_MS] [-1 T1_MS] [-m SLOTS] [-b]   answers there; reads runs:\n"
-	      "         -t TARGET [-n CALLS] [-c CALLS_PER_S] [-h HOLD_MS] [-k KEEP_S] [-p PORTS] [-u USER] [-x] [-1 T1_MS] [-m SLOTS]\n"
+	fputs("usage: bench-load -l ADDRESS[,ADDRESS...] [-r RING_MS] [-1 T1_MS] [-m SLOTS] [-b]   answers there;\n"
+	      "       reads runs from standard input, one line each:\n"
+	      "         -t TARGET [-n CALLS] [-c CALLS_PER_S] [-h HOLD_MS] [-k KEEP_S] [-p PORTS] [-u USER] [-x]\n"
+	      "         [-1 T1_MS] [-m SLOTS]\n"
 	      "       bench-load ports N\n"
 	      "  -b  poll without sleeping during a run: the target never pays for waking the load generator\n"
 	      "  -k  set all calls up, print \"held N\", keep them KEEP_S seconds, then end them\n"
@@ -96,7 +99,13 @@ static bool plan_parse(struct caller_plan *p, int argc, char **argv)
 {
 	bool is_good = true;
 
-	*p = (struct caller_plan){ .calls = 1000, .rate = 1000, .hold_ms = 100, .t1_ms = LOAD_T1_MS, .ports = 1, .slots = 100000, .user = "+4930123456" };
+	*p = (struct caller_plan){ .calls = 1000,
+		                   .rate = 1000,
+		                   .hold_ms = 100,
+		                   .t1_ms = LOAD_T1_MS,
+		                   .ports = 1,
+		                   .slots = 100000,
+		                   .user = "+4930123456" };
 	optind = 0; /* glibc: from the start again */
 	for (int opt; is_good && (opt = getopt(argc, argv, "t:n:c:h:k:p:u:1:m:x")) != -1;) {
 		switch (opt) {
@@ -115,12 +124,13 @@ static bool plan_parse(struct caller_plan *p, int argc, char **argv)
 	}
 	if (p->slots > p->calls)
 		p->slots = p->calls;
-	return is_good && p->target.sin_port && p->calls && p->rate && p->t1_ms && p->ports && p->ports <= LOAD_PORTS_MAX &&
-	       p->slots && p->slots <= LOAD_SLOTS_MAX;
+	return is_good && p->target.sin_port && p->calls && p->rate && p->t1_ms && p->ports &&
+	       p->ports <= LOAD_PORTS_MAX && p->slots && p->slots <= LOAD_SLOTS_MAX;
 }
 
 static void run_begin(struct load *l, char *line)
 {
+	const struct callee_counts zero = { 0 };
 	struct sockaddr_in any = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	char *word[WORDS_MAX + 1] = { "run" };
 	struct caller_plan plan;
@@ -135,7 +145,7 @@ static void run_begin(struct load *l, char *line)
 	}
 	for (l->n_calling = 0; l->n_calling < plan.ports; l->n_calling++)
 		l->calling[l->n_calling] = wire_open(l, &any, false);
-	l->before = callee_counts(l->callee);
+	l->before = callee_counts_since(l->callee, &zero);
 	l->cpu_before_us = cpu_used_us();
 	l->settled_ns = UINT64_MAX;
 	if (!(l->caller = caller_new(l->calling, l->n_calling, &plan)))
@@ -144,9 +154,9 @@ static void run_begin(struct load *l, char *line)
 
 static void run_end(struct load *l)
 {
-	struct callee_counts after = callee_counts(l->callee);
+	struct callee_counts counts = callee_counts_since(l->callee, &l->before);
 
-	caller_report(l->caller, &l->before, &after, cpu_used_us() - l->cpu_before_us);
+	caller_report(l->caller, &counts, cpu_used_us() - l->cpu_before_us);
 	caller_free(l->caller);
 	l->caller = NULL;
 	while (l->n_calling)
@@ -243,7 +253,8 @@ static int print_free_ports(int n)
 		int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
 		any.sin_port = 0;
-		if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof(any)) < 0 || getsockname(fd, (struct sockaddr *)&any, &len) < 0)
+		if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof(any)) < 0 ||
+		    getsockname(fd, (struct sockaddr *)&any, &len) < 0)
 			return 1;
 		printf("%u\n", ntohs(any.sin_port));
 	}

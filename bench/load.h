@@ -1,6 +1,6 @@
-/* bench/load.h - the two roles of the load generator: the called side, which stays, and the calling side, one object per
- * run. Both live on one thread and know only the messages, not each other; each is told which socket has datagrams and
- * what time it is, and says when it wants to be called next. */
+/* bench/load.h - the two roles of the load generator: the called side, which stays, and the calling side, one object
+ * per run. Both live on one thread and know only the messages, not each other; each is told which socket has datagrams
+ * and what time it is, and says when it wants to be called next. */
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
 #include "bench/wire.h"
@@ -43,7 +43,8 @@ struct callee *callee_new(struct wire **wires, unsigned n_wires, unsigned ring_m
 void callee_receive(struct callee *c, struct wire *w, uint64_t now_ns);
 /* Does what is due; the time of the next. */
 uint64_t callee_tick(struct callee *c, uint64_t now_ns);
-struct callee_counts callee_counts(const struct callee *c);
+/* What it has counted since `from` (all zero: since it began). */
+struct callee_counts callee_counts_since(const struct callee *c, const struct callee_counts *from);
 
 struct caller_plan {
 	struct sockaddr_in target; /* the system under test */
@@ -61,6 +62,6 @@ void caller_receive(struct caller *c, struct wire *w, uint64_t now_ns);
 uint64_t caller_tick(struct caller *c, uint64_t now_ns);
 bool caller_is_done(const struct caller *c);
 /* One line of JSON, with what the callee counted meanwhile and the CPU time both roles took. */
-void caller_report(const struct caller *c, const struct callee_counts *from, const struct callee_counts *to, unsigned long cpu_us);
+void caller_report(const struct caller *c, const struct callee_counts *callee, unsigned long cpu_us);
 
 #endif

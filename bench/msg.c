@@ -92,7 +92,8 @@ static struct sv upto_space(struct sv v)
 static bool start_line(struct msg *m, struct sv line)
 {
 	if (line.len > 12 && memcmp(line.p, "SIP/2.0 ", 8) == 0) {
-		m->status = (unsigned)(line.p[8] - '0') * 100 + (unsigned)(line.p[9] - '0') * 10 + (unsigned)(line.p[10] - '0');
+		m->status = (unsigned)(line.p[8] - '0') * 100 + (unsigned)(line.p[9] - '0') * 10 +
+		            (unsigned)(line.p[10] - '0');
 		return m->status >= 100 && m->status < 700;
 	}
 	m->method = method_of(upto_space(line));

@@ -50,7 +50,8 @@ static int socket_at(const struct sockaddr_in *local)
 		perror("relay: bind");
 		exit(1);
 	}
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)); /* clamped is fine: losses show as retransmissions */
+	/* clamped is fine: losses show as retransmissions */
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	return fd;
 }
 

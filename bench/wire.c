@@ -23,7 +23,10 @@ static void batch_init(struct wire_batch *b)
 {
 	for (int i = 0; i < WIRE_BATCH; i++) {
 		b->vec[i] = (struct iovec){ b->bytes[i], WIRE_DATAGRAM_MAX };
-		b->head[i].msg_hdr = (struct msghdr){ .msg_iov = &b->vec[i], .msg_iovlen = 1, .msg_name = &b->peer[i], .msg_namelen = sizeof(b->peer[i]) };
+		b->head[i].msg_hdr = (struct msghdr){ .msg_iov = &b->vec[i],
+			                              .msg_iovlen = 1,
+			                              .msg_name = &b->peer[i],
+			                              .msg_namelen = sizeof(b->peer[i]) };
 	}
 }
 
@@ -43,7 +46,8 @@ struct wire *wire_new(const struct sockaddr_in *local)
 		free(w);
 		return NULL;
 	}
-	setsockopt(w->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)); /* clamped is fine: losses show as retransmissions */
+	/* clamped is fine: losses show as retransmissions */
+	setsockopt(w->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	inet_ntop(AF_INET, &w->local.sin_addr, w->text, sizeof(w->text));
 	snprintf(w->text + strlen(w->text), sizeof(w->text) - strlen(w->text), ":%u", ntohs(w->local.sin_port));
 	batch_init(&w->in);
