@@ -38,8 +38,10 @@ static const struct step invite_steps[TERMINATED + 1][EVENTS] = {
 		[TIMER_END] = { TERMINATED, FAIL },
 	},
 	[ACCEPTED] = {                          /* the call repeats its 2xx: RFC 3261 §13.3.1.4 */
-		[TU_2XX]    = { ACCEPTED,   SEND },
-		[TIMER_END] = { TERMINATED, 0 },
+		[TU_2XX]       = { ACCEPTED,   SEND },
+		[REQUEST]      = { ACCEPTED,   RESEND }, /* only what server_return_2xx gave back */
+		[TIMER_RESEND] = { ACCEPTED,   RESEND | NEXT_G },
+		[TIMER_END]    = { TERMINATED, 0 },
 	},
 	[COMPLETED] = {
 		[REQUEST]      = { COMPLETED,  RESEND },
@@ -134,10 +136,11 @@ static bool server_step(struct server_txn *st, enum server_event event)
 	if (step.next == NONE)
 		return true;
 	st->state = step.next;
-	if ((step.todo & (SEND | RESEND)) && st->last)
+	if ((step.todo & (SEND | RESEND)) && st->last) {
 		server_transmit(st, st->last);
-	if (step.todo & RESEND)
-		counter_inc(&st->stack->counters, SIP_RETRANSMITS_OUT);
+		if (step.todo & RESEND)
+			counter_inc(&st->stack->counters, SIP_RETRANSMITS_OUT);
+	}
 	server_start_timers(st, step.todo);
 	if (step.todo & FAIL)
 		counter_inc(&st->stack->counters, SIP_SERVER_TIMEOUTS);
@@ -405,6 +408,23 @@ int server_answer(struct server_txn *st, unsigned status, struct sv phrase, stru
 struct buf *server_take_2xx(struct server_txn *st)
 {
 	return STEAL(st->last);
+}
+
+void server_return_2xx(struct server_txn *st, struct buf *last)
+{
+	if (st->state != ACCEPTED)
+		return;
+	buf_put(st->last);
+	st->last = buf_get(last);
+	st->resend_ms = SIP_T1;
+	server_arm(st);
+}
+
+void server_hush(struct server_txn *st)
+{
+	buf_put(STEAL(st->last));
+	st->resend_ms = 0;
+	server_arm(st);
 }
 
 void server_repeat(struct server_txn *st, struct buf *last)

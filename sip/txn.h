@@ -83,6 +83,10 @@ int server_answer(struct server_txn *st, unsigned status, struct sv phrase, stru
 /* The 2xx just sent to an INVITE becomes the caller's reference, to be repeated by the call (§13.3.1.4). */
 struct buf *server_take_2xx(struct server_txn *st);
 void server_repeat(struct server_txn *st, struct buf *last);
+/* The call is gone before its 2xx was acknowledged: the transaction takes a reference and repeats it alone, until server_hush (its
+ * ACK came) or its end. */
+void server_return_2xx(struct server_txn *st, struct buf *last);
+void server_hush(struct server_txn *st);
 bool server_is_final(const struct server_txn *st);
 const struct path *server_path(const struct server_txn *st);
 struct sip_stack *server_stack(struct server_txn *st);

@@ -38,6 +38,8 @@ int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 	list_init(&b->all);
 	list_init(&b->attempts_lost);
 	list_init(&b->ended);
+	list_init(&b->all_echoes);
+	slab_init(&b->echo_slab, "echo", sizeof(struct echo), params->max_calls);
 	list_init(&b->all_redirects);
 	slab_init(&b->calls, "call", sizeof(struct call), params->max_calls);
 	slab_init(&b->far_legs, "leg", sizeof(struct leg), params->max_calls * 2);
@@ -48,6 +50,7 @@ int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 	slab_init(&b->redirect_slab, "redirect", sizeof(struct redirect), params->max_calls);
 	slab_init(&b->tombstones, "tombstone", sizeof(struct tombstone), params->max_calls * 4);
 	if ((err = table_init(&b->legs, 0)) || (err = table_init(&b->dialogs, 0)) || (err = table_init(&b->tombs, 0)) ||
+	    (err = table_init(&b->echoes, 0)) ||
 	    (err = table_init(&b->redirects, 0)) ||
 	    (err = counters_init(&b->counters, call_counter_defs, CALL_COUNTERS)) ||
 	    (err = counters_init(&b->hide_counters, hide_counter_defs, HIDE_COUNTERS))) {
@@ -82,6 +85,8 @@ void b2bua_free(struct b2bua *b)
 		tombstone_free(owner_of(b->ended.next, struct tombstone, in_ended));
 	while (!list_empty(&b->all_redirects))
 		redirect_free(owner_of(b->all_redirects.next, struct redirect, in_all));
+	while (!list_empty(&b->all_echoes))
+		echo_free(owner_of(b->all_echoes.next, struct echo, in_echoes));
 	while (!list_empty(&b->attempts_lost))
 		attempt_drop(owner_of(b->attempts_lost.next, struct attempt, in_lost));
 	table_fini(&b->legs);
@@ -96,6 +101,8 @@ void b2bua_free(struct b2bua *b)
 	slab_fini(&b->attempts);
 	slab_fini(&b->relays);
 	slab_fini(&b->tombstones);
+	slab_fini(&b->echo_slab);
+	table_fini(&b->echoes);
 	counters_fini(&b->counters);
 	counters_fini(&b->hide_counters);
 	hide_index_free(b->index);
@@ -142,7 +149,7 @@ struct counters *b2bua_hide_counters(struct b2bua *b)
 
 void b2bua_slabs(struct b2bua *b, void (*fn)(void *ctx, const struct slab *s), void *ctx)
 {
-	const struct slab *all[] = { &b->calls, &b->far_legs, &b->dialog_slab, &b->setups, &b->attempts, &b->relays, &b->tombstones, &b->redirect_slab,
+	const struct slab *all[] = { &b->calls, &b->far_legs, &b->dialog_slab, &b->setups, &b->attempts, &b->relays, &b->tombstones, &b->redirect_slab, &b->echo_slab,
 	                             &b->p.stack->servers, &b->p.stack->clients };
 
 	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)

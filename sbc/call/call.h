@@ -141,17 +141,28 @@ struct tombstone {
 	bool has_far, has_dialog;
 };
 
+/* A 2xx that nobody had acknowledged when the call ended: repeated until somebody does. */
+struct echo {
+	struct link in_table;      /* key: the id in the token that its ACK carries as our tag */
+	struct node in_echoes;
+	struct b2bua *b;
+	struct server_txn *st;
+	uint32_t cseq;
+};
+
 struct b2bua {
 	struct b2bua_params p;
 	const struct conf *conf;
 	struct hide_index *index;
-	struct table legs, dialogs, tombs, redirects;
+	struct table legs, dialogs, tombs, redirects, echoes;
 	struct slab redirect_slab;
 	struct slab calls, far_legs, dialog_slab, setups, attempts, relays, tombstones;
 	struct counters counters, hide_counters;
 	struct node all;
 	struct node attempts_lost;    /* given up, their calls gone on */
 	struct node ended;            /* tombstones */
+	struct node all_echoes;
+	struct slab echo_slab;
 	struct node all_redirects;
 	bool is_closed;
 };
@@ -304,6 +315,11 @@ extern const struct server_ops setup_server_ops;
 void attempt_response(struct attempt *a, const struct view *v, const struct path *from);
 void stray_2xx(struct b2bua *b, struct leg *far, struct client_txn *ct, const struct view *v);
 extern const struct client_ops stray_ops;
+
+/* echo.c: answers that outlive their call */
+void echo_new(struct relay *r);        /* takes the relay's server transaction */
+void echo_ack(struct b2bua *b, uint64_t id, uint32_t cseq);
+void echo_free(struct echo *e);
 
 /* relay.c: requests within a dialog */
 void dialog_request(struct b2bua *b, const struct request *r);

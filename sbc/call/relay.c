@@ -61,8 +61,11 @@ static void answer_stray(struct b2bua *b, const struct request *r)
 	bool is_entombed = (r->has_leg && tombstone_has(b, r->leg.id)) || (r->has_tag && tombstone_has(b, r->tag.id));
 
 	counter_inc(&b->counters, STRAY_REQUESTS);
-	if (r->v->method == M_ACK)
+	if (r->v->method == M_ACK) {
+		if (r->has_tag)
+			echo_ack(b, r->tag.id, r->v->cseq);
 		return;
+	}
 	if (is_entombed && r->v->method == M_BYE) /* BYEs that crossed: both are right (RFC 5407 §3.2) */
 		sip_answer_stateless(b->p.stack, r->v, r->from, 200, SV(""), SV(""), SV(""));
 	else
@@ -248,6 +251,8 @@ void relay_free(struct relay *r)
 		return;
 	relay_unpark(r);
 	relay_leave_invite(r);
+	if (r->answer && r->st && r->call->b->p.wheel->now_ms < r->end_ms)
+		echo_new(r);
 	if (r->st) {
 		server_own(r->st, NULL, NULL);
 		if (!server_is_final(r->st)) /* a BYE has what it wanted, whatever ended the call (RFC 5407 §3.2) */
@@ -616,6 +621,7 @@ void relay_ack(struct relay *r, const struct view *v, const struct path *from)
 	if (!(ack = compose_done(&c)))
 		return; /* the 2xx is repeated, and so will be the ACK */
 	send_ack(r, ack);
+	buf_put(STEAL(r->answer));
 	relay_free(r);
 }
 

@@ -16,7 +16,7 @@ enum { CALLS = 600 };
 #else
 enum { CALLS = 10000 };
 #endif
-enum { SEEDS = 20, CALLERS = 40, SERVERS = 3, FORKS = 3, MIDS = 3, BELLS = 6, CALLS_PER_S = 400, END_MS = 720000 };
+enum { SEEDS = 20, CALLERS = 40, SERVERS = 3, FORKS = 3, MIDS = 3, BELLS = 6, CALLS_PER_S = 400, END_MS = 720000, PATIENCE_MS = 40000 };
 
 #define STORM_YAML \
 	FLOW_ZONES \
@@ -51,6 +51,7 @@ struct storm_call;
 struct end {
 	struct ua *ua;
 	struct storm_call *call;
+	const struct bell *bell;    /* of a callee */
 	struct timer hangup, mid, answer;
 	enum { WAITING, TALKING, ENDED } state;
 	unsigned next_mid, fork;
@@ -231,6 +232,8 @@ static void talk(struct end *e)
 	e->since_ms = e->call->storm->rig->now_ms;
 	if (p->hangup == BY_BOTH || (p->hangup == BY_CALLEE) == e->is_callee)
 		in(e->call->storm, &e->hangup, hangup_fire, p->talk_ms);
+	else if (!e->is_callee) /* for a callee that dies */
+		in(e->call->storm, &e->hangup, hangup_fire, p->talk_ms + PATIENCE_MS);
 	next_mid(e);
 }
 
@@ -266,7 +269,7 @@ static void take_bye(struct end *e, struct ua_server *s)
 	const struct storm_call *c = e->call;
 	struct ua_server *pending = ua_invite_of(e->ua);
 
-	if (!c->said_bye && !c->has_death && !c->plan.never_acks && !is_loser(e))
+	if (!c->said_bye && !c->has_death && !c->plan.never_acks && !is_loser(e) && (c->status || e->ua->world->is_perfect))
 		ua_fault(e->ua->world, e->ua, "BYE that nobody sent");
 	ua_answer(e->ua, s, 200, said(c, ""), "");
 	if (pending)
@@ -431,7 +434,7 @@ static void fork_new(struct bell *b, unsigned i, const struct view *v)
 
 	snprintf(tag, sizeof(tag), "FAR%lx", (unsigned long)++s->world.next_id);
 	ua = ua_new(&s->world, b->ua->at, s->core, "FAR", view_value(v, HDR_CALL_ID), tag);
-	*e = (struct end){ .ua = ua, .call = b->call, .fork = i, .is_callee = true };
+	*e = (struct end){ .ua = ua, .call = b->call, .bell = b, .fork = i, .is_callee = true };
 	ua->owner = e;
 	ua->number = b->call->number;
 	ua->is_traced = b->ua->is_traced;
@@ -502,7 +505,7 @@ static void on_request(struct ua *ua, struct ua_server *s, const struct view *v)
 		uint32_t rseq = 0, cseq = 0;
 		struct sv method;
 
-		if (rack_parse(view_value(v, HDR_RACK), &rseq, &cseq, &method) || rseq != 1 || cseq != e->call->bell[e->call->n_bells - 1]->invite->cseq)
+		if (rack_parse(view_value(v, HDR_RACK), &rseq, &cseq, &method) || rseq != 1 || cseq != e->bell->invite->cseq)
 			ua_fault(ua->world, ua, "RAck %u %u", rseq, cseq);
 		if (number_in(v, SV("X-Fork")) != e->fork)
 			ua_fault(ua->world, ua, "PRACK for another fork");
@@ -529,8 +532,8 @@ static void on_ack(struct ua *ua, struct ua_server *invite, const struct view *v
 	if (!*ua->tag || invite->status >= 300)
 		return;
 	same_call(ua, e->call, v);
-	if (e->is_callee && e->state == WAITING && e->call->plan.offers_late && !v->body_len && !e->call->plan.never_acks &&
-	    !e->call->plan.byes_first && !e->call->plan.answers_twice && !e->call->has_cancelled && e->call->n_bells == 1)
+	if (e->is_callee && invite->cseq == e->bell->invite->cseq && e->call->plan.offers_late && !v->body_len &&
+	    !e->call->plan.never_acks && !e->call->plan.byes_first && !is_loser(e) && e->call->status)
 		ua_fault(ua->world, ua, "an ACK without the answer to a late offer");
 	talk(e);
 }
@@ -776,7 +779,10 @@ static void server_dies(struct storm *s, unsigned server)
 			e->call->has_death = e->call->has_death || e->state != ENDED;
 			end_over(e);
 		} else {
-			bell_over(ua->owner);
+			struct bell *b = ua->owner;
+
+			b->call->has_death = b->call->has_death || !b->invite || !b->invite->is_acked;
+			bell_over(b);
 		}
 	}
 }
@@ -863,6 +869,12 @@ static void check_bell(struct storm *s, const struct bell *b)
 			ua_fault(&s->world, b->fork[i].ua, "the callee's end has not ended");
 }
 
+static void check_request(struct storm *s, const struct storm_call *c, const struct ua_client *request)
+{
+	if (!request->is_over)
+		ua_fault(&s->world, c->caller.ua, "%s without an answer", method_name(request->method));
+}
+
 static void check_call(struct storm *s, struct storm_call *c)
 {
 	if (c->caller.state != ENDED)
@@ -870,8 +882,7 @@ static void check_call(struct storm *s, struct storm_call *c)
 	for (unsigned i = 0; i < c->n_bells; i++)
 		check_bell(s, c->bell[i]);
 	list_each(n, &c->caller.ua->clients)
-		if (!owner_of(n, struct ua_client, in_ua)->is_over)
-			ua_fault(&s->world, c->caller.ua, "%s without an answer", method_name(owner_of(n, struct ua_client, in_ua)->method));
+		check_request(s, c, owner_of(n, struct ua_client, in_ua));
 	if (c->cdrs != c->invites)
 		ua_fault(&s->world, c->caller.ua, "%u call records for %u INVITEs", c->cdrs, c->invites);
 }

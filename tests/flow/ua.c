@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-enum { T1 = 500, T2 = 4000, T4 = 5000, KEEP_OTHER = 10000, KEEP_INVITE = 50000, FAULTS_SHOWN = 10 };
+enum { T1 = 500, T2 = 4000, T4 = 5000, KEEP_OTHER = 10000, KEEP_INVITE = 100000000, FAULTS_SHOWN = 10 };
 
 static void *must(void *p)
 {
@@ -375,6 +375,18 @@ static struct ua_server *server_take(struct ua *ua, const struct view *v)
 	return s;
 }
 
+/* The ACK of a refusal belongs to whoever holds the INVITE, whichever dialog's tag it carries. */
+static bool take_refusal_ack(struct ua *ua, const struct view *v)
+{
+	struct ua_server *s = ua ? server_of(ua, branch_of(v), M_INVITE) : NULL;
+
+	if (!s || s->status < 300)
+		return false;
+	s->is_acked = true;
+	arm(ua, &s->timer, KEEP_INVITE);
+	return true;
+}
+
 static void take_ack(struct ua *ua, const struct view *v)
 {
 	list_each(n, &ua->servers) {
@@ -445,6 +457,8 @@ static void take(struct ua_world *w, const struct packet *p, const struct view *
 	}
 	if (!ua && v->method == M_INVITE && !tag.len)
 		ua = w->ops->on_invite(w, p, v);
+	if (v->method == M_ACK && take_refusal_ack(find(w, &p->to, call_id, SV("")), v))
+		return;
 	if (ua)
 		take_request(ua, v);
 	else if (v->method != M_INVITE || tag.len)
