@@ -638,6 +638,7 @@ static void feed(struct conn *c, char *bytes, size_t len)
 	}
 }
 
+/* Behind what was read lie readable bytes, of whoever was read before. */
 static void read_some(struct conn *c)
 {
 	char *bytes = c->s->area.bytes;
@@ -656,7 +657,6 @@ static void read_some(struct conn *c)
 		die(c, NET_CLOSED_ERROR, errno);
 	if (n <= 0)
 		return;
-	memset(bytes + n, 0, BUF_PAD);
 	counter_add(&c->s->counters, NET_TCP_RECEIVED_BYTES, (uint64_t)n);
 	note_traffic(c);
 	feed(c, bytes, (size_t)n);

@@ -346,6 +346,8 @@ static int conclude(struct question *q, struct found *f)
 		remember_not_found(r, &q->what);
 		return -ENOENT;
 	}
+	if (!q->is_listed)
+		return q->error; /* its deadline has said so already */
 	counter_inc(&r->counters, RESOLVER_FAILED);
 	return remember_failed(r, &q->what, q->error, f);
 }

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { ASKED_MAX = 4096, TURNS = 20000, A = 1, CNAME = 5, AAAA = 28, SRV = 33, DONE_MAX = 8192 };
+enum { ASKED_MAX = 4096, TURNS = 20000, A = 1, CNAME = 5, AAAA = 28, SRV = 33, DONE_MAX = 8192, REPLY_MAX = 8192 };
 
 struct record {
 	const char *name;
@@ -33,7 +33,8 @@ struct rig {
 	struct event_base *base;
 	struct wheel wheel;
 	struct resolver *resolver;
-	int fd;                    /* the server's */
+	int fd, tcp, conn;         /* the server's */
+	unsigned n_tcp;            /* questions over TCP */
 	const struct record *zone;
 	size_t n_zone;
 	int rcode;                 /* what unknown names get: 3 = NXDOMAIN */
@@ -131,9 +132,10 @@ static unsigned put_answers(struct rig *r, unsigned char **p, const char *name, 
 	return n;
 }
 
-static void answer(struct rig *r, unsigned char *q, ssize_t len, const struct sockaddr_storage *from, socklen_t from_len)
+/* The reply to `q` in `reply`; 0 for silence. */
+static size_t make_reply(struct rig *r, const unsigned char *q, ssize_t len, unsigned char reply[REPLY_MAX])
 {
-	unsigned char reply[4096], *p = reply + len, *at = reply + 6;
+	unsigned char *p = reply + len, *at = reply + 6;
 	char name[300];
 	const unsigned char *behind = read_name(q + 12, name);
 	unsigned type = (unsigned)(behind[0] << 8 | behind[1]), n;
@@ -142,7 +144,7 @@ static void answer(struct rig *r, unsigned char *q, ssize_t len, const struct so
 	snprintf(r->asked[r->n_asked++], 80, "%.60s %u", name, type);
 	assert_true(r->n_asked < ASKED_MAX);
 	if (r->is_deaf)
-		return;
+		return 0;
 	memcpy(reply, q, (size_t)len);
 	n = put_answers(r, &p, name, type, &exists);
 	reply[2] = 0x85;
@@ -150,11 +152,48 @@ static void answer(struct rig *r, unsigned char *q, ssize_t len, const struct so
 	put16(&at, n);
 	if (r->is_mad) /* says there is more, and points names at themselves */
 		memset(reply + 6, 0xc0, (size_t)(p - reply) - 6 < 40 ? (size_t)(p - reply) - 6 : 40);
-	sendto(r->fd, reply, (size_t)(p - reply), 0, (const struct sockaddr *)from, from_len);
+	return (size_t)(p - reply);
+}
+
+/* What does not fit into 512 bytes is cut and marked, so that it is asked for over TCP (RFC 1035 §4.2.1). */
+static void answer(struct rig *r, unsigned char *q, ssize_t len, const struct sockaddr_storage *from, socklen_t from_len)
+{
+	unsigned char reply[REPLY_MAX];
+	size_t n = make_reply(r, q, len, reply);
+
+	if (n > 512) {
+		reply[2] |= 2;
+		memset(reply + 6, 0, 6);
+		n = (size_t)len;
+	}
+	if (n)
+		sendto(r->fd, reply, n, 0, (const struct sockaddr *)from, from_len);
+}
+
+/* One question per connection, each with its length before it. */
+static void serve_tcp(struct rig *r)
+{
+	unsigned char q[1024], reply[2 + REPLY_MAX];
+	ssize_t len;
+	size_t n;
+
+	if (r->conn < 0)
+		r->conn = accept4(r->tcp, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (r->conn < 0)
+		return;
+	len = recv(r->conn, q, sizeof q, 0);
+	if (len < 19)
+		return;
+	n = make_reply(r, q + 2, len - 2, reply + 2);
+	reply[0] = (unsigned char)(n >> 8);
+	reply[1] = (unsigned char)n;
+	assert_int_equal(send(r->conn, reply, n + 2, MSG_NOSIGNAL), n + 2);
+	r->n_tcp++;
 }
 
 static void serve(struct rig *r)
 {
+	serve_tcp(r);
 	for (;;) {
 		unsigned char q[1024];
 		struct sockaddr_storage from;
@@ -203,17 +242,25 @@ static void on_done(void *ctx, int err, const struct resolve_answer *a)
 static int setup(void **state)
 {
 	struct rig *r = calloc(1, sizeof *r);
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	/* an address of this process alone, so that the same port is free for UDP and TCP */
+	uint32_t ip = 127u << 24 | ((uint32_t)getpid() & 0xffff) << 8 | 53;
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(ip) };
 	socklen_t len = sizeof sa;
-	char text[32];
+	char text[64];
 	struct sv server;
+	int on = 1;
 
 	r->base = event_base_new();
 	wheel_init(&r->wheel, 5000);
 	r->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(r->fd, (struct sockaddr *)&sa, len), 0);
 	assert_int_equal(getsockname(r->fd, (struct sockaddr *)&sa, &len), 0);
-	snprintf(text, sizeof text, "127.0.0.1:%u", ntohs(sa.sin_port));
+	r->conn = -1;
+	r->tcp = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	setsockopt(r->tcp, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	assert_int_equal(bind(r->tcp, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(listen(r->tcp, 4), 0);
+	snprintf(text, sizeof text, "%s:%u", inet_ntoa(sa.sin_addr), ntohs(sa.sin_port));
 	server = sv_from(text);
 	r->rcode = 3;
 	assert_int_equal(resolver_new(&r->resolver, r->base, &r->wheel, &server, 1, NULL), 0);
@@ -229,6 +276,9 @@ static int teardown(void **state)
 	assert_int_equal(r->wheel.count, 0);
 	event_base_free(r->base);
 	close(r->fd);
+	close(r->tcp);
+	if (r->conn >= 0)
+		close(r->conn);
 	free(r);
 	return 0;
 }
@@ -426,6 +476,26 @@ static void weights_share_the_load(void **state)
 	}
 	assert_in_range(first, 2800, 3200);
 	assert_int_equal(counted(r, RESOLVER_HITS), 3999);
+}
+
+/* kamailio/kamailio#2651: too many SRV records, none used. Here the answer comes over TCP, and the best are used. */
+static void more_records_than_fit(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct record *zone = calloc(41, sizeof *zone);
+	struct resolve_answer a;
+
+	for (uint16_t i = 0; i < 40; i++)
+		zone[i] = (struct record){ "_sip._udp.example", SRV, 60, "a.example", 40 - i, 0, 6000 + i };
+	zone[40] = (struct record){ "a.example", A, 60, "192.0.2.1", 0, 0, 0 };
+	r->zone = zone;
+	r->n_zone = 41;
+	assert_int_equal(ask_and_wait(r, query("example", 0, T_UDP, 4), &a), 0);
+	assert_int_equal(r->n_tcp, 1);
+	assert_int_equal(a.n, RESOLVE_ADDRS_MAX);
+	expect_addr(&a, 0, "192.0.2.1:6039");
+	expect_addr(&a, 7, "192.0.2.1:6032");
+	free(zone);
 }
 
 static void aliases_are_followed(void **state)
@@ -698,6 +768,7 @@ int main(void)
 		TEST(a_service_that_is_decidedly_not_there),
 		TEST(a_dead_target_does_not_hide_the_live_one),
 		TEST(weights_share_the_load),
+		TEST(more_records_than_fit),
 		TEST(aliases_are_followed),
 		TEST(an_answer_lives_as_long_as_it_says),
 		TEST(that_it_does_not_exist_is_remembered),

@@ -1,6 +1,5 @@
 /* TCP connections over the real loopback. */
 #include "tests/unit/transports/rig.h"
-#include "transports/inside.h"
 #include <malloc.h>
 #include <sys/resource.h>
 
@@ -93,6 +92,42 @@ static void a_ping_is_answered(void **state)
 	close(fd);
 }
 
+static void pings_in_one_piece_get_one_pong(void **state)
+{
+	struct one *o = *state;
+	struct addr me;
+	int fd = dial(o->rig, &o->at[TCP4], &me);
+	char got[64];
+
+	write_all(fd, "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n", 16);
+	until(o->rig, is_readable(fd));
+	settle(o->rig);
+	read_now(fd, got, sizeof got);
+	assert_string_equal(got, "\r\n");
+	assert_int_equal(count(o->rig, NET_TCP_PINGS), 4);
+	close(fd);
+}
+
+/* Nobody asked for the pong, nobody hears that it was not sent. */
+static void a_pong_that_cannot_leave_is_nobodys(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	struct addr me;
+	int fd = dial(r, &o->at[TCP4], &me);
+	struct linger now = { 1, 0 };
+
+	write_all(fd, "\r\n\r\n", 4);
+	while (count(r, NET_TCP_PINGS) == 0)
+		event_base_loop(r->base, EVLOOP_ONCE);
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+	close(fd);
+	until(r, r->n_closed == 1);
+	assert_int_equal(count(r, NET_CLOSED_ERROR), 1);
+	assert_int_equal(r->n_failed, 0);
+	assert_int_equal(count(r, NET_TCP_NOT_SENT), 0);
+}
+
 /* §18.3: no length, no way to go on. The answer goes out first, and is not overtaken by a reset. */
 static void a_broken_message_is_answered_and_the_connection_ends(void **state)
 {
@@ -151,6 +186,7 @@ static void closing_inside_a_callback_is_safe(void **state)
 	write_all(fd, &(OPT OPT)[20], 2 * strlen(OPT) - 20);
 	until(r, r->n_closed == 1);
 	assert_int_equal(r->n_seen, 1); /* what lies behind is not looked at */
+	assert_int_equal(sockets_of(r->net)->held.bytes, 0); /* though it lingers */
 	to = r->seen[0].from;
 	assert_int_equal(send_text(r, &to, "x", 0), -ENOTCONN);
 	assert_int_equal(read_now(fd, got, sizeof got), strlen(OK)); /* what was queued was written */
@@ -186,9 +222,9 @@ static void an_old_flow_never_names_a_new_connection(void **state)
 
 /* Outgoing --------------------------------------------------------------------------------------------------------------- */
 
-static int listen_somewhere(struct addr *at)
+static int listen_somewhere(uint8_t family, struct addr *at)
 {
-	int fd = plain_socket(SOCK_STREAM, 4, at);
+	int fd = plain_socket(SOCK_STREAM, family, at);
 
 	assert_int_equal(listen(fd, 8), 0);
 	return fd;
@@ -208,19 +244,18 @@ static int accept_one(struct rig *r, int listening, struct addr *from)
 	return fd;
 }
 
-static void a_connection_is_made_and_used_again(void **state)
+static void make_and_use_again(struct one *o, uint8_t family, uint16_t listener)
 {
-	struct one *o = *state;
 	struct rig *r = o->rig;
 	struct addr there, from;
-	int listening = listen_somewhere(&there), fd;
-	struct path to = path_to(there, TCP4, T_TCP);
+	int listening = listen_somewhere(family, &there), fd;
+	struct path to = path_to(there, listener, T_TCP);
 	char got[256];
 
 	assert_int_equal(send_text(r, &to, OPT, 1), 0);
 	assert_int_equal(send_text(r, &to, OPT, 2), 0); /* while it is being made */
 	fd = accept_one(r, listening, &from);
-	assert_true(addr_eq_ip(&from, &o->at[TCP4])); /* from the listener's address */
+	assert_true(addr_eq_ip(&from, &o->at[listener])); /* from the listener's address */
 	until(r, count(r, NET_TCP_SENT) == 2);
 	assert_int_equal(send_text(r, &to, OPT, 3), 0);
 	until(r, count(r, NET_TCP_SENT) == 3);
@@ -233,6 +268,33 @@ static void a_connection_is_made_and_used_again(void **state)
 	assert_int_equal(r->n_failed, 0);
 	close(fd);
 	close(listening);
+}
+
+static void a_connection_is_made_and_used_again_ipv4(void **state)
+{
+	make_and_use_again(*state, 4, TCP4);
+}
+
+static void a_connection_is_made_and_used_again_ipv6(void **state)
+{
+	make_and_use_again(*state, 6, TCP6);
+}
+
+static void what_does_not_fit_is_refused(void **state)
+{
+	struct one *o = *state;
+	struct path to = path_to(loopback(6, 5060), TCP4, T_TCP);
+	struct buf *big = buf_new(NET_MESSAGE_MAX + 1);
+
+	assert_int_equal(send_text(o->rig, &to, OPT, 0), -EAFNOSUPPORT);
+	to = path_to(loopback(4, 0), TCP4, T_TCP);
+	assert_int_equal(send_text(o->rig, &to, OPT, 0), -EAFNOSUPPORT);
+	to = path_to(loopback(4, 5060), UDP4, T_TCP);
+	assert_int_equal(send_text(o->rig, &to, OPT, 0), -EAFNOSUPPORT);
+	to = path_to(loopback(4, 5060), TCP4, T_TCP);
+	assert_int_equal(net_send(o->rig->net, &to, big, 0), -EMSGSIZE);
+	assert_int_equal(count(o->rig, NET_TCP_CONNECTS), 0);
+	buf_put(big);
 }
 
 static void an_accepted_connection_is_used_too(void **state)
@@ -431,6 +493,7 @@ static void a_reset_fails_what_waits(void **state)
 	until(r, r->n_closed == 1);
 	assert_true(r->n_failed > 0);
 	assert_int_equal(sockets_connections(r->net), 0);
+	assert_int_equal(sockets_of(r->net)->queued, 0);
 }
 
 /* Deadlines --------------------------------------------------------------------------------------------------------------- */
@@ -566,6 +629,27 @@ static void out_of_descriptors(void **state)
 	close(stay);
 }
 
+/* It is us who do not read: the sender's message does not get old meanwhile. */
+static void a_pause_costs_the_sender_no_time(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	struct addr me;
+	int fd = dial(r, &o->at[TCP4], &me);
+
+	write_all(fd, OPT, 10);
+	settle(r);
+	sockets_pause_streams(r->net, true);
+	write_all(fd, &OPT[10], strlen(OPT) - 10);
+	settle(r);
+	after_ms(r, NET_MESSAGE_MS + 1);
+	after_ms(r, NET_MESSAGE_MS + 1);
+	assert_int_equal(r->n_closed, 0);
+	sockets_pause_streams(r->net, false);
+	until(r, r->n_seen == 1);
+	close(fd);
+}
+
 static void paused_streams_are_not_read(void **state)
 {
 	struct one *o = *state;
@@ -610,6 +694,46 @@ static void no_more_are_accepted_and_those_there_stay(void **state)
 	close(late);
 }
 
+static void allow_files(rlim_t n)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur >= n)
+		return;
+	limit.rlim_cur = limit.rlim_max < n ? limit.rlim_max : n;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* However many peers do not read: what waits for all of them together has a bound too. */
+static void what_waits_is_bounded_for_all_together(void **state)
+{
+	enum { N = 600, LEN = 60000 };
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	struct buf *b = filler(LEN);
+	size_t taken = 0;
+	struct {
+		int fd;
+		struct addr at;
+	} *peers = calloc(N, sizeof *peers);
+
+	allow_files(3 * N);
+	for (size_t i = 0; i < N; i++)
+		peers[i].fd = dial(r, &o->at[TCP4], &peers[i].at);
+	for (size_t i = 0; i < N; i++) { /* nothing is flushed: the kernel's buffers stay empty */
+		struct path to = path_to(peers[i].at, TCP4, T_TCP);
+
+		while (net_send(r->net, &to, b, 0) == 0)
+			taken++;
+	}
+	assert_int_equal(taken, SOCKETS_QUEUED_MAX / (LEN + SOCKETS_ITEM_COST));
+	for (size_t i = 0; i < N; i++)
+		close(peers[i].fd);
+	free(peers);
+	buf_put(b);
+}
+
 static size_t memory(struct rig *r)
 {
 	return mallinfo2().uordblks + mallinfo2().hblkhd + (sockets_of(r->net)->conns.pages << 16);
@@ -621,14 +745,11 @@ static void an_idle_connection_is_small(void **state)
 	enum { N = 2000 };
 	struct one *o = *state;
 	struct rig *r = o->rig;
-	struct rlimit limit;
 	int *fds = calloc(N, sizeof *fds);
 	struct addr me;
 	size_t before, per_one;
 
-	getrlimit(RLIMIT_NOFILE, &limit);
-	limit.rlim_cur = limit.rlim_max < 3 * N ? limit.rlim_max : 3 * N;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	allow_files(3 * N);
 	fds[0] = dial(r, &o->at[TCP4], &me);
 	before = memory(r);
 	for (size_t i = 1; i < N; i++)
@@ -653,11 +774,15 @@ int main(void)
 		TEST(byte_by_byte),
 		TEST(ten_glued_together),
 		TEST(a_ping_is_answered),
+		TEST(pings_in_one_piece_get_one_pong),
+		TEST(a_pong_that_cannot_leave_is_nobodys),
 		TEST(a_broken_message_is_answered_and_the_connection_ends),
 		TEST(lingering_has_an_end),
 		TEST(closing_inside_a_callback_is_safe),
 		TEST(an_old_flow_never_names_a_new_connection),
-		TEST(a_connection_is_made_and_used_again),
+		TEST(a_connection_is_made_and_used_again_ipv4),
+		TEST(a_connection_is_made_and_used_again_ipv6),
+		TEST(what_does_not_fit_is_refused),
 		TEST(an_accepted_connection_is_used_too),
 		TEST(a_refused_connection_fails_its_messages_later),
 		TEST(trying_again_inside_the_callback_ends),
@@ -671,8 +796,10 @@ int main(void)
 		TEST(the_next_message_has_its_own_time),
 		cmocka_unit_test(connections_are_bounded),
 		TEST(out_of_descriptors),
+		TEST(a_pause_costs_the_sender_no_time),
 		TEST(paused_streams_are_not_read),
 		TEST(no_more_are_accepted_and_those_there_stay),
+		TEST(what_waits_is_bounded_for_all_together),
 		TEST(an_idle_connection_is_small),
 	};
 
