@@ -26,7 +26,7 @@ enum { SCRIPT_MAX = 64, REAL = 0 };
 /* What the next calls say: an errno, or REAL. Beyond the script's end all is real. */
 struct script {
 	int say[SCRIPT_MAX];
-	unsigned n, at;
+	unsigned n, at, calls;
 };
 
 static struct {
@@ -37,6 +37,7 @@ static struct {
 
 static int next(struct script *s)
 {
+	s->calls++;
 	return s->at < s->n ? s->say[s->at++] : REAL;
 }
 
@@ -279,6 +280,27 @@ static void a_system_without_room_is_given_a_pause(void **state)
 	close(fd);
 }
 
+/* accept says EMFILE though nobody waits: the kept descriptor finds out, and the wake ends there. */
+static void no_descriptors_and_nobody_there(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	const int script[] = { EMFILE, REAL, EMFILE, REAL };
+	int fd;
+
+	memcpy(told.accept.say, script, sizeof script);
+	told.accept.n = 4;
+	fd = waiting_client(o);
+	until(r, count(r, NET_TCP_ACCEPT_NO_FILES) == 1);
+	settle(r);
+	assert_int_equal(told.accept.calls, 4);
+	assert_int_equal(sockets_connections(r->net), 0);
+	close(fd);
+	fd = waiting_client(o);
+	until(r, sockets_connections(r->net) == 1);
+	close(fd);
+}
+
 static void one_that_went_away_does_not_stop_the_others(void **state)
 {
 	struct one *o = *state;
@@ -333,6 +355,7 @@ int main(void)
 		TEST(reading_errors_are_bounded),
 		TEST(half_a_datagram_is_none),
 		TEST(a_system_without_room_is_given_a_pause),
+		TEST(no_descriptors_and_nobody_there),
 		TEST(one_that_went_away_does_not_stop_the_others),
 		TEST(a_clamped_buffer_is_one_line_with_the_remedy),
 	};
