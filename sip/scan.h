@@ -56,6 +56,14 @@ enum reason scan_check_cseq(struct view *v);
 /* `v->body` is set: does Content-Length fit what follows (§18.3)? Sets body_len and len. `available`: bytes from the
  * message's first to the last one received. */
 enum reason scan_check_length(struct view *v, size_t available, bool is_stream);
+/* Keeps `part` of the message; an empty one as nothing. */
+static inline struct view_span scan_span(const struct view *v, struct sv part)
+{
+	return part.len ? (struct view_span){ scan_offset(v, part.p), (uint16_t)part.len } : (struct view_span){ 0, 0 };
+}
+/* The parts of the topmost Via, and a tag, into the view, the long way. */
+void scan_keep_via(struct view *v);
+struct view_span scan_tag(const struct view *v, enum hdr_id from_or_to);
 /* There is a Via and its first value can be read: where an answer goes. */
 bool scan_has_top_via(const struct view *v);
 /* A Request-URI with headers in it (§19.1.1 allows none). */

@@ -276,7 +276,7 @@ static inline const char *find_param_end(const char *p, const char *end)
 }
 
 /* `"Plain" <sip:...>;tag=...`, with or without the name and the tag. Everything else: is_address(). */
-static bool is_usual_address(struct sv v)
+static bool is_usual_address(struct sv v, struct sv *tag)
 {
 	const char *p = v.p, *end = p + v.len, *uri;
 
@@ -292,16 +292,18 @@ static bool is_usual_address(struct sv v)
 	p = find_uri_end(uri, end);
 	if (p == end || *p != '>' || p == uri)
 		return false;
+	*tag = (struct sv){ end, 0 };
 	if (++p == end)
 		return true;
 	if (end - p < 6 || !starts_with(p, ";tag=...", 5))
 		return false;
+	*tag = sv_span(p + 5, end);
 	return find_param_end(p + 5, end) == end;
 }
 
 /* Up to `most` digits from `p` on, at least one, worth no more than `max`. Returns what is behind, or NULL. Values end
  * at a CR or space at the latest, so no end is needed. */
-static inline const char *skip_number(const char *p, unsigned most, unsigned max)
+static inline const char *cut_number(const char *p, unsigned most, unsigned max, unsigned *out)
 {
 	unsigned n = 0, digit, count = 0;
 
@@ -310,30 +312,39 @@ static inline const char *skip_number(const char *p, unsigned most, unsigned max
 		count++;
 		p++;
 	}
+	*out = n;
 	return count && n <= max ? p : NULL;
 }
 
-/* An IPv4 address and perhaps a port above 0. */
-static inline const char *skip_usual_host(const char *p)
+/* An IPv4 address, which ends at `*host_end`, and perhaps a port above 0. */
+static inline const char *skip_usual_host(const char *p, const char **host_end, uint16_t *port)
 {
+	unsigned n;
+
+	*host_end = p;
+	*port = 0;
 	for (unsigned i = 0; i < 4; i++) {
-		p = skip_number(p, 3, 255);
+		p = cut_number(p, 3, 255, &n);
 		if (!p || (i < 3 && *p++ != '.'))
 			return NULL;
 	}
-	if (*p == ':' && p[1] != '0')
-		p = skip_number(p + 1, 5, UINT16_MAX);
+	*host_end = p;
+	if (*p == ':' && p[1] != '0') {
+		p = cut_number(p + 1, 5, UINT16_MAX, &n);
+		*port = p ? (uint16_t)n : 0;
+	}
 	return p;
 }
 
 /* One parameter of those we and every phone write. NULL: something else. */
-static inline const char *skip_usual_param(const char *p, const char *end)
+static inline const char *skip_usual_param(const char *p, const char *end, struct sv *branch)
 {
 	const char *value = p + 8;
 
 	if (starts_with(p, ";branch=", 8)) {
 		p = find_param_end(value, end);
-		return p - value == 7 ? NULL : p; /* z9hG4bK has seven */
+		*branch = sv_span(value, p);
+		return branch->len == 7 ? NULL : p; /* z9hG4bK has seven */
 	}
 	if (starts_with(p, ";rport..", 6))
 		return p[6] == '=' ? find_param_end(p + 7, end) : p + 6;
@@ -343,17 +354,20 @@ static inline const char *skip_usual_param(const char *p, const char *end)
 }
 
 /* `SIP/2.0/UDP 192.0.2.1:5060;branch=...;rport;received=...`. Everything else: via_check(). */
-static bool is_usual_via(struct sv v)
+static bool is_usual_via(struct view *view, struct sv v)
 {
-	const char *p = v.p + 12, *end = v.p + v.len;
+	const char *p = v.p + 12, *end = v.p + v.len, *colon;
+	struct sv branch = { end, 0 };
 
 	if (v.len < 19 || !starts_with(v.p, "SIP/2.0/", 8) || p[-1] != ' ')
 		return false;
 	if (!is_all((struct sv){ v.p + 8, 3 }, C_ALPHA))
 		return false;
-	p = skip_usual_host(p);
+	p = skip_usual_host(p, &colon, &view->via_port);
+	view->via_host = scan_span(view, sv_span(v.p + 12, colon));
 	while (p && p < end && *p == ';')
-		p = skip_usual_param(p, end);
+		p = skip_usual_param(p, end, &branch);
+	view->via_branch = scan_span(view, branch);
 	return p == end;
 }
 
@@ -363,21 +377,39 @@ static inline bool has_needed(const struct view *v)
 	       v->first[HDR_CSEQ];
 }
 
+static bool check_via(struct view *v)
+{
+	struct sv via = hdr_value(v, view_first(v, HDR_VIA));
+
+	if (is_usual_via(v, via))
+		return true;
+	scan_keep_via(v);
+	return !via_check(via);
+}
+
+static bool check_address(const struct view *v, enum hdr_id id, struct view_span *tag)
+{
+	struct sv value = hdr_value(v, view_first(v, id)), text;
+
+	if (is_usual_address(value, &text)) {
+		*tag = scan_span(v, text);
+		return true;
+	}
+	*tag = scan_tag(v, id);
+	return is_address(value);
+}
+
 /* What scan_check_values() asks, by shorter ways. */
 static bool check_values(struct view *v)
 {
-	struct sv via, from, to, call_id;
 	const struct hdr *hops = view_first(v, HDR_MAX_FORWARDS);
+	struct sv call_id;
 	uint64_t n;
 
 	if (!has_needed(v))
 		return false;
-	via = hdr_value(v, view_first(v, HDR_VIA));
-	from = hdr_value(v, view_first(v, HDR_FROM));
-	to = hdr_value(v, view_first(v, HDR_TO));
 	call_id = hdr_value(v, view_first(v, HDR_CALL_ID));
-	return (is_usual_via(via) || !via_check(via)) && (is_usual_address(from) || is_address(from)) &&
-	       (is_usual_address(to) || is_address(to)) && call_id.len &&
+	return check_via(v) && check_address(v, HDR_FROM, &v->from_tag) && check_address(v, HDR_TO, &v->to_tag) && call_id.len &&
 	       find_space(call_id.p, call_id.p + call_id.len) == call_id.p + call_id.len && !scan_check_cseq(v) &&
 	       (!hops || !number_parse(hdr_value(v, hops), 255, &n));
 }

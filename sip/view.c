@@ -130,6 +130,23 @@ bool scan_has_top_via(const struct view *v)
 	return via && via_check(hdr_value(v, via)) != -EBADMSG;
 }
 
+void scan_keep_via(struct view *v)
+{
+	struct sv list = hdr_value(v, view_first(v, HDR_VIA));
+	struct via via;
+
+	if (via_next(&via, &list))
+		return;
+	v->via_host = scan_span(v, via.host);
+	v->via_branch = scan_span(v, via.branch);
+	v->via_port = via.port;
+}
+
+struct view_span scan_tag(const struct view *v, enum hdr_id from_or_to)
+{
+	return scan_span(v, tag_of(hdr_value(v, view_first(v, from_or_to))));
+}
+
 static enum reason check_presence(const struct view *v)
 {
 	static const struct {
@@ -166,6 +183,9 @@ enum reason scan_check_values(struct view *v)
 		return BAD_TO;
 	if (!is_call_id(hdr_value(v, view_first(v, HDR_CALL_ID))))
 		return BAD_CALL_ID;
+	scan_keep_via(v);
+	v->from_tag = scan_tag(v, HDR_FROM);
+	v->to_tag = scan_tag(v, HDR_TO);
 	if ((why = scan_check_cseq(v)))
 		return why;
 	return hops && number_parse(hdr_value(v, hops), 255, &n) ? BAD_MAX_FORWARDS : FINE;

@@ -58,6 +58,11 @@ struct view {
 	uint16_t body, body_len;
 	uint32_t cseq;
 	uint16_t has_content_length; /* 0 or 1 */
+	/* What every message is asked for, kept by the scan: read it by the view_... functions below. */
+	struct view_span {
+		uint16_t at, len;
+	} via_host, via_branch, from_tag, to_tag;
+	uint16_t via_port; /* of the topmost Via; 0: none */
 	uint16_t first[HDR_HOT]; /* index + 1 of the first such header, 0 = absent */
 	struct hdr h[VIEW_HEADERS_MAX];
 };
@@ -114,6 +119,28 @@ static inline struct sv view_method(const struct view *v)
 static inline struct sv view_body(const struct view *v)
 {
 	return view_sv(v, v->body, v->body_len);
+}
+static inline struct sv view_span_sv(const struct view *v, struct view_span s)
+{
+	return (struct sv){ v->base + s.at, s.len };
+}
+/* Of the topmost Via: sent-by's host without brackets, and the branch (empty: none). */
+static inline struct sv view_via_host(const struct view *v)
+{
+	return view_span_sv(v, v->via_host);
+}
+static inline struct sv view_via_branch(const struct view *v)
+{
+	return view_span_sv(v, v->via_branch);
+}
+/* Empty: none. */
+static inline struct sv view_from_tag(const struct view *v)
+{
+	return view_span_sv(v, v->from_tag);
+}
+static inline struct sv view_to_tag(const struct view *v)
+{
+	return view_span_sv(v, v->to_tag);
 }
 /* First header of a hot id, or NULL. */
 static inline const struct hdr *view_first(const struct view *v, enum hdr_id id)

@@ -54,6 +54,8 @@ static void check_promises(const struct view *v)
 	struct via via;
 
 	must(via_next(&via, &list) == 0 && via.host.len != 0);
+	must(sv_eq(view_via_host(v), via.host) && v->via_port == via.port && sv_eq(view_via_branch(v), via.branch));
+	must(sv_eq(view_from_tag(v), tag_of(view_value(v, HDR_FROM))) && sv_eq(view_to_tag(v), tag_of(view_value(v, HDR_TO))));
 	must(name_addr_parse(&from, view_value(v, HDR_FROM)) == 0);
 	must(name_addr_parse(&to, view_value(v, HDR_TO)) == 0);
 	must(view_value(v, HDR_CALL_ID).len != 0 && v->cseq <= INT32_MAX && v->method_len != 0);
