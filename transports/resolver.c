@@ -294,8 +294,7 @@ static void question_free(struct question *q)
 		waiter_free(r, owner_of(q->waiters.next, struct waiter, in_question));
 	list_del(&q->in_list);
 	free(q);
-	if (--r->n_questions == 0)
-		wheel_disarm(r->wheel, &r->tick);
+	r->n_questions--;
 }
 
 /* Nobody waits longer; c-ares cannot forget one question, so this one stays until it has been called back. */

@@ -7,10 +7,12 @@ static int told_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags);
 static int told_recvmmsg(int fd, struct mmsghdr *m, unsigned n, int flags, void *timeout);
 static int told_accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags);
 static int told_getsockopt(int fd, int level, int option, void *value, socklen_t *len);
+static ssize_t told_recvmsg(int fd, struct msghdr *m, int flags);
 #define sendmmsg told_sendmmsg
 #define recvmmsg told_recvmmsg
 #define accept4 told_accept4
 #define getsockopt told_getsockopt
+#define recvmsg told_recvmsg
 #include "transports/acceptor.c"
 #include "transports/listen.c"
 #include "transports/udp.c"
@@ -18,6 +20,7 @@ static int told_getsockopt(int fd, int level, int option, void *value, socklen_t
 #undef recvmmsg
 #undef accept4
 #undef getsockopt
+#undef recvmsg
 #undef fail
 #include "tests/unit/transports/rig.h"
 
@@ -32,7 +35,8 @@ struct script {
 static struct {
 	struct script send, receive, accept;
 	bool truncates;
-	int buffer; /* 0: the real one */
+	int buffer;                    /* 0: the real one */
+	struct sock_extended_err error; /* the next one in the queue of errors, when it has an origin */
 } told;
 
 static int next(struct script *s)
@@ -82,6 +86,24 @@ static int told_getsockopt(int fd, int level, int option, void *value, socklen_t
 	if (level == SOL_SOCKET && option == SO_RCVBUF && told.buffer)
 		*(int *)value = told.buffer;
 	return err;
+}
+
+/* One error in the queue: for port 9 of loopback, with four bytes of what we sent. */
+static ssize_t told_recvmsg(int fd, struct msghdr *m, int flags)
+{
+	struct addr a = loopback(4, 9);
+	struct cmsghdr *c;
+
+	if (!told.error.ee_origin)
+		return recvmsg(fd, m, flags);
+	c = m->msg_control;
+	*c = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof told.error), .cmsg_level = SOL_IP, .cmsg_type = IP_RECVERR };
+	memcpy(CMSG_DATA(c), &told.error, sizeof told.error);
+	m->msg_controllen = CMSG_SPACE(sizeof told.error);
+	m->msg_namelen = addr_to_sockaddr(&a, m->msg_name);
+	memcpy(m->msg_iov->iov_base, "sent", 4);
+	told.error.ee_origin = 0;
+	return 4;
 }
 
 static void tell(struct script *s, unsigned times, int error)
@@ -220,6 +242,86 @@ static void an_error_on_reading_hides_no_datagram(void **state)
 	close(fd);
 }
 
+static struct path dead_port(void)
+{
+	int fd;
+	struct path to = open_target(&fd);
+
+	close(fd);
+	return to;
+}
+
+/* The queue of errors wakes us like datagrams do; were it not read, it would do so for ever. */
+static void a_wake_without_datagrams_is_an_error(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	struct path to = dead_port();
+
+	tell(&told.receive, 1, EAGAIN);
+	assert_int_equal(send_text(r, &to, "INVITE", 0), 0);
+	sockets_flush(r->net);
+	turn(r);
+	assert_int_equal(told.receive.calls, 1);
+	assert_int_equal(r->n_icmp, 1);
+}
+
+static void an_error_between_batches_is_read(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	struct path to = dead_port();
+	int fd, error = 0;
+	socklen_t len = sizeof error;
+
+	open_target(&fd);
+	assert_int_equal(plain_connect(fd, &o->at[UDP4]), 0);
+	tell(&told.receive, 1, REAL);
+	tell(&told.receive, 1, ECONNREFUSED);
+	for (int i = 0; i < NET_BATCH; i++)
+		write_all(fd, "hello", 5);
+	assert_int_equal(send_text(r, &to, "INVITE", 0), 0);
+	sockets_flush(r->net);
+	/* the pending error goes, the queue of errors stays */
+	getsockopt(sockets_of(r->net)->locals[UDP4].udp->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	tell(&told.receive, 1, EAGAIN);
+	turn(r);
+	assert_int_equal(error, ECONNREFUSED);
+	assert_int_equal(r->n_seen, NET_BATCH);
+	assert_int_equal(r->n_icmp, 1);
+	close(fd);
+}
+
+static void expect_error(struct one *o, struct sock_extended_err e, size_t n_icmp, uint64_t counted)
+{
+	struct rig *r = o->rig;
+	int fd;
+
+	open_target(&fd);
+	told.error = e;
+	tell(&told.receive, 1, ECONNREFUSED);
+	assert_int_equal(plain_connect(fd, &o->at[UDP4]), 0);
+	write_all(fd, "hello", 5);
+	turn(r);
+	assert_int_equal(r->n_icmp, n_icmp);
+	assert_int_equal(count(r, NET_ICMP), counted);
+	close(fd);
+}
+
+/* Path MTU discovery and our own refusals are no news of the destination. */
+static void only_icmp_that_means_failure_is_reported(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+
+	expect_error(o, (struct sock_extended_err){ .ee_errno = EHOSTUNREACH, .ee_origin = SO_EE_ORIGIN_ICMP }, 1, 1);
+	assert_int_equal(r->icmp[0].error, EHOSTUNREACH);
+	assert_int_equal(r->icmp[0].to.remote.port, 9);
+	assert_int_equal(r->icmp[0].cookie, 4);
+	expect_error(o, (struct sock_extended_err){ .ee_errno = EMSGSIZE, .ee_origin = SO_EE_ORIGIN_ICMP }, 1, 2);
+	expect_error(o, (struct sock_extended_err){ .ee_errno = EPERM, .ee_origin = SO_EE_ORIGIN_LOCAL }, 1, 2);
+}
+
 /* Nothing but errors: the others get their turn. */
 static void reading_errors_are_bounded(void **state)
 {
@@ -352,6 +454,9 @@ int main(void)
 		TEST(the_same_error_twice_is_its_own),
 		TEST(a_dead_socket_ends_the_flush),
 		TEST(an_error_on_reading_hides_no_datagram),
+		TEST(a_wake_without_datagrams_is_an_error),
+		TEST(an_error_between_batches_is_read),
+		TEST(only_icmp_that_means_failure_is_reported),
 		TEST(reading_errors_are_bounded),
 		TEST(half_a_datagram_is_none),
 		TEST(a_system_without_room_is_given_a_pause),

@@ -183,6 +183,66 @@ static void workers_share_a_port(void **state)
 	listen_set_free(set);
 }
 
+/* Connections of the last run in TIME_WAIT do not hold the port. */
+static void a_restart_finds_its_port_free(void **state)
+{
+	struct addr at = { .family = 4, .port = 5060, .ip = { 127, (uint8_t)(getpid() >> 8), (uint8_t)getpid(), 8 } }, me;
+	struct listen_set *set;
+	struct rig *r;
+	int fd;
+
+	(void)state;
+	assert_int_equal(try_open(&set, T_TCP, &at, 1), 0);
+	r = rig_new(set, 0, 0);
+	listen_set_free(set);
+	fd = dial(r, &at, &me);
+	write_all(fd, "OPTIONS a SIP/2.0\r\nl:0\r\n\r\n", 26);
+	until(r, r->n_seen == 1);
+	net_flow_close(r->net, r->seen[0].from.flow); /* it is us who end it: ours is the TIME_WAIT */
+	until(r, r->n_closed == 1);
+	close(fd);
+	until(r, sockets_connections(r->net) == 0);
+	rig_free(r);
+	assert_int_equal(try_open(&set, T_TCP, &at, 1), 0);
+	listen_set_free(set);
+}
+
+static int option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof value;
+
+	assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+static void sockets_have_their_options(void **state)
+{
+	struct listen_set *set = open_set(1);
+	struct rig *r;
+	struct addr me;
+	int fd;
+
+	(void)state;
+	assert_int_equal(option(set->fds[UDP6], SOL_IPV6, IPV6_V6ONLY), 1);
+	assert_int_equal(option(set->fds[TCP6], SOL_IPV6, IPV6_V6ONLY), 1);
+	assert_int_equal(option(set->fds[UDP6], SOL_IPV6, IPV6_RECVERR), 1);
+	assert_int_equal(option(set->fds[UDP4], SOL_IP, IP_RECVERR), 1);
+	assert_true(option(set->fds[UDP4], SOL_SOCKET, SO_RCVBUF) > 425984 / 2); /* more than the usual default */
+	r = rig_new(set, 0, 0);
+	fd = dial(r, listen_set_addr(set, TCP4), &me);
+	for (uint32_t i = 0; i < sockets_of(r->net)->n_slots; i++) { /* inherited from the listening socket */
+		int accepted = sockets_of(r->net)->slots[i].conn->fd;
+
+		assert_int_equal(option(accepted, SOL_TCP, TCP_NODELAY), 1);
+		assert_int_equal(option(accepted, SOL_SOCKET, SO_KEEPALIVE), 1);
+		assert_true(option(accepted, SOL_TCP, TCP_USER_TIMEOUT) > 0);
+	}
+	close(fd);
+	rig_free(r);
+	listen_set_free(set);
+}
+
 static void the_number_of_workers_is_bounded(void **state)
 {
 	struct addr at = loopback(4, 0);
@@ -224,6 +284,8 @@ int main(void)
 		cmocka_unit_test(an_address_to_come_can_be_bound),
 		cmocka_unit_test(an_inactive_listener_keeps_its_index),
 		cmocka_unit_test(workers_share_a_port),
+		cmocka_unit_test(a_restart_finds_its_port_free),
+		cmocka_unit_test(sockets_have_their_options),
 		cmocka_unit_test(the_number_of_workers_is_bounded),
 		cmocka_unit_test(a_short_error_text_stays_in_its_bounds),
 	};

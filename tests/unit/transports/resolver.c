@@ -418,8 +418,10 @@ static void srv_first_then_the_name_itself(void **state)
 	struct rig *r = rig_of(state);
 	struct resolve_answer a;
 
-	ZONE(r, { "_sip._udp.example", SRV, 60, "a.example", 20, 0, 5062 }, { "_sip._udp.example", SRV, 60, "b.example", 10, 0, 5064 },
-	     { "_sip._tcp.example", SRV, 60, "b.example", 10, 0, 5066 }, { "_sips._tcp.example", SRV, 60, "b.example", 10, 0, 5068 },
+	ZONE(r, { "_sip._udp.example", SRV, 60, "a.example", 20, 0, 5062 },
+	     { "_sip._udp.example", SRV, 60, "b.example", 10, 0, 5064 },
+	     { "_sip._tcp.example", SRV, 60, "b.example", 10, 0, 5066 },
+	     { "_sips._tcp.example", SRV, 60, "b.example", 10, 0, 5068 },
 	     { "a.example", A, 60, "192.0.2.1", 0, 0, 0 }, { "b.example", A, 60, "192.0.2.2", 0, 0, 0 },
 	     { "b.example", A, 60, "192.0.2.3", 0, 0, 0 }, { "example", A, 60, "192.0.2.9", 0, 0, 0 });
 	assert_int_equal(ask_and_wait(r, query("example", 0, T_UDP, 4), &a), 0);
@@ -453,11 +455,39 @@ static void a_dead_target_does_not_hide_the_live_one(void **state)
 	struct rig *r = rig_of(state);
 	struct resolve_answer a;
 
-	ZONE(r, { "_sip._udp.example", SRV, 60, "gone.example", 10, 0, 5062 }, { "_sip._udp.example", SRV, 60, "a.example", 20, 0, 5064 },
+	ZONE(r, { "_sip._udp.example", SRV, 60, "gone.example", 10, 0, 5062 },
+	     { "_sip._udp.example", SRV, 60, "a.example", 20, 0, 5064 },
 	     { "a.example", A, 60, "192.0.2.1", 0, 0, 0 });
 	assert_int_equal(ask_and_wait(r, query("example", 0, T_UDP, 4), &a), 0);
 	assert_int_equal(a.n, 1);
 	expect_addr(&a, 0, "192.0.2.1:5064");
+}
+
+/* Each of two targets with eight addresses gets half of the places; one address named twice gets one. */
+static void targets_share_the_places(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct record zone[20];
+	char text[16][16];
+	struct resolve_answer a;
+	unsigned second = 0;
+
+	for (uint8_t i = 0; i < 16; i++) {
+		snprintf(text[i], sizeof text[i], "192.0.2.%u", i);
+		zone[i] = (struct record){ i < 8 ? "a.example" : "b.example", A, 60, text[i], 0, 0, 0 };
+	}
+	zone[16] = (struct record){ "_sip._udp.example", SRV, 60, "a.example", 1, 0, 5060 };
+	zone[17] = (struct record){ "_sip._udp.example", SRV, 60, "b.example", 2, 0, 5060 };
+	zone[18] = zone[19] = (struct record){ "twice.example", A, 60, "192.0.2.99", 0, 0, 0 };
+	r->zone = zone;
+	r->n_zone = 20;
+	assert_int_equal(ask_and_wait(r, query("example", 0, T_UDP, 4), &a), 0);
+	assert_int_equal(a.n, RESOLVE_ADDRS_MAX);
+	for (unsigned i = 0; i < a.n; i++)
+		second += a.addr[i].ip[3] >= 8;
+	assert_int_equal(second, RESOLVE_ADDRS_MAX / 2);
+	assert_int_equal(ask_and_wait(r, query("twice.example", 5060, T_UDP, 4), &a), 0);
+	assert_int_equal(a.n, 1);
 }
 
 /* Weights 3 and 1: about three quarters of the first places, drawn anew each time, from the cache too. */
@@ -467,7 +497,8 @@ static void weights_share_the_load(void **state)
 	struct resolve_answer a;
 	unsigned first = 0;
 
-	ZONE(r, { "_sip._udp.example", SRV, 3600, "a.example", 10, 30, 5060 }, { "_sip._udp.example", SRV, 3600, "b.example", 10, 10, 5060 },
+	ZONE(r, { "_sip._udp.example", SRV, 3600, "a.example", 10, 30, 5060 },
+	     { "_sip._udp.example", SRV, 3600, "b.example", 10, 10, 5060 },
 	     { "a.example", A, 3600, "192.0.2.1", 0, 0, 0 }, { "b.example", A, 3600, "192.0.2.2", 0, 0, 0 });
 	for (int i = 0; i < 4000; i++) {
 		assert_int_equal(ask_and_wait(r, query("example", 0, T_UDP, 4), &a), 0);
@@ -562,7 +593,7 @@ static void the_cache_is_bounded(void **state)
 	ZONE(r, { "first.example", A, 3000, "192.0.2.7", 0, 0, 0 }, { "used.example", A, 3000, "192.0.2.8", 0, 0, 0 });
 	assert_int_equal(ask_and_wait(r, query("first.example", 5060, T_UDP, 4), &a), 0);
 	assert_int_equal(ask_and_wait(r, query("used.example", 5060, T_UDP, 4), &a), 0);
-	for (int i = 0; i < RESOLVE_CACHE_MAX - 1; i++) {
+	for (int i = 0; i < RESOLVE_CACHE_MAX + 5; i++) {
 		snprintf(name, sizeof name, "n%d.example", i);
 		r->n_asked = 0;
 		assert_int_equal(ask_and_wait(r, query(name, 5060, T_UDP, 4), &a), -ENOENT);
@@ -699,6 +730,11 @@ static void a_name_that_went_away_is_gone(void **state)
 	r->n_zone = 0;
 	after_ms(r, 100001);
 	assert_int_equal(ask_and_wait(r, query("h.example", 5060, T_UDP, 4), &a), -ENOENT);
+	r->is_deaf = true;
+	after_ms(r, RESOLVE_NEGATIVE_S * 1000);
+	assert_int_equal(ask(r, query("h.example", 5060, T_UDP, 4), &a), -EINPROGRESS);
+	after_ms(r, RESOLVE_TIMEOUT_MS);
+	assert_int_equal(r->done[r->n_done - 1].err, -ETIMEDOUT);
 }
 
 static void a_failing_server_is_not_a_missing_name(void **state)
@@ -767,6 +803,7 @@ int main(void)
 		TEST(srv_first_then_the_name_itself),
 		TEST(a_service_that_is_decidedly_not_there),
 		TEST(a_dead_target_does_not_hide_the_live_one),
+		TEST(targets_share_the_places),
 		TEST(weights_share_the_load),
 		TEST(more_records_than_fit),
 		TEST(aliases_are_followed),

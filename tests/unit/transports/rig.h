@@ -182,6 +182,20 @@ static inline struct listen_set *open_set(unsigned workers)
 	return set;
 }
 
+/* As the program's own loops are made. */
+static inline struct event_base *base_new(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base;
+
+	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST |
+	                              EVENT_BASE_FLAG_NO_CACHE_TIME);
+	base = event_base_new_with_config(config);
+	event_config_free(config);
+	assert_non_null(base);
+	return base;
+}
+
 static inline struct rig *rig_new(struct listen_set *set, unsigned worker, size_t connections_max)
 {
 	struct rig *r = calloc(1, sizeof *r);
@@ -190,7 +204,7 @@ static inline struct rig *rig_new(struct listen_set *set, unsigned worker, size_
 	};
 
 	assert_non_null(r);
-	r->base = event_base_new();
+	r->base = base_new();
 	wheel_init(&r->wheel, 1000000);
 	assert_int_equal(mailbox_new(&r->mail, 64), 0);
 	p.base = r->base;

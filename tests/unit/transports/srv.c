@@ -76,7 +76,7 @@ static void cut_and_twisted_responses_are_harmless(void **state)
 
 	(void)state;
 	for (size_t cut = 0; cut < len; cut++) {
-		unsigned char *exact = malloc(cut + 1);
+		unsigned char *exact = malloc(cut ? cut : 1);
 
 		memcpy(exact, p, cut);
 		assert_int_equal(srv_parse(&a, exact, cut), -EBADMSG);
@@ -91,6 +91,42 @@ static void cut_and_twisted_responses_are_harmless(void **state)
 		assert_true(a.n <= 3);
 		free(exact);
 	}
+}
+
+static void lengths_that_lie_are_refused(void **state)
+{
+	enum { HEAD = 19, LENGTH = 11 }; /* of the response; where a record has the length of its data */
+	const uint16_t srv[1][3] = { { 1, 0, 5060 } };
+	unsigned char p[200];
+	size_t len = response(p, srv, 1);
+	struct srv_answer a;
+
+	(void)state;
+	assert_int_equal(p[HEAD + LENGTH], 9);
+	p[HEAD + LENGTH] = 10;
+	assert_int_equal(srv_parse(&a, p, len), -EBADMSG);
+	p[HEAD + LENGTH] = 6;
+	assert_int_equal(srv_parse(&a, p, len), -EBADMSG);
+}
+
+/* RFC 2782: "." alone means that there is no such service; beside others it is nonsense. */
+static void the_root_as_a_target(void **state)
+{
+	const uint16_t srv[2][3] = { { 1, 0, 5060 }, { 2, 0, 5062 } };
+	unsigned char p[200];
+	size_t len = response(p, srv, 1);
+	struct srv_answer a;
+
+	(void)state;
+	memcpy(p + len - 3, "\0\0\0", 3); /* the target; two bytes are left over */
+	assert_int_equal(srv_parse(&a, p, len), 0);
+	assert_int_equal(a.n, 0);
+	assert_true(a.is_refused);
+	len = response(p, srv, 2);
+	memcpy(p + len - 3, "\0\0\0", 3);
+	assert_int_equal(srv_parse(&a, p, len), 0);
+	assert_int_equal(a.n, 1);
+	assert_false(a.is_refused);
 }
 
 static struct found three(uint16_t w0, uint16_t w1, uint16_t w2)
@@ -168,6 +204,8 @@ int main(void)
 		cmocka_unit_test(records_are_read_in_order_of_preference),
 		cmocka_unit_test(too_many_leave_the_best),
 		cmocka_unit_test(cut_and_twisted_responses_are_harmless),
+		cmocka_unit_test(lengths_that_lie_are_refused),
+		cmocka_unit_test(the_root_as_a_target),
 		cmocka_unit_test(weight_decides_the_first_place),
 		cmocka_unit_test(weight_zero_comes_rarely),
 		cmocka_unit_test(priorities_are_never_mixed),

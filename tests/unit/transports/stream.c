@@ -16,7 +16,7 @@ struct rig {
 	struct stream_budget budget;
 	enum stream_got got[GOT_MAX];
 	char *text[GOT_MAX];
-	size_t n;
+	size_t n, most; /* most: bytes ever held */
 };
 
 static int setup(void **state)
@@ -45,8 +45,12 @@ static void note(struct rig *r, enum stream_got got, const struct stream_message
 	assert_true(r->n < GOT_MAX);
 	r->got[r->n] = got;
 	r->text[r->n++] = m ? strndup(m->p, m->len) : NULL;
-	if (m)
-		memset(m->p, 'x', m->len);
+	if (!m)
+		return;
+	if (r->stream.held) /* it lies there, not in the input */
+		for (size_t i = 0; i < BUF_PAD; i++)
+			assert_int_equal(m->p[m->len + i], 0);
+	memset(m->p, 'x', m->len);
 }
 
 /* One piece, in a buffer of exactly its size and pad. */
@@ -58,8 +62,11 @@ static void feed(struct rig *r, const char *p, size_t len)
 
 	if (len)
 		memcpy(copy, p, len);
-	while ((got = stream_next(&r->stream, &r->budget, &in, &m)) != STREAM_MORE)
+	while ((got = stream_next(&r->stream, &r->budget, &in, &m)) != STREAM_MORE) {
+		r->most = r->budget.bytes > r->most ? r->budget.bytes : r->most;
 		note(r, got, got == STREAM_MESSAGE || got == STREAM_BROKEN ? &m : NULL);
+	}
+	r->most = r->budget.bytes > r->most ? r->budget.bytes : r->most;
 	assert_int_equal(in.len, 0);
 	free(copy);
 }
@@ -243,6 +250,14 @@ static void a_length_that_is_none_breaks_the_stream(void **state)
 	expect_broken(r, "Content-Length: 0\r\nContent-Length: 31\r\n");
 }
 
+static void the_start_line_is_no_header(void **state)
+{
+	struct rig *r = *state;
+
+	feed_text(r, "l: 0\r\nX: y\r\n\r\n");
+	expect(r, 0, STREAM_BROKEN, "l: 0\r\nX: y\r\n\r\n");
+}
+
 static char *filled(const char *before, size_t len)
 {
 	char *p = malloc(len + 1);
@@ -298,7 +313,7 @@ static void the_largest_message_comes_through(void **state)
 	memcpy(text, head, 33);
 	feed_in_pieces(r, text, 1460);
 	expect(r, 0, STREAM_MESSAGE, text);
-	assert_true(r->budget.bytes <= NET_MESSAGE_MAX);
+	assert_in_range(r->most, NET_MESSAGE_MAX, NET_MESSAGE_MAX);
 	feed_text(r, text);
 	expect(r, 1, STREAM_MESSAGE, text);
 	free(text);
@@ -347,6 +362,7 @@ int main(void)
 		TEST(a_ping_does_not_reach_over_a_message),
 		TEST(content_length_in_all_its_forms),
 		TEST(a_length_that_is_none_breaks_the_stream),
+		TEST(the_start_line_is_no_header),
 		TEST(a_head_without_end_is_cut_at_the_bound),
 		TEST(the_bound_of_a_head_is_exact),
 		TEST(the_largest_message_comes_through),

@@ -199,6 +199,40 @@ static void an_icmp_error_costs_no_other_datagram(void **state)
 	close(fd);
 }
 
+/* An error that cuts a batch short is told to nobody else: it is looked for at once. */
+static void an_icmp_error_within_a_batch_is_reported(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	struct addr me;
+	int fd = plain_socket(SOCK_DGRAM, 4, &me);
+	struct path live = path_to(me, UDP4, T_UDP), dead = path_to(dead_port(4), UDP4, T_UDP);
+
+	assert_int_equal(send_text(r, &dead, "to nobody", 0), 0);
+	assert_int_equal(send_text(r, &live, "to me", 0), 0);
+	sockets_flush(r->net);
+	assert_int_equal(r->n_icmp, 1);
+	assert_true(is_readable(fd));
+	close(fd);
+}
+
+/* One area serves the sockets of both families. */
+static void the_families_take_turns(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	struct addr me[2];
+	int fd[2] = { plain_socket(SOCK_DGRAM, 4, &me[0]), plain_socket(SOCK_DGRAM, 6, &me[1]) };
+
+	for (size_t i = 0; i < 6; i++) {
+		put(fd[i % 2], &o->at[i % 2 ? UDP6 : UDP4], "x", 1);
+		until(r, r->n_seen == i + 1);
+		assert_true(addr_eq(&r->seen[i].from.remote, &me[i % 2]));
+	}
+	close(fd[0]);
+	close(fd[1]);
+}
+
 /* What the kernel refuses outright is a failure of that destination alone. */
 static void a_refused_send_is_reported(void **state)
 {
@@ -293,6 +327,8 @@ int main(void)
 		TEST(keepalives_are_counted_and_go_no_further),
 		TEST(icmp_is_reported),
 		TEST(an_icmp_error_costs_no_other_datagram),
+		TEST(an_icmp_error_within_a_batch_is_reported),
+		TEST(the_families_take_turns),
 		TEST(a_refused_send_is_reported),
 		TEST(what_does_not_fit_is_refused),
 		TEST(the_queue_is_bounded),
