@@ -122,7 +122,8 @@ static bool conn_flush(struct conn *c)
 	return false;
 }
 
-/* The frames in `out` are all of the answer. They are sent from the loop, so that no caller loses the connection under its feet. */
+/* The frames in `out` are all of the answer. They are sent from the loop, so that no caller loses the connection under
+ * its feet. */
 static void conn_finish(struct conn *c)
 {
 	c->state = WRITING;

@@ -142,7 +142,8 @@ static void note_change(struct pools *p, uint16_t slot, enum dest_event e, uint6
 	note_write(&p->change[slot], now_ms, text);
 }
 
-void dest_report(struct pools *p, const struct conf *c, uint32_t destination, enum dest_event e, uint64_t now_ms, const char *why)
+void dest_report(struct pools *p, const struct conf *c, uint32_t destination, enum dest_event e, uint64_t now_ms,
+                 const char *why)
 {
 	uint16_t slot = pools_slot(p, c, destination);
 	const struct conf_pool *pool;
@@ -196,10 +197,14 @@ void dest_tick(struct pools *p, const struct conf *c, uint32_t destination, uint
 
 void dest_latency(struct pools *p, uint16_t slot, uint32_t us)
 {
-	_Atomic uint32_t *at = &p->dest[slot].latency_us;
-	uint32_t old = atomic_load_explicit(at, memory_order_relaxed);
-	uint32_t next = old ? (uint32_t)(((uint64_t)old * 7 + us) / 8) : us;
+	_Atomic uint32_t *at;
+	uint32_t old, next;
 
+	if (slot >= POOL_DESTINATIONS_MAX)
+		return;
+	at = &p->dest[slot].latency_us;
+	old = atomic_load_explicit(at, memory_order_relaxed);
+	next = old ? (uint32_t)(((uint64_t)old * 7 + us) / 8) : us;
 	atomic_store_explicit(at, next ? next : 1, memory_order_relaxed);
 }
 
@@ -276,9 +281,13 @@ int dest_set_wish(struct pools *p, const struct conf *c, struct sv name, enum de
 
 void dest_info(const struct pools *p, uint16_t slot, struct dest_info *out)
 {
-	const struct dest *d = &p->dest[slot];
+	const struct dest *d;
 	uint64_t ignored;
 
+	*out = (struct dest_info){ 0 };
+	if (slot >= POOL_DESTINATIONS_MAX)
+		return;
+	d = &p->dest[slot];
 	*out = (struct dest_info){
 		.is_up = dest_health(d).is_up,
 		.wish = atomic_load_explicit(&d->wish, memory_order_relaxed),

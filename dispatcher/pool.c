@@ -186,6 +186,8 @@ static void tally_add(struct pools *p, unsigned worker, uint16_t slot)
 
 void dest_reserve(struct pools *p, unsigned worker, uint16_t slot)
 {
+	if (slot >= POOL_DESTINATIONS_MAX)
+		return;
 	atomic_fetch_add_explicit(&p->dest[slot].reserved, 1, memory_order_relaxed);
 	tally_add(p, worker, slot);
 }
@@ -205,9 +207,13 @@ static bool reserve_below(struct pools *p, unsigned worker, uint16_t slot, uint3
 
 void dest_release(struct pools *p, unsigned worker, uint16_t slot)
 {
-	_Atomic uint32_t *mine = &p->tally[worker].load[slot];
-	uint32_t load = atomic_load_explicit(mine, memory_order_relaxed);
+	_Atomic uint32_t *mine;
+	uint32_t load;
 
+	if (slot >= POOL_DESTINATIONS_MAX)
+		return;
+	mine = &p->tally[worker].load[slot];
+	load = atomic_load_explicit(mine, memory_order_relaxed);
 	if (!load)
 		return;
 	atomic_store_explicit(mine, load - 1, memory_order_relaxed);
@@ -218,7 +224,7 @@ uint32_t dest_load(const struct pools *p, uint16_t slot)
 {
 	uint32_t sum = 0;
 
-	for (unsigned w = 0; w < p->workers; w++)
+	for (unsigned w = 0; w < p->workers && slot < POOL_DESTINATIONS_MAX; w++)
 		sum += atomic_load_explicit(&p->tally[w].load[slot], memory_order_relaxed);
 	return sum;
 }

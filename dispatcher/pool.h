@@ -28,7 +28,7 @@ void pools_free(struct pools *p);
  * id and snapshot generation). `next->gen` is already the number it will be published under. The last POOL_SNAPSHOTS
  * adopted are known: by then every worker must have left an older one. 0, or -ENOSPC with nothing changed. */
 int pools_adopt(struct pools *p, struct conf *next);
-/* POOL_NO_SLOT when `c` is no adopted snapshot. */
+/* POOL_NO_SLOT when `c` is no adopted snapshot; every function here takes it and does nothing. */
 uint16_t pools_slot(const struct pools *p, const struct conf *c, uint32_t destination_id);
 
 struct pick {
@@ -59,7 +59,8 @@ uint32_t dest_load(const struct pools *p, uint16_t slot);  /* sum over the worke
  *   probes off    only calls speak, and a down destination gets none: dest_tick puts it back on trial when the hold is
  *                 over. One more failed call takes it down again. Nothing is ever out for good. */
 enum dest_event { PROBE_OK, PROBE_FAILED, CALL_OK, CALL_FAILED };
-void dest_report(struct pools *p, const struct conf *c, uint32_t destination, enum dest_event e, uint64_t now_ms, const char *why);
+void dest_report(struct pools *p, const struct conf *c, uint32_t destination, enum dest_event e, uint64_t now_ms,
+                 const char *why);
 /* For destinations of pools without probes, about once a second (the prober does it). */
 void dest_tick(struct pools *p, const struct conf *c, uint32_t destination, uint64_t now_ms);
 /* One probe's round trip, to be smoothed. */

@@ -124,7 +124,8 @@ static void round_robin_goes_around_evenly(void **state)
 	rig_free(rig);
 }
 
-/* Two destinations, the first never answers: its calls try the other next. That must not make every call begin with the dead one. */
+/* Two destinations, the first never answers: its calls try the other next. That must not make every call begin with the
+ * dead one. */
 static void retries_take_no_turn(void **state)
 {
 	struct rig *rig = rig_new(2, BALANCE_ROUND_ROBIN);
@@ -437,6 +438,14 @@ static void an_unknown_snapshot_has_no_slots(void **state)
 	rig->conf.gen = POOL_SNAPSHOTS; /* the same place in the ring */
 	assert_int_equal(slot(rig, 0), POOL_NO_SLOT);
 	assert_int_equal(peek(rig, 0), -EHOSTDOWN);
+	dest_reserve(rig->pools, 0, slot(rig, 0)); /* what has no slot is nobody's, and harms nobody */
+	assert_int_equal(info(rig, 0).load, 0);
+	dest_release(rig->pools, 0, slot(rig, 0));
+	dest_latency(rig->pools, slot(rig, 0), 1);
+	report(rig, 0, CALL_FAILED, 3);
+	dest_tick(rig->pools, &rig->conf, 0, 0);
+	rig->conf.gen = 0;
+	assert_true(info(rig, 0).is_up);
 	rig_free(rig);
 }
 
