@@ -231,3 +231,81 @@ live_without_admin() {
 	[[ ! -e ctl.sock ]] || fail "a control socket nobody asked for"
 	sbc_end
 }
+
+# Listeners, zones and workers cannot change in a running process: said so, and nothing else of the file is taken.
+live_reload_refuses_new_listener() {
+	local other
+	port_take other
+	one_app
+	sed -i "s/udp:127.0.0.1:$PUB/udp:127.0.0.1:$other/; s/app-1/app-9/" sbc.yaml
+	! ctl reload >out 2>&1 || fail "a new listener was taken: $(cat out)"
+	grep -q 'listen' out || fail "not said what cannot change: $(cat out)"
+	ctl pools | grep -q app-1 || fail "half of the file was taken: $(ctl pools)"
+	caller_run caller demo -m 1 || fail "the call"
+}
+
+live_too_few_descriptors() {
+	local rc=0
+	destination app-1 5081
+	WORKERS=8
+	conf_write
+	(ulimit -n 20 && exec timeout 10 "$SBC" -c sbc.yaml) >out 2>&1 || rc=$?
+	[[ $rc == 1 ]] || fail "ended with $rc: $(cat out)"
+	grep -qiE 'descriptor|open files|nofile' out || fail "not said what is missing: $(cat out)"
+}
+
+# The log costs lines, never a call: a full disk, and a reader that stopped.
+live_log_to_full_disk() {
+	[[ -c /dev/full ]] || skip "no /dev/full"
+	EXTRA='log: { file: /dev/full, level: debug }'
+	port_take PORT
+	destination app-1 "$PORT"
+	callee_start app "$PORT" demo
+	conf_write
+	child sbc.log "$SBC" -c sbc.yaml
+	SBC_PID=$CHILD
+	wait_until 10 eval '[[ -S ctl.sock ]]' || fail "it does not start"
+	caller_run caller demo -m 20 -r 20 || fail "calls were lost with the log"
+	callee_end app
+	sbc_end
+}
+
+live_log_reader_stopped() {
+	EXTRA='log: { level: debug }'
+	port_take PORT
+	destination app-1 "$PORT"
+	callee_start app "$PORT" demo
+	conf_write
+	mkfifo log.pipe
+	exec {reader}<>log.pipe # open, never read, and full
+	timeout 1 dd if=/dev/zero of=log.pipe bs=4096 oflag=nonblock 2>/dev/null
+	child log.pipe "$SBC" -c sbc.yaml
+	SBC_PID=$CHILD
+	wait_until 10 eval '[[ -S ctl.sock ]]' || fail "it does not start"
+	caller_run caller demo -m 300 -r 100 || fail "calls were lost with the log"
+	ctl status >/dev/null || fail "status"
+	callee_end app
+	sbc_end
+	exec {reader}>&-
+}
+
+# A name is looked up while the request is parked.
+live_destination_by_name() {
+	getent ahostsv4 localhost >/dev/null || skip "localhost has no address"
+	port_take PORT
+	destination app-1 "$PORT" "" localhost
+	callee_start app "$PORT" demo
+	sbc_start
+	caller_run caller demo -m 3 || fail "calls to a destination that is a name: $(ctl pools)"
+}
+
+live_second_sigterm() {
+	one_app
+	hold_calls 1
+	kill -TERM "$SBC_PID"
+	sleep 0.5
+	sbc_has_ended && fail "it did not wait for the call"
+	kill -TERM "$SBC_PID"
+	wait_until 3 sbc_has_ended || fail "a second SIGTERM does not end it"
+	kill "$HOLD" 2>/dev/null
+}

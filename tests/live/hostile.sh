@@ -98,3 +98,52 @@ live_ten_messages_in_one_segment() {
 	answers=$(timeout 2 cat <&"$fd" | grep -c '^SIP/2.0 200')
 	[[ $answers == 10 ]] || fail "$answers of 10 were answered"
 }
+
+# request METHOD URI [CHANGE...]: one on standard output; a CHANGE is a sed expression.
+request() {
+	local method=$1 uri=$2 change
+	shift 2
+	{
+		printf '%s %s SIP/2.0\nVia: SIP/2.0/UDP 127.0.0.1:9;rport;branch=z9hG4bK%s%s\n' "$method" "$uri" "$RANDOM" "$RANDOM"
+		printf 'From: <sip:a@example.com>;tag=1\nTo: <sip:b@example.com>\nCall-ID: %s-%s\nCSeq: 1 %s\n' "$RANDOM" "$RANDOM" "$method"
+		printf 'Contact: <sip:a@127.0.0.1:9>\nMax-Forwards: 70\nContent-Length: 0\n\n'
+	} >plain
+	for change; do sed -i "$change" plain; done
+	sed 's/$/\r/' plain
+}
+
+# answer_is STATUS REQUEST-ARGUMENTS...: over UDP; STATUS `silence` means none within half a second.
+answer_is() {
+	local wanted=$1 answer
+	shift
+	exec {fd}<>"/dev/udp/127.0.0.1/${TO_PORT:-$PUB}"
+	request "$@" >datagram
+	cat datagram >&"$fd"
+	answer=$(timeout 0.5 dd bs=65536 count=1 <&"$fd" 2>/dev/null | head -n 1 | tr -d '\r')
+	# A 100 comes first where a call is tried.
+	[[ $answer == "SIP/2.0 100"* ]] && answer=$(timeout 2 dd bs=65536 count=1 <&"$fd" 2>/dev/null | head -n 1 | tr -d '\r')
+	exec {fd}>&-
+	case $wanted in
+	silence) [[ -z $answer ]] || fail "expected silence, got: $answer to: $(head -n 1 datagram) ${*:3}" ;;
+	*) [[ $answer == "SIP/2.0 $wanted "* ]] || fail "expected $wanted, got: ${answer:-nothing} to: $(head -n 1 datagram) ${*:3}" ;;
+	esac
+}
+
+live_refusals() {
+	local token=qaaaaaaaaaaaaaaaaaaaaaaaaaa
+	hostile_begin
+	answer_is 483 INVITE "sip:bob@127.0.0.1:$PUB" 's/^Max-Forwards:.*/Max-Forwards: 0/'
+	answer_is 505 INVITE "sip:bob@127.0.0.1:$PUB" '1s/2\.0$/3.0/'
+	answer_is 400 INVITE "sip:bob@127.0.0.1:$PUB" 's/^CSeq:.*/CSeq: one INVITE/'
+	answer_is silence INVITE "sip:bob@127.0.0.1:$PUB" '/^Call-ID:/d' # no answer can be made: it would need one
+	answer_is 400 INVITE "sip:bob@127.0.0.1:$PUB" 's/^Content-Length:.*/Content-Length: 700/'
+	answer_is 403 INVITE "sip:bob@elsewhere.example.org"
+	TO_PORT=$CORE answer_is 404 MESSAGE "sip:bob@127.0.0.1:$CORE" # no rule lets the servers' side call
+	# A token nobody made: refused before any state is touched; an ACK with it gets nothing.
+	answer_is 481 BYE "sip:$token@127.0.0.1:$PUB" "s/^To:.*/&;tag=$token/"
+	answer_is 481 INFO "sip:b@127.0.0.1:$PUB" 's/^To:.*/&;tag=nobody/'
+	answer_is silence ACK "sip:$token@127.0.0.1:$PUB" "s/^To:.*/&;tag=$token/"
+	answer_is silence ACK "sip:bob@127.0.0.1:$PUB"
+	answer_is 481 CANCEL "sip:bob@127.0.0.1:$PUB"
+	still_serves caller
+}
