@@ -277,11 +277,11 @@ live_log_reader_stopped() {
 	callee_start app "$PORT" demo
 	conf_write
 	mkfifo log.pipe
-	exec {reader}<>log.pipe # open, never read, and full
-	timeout 1 dd if=/dev/zero of=log.pipe bs=4096 oflag=nonblock 2>/dev/null
+	exec {reader}<>log.pipe # open, and never read
 	child log.pipe "$SBC" -c sbc.yaml
 	SBC_PID=$CHILD
 	wait_until 10 eval '[[ -S ctl.sock ]]' || fail "it does not start"
+	timeout 1 dd if=/dev/zero of=log.pipe bs=4096 oflag=nonblock 2>/dev/null # full
 	caller_run caller demo -m 300 -r 100 || fail "calls were lost with the log"
 	ctl status >/dev/null || fail "status"
 	callee_end app
