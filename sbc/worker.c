@@ -38,12 +38,14 @@ struct handover {
 
 static void deliver_here(struct worker *w, const struct arrival *a)
 {
+	const struct request *r = &a->request;
+
 	if (a->v->status) {
 		sip_client_input(&w->stack, a->branch_id, a->v, &a->from);
 		return;
 	}
-	if (!sip_server_absorb(&w->stack, a->v, &a->from))
-		b2bua_request(w->calls, &a->request);
+	if (!sip_server_absorb(&w->stack, r->v, r->from, &r->in))
+		b2bua_request(w->calls, r);
 }
 
 static void handover_deliver(struct mail *m, void *reader)
@@ -52,6 +54,8 @@ static void handover_deliver(struct mail *m, void *reader)
 	struct worker *w = reader;
 
 	counter_inc(&w->counters, MESSAGES_TAKEN_OVER);
+	if (!h->view.status)
+		incoming_read(&h->arrival.request.in, &w->stack, &h->view); /* its slices were of the bytes left behind */
 	deliver_here(w, &h->arrival);
 	free(h);
 }
@@ -165,9 +169,11 @@ static struct sv uri_token(const struct view *v)
 static void arrive_request(struct worker *w, struct arrival *a)
 {
 	struct request *r = &a->request;
-	struct sv to_tag = tag_of(view_value(a->v, HDR_TO));
+	struct sv to_tag;
 
 	*r = (struct request){ .v = a->v, .from = &a->from };
+	incoming_read(&r->in, &w->stack, r->v);
+	to_tag = r->in.to_tag;
 	r->has_leg = token_read(w->tokens, TOKEN_LEG, uri_token(a->v), &r->leg) == 0;
 	r->has_tag = to_tag.len && token_read(w->tokens, TOKEN_TAG, to_tag, &r->tag) == 0;
 	if (to_tag.len && (!r->has_tag || (r->has_leg && r->leg.shard != r->tag.shard))) {

@@ -22,6 +22,7 @@ struct server_txn {
 	uint32_t resend_ms;    /* G's present interval */
 	uint16_t status;
 	uint8_t state, method;
+	bool has_to_tag;       /* the request had one: it stands in `head` */
 };
 
 struct step {
@@ -159,37 +160,44 @@ static void server_fire(struct timer *t)
 
 /* §17.2.3: branch, sent-by and method, ACK and CANCEL counting as INVITE where the caller says so. Without the magic cookie, RFC 2543's
  * identity: everything of the request that its ACK repeats. */
-static uint64_t server_key(const struct sip_stack *s, const struct view *v, uint8_t method)
+static uint64_t key_of(const struct sip_stack *s, const struct view *v, const struct via *via, uint8_t method)
 {
-	struct sv rest = view_value(v, HDR_VIA), cookie = SV("z9hG4bK"), number = { (const char *)&v->cseq, sizeof(v->cseq) };
+	struct sv cookie = SV("z9hG4bK"), number = { (const char *)&v->cseq, sizeof(v->cseq) };
 	struct sv kind = method == M_OTHER ? view_method(v) : (struct sv){ (const char *)&method, 1 };
-	struct via via;
 
-	if (via_next(&via, &rest))
-		return 0;
-	if (via.branch.len > cookie.len && sv_ieq((struct sv){ via.branch.p, cookie.len }, cookie)) {
-		struct sv port = { (const char *)&via.port, sizeof(via.port) };
-		struct sv parts[] = { via.branch, via.host, port, kind };
+	if (via->branch.len > cookie.len && sv_ieq((struct sv){ via->branch.p, cookie.len }, cookie)) {
+		struct sv port = { (const char *)&via->port, sizeof(via->port) };
+		struct sv parts[] = { via->branch, via->host, port, kind };
 
 		return hash_parts(&s->key, parts, 4);
 	}
-	struct sv parts[] = { via.whole, view_value(v, HDR_CALL_ID), tag_of(view_value(v, HDR_FROM)), number, view_uri(v), kind };
+	struct sv parts[] = { via->whole, view_value(v, HDR_CALL_ID), tag_of(view_value(v, HDR_FROM)), number, view_uri(v), kind };
 
 	return hash_parts(&s->key, parts, 6);
 }
 
-static struct server_txn *server_find(const struct sip_stack *s, const struct view *v, uint8_t method)
+void incoming_read(struct incoming *out, const struct sip_stack *s, const struct view *v)
 {
-	struct link *l = table_find(&s->by_key, server_key(s, v, method));
+	struct sv rest = view_value(v, HDR_VIA);
+
+	if (via_next(&out->via, &rest))
+		out->via = (struct via){ .whole = SV("") }; /* no scanner lets it pass */
+	out->to_tag = tag_of(view_value(v, HDR_TO));
+	out->key = key_of(s, v, &out->via, v->method == M_ACK ? M_INVITE : v->method);
+}
+
+static struct server_txn *server_find(const struct sip_stack *s, uint64_t key)
+{
+	struct link *l = table_find(&s->by_key, key);
 
 	return l ? owner_of(l, struct server_txn, in_table) : NULL;
 }
 
-static bool cancel_absorb(struct sip_stack *s, const struct view *v, const struct path *from)
+static bool cancel_absorb(struct sip_stack *s, const struct view *v, const struct path *from, const struct incoming *in)
 {
-	struct server_txn *st = server_find(s, v, M_INVITE), *cancel;
+	struct server_txn *st = server_find(s, key_of(s, v, &in->via, M_INVITE)), *cancel;
 
-	if (!st || server_new(s, v, from, &cancel))
+	if (!st || server_new(s, v, from, in, &cancel))
 		return false;
 	server_answer(cancel, 200, SV(""), st->method == M_INVITE ? SV("cancelled") : SV(""), SV(""));
 	if (!server_is_final(st) && st->ops && st->ops->on_cancel)
@@ -197,12 +205,12 @@ static bool cancel_absorb(struct sip_stack *s, const struct view *v, const struc
 	return true;
 }
 
-bool sip_server_absorb(struct sip_stack *s, const struct view *v, const struct path *from)
+bool sip_server_absorb(struct sip_stack *s, const struct view *v, const struct path *from, const struct incoming *in)
 {
-	struct server_txn *st = server_find(s, v, v->method == M_ACK ? M_INVITE : v->method);
+	struct server_txn *st = server_find(s, in->key);
 
 	if (!st)
-		return v->method == M_CANCEL && cancel_absorb(s, v, from);
+		return v->method == M_CANCEL && cancel_absorb(s, v, from, in);
 	if (v->method == M_ACK) {
 		if (st->state == ACCEPTED)
 			return false; /* a client that repeats the branch: the call wants this ACK */
@@ -236,48 +244,42 @@ static void head_line(struct out *o, struct sv name, struct sv value)
 
 /* §18.2.1 and RFC 3581 §4: where the request really came from, written into its topmost Via. rport is filled in when
  * asked for, and added unasked when the port differs, since the answer goes there anyway. */
-static void head_top_via(struct out *o, struct sv value, const struct path *from)
+static void head_top_via(struct out *o, struct sv value, const struct via *via, const struct path *from)
 {
 	char text[ADDR_TEXT];
-	struct sv rest = value, ip = sv_from(addr_print_ip(&from->remote, text));
-	struct via via;
-
-	if (via_next(&via, &rest))
-		return;
-	bool differs = !sv_ieq(via.host, ip), moved = (via.port ? via.port : 5060) != from->remote.port;
+	struct sv ip = sv_from(addr_print_ip(&from->remote, text));
+	const char *behind = via->whole.p + via->whole.len; /* perhaps a comma and the next ones */
+	bool differs = !sv_ieq(via->host, ip), moved = (via->port ? via->port : 5060) != from->remote.port;
 
 	out_lit(o, "Via: ");
-	if (via.rport.p && via.rport.len == 0 && via.has_rport) {
-		out_unfolded(o, sv_span(via.whole.p, via.rport.p));
+	if (via->rport.p && via->rport.len == 0 && via->has_rport) {
+		out_unfolded(o, sv_span(via->whole.p, via->rport.p));
 		out_lit(o, "=");
 		out_u64(o, from->remote.port);
-		out_unfolded(o, sv_span(via.rport.p, via.whole.p + via.whole.len));
+		out_unfolded(o, sv_span(via->rport.p, behind));
 	} else {
-		out_unfolded(o, via.whole);
-		if (!via.has_rport && moved) {
+		out_unfolded(o, via->whole);
+		if (!via->has_rport && moved) {
 			out_lit(o, ";rport=");
 			out_u64(o, from->remote.port);
 		}
 	}
-	if ((differs || via.has_rport) && !via.received.p) {
+	if ((differs || via->has_rport) && !via->received.p) {
 		out_lit(o, ";received=");
 		out_sv(o, ip);
 	}
-	if (rest.len) {
-		out_lit(o, ",");
-		out_unfolded(o, rest);
-	}
+	out_unfolded(o, sv_span(behind, value.p + value.len));
 	out_lit(o, "\r\n");
 }
 
 /* What every response repeats of its request (§8.2.6.2, §12.1.1), as one block that ends behind To's value. */
-static void head_write(struct out *o, const struct view *v, const struct path *from)
+static void head_write(struct out *o, const struct view *v, const struct via *via, const struct path *from)
 {
 	for (unsigned i = v->first[HDR_VIA] - 1; i < v->n; i++) {
 		const struct hdr *h = &v->h[i];
 
 		if (h->id == HDR_VIA && i == v->first[HDR_VIA] - 1u)
-			head_top_via(o, hdr_value(v, h), from);
+			head_top_via(o, hdr_value(v, h), via, from);
 		else if (h->id == HDR_VIA)
 			head_line(o, SV("Via: "), hdr_value(v, h));
 	}
@@ -309,16 +311,6 @@ static void status_line(struct out *o, unsigned status, struct sv phrase)
 	out_lit(o, "\r\n");
 }
 
-static void head_finish(struct out *o, struct sv head, struct sv to_tag)
-{
-	out_sv(o, head);
-	if (to_tag.len && !head_has_tag(head)) {
-		out_lit(o, ";tag=");
-		out_sv(o, to_tag);
-	}
-	out_lit(o, "\r\n");
-}
-
 static struct server_txn *server_alloc(struct sip_stack *s, uint64_t key, uint8_t method, const struct path *path)
 {
 	struct server_txn *st = slab_alloc(&s->servers);
@@ -335,19 +327,21 @@ static struct server_txn *server_alloc(struct sip_stack *s, uint64_t key, uint8_
 	return st;
 }
 
-int server_new(struct sip_stack *s, const struct view *v, const struct path *from, struct server_txn **out)
+int server_new(struct sip_stack *s, const struct view *v, const struct path *from, const struct incoming *in,
+               struct server_txn **out)
 {
 	SCOPED(buf_putp) struct buf *head = NULL;
 	struct server_txn *st;
 	struct out o;
 
 	out_init(&o, s->scratch, SIP_SCRATCH);
-	head_write(&o, v, from);
+	head_write(&o, v, &in->via, from);
 	if (o.is_full || !(head = buf_copy(out_done(&o))))
 		return -ENOMEM;
-	if (!(st = server_alloc(s, server_key(s, v, v->method), v->method, from)))
+	if (!(st = server_alloc(s, in->key, v->method, from)))
 		return -ENOSPC;
 	st->head = STEAL(head);
+	st->has_to_tag = in->to_tag.len;
 	st->state = v->method == M_INVITE ? PROCEEDING : TRYING;
 	/* A backstop: the call has deadlines of its own, all of them earlier. */
 	server_ends_in(st, v->method == M_INVITE ? SIP_SERVER_INVITE_MAX_MS : SIP_SERVER_OTHER_MAX_MS);
@@ -369,7 +363,12 @@ void server_begin(struct server_txn *st, struct out *o, unsigned status, struct 
 		return;
 	}
 	status_line(o, status, phrase);
-	head_finish(o, buf_sv(st->head), to_tag);
+	out_sv(o, buf_sv(st->head));
+	if (to_tag.len && !st->has_to_tag) {
+		out_lit(o, ";tag=");
+		out_sv(o, to_tag);
+	}
+	out_lit(o, "\r\n");
 }
 
 int server_send(struct server_txn *st, unsigned status, struct out *o)
@@ -438,6 +437,11 @@ bool server_is_final(const struct server_txn *st)
 	return st->state >= ACCEPTED;
 }
 
+uint64_t server_id(const struct server_txn *st)
+{
+	return st->in_table.key;
+}
+
 const struct path *server_path(const struct server_txn *st)
 {
 	return &st->path;
@@ -452,13 +456,14 @@ void sip_answer_stateless(struct sip_stack *s, const struct view *v, const struc
                           struct sv phrase, struct sv to_tag, struct sv headers)
 {
 	SCOPED(buf_putp) struct buf *b = NULL;
-	struct sv to = view_value(v, HDR_TO);
+	struct incoming in;
 	struct out o;
 
+	incoming_read(&in, s, v);
 	out_init(&o, s->scratch, SIP_SCRATCH);
 	status_line(&o, status, phrase);
-	head_write(&o, v, from);
-	if (to_tag.len && tag_of(to).len == 0) {
+	head_write(&o, v, &in.via, from);
+	if (to_tag.len && !in.to_tag.len) {
 		out_lit(&o, ";tag=");
 		out_sv(&o, to_tag);
 	}
@@ -512,6 +517,7 @@ int server_import(struct sip_stack *s, const struct server_record *r, struct ser
 		return -ENOSPC;
 	st->state = r->state;
 	st->status = r->status;
+	st->has_to_tag = head_has_tag(r->head);
 	if ((r->head.len && !(st->head = buf_copy(r->head))) || (r->last.len && !(st->last = buf_copy(r->last)))) {
 		server_free(st);
 		return -ENOMEM;

@@ -237,12 +237,18 @@ uint16_t token_shard(const struct token_codec *c, struct sv call_id)
 	return (uint16_t)(hash_bytes(&c->shard, call_id.p, call_id.len) % TOKEN_SHARDS);
 }
 
-uint64_t token_leg_id(const struct token_codec *c, struct sv zone, struct sv call_id, struct sv from_tag,
-                      struct sv request_uri, unsigned attempt)
+uint64_t token_leg_id(const struct token_codec *c, struct sv zone, struct sv call_id, struct sv from_tag, struct sv request_uri)
 {
-	char number[4] = { (char)attempt, (char)(attempt >> 8), (char)(attempt >> 16), (char)(attempt >> 24) };
-	struct sv parts[] = { zone, call_id, from_tag, request_uri, { number, sizeof(number) } };
-	uint64_t id = hash_parts(&c->leg, parts, 5);
+	struct sv parts[] = { zone, call_id, from_tag, request_uri };
+	uint64_t id = hash_parts(&c->leg, parts, 4);
+
+	return id ? id : 1;
+}
+
+uint64_t token_attempt_id(const struct token_codec *c, uint64_t leg_id, uint32_t attempt)
+{
+	struct sv parts[] = { { (char *)&leg_id, sizeof(leg_id) }, { (char *)&attempt, sizeof(attempt) } };
+	uint64_t id = hash_parts(&c->leg, parts, 2);
 
 	return id ? id : 1;
 }

@@ -36,9 +36,10 @@ int token_read(struct token_codec *c, enum token_kind kind, struct sv text, stru
 /* Shard of a request that carries no token yet. */
 uint16_t token_shard(const struct token_codec *c, struct sv call_id);
 
-/* DECISIONS 3. Attempt 0 is the near leg itself; 1, 2 ... are the far legs tried for it. Never 0. */
-uint64_t token_leg_id(const struct token_codec *c, struct sv zone, struct sv call_id, struct sv from_tag,
-                      struct sv request_uri, unsigned attempt);
+/* DECISIONS 3: the near leg; the far legs tried for it, attempt 1, 2 ... Never 0. */
+uint64_t token_leg_id(const struct token_codec *c, struct sv zone, struct sv call_id, struct sv from_tag, struct sv request_uri);
+uint64_t token_attempt_id(const struct token_codec *c, uint64_t leg_id, uint32_t attempt);
+/* `near_branch`: whatever tells apart the requests of one CSeq. */
 uint64_t token_branch_id(const struct token_codec *c, uint64_t leg_id, struct sv near_branch, uint32_t cseq);
 /* The id behind the tag that the near side sees of a far To-tag. */
 uint64_t token_tag_id(const struct token_codec *c, uint64_t leg_id, uint64_t far_branch_id, struct sv far_tag);

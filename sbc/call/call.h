@@ -328,7 +328,7 @@ void relay_free(struct relay *r);
 /* The INVITE's 2xx went out: repeat it until the ACK. */
 void relay_await_ack(struct relay *r);
 void relay_repeat(struct relay *r); /* the same from a record, its answer given */
-void relay_ack(struct relay *r, const struct view *v, const struct path *from);
+void relay_ack(struct relay *r, const struct request *request);
 /* Nobody acknowledged the 2xx it passed: we do, refusing the offer if there is one (DECISIONS 11). */
 void relay_ack_alone(struct relay *r);
 extern const struct server_ops relay_server_ops;

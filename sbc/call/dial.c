@@ -325,21 +325,17 @@ static struct attempt *attempt_new(struct setup *s, const struct view *v, const 
 	struct call *c = s->call;
 	struct b2bua *b = c->b;
 	struct attempt *a;
-	struct via via;
-	struct sv rest = view_value(v, HDR_VIA);
-	uint64_t id = token_leg_id(b->p.tokens, b->conf->zones[path_zone(b, &c->near.path)].name, view_value(v, HDR_CALL_ID),
-	                           tag_of(view_value(v, HDR_FROM)), view_uri(v), ++s->n_attempts);
+	uint64_t id = token_attempt_id(b->p.tokens, c->near.in_table.key, ++s->n_attempts), seed = s->st ? server_id(s->st) : 0;
+	struct leg *leg = leg_new(b, c, id);
 
-	struct leg *leg;
-
-	if (via_next(&via, &rest) || !(leg = leg_new(b, c, id)))
+	if (!leg)
 		return NULL;
 	if (!(a = attempt_alloc(s, leg))) {
 		leg_free(b, leg);
 		return NULL;
 	}
 	a->destination = s->pick.destination;
-	a->branch_id = token_branch_id(b->p.tokens, id, via.branch, v->cseq);
+	a->branch_id = token_branch_id(b->p.tokens, id, (struct sv){ (char *)&seed, sizeof(seed) }, v->cseq);
 	leg->path = *path;
 	leg->attempt = s->n_attempts;
 	leg->slot = s->pick.slot;

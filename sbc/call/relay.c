@@ -113,7 +113,7 @@ static void refuse_within(struct b2bua *b, const struct request *r, enum why why
 
 	counter_inc(&b->counters, REQUESTS_REFUSED);
 	log_debug(b->p.log, "request.refused", "status=%u reason=%s", reason->status, reason->id);
-	if (server_new(b->p.stack, r->v, r->from, &st) == 0)
+	if (server_new(b->p.stack, r->v, r->from, &r->in, &st) == 0)
 		server_answer(st, reason->status, sv_from(reason->phrase), SV(""), retry);
 }
 
@@ -143,7 +143,7 @@ static void on_ack(struct b2bua *b, const struct place *p, const struct request 
 		struct relay *relay = owner_of(n, struct relay, in_call);
 
 		if (relay->is_answered && relay->from == p->side && relay->in_cseq == r->v->cseq) {
-			relay_ack(relay, r->v, r->from);
+			relay_ack(relay, r);
 			return;
 		}
 	}
@@ -161,7 +161,7 @@ static void relay_start(struct b2bua *b, const struct place *p, const struct req
 {
 	struct relay *relay = relay_new(p->call, p->dialog, p->side, r->v);
 
-	if (!relay || server_new(b->p.stack, r->v, r->from, &relay->st)) {
+	if (!relay || server_new(b->p.stack, r->v, r->from, &r->in, &relay->st)) {
 		relay_free(relay);
 		refuse_within(b, r, WHY_FULL);
 		return;
@@ -310,24 +310,23 @@ static void rack_line(struct compose *c, const struct relay *r, const struct vie
 	out_lit(&c->o, "\r\n");
 }
 
-/* The fixed part of a request of this dialog towards the other side; `tag` is room for a token. */
-static struct outgoing outgoing_of(struct relay *r, struct sv method, const struct view *v, uint32_t cseq, char tag[TOKEN_LEN])
+/* The fixed part of a request of this dialog towards the other side, for the one received as `id`; `tag` is room for a token. */
+static struct outgoing outgoing_of(struct relay *r, struct sv method, const struct view *v, uint64_t id, uint32_t cseq,
+                                   char tag[TOKEN_LEN])
 {
 	enum side to = !r->from;
 	struct leg *l = leg_of(r, to);
 	struct dialog *d = r->dialog;
-	struct sv hops = view_value(v, HDR_MAX_FORWARDS), rest = view_value(v, HDR_VIA);
+	struct sv hops = view_value(v, HDR_MAX_FORWARDS), seed = { (char *)&id, sizeof(id) };
 	struct token_codec *tokens = r->call->b->p.tokens;
-	struct via via = { .branch = SV("") };
 	uint64_t n = 0;
 
-	via_next(&via, &rest);
 	return (struct outgoing){
 		.method = method, .leg = l, .cseq = cseq,
 		.uri = to == NEAR ? leg_target(l) : dialog_target(d), .routes = to == NEAR ? leg_routes(l) : dialog_routes(d),
 		.local_tag = to == NEAR ? tag_token(r->call->b, r->call->shard, d->in_table.key, tag) : SV(""),
 		.remote_tag = to == NEAR ? SV("") : dialog_tag(d),
-		.branch_id = token_branch_id(tokens, l->in_table.key, via.branch, cseq),
+		.branch_id = token_branch_id(tokens, l->in_table.key, seed, cseq),
 		.max_forwards = hops.p && sv_u64(hops, 255, &n) == 0 && n ? (unsigned)n - 1 : 70,
 	};
 }
@@ -368,7 +367,7 @@ static int relay_transmit(struct relay *r, const struct view *v)
 	int err;
 
 	r->out_cseq = ++l->local_cseq;
-	m = outgoing_of(r, view_method(v), v, r->out_cseq, tag);
+	m = outgoing_of(r, view_method(v), v, r->st ? server_id(r->st) : 0, r->out_cseq, tag);
 	out = relay_write(r, v, &m, &is_full);
 	if (out && path_outgrown(b, &l->path, out->len)) { /* this message only (LESSONS 48) */
 		buf_put(STEAL(out));
@@ -607,15 +606,16 @@ static void send_ack(struct relay *r, struct buf *ack)
 		net_send(r->call->b->p.stack->net, &l->path, ack, 0);
 }
 
-void relay_ack(struct relay *r, const struct view *v, const struct path *from)
+void relay_ack(struct relay *r, const struct request *request)
 {
+	const struct view *v = request->v;
 	struct compose c = { .b = r->call->b };
 	struct leg *l = leg_of(r, !r->from);
 	SCOPED(buf_putp) struct buf *ack = NULL;
 	char tag[TOKEN_LEN];
-	struct outgoing m = outgoing_of(r, SV("ACK"), v, r->out_cseq, tag);
+	struct outgoing m = outgoing_of(r, SV("ACK"), v, request->in.key, r->out_cseq, tag);
 
-	follow_flow(leg_of(r, r->from), from);
+	follow_flow(leg_of(r, r->from), request->from);
 	compose_request(&c, &m);
 	compose_rest(&c, v, &leg_of(r, r->from)->path, l);
 	if (!(ack = compose_done(&c)))
@@ -658,15 +658,14 @@ void relay_ack_alone(struct relay *r)
 {
 	struct compose c = { .b = r->call->b };
 	SCOPED(buf_putp) struct buf *ack = NULL;
-	struct view v, answer;
+	struct view answer;
 	struct view_fault fault;
 	char tag[TOKEN_LEN];
 	struct outgoing m;
 
 	if (!r->answer || view_scan(&answer, r->answer->data, r->answer->len, false, &fault))
 		return;
-	v = answer; /* lends its Via as the branch's seed */
-	m = outgoing_of(r, SV("ACK"), &v, r->out_cseq, tag);
+	m = outgoing_of(r, SV("ACK"), &answer, 0, r->out_cseq, tag);
 	compose_request(&c, &m);
 	if (!r->had_offer && answer.body_len)
 		refuse_offer(&c, view_body(&answer));
