@@ -16,7 +16,7 @@ enum { CALLS = 600 };
 #else
 enum { CALLS = 10000 };
 #endif
-enum { SEEDS = 20, CALLERS = 40, SERVERS = 3, FORKS = 3, MIDS = 3, BELLS = 6, CALLS_PER_S = 400, END_MS = 720000, PATIENCE_MS = 40000 };
+enum { SEEDS = 20, CALLERS = 40, SERVERS = 3, FORKS = 3, MIDS = 3, BELLS = 6, CALLS_PER_S = 400, END_MS = 720000, PATIENCE_MS = 40000, STALE_MS = 20000 };
 
 #define STORM_YAML \
 	FLOW_ZONES \
@@ -78,6 +78,7 @@ struct storm_call {
 	struct ua_client *invite;
 	struct timer start, cancel, ack, forge;
 	struct bell *bell[BELLS];
+	uint64_t invited_ms;
 	bool knows_credentials, has_cancelled, has_death, said_bye, is_finished;
 	uint16_t status;
 	char peer_tags[4][64];      /* of reliable provisionals acknowledged */
@@ -256,12 +257,12 @@ static void take_reinvite(struct end *e, struct ua_server *s)
 		in(e->call->storm, &e->answer, answer_fire, 1 + roll(e->call->storm, 300));
 }
 
-/* A fork whose answer is not the call's, or that of an attempt given up: the SBC ends it, and this end may do the same. */
+/* A fork whose answer is perhaps not the call's, or that of an attempt given up: the SBC ends it, and this end may do the same. */
 static bool is_loser(const struct end *e)
 {
 	const struct storm_call *c = e->call;
 
-	return e->is_callee && (c->plan.answers_twice || c->has_cancelled || c->n_bells > 1);
+	return e->is_callee && (c->plan.answers_twice || c->has_cancelled || c->n_bells > 1 || (!c->status && !e->ua->world->is_perfect));
 }
 
 static void take_bye(struct end *e, struct ua_server *s)
@@ -269,7 +270,7 @@ static void take_bye(struct end *e, struct ua_server *s)
 	const struct storm_call *c = e->call;
 	struct ua_server *pending = ua_invite_of(e->ua);
 
-	if (!c->said_bye && !c->has_death && !c->plan.never_acks && !is_loser(e) && (c->status || e->ua->world->is_perfect))
+	if (!c->said_bye && !c->has_death && !c->plan.never_acks && !is_loser(e))
 		ua_fault(e->ua->world, e->ua, "BYE that nobody sent");
 	ua_answer(e->ua, s, 200, said(c, ""), "");
 	if (pending)
@@ -481,6 +482,8 @@ static struct ua *on_invite(struct ua_world *w, const struct packet *p, const st
 		c->has_death = true;
 		return NULL;
 	}
+	if (s->rig->now_ms > c->invited_ms + STALE_MS) /* what rings now would ring beyond timer B: nobody is left to cancel it */
+		return NULL;
 	b = c->bell[c->n_bells++] = calloc(1, sizeof(*b));
 	assert_non_null(b);
 	b->call = c;
@@ -533,7 +536,7 @@ static void on_ack(struct ua *ua, struct ua_server *invite, const struct view *v
 		return;
 	same_call(ua, e->call, v);
 	if (e->is_callee && invite->cseq == e->bell->invite->cseq && e->call->plan.offers_late && !v->body_len &&
-	    !e->call->plan.never_acks && !e->call->plan.byes_first && !is_loser(e) && e->call->status)
+	    !e->call->plan.never_acks && !e->call->plan.byes_first && !is_loser(e))
 		ua_fault(ua->world, ua, "an ACK without the answer to a late offer");
 	talk(e);
 }
@@ -545,6 +548,7 @@ static void invite_now(struct storm_call *c)
 	char extra[192];
 
 	c->invites++;
+	c->invited_ms = c->storm->rig->now_ms;
 	snprintf(extra, sizeof(extra), "X-Call: %u\r\n%s%s%s", c->number, c->plan.is_reliable ? "Supported: 100rel\r\n" : "",
 	         c->knows_credentials ? "Proxy-Authorization: Digest username=\"u\", realm=\"example.com\"\r\n" : "",
 	         c->plan.offers_late ? "" : WITH_BODY);
@@ -621,6 +625,7 @@ static void refused(struct storm_call *c, unsigned status)
 {
 	if (status == 407 && c->plan.asks_credentials && !c->knows_credentials && !c->has_cancelled) {
 		c->knows_credentials = true;
+		c->status = 0;
 		invite_now(c);
 		return;
 	}
@@ -698,7 +703,7 @@ static void on_unacknowledged(struct ua *ua, struct ua_server *s)
 {
 	struct end *e = ua->owner;
 
-	if (s->status < 300 && e->is_callee && e->state == WAITING && (ua->world->is_perfect || !is_loser(e)))
+	if (s->status < 300 && e->is_callee && e->state == WAITING && !is_loser(e))
 		ua_fault(ua->world, ua, "2xx without ACK");
 	if (s->status < 300)
 		hang_up(e);
