@@ -7,7 +7,9 @@
 #include "bench/msg.h"
 
 enum { BUCKETS = 1 << 16,
-       CALL_LIFE_MS = 1800000 };
+       CALL_LIFE_MS = 1800000,
+       OTHERS_SHOWN = 5,
+       OTHER_SHOWN_BYTES = 300 };
 enum callee_state { FREE,
 	            RINGING,
 	            ANSWERED,
@@ -278,7 +280,6 @@ static void on_cancel(struct callee *c, struct wire *w, const struct msg *m, con
 {
 	struct callee_call *call = call_by_branch(c, branch_of(m));
 
-	c->counts.others++;
 	reply(w, m, from, call ? "SIP/2.0 200 OK\r\n" : "SIP/2.0 481 Call Does Not Exist\r\n", ";tag=cancel");
 	if (call && call->state == RINGING) {
 		call_send(call, "SIP/2.0 487 Request Terminated\r\n", false);
@@ -306,13 +307,21 @@ struct callee_counts callee_counts_since(const struct callee *c, const struct ca
 	};
 }
 
+/* What should not have come: counted, and the first few shown. */
+static void on_other(struct callee *c, struct sv bytes, const struct sockaddr_in *from)
+{
+	if (c->counts.others++ < OTHERS_SHOWN)
+		fprintf(stderr, "bench-load: unexpected from port %u: %.*s\n", ntohs(from->sin_port),
+		        (int)(bytes.len < OTHER_SHOWN_BYTES ? bytes.len : OTHER_SHOWN_BYTES), bytes.p);
+}
+
 static void on_datagram(struct callee *c, struct wire *w, struct sv bytes, const struct sockaddr_in *from,
                         uint64_t now_ns)
 {
 	struct msg m;
 
 	if (!msg_scan(&m, bytes) || m.status) {
-		c->counts.others++;
+		on_other(c, bytes, from);
 	} else if (m.method == M_INVITE) {
 		on_invite(c, w, &m, from, now_ns);
 	} else if (m.method == M_ACK) {
@@ -320,12 +329,13 @@ static void on_datagram(struct callee *c, struct wire *w, struct sv bytes, const
 	} else if (m.method == M_BYE) {
 		on_bye(c, w, &m, from);
 	} else if (m.method == M_CANCEL) {
+		on_other(c, bytes, from);
 		on_cancel(c, w, &m, from);
 	} else if (m.method == M_OPTIONS) {
 		c->counts.options++;
 		reply(w, &m, from, "SIP/2.0 200 OK\r\n", ";tag=probe");
 	} else {
-		c->counts.others++;
+		on_other(c, bytes, from);
 		reply(w, &m, from, "SIP/2.0 501 Not Implemented\r\n", ";tag=none");
 	}
 }
