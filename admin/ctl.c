@@ -1,6 +1,7 @@
 /* admin/ctl.c - the server's side of the control socket: connections, deadlines, and which verb is meant. A connection
  * goes through READING (the question), ANSWERING (a reply is being put together), WRITING, and is closed. */
 #include "admin/reply.h"
+#include "base/nearest.h"
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -218,55 +219,17 @@ static void on_help(void *ctx, struct ctl_reply *r, int argc, char **argv)
 		ctl_done(r);
 }
 
-/* Changes of one byte (another, one more, one less) from `a` to `b`, which is a verb of ours; `a` is any text. */
-static size_t edits(const char *a, const char *b)
-{
-	enum { VERB_LEN_MAX = 32 };
-	size_t row[VERB_LEN_MAX + 1], len = strlen(b);
-
-	if (len > VERB_LEN_MAX || strlen(a) > VERB_LEN_MAX)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= len; j++)
-		row[j] = j;
-	for (size_t i = 1; *a; a++, i++) {
-		size_t corner = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= len; j++) {
-			size_t other = corner + (*a != b[j - 1]), more = row[j - 1] + 1, less = row[j] + 1;
-
-			corner = row[j];
-			row[j] = other < more ? other : more;
-			row[j] = row[j] < less ? row[j] : less;
-		}
-	}
-	return row[len];
-}
-
-static const char *nearest_verb(const struct ctl *c, const char *name)
-{
-	size_t least = strlen(name) / 2 + 1;
-	const char *nearest = NULL;
-
-	for (unsigned i = 0; i < c->n_verbs; i++) {
-		size_t n = edits(name, c->verb[i].name);
-
-		if (n < least) {
-			least = n;
-			nearest = c->verb[i].name;
-		}
-	}
-	return nearest;
-}
-
 static void refuse_unknown(struct ctl *c, struct ctl_reply *r, const char *name)
 {
-	const char *nearest = nearest_verb(c, name);
+	struct nearest near;
 	struct text shown = text_of(256);
 
+	nearest_init(&near, sv_from(name));
+	for (unsigned i = 0; i < c->n_verbs; i++)
+		nearest_offer(&near, sv_from(c->verb[i].name));
 	text_printable(&shown, (struct sv){ name, strnlen(name, 32) });
-	ctl_fail(r, CTL_USAGE, "unknown verb `%.*s`%s%s%s", (int)shown.len, shown.len ? shown.p : "",
-	         nearest ? "; did you mean `" : "; `help` lists them", nearest ? nearest : "", nearest ? "`?" : "");
+	ctl_fail(r, CTL_USAGE, "unknown verb `%.*s`%s%.*s%s", (int)shown.len, shown.len ? shown.p : "",
+	         near.best.len ? "; did you mean `" : "; `help` lists them", SV_ARG(near.best), near.best.len ? "`?" : "");
 	text_fini(&shown);
 }
 

@@ -328,16 +328,16 @@ static void check_duplicate(struct reader *r, const yaml_node_t *map, size_t i)
 
 static void unknown_key(struct reader *r, const struct row *map, struct sv key)
 {
-	struct nearest near;
+	struct known known;
 	char word[72], hint[256];
 
-	nearest_init(&near, key);
+	known_init(&known, key);
 	for (const struct row *row = schema_next_key(map, NULL); row; row = schema_next_key(map, row))
-		nearest_offer(&near, sv_from(schema_name(row)));
+		known_offer(&known, sv_from(schema_name(row)));
 	if (sv_eq(key, SV("<<")))
 		note_error(r, "merging mappings (<<) is not supported: write the keys, or an alias as a value");
 	else
-		note_error(r, "unknown key `%s`%s", printable(key, word), nearest_or_known(&near, hint));
+		note_error(r, "unknown key `%s`%s", printable(key, word), known_nearest_or_all(&known, hint));
 }
 
 /* Keys are plain, written once, and (in a TY_MAP) known. false: too many or not plain to go on with. */

@@ -3,6 +3,7 @@
 #define CONF_READER_H
 #include <yaml.h>
 #include "base/arena.h"
+#include "base/nearest.h"
 #include "conf/schema.h"
 
 struct compiled_regex; /* in a list of the arena: the snapshot frees them */
@@ -101,19 +102,18 @@ void regexes_free(struct compiled_regex *list);
 /* One line of plain words for a rule. (describe.c) */
 int describe_route(const struct conf *c, const struct conf_route *route, struct conf_text *out);
 
-/* The name nearest to `word`, or an empty one when none is near. (suggest.c) */
-struct nearest {
-	struct sv word, best;
-	unsigned distance;
-	char known[160];                   /* "a, b", cut; then known_len is the size or more */
-	size_t known_len;
+/* The names that a word could have been. (suggest.c) */
+struct known {
+	struct nearest nearest;
+	char names[160];                   /* "a, b", cut; then names_len is the size or more */
+	size_t names_len;
 };
-void nearest_init(struct nearest *n, struct sv word);
-void nearest_offer(struct nearest *n, struct sv name);
+void known_init(struct known *k, struct sv word);
+void known_offer(struct known *k, struct sv name);
 /* "; did you mean `x`?", or "". */
-const char *nearest_text(const struct nearest *n, char buf[256]);
+const char *known_nearest(const struct known *k, char buf[256]);
 /* The same, or "; there is: a, b". */
-const char *nearest_or_known(const struct nearest *n, char buf[256]);
+const char *known_nearest_or_all(const struct known *k, char buf[256]);
 
 /* conf_note without a reader (syntax errors, reload). `path` and `text` are copied. */
 void notes_add(struct conf_notes *notes, bool is_error, struct conf_mark at, const char *path, const char *text);

@@ -1,73 +1,36 @@
-/* conf/suggest.c - the known word nearest to a mistyped one. */
+/* conf/suggest.c - what is said of a mistyped word: the nearest known one, or all there are. */
 #include "conf/reader.h"
 
-enum { WORD_MAX = 64 };
-
-static unsigned min3(unsigned a, unsigned b, unsigned c)
+void known_init(struct known *k, struct sv word)
 {
-	unsigned m = a < b ? a : b;
-
-	return m < c ? m : c;
+	*k = (struct known){ .names_len = 0 };
+	nearest_init(&k->nearest, word);
 }
 
-/* Edit distance with two neighbours swapped as one edit. Words longer than WORD_MAX are far from everything. */
-static unsigned distance(struct sv a, struct sv b)
+void known_offer(struct known *k, struct sv name)
 {
-	unsigned row[3][WORD_MAX + 1];
-
-	if (a.len > WORD_MAX || b.len > WORD_MAX)
-		return UINT32_MAX;
-	for (unsigned j = 0; j <= b.len; j++)
-		row[0][j] = j;
-	for (unsigned i = 1; i <= a.len; i++) {
-		unsigned *now = row[i % 3], *last = row[(i + 2) % 3], *before = row[(i + 1) % 3];
-
-		now[0] = i;
-		for (unsigned j = 1; j <= b.len; j++) {
-			now[j] = min3(last[j] + 1, now[j - 1] + 1, last[j - 1] + (a.p[i - 1] != b.p[j - 1]));
-			if (i > 1 && j > 1 && a.p[i - 1] == b.p[j - 2] && a.p[i - 2] == b.p[j - 1] && before[j - 2] + 1 < now[j])
-				now[j] = before[j - 2] + 1;
-		}
-	}
-	return row[a.len % 3][b.len];
-}
-
-/* A third of the word may differ; in a word of one or two letters nothing is near. */
-void nearest_init(struct nearest *n, struct sv word)
-{
-	unsigned differ = word.len < 3 ? 0 : word.len < 6 ? 1 : word.len < WORD_MAX ? (unsigned)word.len / 3 : 0;
-
-	*n = (struct nearest){ .word = word, .distance = differ + 1 };
-}
-
-void nearest_offer(struct nearest *n, struct sv name)
-{
-	unsigned d = distance(n->word, name);
 	char word[72];
 
-	if (d < n->distance) {
-		n->distance = d;
-		n->best = name;
-	}
-	if (n->known_len < sizeof(n->known) - 1)
-		n->known_len += (size_t)snprintf(n->known + n->known_len, sizeof(n->known) - n->known_len, "%s%s",
-		                                 n->known_len ? ", " : "", printable(name, word));
+	nearest_offer(&k->nearest, name);
+	if (k->names_len < sizeof(k->names) - 1)
+		k->names_len += (size_t)snprintf(k->names + k->names_len, sizeof(k->names) - k->names_len, "%s%s",
+		                                 k->names_len ? ", " : "", printable(name, word));
 }
 
-const char *nearest_text(const struct nearest *n, char buf[256])
+const char *known_nearest(const struct known *k, char buf[256])
 {
 	char word[72];
 
 	buf[0] = '\0';
-	if (n->best.len)
-		snprintf(buf, 256, "; did you mean `%s`?", printable(n->best, word));
+	if (k->nearest.best.len)
+		snprintf(buf, 256, "; did you mean `%s`?", printable(k->nearest.best, word));
 	return buf;
 }
 
-const char *nearest_or_known(const struct nearest *n, char buf[256])
+const char *known_nearest_or_all(const struct known *k, char buf[256])
 {
-	nearest_text(n, buf);
-	if (!buf[0] && n->known_len)
-		snprintf(buf, 256, "; there is: %s%s", n->known, n->known_len < sizeof(n->known) ? "" : "...");
+	known_nearest(k, buf);
+	if (!buf[0] && k->names_len)
+		snprintf(buf, 256, "; there is: %s%s", k->names, k->names_len < sizeof(k->names) ? "" : "...");
 	return buf;
 }

@@ -185,22 +185,22 @@ static bool read_number(struct reader *r, const struct row *row, struct value *v
 
 static bool read_choice(struct reader *r, const struct row *row, struct value *v)
 {
-	struct nearest near;
+	struct known known;
 	char hint[256], word[72], all[256];
 	size_t at = 0;
 
-	nearest_init(&near, v->text);
+	known_init(&known, v->text);
 	all[0] = '\0';
 	for (size_t i = 0; row->choices[i]; i++) {
 		if (sv_eq(v->text, sv_from(row->choices[i]))) {
 			v->number = i;
 			return true;
 		}
-		nearest_offer(&near, sv_from(row->choices[i]));
+		known_offer(&known, sv_from(row->choices[i]));
 		if (at < sizeof(all))
 			at += (size_t)snprintf(all + at, sizeof(all) - at, "%s%s", i ? ", " : "", row->choices[i]);
 	}
-	note_error(r, "`%s` is not one of: %s%s", printable(v->text, word), all, nearest_text(&near, hint));
+	note_error(r, "`%s` is not one of: %s%s", printable(v->text, word), all, known_nearest(&known, hint));
 	return false;
 }
 
@@ -304,34 +304,34 @@ static bool read_prefix(struct reader *r, const struct row *row, struct value *v
 static bool read_zone(struct reader *r, const struct row *row, struct value *v)
 {
 	int at = conf_find_zone(r->conf, v->text);
-	struct nearest near;
+	struct known known;
 	char hint[256], word[72];
 
 	(void)row;
 	v->number = (uint64_t)at;
 	if (at >= 0)
 		return true;
-	nearest_init(&near, v->text);
+	known_init(&known, v->text);
 	for (unsigned i = 0; i < r->conf->n_zones; i++)
-		nearest_offer(&near, r->conf->zones[i].name);
-	note_error(r, "there is no zone `%s`%s", printable(v->text, word), nearest_or_known(&near, hint));
+		known_offer(&known, r->conf->zones[i].name);
+	note_error(r, "there is no zone `%s`%s", printable(v->text, word), known_nearest_or_all(&known, hint));
 	return false;
 }
 
 static bool read_pool(struct reader *r, const struct row *row, struct value *v)
 {
 	int at = conf_find_pool(r->conf, v->text);
-	struct nearest near;
+	struct known known;
 	char hint[256], word[72];
 
 	(void)row;
 	v->number = (uint64_t)at;
 	if (at >= 0)
 		return true;
-	nearest_init(&near, v->text);
+	known_init(&known, v->text);
 	for (unsigned i = 0; i < r->conf->n_pools; i++)
-		nearest_offer(&near, r->conf->pools[i].name);
-	note_error(r, "there is no pool `%s`%s", printable(v->text, word), nearest_or_known(&near, hint));
+		known_offer(&known, r->conf->pools[i].name);
+	note_error(r, "there is no pool `%s`%s", printable(v->text, word), known_nearest_or_all(&known, hint));
 	return false;
 }
 

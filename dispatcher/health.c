@@ -1,5 +1,6 @@
 /* dispatcher/health.c - what probes, calls and operators say about a destination. The rules: pool.h. */
 #include "dispatcher/state.h"
+#include "base/nearest.h"
 #include <errno.h>
 #include <stdio.h>
 
@@ -219,43 +220,15 @@ uint32_t pool_detection_ms(const struct conf_pool *pool)
 
 /* Operators ----------------------------------------------------------------------------------------------------- */
 
-/* How many bytes must change to turn `a` into `b`; both within KEY_ROOM. */
-static unsigned edit_distance(struct sv a, struct sv b)
-{
-	unsigned row[KEY_ROOM + 1];
-
-	for (unsigned j = 0; j <= b.len; j++)
-		row[j] = j;
-	for (size_t i = 0; i < a.len; i++) {
-		unsigned diagonal = row[0];
-
-		row[0] = (unsigned)i + 1;
-		for (size_t j = 0; j < b.len; j++) {
-			unsigned change = diagonal + (a.p[i] != b.p[j]);
-			unsigned insert = (row[j] < row[j + 1] ? row[j] : row[j + 1]) + 1;
-
-			diagonal = row[j + 1];
-			row[j + 1] = change < insert ? change : insert;
-		}
-	}
-	return row[b.len];
-}
-
 /* The known name nearest to `name`, if any is near enough to be meant. */
 static void nearest_name(const struct pools *p, const struct map *map, struct sv name, char hint[128])
 {
-	unsigned best = (unsigned)name.len / 2 + 1;
+	struct nearest nearest;
 
-	hint[0] = '\0';
-	for (unsigned i = 0; map && name.len < KEY_ROOM && i < map->n; i++) {
-		const struct slot_name *n = &p->name[map->of[i].slot];
-		unsigned distance = edit_distance(name, (struct sv){ n->key, n->len });
-
-		if (distance < best) {
-			best = distance;
-			snprintf(hint, 128, "%.*s", (int)n->len, n->key);
-		}
-	}
+	nearest_init(&nearest, name);
+	for (unsigned i = 0; map && i < map->n; i++)
+		nearest_offer(&nearest, (struct sv){ p->name[map->of[i].slot].key, p->name[map->of[i].slot].len });
+	snprintf(hint, 128, "%.*s", SV_ARG(nearest.best));
 }
 
 int dest_set_wish(struct pools *p, const struct conf *c, struct sv name, enum dest_wish wish, const char *actor,

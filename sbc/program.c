@@ -3,6 +3,7 @@
 #include "sbc/keys.h"
 #include "sbc/loop.h"
 #include "sbc/verbs.h"
+#include "sbc/watch.h"
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
@@ -21,6 +22,7 @@ struct program {
 	struct event_base *base;
 	struct event *signals[3], *poll;
 	struct verbs *verbs;
+	struct watch watch;
 	uint64_t stop_at_ms;            /* 0 = running */
 	bool is_done;
 };
@@ -183,6 +185,7 @@ static void on_poll(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	publisher_collect(&n->publisher);
+	watch_look(&n->watch, n->shared.pools, n->publisher.now, n->shared.log);
 	if (!n->stop_at_ms)
 		return;
 	for (unsigned i = 0; i < n->n_loops; i++)

@@ -6,7 +6,6 @@
 struct program;
 
 enum node_limits {
-	PROGRAM_SNAPSHOTS_MAX = 8,      /* old ones waiting for a worker to let go */
 	PROGRAM_STOP_POLL_MS = 100,     /* how often a closing node looks whether its calls are over */
 };
 

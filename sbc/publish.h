@@ -3,7 +3,7 @@
 #define SBC_PUBLISH_H
 #include "sbc/worker.h"
 
-enum { PUBLISH_OLD_MAX = 8 }; /* snapshots waiting for the last worker to let go of them */
+enum { PUBLISH_OLD_MAX = POOL_SNAPSHOTS - 1 }; /* snapshots waiting for the last worker to let go of them */
 
 struct publisher {
 	struct shared *shared;

@@ -124,21 +124,29 @@ static void question_ask(struct question *q)
 	question_done(q);
 }
 
-static struct question *question_new(struct verbs *v, struct ctl_reply *r,
-                                     void (*work)(struct question *q, struct worker *w, struct part *part),
-                                     void (*finish)(struct question *q))
+static void ask(struct verbs *v, struct ctl_reply *r, uint64_t id,
+                void (*work)(struct question *q, struct worker *w, struct part *part), void (*finish)(struct question *q))
 {
 	struct question *q = calloc(1, sizeof(*q));
 
 	if (!q) {
 		ctl_fail(r, CTL_FAILED, "out of memory");
-		return NULL;
+		return;
 	}
 	q->verbs = v;
 	q->reply = r;
+	q->id = id;
 	q->work = work;
 	q->finish = finish;
-	return q;
+	question_ask(q);
+}
+
+/* A verb that takes nothing. */
+static bool has_no_words(struct ctl_reply *r, int argc)
+{
+	if (argc != 1)
+		ctl_fail_usage(r);
+	return argc == 1;
 }
 
 /* calls, call, hangup ---------------------------------------------------------------------------------------------- */
@@ -215,15 +223,9 @@ static void calls_finish(struct question *q)
 
 static void verb_calls(void *ctx, struct ctl_reply *r, int argc, char **argv)
 {
-	struct question *q;
-
 	(void)argv;
-	if (argc != 1) {
-		ctl_fail_usage(r);
-		return;
-	}
-	if ((q = question_new(ctx, r, calls_work, calls_finish)))
-		question_ask(q);
+	if (has_no_words(r, argc))
+		ask(ctx, r, 0, calls_work, calls_finish);
 }
 
 static bool parse_id(const char *word, uint64_t *id)
@@ -259,17 +261,12 @@ static void call_finish_one(struct question *q)
 
 static void verb_call(void *ctx, struct ctl_reply *r, int argc, char **argv)
 {
-	struct question *q;
 	uint64_t id;
 
-	if (argc != 2 || !parse_id(argv[1], &id)) {
+	if (argc != 2 || !parse_id(argv[1], &id))
 		ctl_fail_usage(r);
-		return;
-	}
-	if ((q = question_new(ctx, r, calls_work, call_finish_one))) {
-		q->id = id;
-		question_ask(q);
-	}
+	else
+		ask(ctx, r, id, calls_work, call_finish_one);
 }
 
 static void hangup_work(struct question *q, struct worker *w, struct part *part)
@@ -293,17 +290,12 @@ static void hangup_finish(struct question *q)
 
 static void verb_hangup(void *ctx, struct ctl_reply *r, int argc, char **argv)
 {
-	struct question *q;
 	uint64_t id;
 
-	if (argc != 2 || !parse_id(argv[1], &id)) {
+	if (argc != 2 || !parse_id(argv[1], &id))
 		ctl_fail_usage(r);
-		return;
-	}
-	if ((q = question_new(ctx, r, hangup_work, hangup_finish))) {
-		q->id = id;
-		question_ask(q);
-	}
+	else
+		ask(ctx, r, id, hangup_work, hangup_finish);
 }
 
 /* status, pools, operator states ----------------------------------------------------------------------------------- */
@@ -333,10 +325,8 @@ static void verb_status(void *ctx, struct ctl_reply *r, int argc, char **argv)
 	const struct conf *c = v->p.publisher->now;
 
 	(void)argv;
-	if (argc != 1) {
-		ctl_fail_usage(r);
+	if (!has_no_words(r, argc))
 		return;
-	}
 	ctl_columns(r, 9, "node", "workers", "uptime_ms", "configuration", "generation", "calls", "started", "answered", "failed");
 	ctl_row(r, cell_sv(c->node), cell_u64(v->p.n_loops), cell_ms(now_ms() - v->p.started_ms), cell_sv(c->file), cell_u64(c->gen),
 	        cell_u64(sum_of(v, worker_block, CALLS_NOW)), cell_u64(sum_of(v, calls_block, CALLS_STARTED)),
@@ -431,10 +421,8 @@ static void verb_reload(void *ctx, struct ctl_reply *r, int argc, char **argv)
 	int err;
 
 	(void)argv;
-	if (argc != 1) {
-		ctl_fail_usage(r);
+	if (!has_no_words(r, argc))
 		return;
-	}
 	text(file, sizeof(file), v->p.publisher->now->file);
 	conf_notes_init(&notes);
 	err = v->p.reload(v->p.ctx, &notes);
@@ -506,9 +494,8 @@ static void write_slabs(void *ctx, struct metrics_lines *lines)
 	}
 }
 
-static void write_destinations(void *ctx, struct metrics_lines *lines)
+static void write_each(struct verbs *v, struct metrics_lines *lines, uint64_t (*value)(const struct dest_info *info))
 {
-	struct verbs *v = ctx;
 	const struct conf *c = v->p.publisher->now;
 	struct dest_info info;
 
@@ -516,22 +503,28 @@ static void write_destinations(void *ctx, struct metrics_lines *lines)
 		struct metrics_label labels[] = { { "pool", c->pools[c->destinations[i].pool].name }, { "name", c->destinations[i].name } };
 
 		dest_info(v->p.shared->pools, pools_slot(v->p.shared->pools, c, i), &info);
-		metrics_line(lines, labels, 2, info.load);
+		metrics_line(lines, labels, 2, value(&info));
 	}
+}
+
+static uint64_t load_of(const struct dest_info *info)
+{
+	return info->load;
+}
+
+static uint64_t is_up(const struct dest_info *info)
+{
+	return info->is_up;
+}
+
+static void write_destinations(void *ctx, struct metrics_lines *lines)
+{
+	write_each(ctx, lines, load_of);
 }
 
 static void write_up(void *ctx, struct metrics_lines *lines)
 {
-	struct verbs *v = ctx;
-	const struct conf *c = v->p.publisher->now;
-	struct dest_info info;
-
-	for (unsigned i = 0; i < c->n_destinations; i++) {
-		struct metrics_label labels[] = { { "pool", c->pools[c->destinations[i].pool].name }, { "name", c->destinations[i].name } };
-
-		dest_info(v->p.shared->pools, pools_slot(v->p.shared->pools, c, i), &info);
-		metrics_line(lines, labels, 2, info.is_up);
-	}
+	write_each(ctx, lines, is_up);
 }
 
 static void metrics_finish(struct question *q)
@@ -554,15 +547,9 @@ static void metrics_finish(struct question *q)
 
 static void verb_metrics(void *ctx, struct ctl_reply *r, int argc, char **argv)
 {
-	struct question *q;
-
 	(void)argv;
-	if (argc != 1) {
-		ctl_fail_usage(r);
-		return;
-	}
-	if ((q = question_new(ctx, r, metrics_work, metrics_finish)))
-		question_ask(q);
+	if (has_no_words(r, argc))
+		ask(ctx, r, 0, metrics_work, metrics_finish);
 }
 
 /* Life ------------------------------------------------------------------------------------------------------------- */
