@@ -44,7 +44,7 @@ static void deliver_here(struct worker *w, const struct arrival *a)
 		sip_client_input(&w->stack, a->branch_id, a->v, &a->from);
 		return;
 	}
-	if (!sip_server_absorb(&w->stack, r->v, r->from, &r->in))
+	if (!sip_server_absorb(&w->stack, r->v, r->from, r->key))
 		b2bua_request(w->calls, r);
 }
 
@@ -54,8 +54,6 @@ static void handover_deliver(struct mail *m, void *reader)
 	struct worker *w = reader;
 
 	counter_inc(&w->counters, MESSAGES_TAKEN_OVER);
-	if (!h->view.status)
-		incoming_read(&h->arrival.request.in, &w->stack, &h->view); /* its slices were of the bytes left behind */
 	deliver_here(w, &h->arrival);
 	free(h);
 }
@@ -132,12 +130,10 @@ static void arrive(struct worker *w, const struct arrival *a, uint16_t shard, bo
 /* Responses: by our branch, before anything else is looked at (DECISIONS 5). */
 static void arrive_response(struct worker *w, struct arrival *a)
 {
-	struct sv rest = view_value(a->v, HDR_VIA), cookie = SV("z9hG4bK");
+	struct sv cookie = SV("z9hG4bK");
 	struct token token;
-	struct via via;
 
-	if (via_next(&via, &rest) || via.branch.len != cookie.len + TOKEN_LEN ||
-	    token_read(w->tokens, TOKEN_BRANCH, sv_skip(via.branch, cookie.len), &token)) {
+	if (token_read(w->tokens, TOKEN_BRANCH, sv_skip(view_via_branch(a->v), cookie.len), &token)) {
 		counter_inc(&w->counters, RESPONSES_FORGED);
 		return;
 	}
@@ -169,11 +165,9 @@ static struct sv uri_token(const struct view *v)
 static void arrive_request(struct worker *w, struct arrival *a)
 {
 	struct request *r = &a->request;
-	struct sv to_tag;
+	struct sv to_tag = view_to_tag(a->v);
 
-	*r = (struct request){ .v = a->v, .from = &a->from };
-	incoming_read(&r->in, &w->stack, r->v);
-	to_tag = r->in.to_tag;
+	*r = (struct request){ .v = a->v, .from = &a->from, .key = sip_request_key(&w->stack, a->v) };
 	r->has_leg = token_read(w->tokens, TOKEN_LEG, uri_token(a->v), &r->leg) == 0;
 	r->has_tag = to_tag.len && token_read(w->tokens, TOKEN_TAG, to_tag, &r->tag) == 0;
 	if (to_tag.len && (!r->has_tag || (r->has_leg && r->leg.shard != r->tag.shard))) {

@@ -260,7 +260,7 @@ static uint64_t tag_hash(const struct client_txn *ct, struct sv tag)
 /* A repeated 2xx that has its ACK already: the ACK again, and nobody need know (§13.2.2.4). */
 static bool client_ack_again(struct client_txn *ct, const struct view *v)
 {
-	if (ct->state != ACCEPTED || !ct->ack || tag_hash(ct, tag_of(view_value(v, HDR_TO))) != ct->tag_hash)
+	if (ct->state != ACCEPTED || !ct->ack || tag_hash(ct, view_to_tag(v)) != ct->tag_hash)
 		return false;
 	counter_inc(&ct->stack->counters, SIP_RETRANSMITS_OUT);
 	client_transmit(ct, &ct->path, ct->ack);

@@ -160,30 +160,28 @@ static void server_fire(struct timer *t)
 
 /* §17.2.3: branch, sent-by and method, ACK and CANCEL counting as INVITE where the caller says so. Without the magic cookie, RFC 2543's
  * identity: everything of the request that its ACK repeats. */
-static uint64_t key_of(const struct sip_stack *s, const struct view *v, const struct via *via, uint8_t method)
+static uint64_t key_of(const struct sip_stack *s, const struct view *v, uint8_t method)
 {
-	struct sv cookie = SV("z9hG4bK"), number = { (const char *)&v->cseq, sizeof(v->cseq) };
+	struct sv branch = view_via_branch(v), cookie = SV("z9hG4bK"), rest = view_value(v, HDR_VIA);
+	struct sv port = { (const char *)&v->via_port, sizeof(v->via_port) }, number = { (const char *)&v->cseq, sizeof(v->cseq) };
 	struct sv kind = method == M_OTHER ? view_method(v) : (struct sv){ (const char *)&method, 1 };
+	struct via via;
 
-	if (via->branch.len > cookie.len && sv_ieq((struct sv){ via->branch.p, cookie.len }, cookie)) {
-		struct sv port = { (const char *)&via->port, sizeof(via->port) };
-		struct sv parts[] = { via->branch, via->host, port, kind };
+	if (branch.len > cookie.len && sv_ieq((struct sv){ branch.p, cookie.len }, cookie)) {
+		struct sv parts[] = { branch, view_via_host(v), port, kind };
 
 		return hash_parts(&s->key, parts, 4);
 	}
-	struct sv parts[] = { via->whole, view_value(v, HDR_CALL_ID), tag_of(view_value(v, HDR_FROM)), number, view_uri(v), kind };
+	if (via_next(&via, &rest))
+		return 0;
+	struct sv parts[] = { via.whole, view_value(v, HDR_CALL_ID), view_from_tag(v), number, view_uri(v), kind };
 
 	return hash_parts(&s->key, parts, 6);
 }
 
-void incoming_read(struct incoming *out, const struct sip_stack *s, const struct view *v)
+uint64_t sip_request_key(const struct sip_stack *s, const struct view *v)
 {
-	struct sv rest = view_value(v, HDR_VIA);
-
-	if (via_next(&out->via, &rest))
-		out->via = (struct via){ .whole = SV("") }; /* no scanner lets it pass */
-	out->to_tag = tag_of(view_value(v, HDR_TO));
-	out->key = key_of(s, v, &out->via, v->method == M_ACK ? M_INVITE : v->method);
+	return key_of(s, v, v->method == M_ACK ? M_INVITE : v->method);
 }
 
 static struct server_txn *server_find(const struct sip_stack *s, uint64_t key)
@@ -193,11 +191,11 @@ static struct server_txn *server_find(const struct sip_stack *s, uint64_t key)
 	return l ? owner_of(l, struct server_txn, in_table) : NULL;
 }
 
-static bool cancel_absorb(struct sip_stack *s, const struct view *v, const struct path *from, const struct incoming *in)
+static bool cancel_absorb(struct sip_stack *s, const struct view *v, const struct path *from, uint64_t key)
 {
-	struct server_txn *st = server_find(s, key_of(s, v, &in->via, M_INVITE)), *cancel;
+	struct server_txn *st = server_find(s, key_of(s, v, M_INVITE)), *cancel;
 
-	if (!st || server_new(s, v, from, in, &cancel))
+	if (!st || server_new(s, v, from, key, &cancel))
 		return false;
 	server_answer(cancel, 200, SV(""), st->method == M_INVITE ? SV("cancelled") : SV(""), SV(""));
 	if (!server_is_final(st) && st->ops && st->ops->on_cancel)
@@ -205,12 +203,12 @@ static bool cancel_absorb(struct sip_stack *s, const struct view *v, const struc
 	return true;
 }
 
-bool sip_server_absorb(struct sip_stack *s, const struct view *v, const struct path *from, const struct incoming *in)
+bool sip_server_absorb(struct sip_stack *s, const struct view *v, const struct path *from, uint64_t key)
 {
-	struct server_txn *st = server_find(s, in->key);
+	struct server_txn *st = server_find(s, key);
 
 	if (!st)
-		return v->method == M_CANCEL && cancel_absorb(s, v, from, in);
+		return v->method == M_CANCEL && cancel_absorb(s, v, from, key);
 	if (v->method == M_ACK) {
 		if (st->state == ACCEPTED)
 			return false; /* a client that repeats the branch: the call wants this ACK */
@@ -244,42 +242,48 @@ static void head_line(struct out *o, struct sv name, struct sv value)
 
 /* §18.2.1 and RFC 3581 §4: where the request really came from, written into its topmost Via. rport is filled in when
  * asked for, and added unasked when the port differs, since the answer goes there anyway. */
-static void head_top_via(struct out *o, struct sv value, const struct via *via, const struct path *from)
+static void head_top_via(struct out *o, struct sv value, const struct path *from)
 {
 	char text[ADDR_TEXT];
-	struct sv ip = sv_from(addr_print_ip(&from->remote, text));
-	const char *behind = via->whole.p + via->whole.len; /* perhaps a comma and the next ones */
-	bool differs = !sv_ieq(via->host, ip), moved = (via->port ? via->port : 5060) != from->remote.port;
+	struct sv rest = value, ip = sv_from(addr_print_ip(&from->remote, text));
+	struct via via;
+
+	if (via_next(&via, &rest))
+		return;
+	bool differs = !sv_ieq(via.host, ip), moved = (via.port ? via.port : 5060) != from->remote.port;
 
 	out_lit(o, "Via: ");
-	if (via->rport.p && via->rport.len == 0 && via->has_rport) {
-		out_unfolded(o, sv_span(via->whole.p, via->rport.p));
+	if (via.rport.p && via.rport.len == 0 && via.has_rport) {
+		out_unfolded(o, sv_span(via.whole.p, via.rport.p));
 		out_lit(o, "=");
 		out_u64(o, from->remote.port);
-		out_unfolded(o, sv_span(via->rport.p, behind));
+		out_unfolded(o, sv_span(via.rport.p, via.whole.p + via.whole.len));
 	} else {
-		out_unfolded(o, via->whole);
-		if (!via->has_rport && moved) {
+		out_unfolded(o, via.whole);
+		if (!via.has_rport && moved) {
 			out_lit(o, ";rport=");
 			out_u64(o, from->remote.port);
 		}
 	}
-	if ((differs || via->has_rport) && !via->received.p) {
+	if ((differs || via.has_rport) && !via.received.p) {
 		out_lit(o, ";received=");
 		out_sv(o, ip);
 	}
-	out_unfolded(o, sv_span(behind, value.p + value.len));
+	if (rest.len) {
+		out_lit(o, ",");
+		out_unfolded(o, rest);
+	}
 	out_lit(o, "\r\n");
 }
 
 /* What every response repeats of its request (§8.2.6.2, §12.1.1), as one block that ends behind To's value. */
-static void head_write(struct out *o, const struct view *v, const struct via *via, const struct path *from)
+static void head_write(struct out *o, const struct view *v, const struct path *from)
 {
 	for (unsigned i = v->first[HDR_VIA] - 1; i < v->n; i++) {
 		const struct hdr *h = &v->h[i];
 
 		if (h->id == HDR_VIA && i == v->first[HDR_VIA] - 1u)
-			head_top_via(o, hdr_value(v, h), via, from);
+			head_top_via(o, hdr_value(v, h), from);
 		else if (h->id == HDR_VIA)
 			head_line(o, SV("Via: "), hdr_value(v, h));
 	}
@@ -327,21 +331,20 @@ static struct server_txn *server_alloc(struct sip_stack *s, uint64_t key, uint8_
 	return st;
 }
 
-int server_new(struct sip_stack *s, const struct view *v, const struct path *from, const struct incoming *in,
-               struct server_txn **out)
+int server_new(struct sip_stack *s, const struct view *v, const struct path *from, uint64_t key, struct server_txn **out)
 {
 	SCOPED(buf_putp) struct buf *head = NULL;
 	struct server_txn *st;
 	struct out o;
 
 	out_init(&o, s->scratch, SIP_SCRATCH);
-	head_write(&o, v, &in->via, from);
+	head_write(&o, v, from);
 	if (o.is_full || !(head = buf_copy(out_done(&o))))
 		return -ENOMEM;
-	if (!(st = server_alloc(s, in->key, v->method, from)))
+	if (!(st = server_alloc(s, key, v->method, from)))
 		return -ENOSPC;
 	st->head = STEAL(head);
-	st->has_to_tag = in->to_tag.len;
+	st->has_to_tag = view_to_tag(v).len;
 	st->state = v->method == M_INVITE ? PROCEEDING : TRYING;
 	/* A backstop: the call has deadlines of its own, all of them earlier. */
 	server_ends_in(st, v->method == M_INVITE ? SIP_SERVER_INVITE_MAX_MS : SIP_SERVER_OTHER_MAX_MS);
@@ -456,14 +459,12 @@ void sip_answer_stateless(struct sip_stack *s, const struct view *v, const struc
                           struct sv phrase, struct sv to_tag, struct sv headers)
 {
 	SCOPED(buf_putp) struct buf *b = NULL;
-	struct incoming in;
 	struct out o;
 
-	incoming_read(&in, s, v);
 	out_init(&o, s->scratch, SIP_SCRATCH);
 	status_line(&o, status, phrase);
-	head_write(&o, v, &in.via, from);
-	if (to_tag.len && !in.to_tag.len) {
+	head_write(&o, v, from);
+	if (to_tag.len && !view_to_tag(v).len) {
 		out_lit(&o, ";tag=");
 		out_sv(&o, to_tag);
 	}

@@ -8,7 +8,6 @@
 #include "base/slab.h"
 #include "base/table.h"
 #include "base/wheel.h"
-#include "sip/header.h"
 #include "sip/out.h"
 #include "sip/view.h"
 #include "transports/net.h"
@@ -64,21 +63,15 @@ void sip_stack_fini(struct sip_stack *s);
 
 /* Server side ------------------------------------------------------------------------------------------------------ */
 
-/* What is read off a request once, for all that follow. The slices point into the message. */
-struct incoming {
-	struct via via;          /* the topmost */
-	struct sv to_tag;
-	uint64_t key;            /* of its transaction (§17.2.3); an ACK's is its INVITE's */
-};
-void incoming_read(struct incoming *out, const struct sip_stack *s, const struct view *v);
+/* What a request's transaction is found by (§17.2.3); an ACK's is its INVITE's. The same on every worker and node. */
+uint64_t sip_request_key(const struct sip_stack *s, const struct view *v);
 
 /* A retransmission, an ACK of a refusal, a CANCEL: true = dealt with. False = new to us (a CANCEL that matches nothing included).
  * An ACK that repeats the branch of an INVITE answered with 2xx is the call's business: false. */
-bool sip_server_absorb(struct sip_stack *s, const struct view *v, const struct path *from, const struct incoming *in);
+bool sip_server_absorb(struct sip_stack *s, const struct view *v, const struct path *from, uint64_t key);
 
-/* A transaction for a new request. 0, -ENOSPC, -ENOMEM. `owner` may be set later with server_own. */
-int server_new(struct sip_stack *s, const struct view *v, const struct path *from, const struct incoming *in,
-               struct server_txn **out);
+/* A transaction for a new request of this key. 0, -ENOSPC, -ENOMEM. `owner` may be set later with server_own. */
+int server_new(struct sip_stack *s, const struct view *v, const struct path *from, uint64_t key, struct server_txn **out);
 /* Who hears of it; NULL, NULL to let go: the transaction then lives out its time alone. */
 void server_own(struct server_txn *st, const struct server_ops *ops, void *owner);
 

@@ -17,7 +17,7 @@ static struct sv phrase_of(struct b2bua *b, const struct view *v, const struct p
 static struct dialog *dialog_of(struct attempt *a, const struct view *v)
 {
 	struct call *c = a->setup->call;
-	struct sv tag = tag_of(view_value(v, HDR_TO));
+	struct sv tag = view_to_tag(v);
 	struct dialog *d = tag.len ? dialog_by_far_tag(c, a->leg, tag) : NULL;
 	struct sv target = contact_uri(v), routes;
 	char scratch[2048];
@@ -58,7 +58,7 @@ static void on_provisional(struct attempt *a, const struct view *v, const struct
 	if (v->status == 100 || !s->st)
 		return;
 	d = dialog_of(a, v);
-	if (!d && tag_of(view_value(v, HDR_TO)).len)
+	if (!d && view_to_tag(v).len)
 		return; /* more forks than we hold */
 	s->has_provisional = true;
 	pass(s, s->st, v, from, d ? d->in_table.key : s->call->near.in_table.key);
@@ -156,7 +156,7 @@ static void keep_best(struct attempt *a, const struct view *v, const struct path
 	s->best_phrase = (struct sv){ b->data, phrase.len };
 	s->best_status = (uint16_t)status;
 	tag_token(a->b, s->call->shard,
-	          token_tag_id(a->b->p.tokens, s->call->near.in_table.key, a->branch_id, tag_of(view_value(v, HDR_TO))), s->best_tag);
+	          token_tag_id(a->b->p.tokens, s->call->near.in_table.key, a->branch_id, view_to_tag(v)), s->best_tag);
 }
 
 static const struct conf_pool *pool_of(struct setup *s)
@@ -207,7 +207,7 @@ static void on_other_final(struct attempt *a, const struct view *v, const struct
 	}
 	if (s->st)
 		pass(s, s->st, v, from,
-		     token_tag_id(c->b->p.tokens, c->near.in_table.key, a->branch_id, tag_of(view_value(v, HDR_TO))));
+		     token_tag_id(c->b->p.tokens, c->near.in_table.key, a->branch_id, view_to_tag(v)));
 	c->status = v->status;
 	call_finish(c, WHY_REMOTE);
 }
@@ -261,7 +261,7 @@ static struct buf *compose_stray(struct b2bua *b, struct outgoing *m)
  * NULL), that one's ACK stays the one that is repeated; each copy of the stray is answered anew, and a BYE is sent while none is under way. */
 void stray_2xx(struct b2bua *b, struct leg *far, struct client_txn *ct, const struct view *v)
 {
-	struct sv tag = tag_of(view_value(v, HDR_TO));
+	struct sv tag = view_to_tag(v);
 	struct outgoing m = { .method = SV("ACK"), .leg = far, .uri = contact_uri(v), .remote_tag = tag, .cseq = v->cseq,
 	                      .max_forwards = 70 };
 	SCOPED(buf_putp) struct buf *ack = NULL;

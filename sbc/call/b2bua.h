@@ -59,7 +59,7 @@ struct b2bua_params {
 struct request {
 	const struct view *v;
 	const struct path *from;
-	struct incoming in;
+	uint64_t key;              /* of its transaction */
 	struct token leg, tag;     /* of the Request-URI's user, of the To-tag */
 	bool has_leg, has_tag;     /* they are ours (DECISIONS 5) */
 	uint16_t shard;

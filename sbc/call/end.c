@@ -120,7 +120,7 @@ void write_cdr(const struct call *c, enum why why)
 
 void b2bua_request(struct b2bua *b, const struct request *r)
 {
-	if (r->in.to_tag.len)
+	if (view_to_tag(r->v).len)
 		dialog_request(b, r);
 	else if (r->v->method == M_CANCEL)
 		sip_answer_stateless(b->p.stack, r->v, r->from, 481, SV(""), SV("unknown"), SV(""));

@@ -149,12 +149,12 @@ const struct server_ops setup_server_ops = { .on_cancel = setup_cancelled, .on_e
 static void start_call(struct b2bua *b, const struct request *r, const struct conf_route *rule, struct direct *direct)
 {
 	struct sv zone = b->conf->zones[path_zone(b, r->from)].name;
-	uint64_t id = token_leg_id(b->p.tokens, zone, view_value(r->v, HDR_CALL_ID), tag_of(view_value(r->v, HDR_FROM)),
+	uint64_t id = token_leg_id(b->p.tokens, zone, view_value(r->v, HDR_CALL_ID), view_from_tag(r->v),
 	                           view_uri(r->v));
 	bool is_merged = table_find(&b->legs, id);
 	struct call *c = is_merged ? NULL : call_new(b, r, id);
 
-	if (!c || setup_new(c, r) || server_new(b->p.stack, r->v, r->from, &r->in, &c->setup->st)) {
+	if (!c || setup_new(c, r) || server_new(b->p.stack, r->v, r->from, r->key, &c->setup->st)) {
 		free(direct);
 		if (c)
 			call_free(c);

@@ -17,7 +17,7 @@ struct place {
 
 static bool near_agrees(const struct leg *l, const struct view *v)
 {
-	return sv_eq(leg_call_id(l), view_value(v, HDR_CALL_ID)) && sv_eq(tag_of(leg_remote(l)), tag_of(view_value(v, HDR_FROM)));
+	return sv_eq(leg_call_id(l), view_value(v, HDR_CALL_ID)) && sv_eq(tag_of(leg_remote(l)), view_from_tag(v));
 }
 
 /* A leg given up keeps its id for a while, and the caller who tries again gets the same one. */
@@ -50,7 +50,7 @@ static bool place_far(struct b2bua *b, const struct request *r, struct place *p)
 	if (!l || l->side != FAR || !sv_eq(leg_call_id(l), view_value(r->v, HDR_CALL_ID)) ||
 	    path_zone(b, r->from) != path_zone(b, &l->path))
 		return false;
-	if (!(d = dialog_by_far_tag(l->call, l, tag_of(view_value(r->v, HDR_FROM)))))
+	if (!(d = dialog_by_far_tag(l->call, l, view_from_tag(r->v))))
 		return false;
 	*p = (struct place){ l->call, d, FAR };
 	return true;
@@ -113,7 +113,7 @@ static void refuse_within(struct b2bua *b, const struct request *r, enum why why
 
 	counter_inc(&b->counters, REQUESTS_REFUSED);
 	log_debug(b->p.log, "request.refused", "status=%u reason=%s", reason->status, reason->id);
-	if (server_new(b->p.stack, r->v, r->from, &r->in, &st) == 0)
+	if (server_new(b->p.stack, r->v, r->from, r->key, &st) == 0)
 		server_answer(st, reason->status, sv_from(reason->phrase), SV(""), retry);
 }
 
@@ -161,7 +161,7 @@ static void relay_start(struct b2bua *b, const struct place *p, const struct req
 {
 	struct relay *relay = relay_new(p->call, p->dialog, p->side, r->v);
 
-	if (!relay || server_new(b->p.stack, r->v, r->from, &r->in, &relay->st)) {
+	if (!relay || server_new(b->p.stack, r->v, r->from, r->key, &relay->st)) {
 		relay_free(relay);
 		refuse_within(b, r, WHY_FULL);
 		return;
@@ -517,7 +517,7 @@ static void relay_on_response(void *owner, struct client_txn *ct, const struct v
 
 	(void)ct;
 	if (r->is_answered) { /* the 2xx again, or another fork's: the first waits for our ACK */
-		struct sv tag = tag_of(view_value(v, HDR_TO));
+		struct sv tag = view_to_tag(v);
 
 		if (r->from == NEAR && v->status >= 200 && v->status < 300 && !sv_eq(tag, dialog_tag(r->dialog)))
 			stray_2xx(r->call->b, r->dialog->far, NULL, v);
@@ -613,7 +613,7 @@ void relay_ack(struct relay *r, const struct request *request)
 	struct leg *l = leg_of(r, !r->from);
 	SCOPED(buf_putp) struct buf *ack = NULL;
 	char tag[TOKEN_LEN];
-	struct outgoing m = outgoing_of(r, SV("ACK"), v, request->in.key, r->out_cseq, tag);
+	struct outgoing m = outgoing_of(r, SV("ACK"), v, request->key, r->out_cseq, tag);
 
 	follow_flow(leg_of(r, r->from), request->from);
 	compose_request(&c, &m);
