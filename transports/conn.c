@@ -1,5 +1,5 @@
-/* TCP connections. Each lives and dies on one worker. A callback of the user may do anything with any connection, so none
- * is freed but in a flush: until then it is dead and waits in the list of work. */
+/* TCP connections. Each lives and dies on one worker. A callback of the user may do anything with any connection, so
+ * none is freed but in a flush: until then it is dead and waits in the list of work. */
 #include "transports/inside.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 enum { SLOTS_FIRST = 64 };
 
-/* Names ------------------------------------------------------------------------------------------------------------------ */
+/* Names ----------------------------------------------------------------------------------------------------------- */
 
 static uint64_t flow_of(const struct conn *c)
 {
@@ -16,7 +16,8 @@ static uint64_t flow_of(const struct conn *c)
 
 static struct path path_of(const struct conn *c)
 {
-	return (struct path){ .remote = c->remote, .flow = flow_of(c), .listener = c->listener, .transport = c->transport };
+	return (struct path){ .remote = c->remote, .flow = flow_of(c), .listener = c->listener,
+	                      .transport = c->transport };
 }
 
 static uint64_t remote_key(const struct sockets *s, const struct addr *remote, uint16_t listener, uint8_t transport)
@@ -44,8 +45,8 @@ struct conn *conn_find(struct sockets *s, uint64_t flow)
 	return is_usable(s->slots[slot].conn) ? s->slots[slot].conn : NULL;
 }
 
-/* One that could not be made takes what is sent before its burial with it: a dead destination costs one attempt per turn of
- * the loop, not one per message. */
+/* One that could not be made takes what is sent before its burial with it: a dead destination costs one attempt per
+ * turn of the loop, not one per message. */
 static bool is_joinable(const struct conn *c)
 {
 	return is_usable(c) || (c->state == CONN_DEAD && c->closed_by == NET_CLOSED_CONNECT);
@@ -102,7 +103,7 @@ static void slot_put(struct sockets *s, uint32_t i)
 	s->free_slot = i;
 }
 
-/* Dying ------------------------------------------------------------------------------------------------------------------ */
+/* Dying ----------------------------------------------------------------------------------------------------------- */
 
 static void has_work(struct conn *c)
 {
@@ -153,7 +154,7 @@ static void tell_closed(struct conn *c)
 	c->s->p.handler.on_flow_closed(c->s->p.handler.ctx, flow_of(c));
 }
 
-/* Deadlines -------------------------------------------------------------------------------------------------------------- */
+/* Deadlines ------------------------------------------------------------------------------------------------------- */
 
 static uint64_t idle_until(const struct conn *c)
 {
@@ -221,7 +222,7 @@ static void note_traffic(struct conn *c)
 		c->last_ms = c->s->p.wheel->now_ms;
 }
 
-/* Watching --------------------------------------------------------------------------------------------------------------- */
+/* Watching -------------------------------------------------------------------------------------------------------- */
 
 static void on_event(evutil_socket_t fd, short what, void *arg);
 
@@ -252,7 +253,8 @@ static void watch(struct conn *c)
 	stop_watching(c);
 	if (want == 0)
 		return;
-	if (event_assign(&c->event, c->s->p.base, c->fd, want | EV_PERSIST, on_event, c) || event_add(&c->event, NULL)) {
+	if (event_assign(&c->event, c->s->p.base, c->fd, want | EV_PERSIST, on_event, c) ||
+	    event_add(&c->event, NULL)) {
 		die(c, NET_CLOSED_MEMORY, ENOMEM);
 		return;
 	}
@@ -267,7 +269,7 @@ void conn_resume(struct conn *c)
 	watch(c);
 }
 
-/* Birth ------------------------------------------------------------------------------------------------------------------ */
+/* Birth ----------------------------------------------------------------------------------------------------------- */
 
 /* `fd` becomes the connection's on success only. */
 static int conn_new(struct conn **out, struct sockets *s, const struct path *p, int fd)
@@ -378,7 +380,7 @@ int conn_connect(struct sockets *s, const struct path *to, struct conn **out)
 	return 0;
 }
 
-/* Writing ---------------------------------------------------------------------------------------------------------------- */
+/* Writing --------------------------------------------------------------------------------------------------------- */
 
 static size_t cost_of(const struct buf *msg)
 {
@@ -490,7 +492,7 @@ static void write_out(struct conn *c)
 	}
 }
 
-/* Ending ----------------------------------------------------------------------------------------------------------------- */
+/* Ending ---------------------------------------------------------------------------------------------------------- */
 
 void conn_finish(struct conn *c, enum net_counter why)
 {
@@ -578,7 +580,7 @@ void conn_drop(struct conn *c)
 	release(c);
 }
 
-/* Reading ---------------------------------------------------------------------------------------------------------------- */
+/* Reading --------------------------------------------------------------------------------------------------------- */
 
 static void hand_up(struct conn *c, const struct stream_message *m, bool is_broken)
 {

@@ -35,7 +35,7 @@ int socket_new(uint8_t transport, uint8_t family, int *out);
 void socket_set_tcp(int fd);
 int socket_bind(int fd, const struct addr *a);
 
-/* UDP ------------------------------------------------------------------------------------------------------------------ */
+/* UDP ------------------------------------------------------------------------------------------------------------- */
 
 struct udp_out {
 	struct buf *msg;
@@ -72,7 +72,7 @@ bool udp_flush(struct udp *u);
 /* What the kernel dropped for want of room, since the socket was made. */
 uint64_t udp_drops(const struct udp *u);
 
-/* TCP ------------------------------------------------------------------------------------------------------------------ */
+/* TCP ------------------------------------------------------------------------------------------------------------- */
 
 struct acceptor {
 	struct sockets *s;
@@ -151,7 +151,7 @@ void conn_work(struct conn *c);
 /* Without a word to anybody. */
 void conn_drop(struct conn *c);
 
-/* All ------------------------------------------------------------------------------------------------------------------- */
+/* All ------------------------------------------------------------------------------------------------------------- */
 
 struct local {                       /* one listener of this worker */
 	struct listener conf;

@@ -54,7 +54,7 @@ static int fail(const struct opening *o, const struct listener *l, int err, cons
 	return err;
 }
 
-/* Options ---------------------------------------------------------------------------------------------------------------- */
+/* Options --------------------------------------------------------------------------------------------------------- */
 
 static int set_on(int fd, int level, int option)
 {
@@ -72,8 +72,8 @@ static void set_int(int fd, int level, int option, int value)
 int socket_new(uint8_t transport, uint8_t family, int *out)
 {
 	bool is_udp = transport == T_UDP, is_v4 = family == 4;
-	int fd = socket(is_v4 ? AF_INET : AF_INET6, (is_udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int err;
+	int type = (is_udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
+	int fd = socket(is_v4 ? AF_INET : AF_INET6, type, 0), err;
 
 	if (fd < 0)
 		return -errno;
@@ -124,11 +124,11 @@ static void warn_if_clamped(const struct opening *o, const struct listener *l, i
 		return;
 	print_listener(l, name, sizeof name);
 	snprintf(fix, sizeof fix, "sysctl -w net.core.rmem_max=%d", SOCKETS_UDP_BUFFER);
-	log_warn(o->log, "udp.receive_buffer", "listener=%s wanted_bytes=%d got_bytes=%d fix=%s", name, SOCKETS_UDP_BUFFER,
-	         got, fix);
+	log_warn(o->log, "udp.receive_buffer", "listener=%s wanted_bytes=%d got_bytes=%d fix=%s", name,
+	         SOCKETS_UDP_BUFFER, got, fix);
 }
 
-/* Binding ---------------------------------------------------------------------------------------------------------------- */
+/* Binding --------------------------------------------------------------------------------------------------------- */
 
 int socket_bind(int fd, const struct addr *a)
 {
@@ -209,8 +209,8 @@ static int check(const struct opening *o, size_t i)
 	if (l->transport != T_UDP && l->transport != T_TCP)
 		return fail(o, l, -EPROTONOSUPPORT, "this transport is not built in");
 	if (l->bind.family == 0 || addr_is_any(&l->bind))
-		return fail(o, l, -EADDRNOTAVAIL, "a wildcard address would answer from whichever address the route has: "
-		                                  "name each address");
+		return fail(o, l, -EADDRNOTAVAIL, "a wildcard address would answer from whichever address the "
+		                                  "route has: name each address");
 	for (size_t j = 0; j < i; j++) {
 		const struct listener *other = &o->set->listeners[j];
 
@@ -268,8 +268,8 @@ int sockets_open(struct listen_set **out, const struct listener *listeners, size
                  char *error, size_t size)
 {
 	if (workers == 0 || workers > SOCKETS_WORKERS_MAX || n > UINT16_MAX) {
-		snprintf(error, size, "%u workers and %zu listeners: at most %d and %d", workers, n, SOCKETS_WORKERS_MAX,
-		         UINT16_MAX);
+		snprintf(error, size, "%u workers and %zu listeners: at most %d and %d", workers, n,
+		         SOCKETS_WORKERS_MAX, UINT16_MAX);
 		return -EINVAL;
 	}
 	SCOPED(listen_set_freep) struct listen_set *set = set_new(listeners, n, workers);

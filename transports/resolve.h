@@ -14,7 +14,7 @@ enum resolve_limits {
 
 struct resolve_query {
 	struct sv host;     /* numeric (brackets allowed) or a name */
-	uint16_t port;      /* 0: none given: SRV is asked first for a name (RFC 3263 §4.2), then A and AAAA with `default_port` */
+	uint16_t port;      /* 0: none given: SRV first for a name (RFC 3263 §4.2), then A and AAAA with `default_port` */
 	uint16_t default_port;
 	uint8_t transport;  /* enum transport: chooses _sip._udp, _sip._tcp, _sips._tcp */
 	uint8_t family;     /* 4 or 6: only those; 0: both, in the order of the answer, IPv4 first */
@@ -36,8 +36,8 @@ struct resolver {
 };
 
 /* 0: answered at once in `*out` (numeric, cached), `done` is not called. -EINPROGRESS: `done` is called once, later,
- * with 0 and an answer or a negative error; `*id` can cancel it. -ENOENT: does not exist (cached). -ENOBUFS: too many are
- * waiting. -EBADMSG: no host name. Another negative error: the servers failed a moment ago. */
+ * with 0 and an answer or a negative error; `*id` can cancel it. -ENOENT: does not exist (cached). -ENOBUFS: too many
+ * are waiting. -EBADMSG: no host name. Another negative error: the servers failed a moment ago. */
 static inline int resolve(struct resolver *r, const struct resolve_query *q, struct resolve_answer *out,
                           void (*done)(void *ctx, int err, const struct resolve_answer *a), void *ctx, uint64_t *id)
 {

@@ -102,7 +102,7 @@ static struct real *real_of(struct resolver *r)
 	return owner_of(r, struct real, resolver);
 }
 
-/* Names ------------------------------------------------------------------------------------------------------------------ */
+/* Names ----------------------------------------------------------------------------------------------------------- */
 
 static bool is_name_byte(char c)
 {
@@ -158,7 +158,7 @@ static uint16_t port_of(const struct resolve_query *q)
 	return q->port ? q->port : q->default_port;
 }
 
-/* The cache -------------------------------------------------------------------------------------------------------------- */
+/* The cache ------------------------------------------------------------------------------------------------------- */
 
 static struct entry *entry_find(const struct real *r, const struct what *w, uint64_t key)
 {
@@ -251,7 +251,7 @@ static int remember_failed(struct real *r, const struct what *w, int error, stru
 	return 0;
 }
 
-/* Waiters and questions -------------------------------------------------------------------------------------------------- */
+/* Waiters and questions ------------------------------------------------------------------------------------------- */
 
 static void waiter_free(struct real *r, struct waiter *w)
 {
@@ -367,7 +367,7 @@ static void answer_finished(struct real *r)
 	}
 }
 
-/* c-ares ----------------------------------------------------------------------------------------------------------------- */
+/* c-ares ---------------------------------------------------------------------------------------------------------- */
 
 static int errno_of(int status)
 {
@@ -472,9 +472,11 @@ static void on_srv(void *arg, int status, int timeouts, unsigned char *bytes, in
 		a = (struct srv_answer){ 0 };
 	if (a.n)
 		note_ttl(q, a.ttl_s > INT32_MAX ? INT32_MAX : (int)a.ttl_s);
-	for (unsigned i = 0; i < a.n && is_alive; i++)
-		ask_addresses(q, a.srv[i].host, (struct found_target){ .priority = a.srv[i].priority,
-		                                                       .weight = a.srv[i].weight, .port = a.srv[i].port });
+	for (unsigned i = 0; i < a.n && is_alive; i++) {
+		const struct srv *srv = &a.srv[i];
+
+		ask_addresses(q, srv->host, (struct found_target){ srv->priority, srv->weight, srv->port, 0 });
+	}
 	if (a.n == 0 && !a.is_refused && is_alive)
 		ask_addresses(q, q->what.host, (struct found_target){ 0 });
 	one_less(q);
@@ -588,7 +590,7 @@ static void on_socket(void *arg, ares_socket_t fd, int readable, int writable)
 		log_warn(r->log, "dns.event", "error=%s", "out of memory");
 }
 
-/* Asking ----------------------------------------------------------------------------------------------------------------- */
+/* Asking ---------------------------------------------------------------------------------------------------------- */
 
 static int answer_numeric(const struct resolve_query *q, struct addr a, struct resolve_answer *out)
 {
@@ -737,7 +739,7 @@ static void on_cancel(struct resolver *resolver, uint64_t id)
 
 static const struct resolver_ops ops = { .ask = on_ask, .cancel = on_cancel };
 
-/* Life ------------------------------------------------------------------------------------------------------------------- */
+/* Life ------------------------------------------------------------------------------------------------------------ */
 
 static int add_server(struct ares_addr_port_node *node, struct sv text)
 {
@@ -816,8 +818,8 @@ static void real_freep(struct real **r)
 		resolver_free(&(*r)->resolver);
 }
 
-int resolver_new(struct resolver **out, struct event_base *base, struct wheel *wheel, const struct sv *servers, unsigned n,
-                 struct log *log)
+int resolver_new(struct resolver **out, struct event_base *base, struct wheel *wheel, const struct sv *servers,
+                 unsigned n, struct log *log)
 {
 	SCOPED(real_freep) struct real *r = calloc(1, sizeof *r);
 	int err;

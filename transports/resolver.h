@@ -1,9 +1,10 @@
 /* transports/resolver.h - struct resolver over c-ares, on a worker's event loop. Besides what resolve.h says:
  * - A name in /etc/hosts is not asked for SRV records: whoever writes it there means that address.
  * - No search domains: a name is what it says.
- * - When the servers fail (not: when they say that the name does not exist) the last good answer is used on, for at most
- *   RESOLVER_STALE_MAX_S after its time (RFC 8767), and they are asked again after RESOLVER_RETRY_S.
- * - -ETIMEDOUT, -EIO (servers fail) and -ECONNREFUSED come without such an answer, also at once when it just happened. */
+ * - When the servers fail (not: when they say that the name does not exist) the last good answer is used on, for at
+ *   most RESOLVER_STALE_MAX_S after its time (RFC 8767), and they are asked again after RESOLVER_RETRY_S.
+ * - -ETIMEDOUT, -EIO (servers fail) and -ECONNREFUSED come without such an answer, also at once when it just
+ *   happened. */
 #ifndef TRANSPORTS_RESOLVER_H
 #define TRANSPORTS_RESOLVER_H
 #include "base/counters.h"
@@ -20,17 +21,18 @@ enum resolver_limits {
 };
 
 enum resolver_counter {
-	RESOLVER_ASKED, RESOLVER_HITS, RESOLVER_JOINED, RESOLVER_QUERIES, RESOLVER_FOUND, RESOLVER_NOT_FOUND, RESOLVER_FAILED,
-	RESOLVER_TIMED_OUT, RESOLVER_STALE, RESOLVER_REFUSED, RESOLVER_WAITING, RESOLVER_CACHED, RESOLVER_COUNTERS
+	RESOLVER_ASKED, RESOLVER_HITS, RESOLVER_JOINED, RESOLVER_QUERIES, RESOLVER_FOUND, RESOLVER_NOT_FOUND,
+	RESOLVER_FAILED, RESOLVER_TIMED_OUT, RESOLVER_STALE, RESOLVER_REFUSED, RESOLVER_WAITING, RESOLVER_CACHED,
+	RESOLVER_COUNTERS
 };
 extern const struct counter_def resolver_counter_defs[RESOLVER_COUNTERS];
 
 struct event_base;
 
-/* `servers`: "192.0.2.53", "[2001:db8::53]:5353"; n = 0: the system's. Reads /etc/resolv.conf and the like once, so on the
- * control thread, before the worker runs. 0, -ENOMEM, -EBADMSG (a server is no address), -EIO. */
-int resolver_new(struct resolver **out, struct event_base *base, struct wheel *wheel, const struct sv *servers, unsigned n,
-                 struct log *log);
+/* `servers`: "192.0.2.53", "[2001:db8::53]:5353"; n = 0: the system's. Reads /etc/resolv.conf and the like once, so
+ * on the control thread, before the worker runs. 0, -ENOMEM, -EBADMSG (a server is no address), -EIO. */
+int resolver_new(struct resolver **out, struct event_base *base, struct wheel *wheel, const struct sv *servers,
+                 unsigned n, struct log *log);
 /* Tells nobody who is still waiting. NULL is allowed. */
 void resolver_free(struct resolver *r);
 const struct counters *resolver_counters(const struct resolver *r);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* To and from other workers ------------------------------------------------------------------------------------------- */
+/* To and from other workers --------------------------------------------------------------------------------------- */
 
 enum mail_kind { MAIL_SEND, MAIL_FAILED, MAIL_CLOSE };
 
@@ -134,7 +134,7 @@ void sockets_tell_failed(struct sockets *s, const struct path *to, uint64_t cook
 	(void)post(s, asker, m);
 }
 
-/* What struct net offers ------------------------------------------------------------------------------------------------ */
+/* What struct net offers ------------------------------------------------------------------------------------------ */
 
 static int send_anywhere(struct sockets *s, const struct path *to, struct buf *msg, uint64_t cookie)
 {
@@ -203,7 +203,7 @@ static void on_flow_close(struct net *net, uint64_t flow)
 
 static const struct net_ops ops = { .send = on_send, .flow_close = on_flow_close };
 
-/* Flushing --------------------------------------------------------------------------------------------------------------- */
+/* Flushing -------------------------------------------------------------------------------------------------------- */
 
 static void work_on_conns(struct sockets *s)
 {
@@ -260,7 +260,7 @@ static void on_look(struct timer *t)
 	wheel_arm_in(s->p.wheel, t, SOCKETS_LOOK_MS);
 }
 
-/* Life ------------------------------------------------------------------------------------------------------------------- */
+/* Life ------------------------------------------------------------------------------------------------------------ */
 
 static int take_socket(struct sockets *s, size_t i)
 {

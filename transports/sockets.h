@@ -1,5 +1,5 @@
-/* transports/sockets.h - struct net over the kernel's sockets: UDP and TCP on one libevent loop. The control thread opens
- * every listening socket before any worker starts (sockets_open), then each worker makes its own net of them.
+/* transports/sockets.h - struct net over the kernel's sockets: UDP and TCP on one libevent loop. The control thread
+ * opens every listening socket before any worker starts (sockets_open), then each worker makes its own net of them.
  * Unless said otherwise everything here runs on the thread of the worker that owns the net. */
 #ifndef TRANSPORTS_SOCKETS_H
 #define TRANSPORTS_SOCKETS_H
@@ -39,9 +39,9 @@ struct listener {
 /* Every listening socket of the process, bound. */
 struct listen_set;
 
-/* Binds all of them `workers` times (SO_REUSEPORT), or none. Control thread. On failure a negative errno, and `error` says
- * in one line what is wrong: "udp:192.0.2.1:5060: address in use by sipp (pid 1234)". A clamped receive buffer is
- * one warning in `log`. */
+/* Binds all of them `workers` times (SO_REUSEPORT), or none. Control thread. On failure a negative errno, and `error`
+ * says in one line what is wrong: "udp:192.0.2.1:5060: address in use by sipp (pid 1234)". A clamped receive buffer
+ * is one warning in `log`. */
 int sockets_open(struct listen_set **out, const struct listener *listeners, size_t n, unsigned workers, struct log *log,
                  char *error, size_t size);
 /* Where listener `i` is bound, with its real port. */
@@ -65,11 +65,12 @@ struct sockets_params {
 	size_t connections_max;         /* 0: NET_CONNECTIONS_MAX */
 };
 
-/* Reads nothing yet. 0, -ENOMEM, -EINVAL (worker index), or what the system says. Any thread, before the worker runs. */
+/* Reads nothing yet. 0, -ENOMEM, -EINVAL (worker index), or what the system says. Before the worker runs. */
 int sockets_new(struct net **out, const struct sockets_params *params);
 /* Begins reading and accepting. 0 or -ENOMEM. */
 int sockets_start(struct net *net);
-/* At the end of each turn of the loop, and after the mailbox was drained: writes what was queued and reports what failed. */
+/* At the end of each turn of the loop, and after the mailbox was drained: writes what was queued and reports what
+ * failed. */
 void sockets_flush(struct net *net);
 /* A stream that is not read stops its peer by TCP's own means: for as long as our mailboxes are full (DECISIONS 22).
  * Datagrams are always read. */

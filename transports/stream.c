@@ -25,7 +25,7 @@ struct stream_held {
 	char data[];       /* cap + BUF_PAD */
 };
 
-/* Lines and folds ---------------------------------------------------------------------------------------------------- */
+/* Lines and folds ------------------------------------------------------------------------------------------------- */
 
 /* The bytes of the name and colon when this is a Content-Length line (HCOLON: RFC 3261 §25.1), else 0. */
 static size_t length_name(struct sv line)
@@ -146,7 +146,7 @@ static uint32_t judged_len(const struct scan *sc, enum stream_got got)
 	return sc->head ? sc->head : NET_HEAD_MAX;
 }
 
-/* Holding ------------------------------------------------------------------------------------------------------------ */
+/* Holding --------------------------------------------------------------------------------------------------------- */
 
 static void held_drop(struct stream *s, struct stream_budget *budget)
 {
@@ -207,7 +207,7 @@ static enum stream_got is_full(struct stream *s, struct stream_budget *budget)
 	return STREAM_FULL;
 }
 
-/* Messages ------------------------------------------------------------------------------------------------------------ */
+/* Messages -------------------------------------------------------------------------------------------------------- */
 
 /* The common case: the message lies whole in the input, and stays there. */
 static enum stream_got from_input(struct stream *s, struct stream_budget *budget, struct stream_message *in,

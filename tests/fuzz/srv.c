@@ -1,7 +1,9 @@
-/* DNS responses of a hostile server: never beyond their bytes, and an order over what was read names each target once. */
+/* DNS responses of a hostile server: never beyond their bytes, and an order over what was read names each target
+ * once. */
 #include "transports/srv.h"
 #include <stdlib.h>
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct srv_answer a;
@@ -18,7 +20,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (a.n > SRV_TARGETS_MAX)
 			abort();
 		for (; f.n < a.n; f.n++) {
-			f.target[f.n] = (struct found_target){ a.srv[f.n].priority, a.srv[f.n].weight, a.srv[f.n].port, 1 };
+			const struct srv *srv = &a.srv[f.n];
+
+			f.target[f.n] = (struct found_target){ srv->priority, srv->weight, srv->port, 1 };
 			f.addr[f.n] = (struct addr){ .family = 4, .ip = { (uint8_t)f.n } };
 		}
 		found_order(&f, 5060, &random, &out);

@@ -1,5 +1,5 @@
-/* The same bytes, cut in two ways, give the same messages, pings and end; and nothing is read beyond what came. The first
- * bytes of the input seed the cuts. */
+/* The same bytes, cut in two ways, give the same messages, pings and end; and nothing is read beyond what came. The
+ * first bytes of the input seed the cuts. */
 #include "base/buf.h"
 #include "transports/stream.h"
 #include <stdlib.h>
@@ -74,6 +74,7 @@ static struct digest run(const uint8_t *p, size_t len, uint64_t random, size_t l
 	return d;
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct digest whole, cut, bytes;

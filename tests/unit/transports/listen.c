@@ -121,7 +121,8 @@ static void listed_twice(void **state)
 /* An address that is not (yet) on this host: the standby of a pair binds it all the same. */
 static void an_address_to_come_can_be_bound(void **state)
 {
-	struct addr at = { .family = 4, .ip = { 192, 0, 2, 77 } }, at6 = { .family = 6, .ip = { 0x20, 1, 0xd, 0xb8, [15] = 1 } };
+	struct addr at = { .family = 4, .ip = { 192, 0, 2, 77 } };
+	struct addr at6 = { .family = 6, .ip = { 0x20, 1, 0xd, 0xb8, [15] = 1 } };
 	struct listen_set *set;
 
 	(void)state;
@@ -186,7 +187,8 @@ static void workers_share_a_port(void **state)
 /* Connections of the last run in TIME_WAIT do not hold the port. */
 static void a_restart_finds_its_port_free(void **state)
 {
-	struct addr at = { .family = 4, .port = 5060, .ip = { 127, (uint8_t)(getpid() >> 8), (uint8_t)getpid(), 8 } }, me;
+	struct addr at = { .family = 4, .port = 5060, .ip = { 127, (uint8_t)(getpid() >> 8), (uint8_t)getpid(), 8 } };
+	struct addr me;
 	struct listen_set *set;
 	struct rig *r;
 	int fd;

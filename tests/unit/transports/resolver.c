@@ -156,7 +156,8 @@ static size_t make_reply(struct rig *r, const unsigned char *q, ssize_t len, uns
 }
 
 /* What does not fit into 512 bytes is cut and marked, so that it is asked for over TCP (RFC 1035 §4.2.1). */
-static void answer(struct rig *r, unsigned char *q, ssize_t len, const struct sockaddr_storage *from, socklen_t from_len)
+static void answer(struct rig *r, unsigned char *q, ssize_t len, const struct sockaddr_storage *from,
+                   socklen_t from_len)
 {
 	unsigned char reply[REPLY_MAX];
 	size_t n = make_reply(r, q, len, reply);
@@ -335,7 +336,7 @@ static uint64_t counted(const struct rig *r, enum resolver_counter which)
 	return counter_get(resolver_counters(r->resolver), which);
 }
 
-/* Without asking --------------------------------------------------------------------------------------------------------- */
+/* Without asking -------------------------------------------------------------------------------------------------- */
 
 static void numbers_are_answered_at_once(void **state)
 {
@@ -394,14 +395,15 @@ static void the_hosts_file_is_honoured(void **state)
 	assert_int_equal(r->n_asked, 0);
 }
 
-/* Asking ----------------------------------------------------------------------------------------------------------------- */
+/* Asking ---------------------------------------------------------------------------------------------------------- */
 
 static void a_name_with_a_port_needs_no_srv(void **state)
 {
 	struct rig *r = rig_of(state);
 	struct resolve_answer a;
 
-	ZONE(r, { "media.example", AAAA, 60, "2001:db8::5", 0, 0, 0 }, { "media.example", A, 60, "192.0.2.5", 0, 0, 0 });
+	ZONE(r, { "media.example", AAAA, 60, "2001:db8::5", 0, 0, 0 },
+	     { "media.example", A, 60, "192.0.2.5", 0, 0, 0 });
 	assert_int_equal(ask_and_wait(r, query("media.example", 5070, T_UDP, 0), &a), 0);
 	assert_int_equal(a.n, 2);
 	expect_addr(&a, 0, "192.0.2.5:5070"); /* IPv4 first */
@@ -539,7 +541,7 @@ static void aliases_are_followed(void **state)
 	expect_addr(&a, 0, "192.0.2.7:5060");
 }
 
-/* The cache -------------------------------------------------------------------------------------------------------------- */
+/* The cache ------------------------------------------------------------------------------------------------------- */
 
 static void an_answer_lives_as_long_as_it_says(void **state)
 {
@@ -605,7 +607,7 @@ static void the_cache_is_bounded(void **state)
 	assert_int_equal(r->n_asked, 1); /* it was the one unused longest */
 }
 
-/* Many at once ----------------------------------------------------------------------------------------------------------- */
+/* Many at once ---------------------------------------------------------------------------------------------------- */
 
 static void equal_questions_are_asked_once(void **state)
 {
@@ -673,7 +675,7 @@ static void the_waiting_are_bounded(void **state)
 	assert_int_equal(counted(r, RESOLVER_WAITING), RESOLVE_PENDING_MAX);
 }
 
-/* Servers that do not behave ---------------------------------------------------------------------------------------------- */
+/* Servers that do not behave -------------------------------------------------------------------------------------- */
 
 static void a_dead_server_costs_a_deadline(void **state)
 {
@@ -755,7 +757,8 @@ static void nonsense_costs_no_more_than_silence(void **state)
 	struct rig *r = rig_of(state);
 	struct resolve_answer a;
 
-	ZONE(r, { "_sip._udp.h.example", SRV, 60, "a.example", 1, 1, 5060 }, { "h.example", A, 100, "192.0.2.7", 0, 0, 0 });
+	ZONE(r, { "_sip._udp.h.example", SRV, 60, "a.example", 1, 1, 5060 },
+	     { "h.example", A, 100, "192.0.2.7", 0, 0, 0 });
 	r->is_mad = true;
 	assert_int_equal(ask(r, query("h.example", 0, T_UDP, 4), &a), -EINPROGRESS);
 	for (int i = 0; i < 50; i++)

@@ -200,7 +200,8 @@ static inline struct rig *rig_new(struct listen_set *set, unsigned worker, size_
 {
 	struct rig *r = calloc(1, sizeof *r);
 	struct sockets_params p = {
-		.set = set, .worker = worker, .to_worker = rig_to_worker, .net_of = rig_net_of, .connections_max = connections_max,
+		.set = set, .worker = worker, .to_worker = rig_to_worker, .net_of = rig_net_of,
+		.connections_max = connections_max,
 	};
 
 	assert_non_null(r);

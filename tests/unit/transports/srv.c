@@ -19,8 +19,8 @@ static size_t response(unsigned char *p, const uint16_t (*srv)[3], unsigned n)
 	p += sizeof head;
 	for (unsigned i = 0; i < n; i++) {
 		const unsigned char rr[] = { 0xc0, 12, 0, 33, 0, 1, 0, 0, 1, (unsigned char)i, 0, 9,
-			srv[i][0] >> 8, (unsigned char)srv[i][0], srv[i][1] >> 8, (unsigned char)srv[i][1], srv[i][2] >> 8,
-			(unsigned char)srv[i][2], 1, (unsigned char)('a' + i), 0 };
+			srv[i][0] >> 8, (unsigned char)srv[i][0], srv[i][1] >> 8, (unsigned char)srv[i][1],
+			srv[i][2] >> 8, (unsigned char)srv[i][2], 1, (unsigned char)('a' + i), 0 };
 
 		memcpy(p, rr, sizeof rr);
 		p += sizeof rr;

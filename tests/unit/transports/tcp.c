@@ -220,7 +220,7 @@ static void an_old_flow_never_names_a_new_connection(void **state)
 	close(fd);
 }
 
-/* Outgoing --------------------------------------------------------------------------------------------------------------- */
+/* Outgoing -------------------------------------------------------------------------------------------------------- */
 
 static int listen_somewhere(uint8_t family, struct addr *at)
 {
@@ -342,7 +342,8 @@ static void a_refused_connection_fails_its_messages_later(void **state)
 	assert_int_equal(sockets_connections(r->net), 0);
 }
 
-/* The user tries again at once, inside the callback, and each try fails on the spot: a few rounds, and the loop turns again. */
+/* The user tries again at once, inside the callback, and each try fails on the spot: a few rounds, and the loop turns
+ * again. */
 static void trying_again_inside_the_callback_ends(void **state)
 {
 	struct one *o = *state;
@@ -391,7 +392,7 @@ static void nobody_answers_the_connect(void **state)
 	close(listening);
 }
 
-/* Peers that do not behave ------------------------------------------------------------------------------------------------ */
+/* Peers that do not behave ---------------------------------------------------------------------------------------- */
 
 static struct buf *filler(size_t len)
 {
@@ -496,7 +497,7 @@ static void a_reset_fails_what_waits(void **state)
 	assert_int_equal(sockets_of(r->net)->queued, 0);
 }
 
-/* Deadlines --------------------------------------------------------------------------------------------------------------- */
+/* Deadlines ------------------------------------------------------------------------------------------------------- */
 
 static void an_accepted_connection_has_to_say_something(void **state)
 {
@@ -575,7 +576,7 @@ static void the_next_message_has_its_own_time(void **state)
 	close(fd);
 }
 
-/* Bounds ------------------------------------------------------------------------------------------------------------------ */
+/* Bounds ---------------------------------------------------------------------------------------------------------- */
 
 static void connections_are_bounded(void **state)
 {
@@ -608,7 +609,8 @@ static void out_of_descriptors(void **state)
 	struct one *o = *state;
 	struct rig *r = o->rig;
 	struct addr me;
-	int stay = dial(r, &o->at[TCP4], &me), fd = plain_socket(SOCK_STREAM, 4, &me), top = open("/dev/null", O_RDONLY);
+	int stay = dial(r, &o->at[TCP4], &me), fd = plain_socket(SOCK_STREAM, 4, &me);
+	int top = open("/dev/null", O_RDONLY);
 	struct rlimit before, none;
 	char got[8];
 

@@ -192,7 +192,8 @@ static void an_icmp_error_costs_no_other_datagram(void **state)
 			sockets_flush(r->net);
 		put(fd, &o->at[UDP4], "from me", 7);
 	}
-	until(r, r->n_seen == N && count(r, NET_UDP_SENT) == 2 * N && r->n_icmp > 0); /* the kernel limits how many it makes */
+	/* the kernel limits how many errors it makes */
+	until(r, r->n_seen == N && count(r, NET_UDP_SENT) == 2 * N && r->n_icmp > 0);
 	for (int i = 0; i < N; i++)
 		assert_int_equal(read_now(fd, got, sizeof got), 5);
 	assert_int_equal(count(r, NET_UDP_SEND_ERRORS), 0);
