@@ -87,7 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	cut = run(data + 4, size - 4, random, 1 + data[3]);
 	if (whole.value != cut.value || whole.n != cut.n)
 		abort();
-	if (size > 4096)
+	if (size > 600) /* a byte at a time is slow */
 		return 0;
 	bytes = run(data + 4, size - 4, random, 1);
 	if (whole.value != bytes.value || whole.n != bytes.n)
