@@ -19,7 +19,7 @@ static struct dialog *dialog_of(struct attempt *a, const struct view *v)
 	struct call *c = a->setup->call;
 	struct sv tag = view_to_tag(v);
 	struct dialog *d = tag.len ? dialog_by_far_tag(c, a->leg, tag) : NULL;
-	struct sv target = contact_uri(v), routes;
+	struct sv target = contact_uri_again(v, d ? dialog_target(d) : SV("")), routes;
 	char scratch[2048];
 	struct arena arena;
 
@@ -82,8 +82,6 @@ static void on_2xx(struct attempt *a, const struct view *v, const struct path *f
 	struct call *c = s->call;
 	struct dialog *d = dialog_of(a, v);
 	struct relay *r = d && s->st ? relay_new(c, d, NEAR, v) : NULL;
-	struct view request;
-	struct view_fault fault;
 	uint64_t longest = s->max_duration_ms ? s->max_duration_ms : CALL_MAX_MS;
 
 	if (!r || !dialog_target(d).len || pass(s, s->st, v, from, d->in_table.key)) {
@@ -100,7 +98,7 @@ static void on_2xx(struct attempt *a, const struct view *v, const struct path *f
 	r->st = STEAL(s->st);
 	r->ct = STEAL(a->ct);
 	r->out_cseq = v->cseq; /* requests within early dialogs may have counted on (§13.2.2.4) */
-	r->had_offer = view_scan(&request, s->request->data, s->request->len, false, &fault) == 0 && request.body_len;
+	r->had_offer = s->has_offer;
 	if (d->cseq_in[NEAR] < r->in_cseq)
 		d->cseq_in[NEAR] = r->in_cseq;
 	server_own(r->st, &relay_server_ops, r);

@@ -301,7 +301,7 @@ bool is_trusted(const struct b2bua *b, const struct path *p)
 	return route_is_trusted(b->conf, path_zone(b, p), &p->remote);
 }
 
-static int near_leg_init(struct call *c, const struct request *r)
+static int near_leg_init(struct call *c, const struct request *r, struct sv contact)
 {
 	char scratch[8192];
 	struct arena a;
@@ -318,7 +318,7 @@ static int near_leg_init(struct call *c, const struct request *r)
 		out_without_tag(&local, view_value(r->v, HDR_TO));
 		out_unfolded(&remote, view_value(r->v, HDR_FROM));
 		t = (struct leg_text){ .call_id = view_value(r->v, HDR_CALL_ID), .local = out_done(&local), .remote = out_done(&remote),
-		                       .target = contact_uri(r->v), .routes = route_set(&a, r->v, false) };
+		                       .target = contact, .routes = route_set(&a, r->v, false) };
 		err = local.is_full || remote.is_full ? -EMSGSIZE : leg_set_text(&c->near, &t);
 	}
 	arena_reset(&a);
@@ -353,7 +353,7 @@ struct call *call_alloc(struct b2bua *b, uint64_t leg_id, uint16_t shard)
 	return c;
 }
 
-struct call *call_new(struct b2bua *b, const struct request *r, uint64_t leg_id)
+struct call *call_new(struct b2bua *b, const struct request *r, uint64_t leg_id, struct sv contact)
 {
 	struct call *c = call_alloc(b, leg_id, r->shard);
 
@@ -363,7 +363,7 @@ struct call *call_new(struct b2bua *b, const struct request *r, uint64_t leg_id)
 	c->near.path = *r->from;
 	c->near.follows_flow = !is_trusted(b, r->from);
 	wheel_arm_in(b->p.wheel, &c->timer, CALL_SETUP_MAX_MS);
-	if (near_leg_init(c, r) == 0)
+	if (near_leg_init(c, r, contact) == 0)
 		return c;
 	call_free(c);
 	return NULL;

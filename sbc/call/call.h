@@ -69,7 +69,7 @@ struct setup {
 	struct resolve_answer addrs; /* of what was chosen; those from next_addr on are still to be tried */
 	uint8_t next_addr, n_attempts, hop_transport;
 	uint16_t hop_zone;
-	bool is_resolving, has_provisional;
+	bool is_resolving, has_provisional, has_offer; /* has_offer: the INVITE carried a body */
 	uint8_t n_tried;
 	uint16_t tried[POOL_TRIES_MAX];
 	uint16_t best_status;      /* of the finals so far (§16.7) */
@@ -209,7 +209,8 @@ struct leg_text {
 };
 
 /* call.c: lives and deaths */
-struct call *call_new(struct b2bua *b, const struct request *r, uint64_t leg_id);
+/* `contact`: the URI of the request's Contact, or empty. */
+struct call *call_new(struct b2bua *b, const struct request *r, uint64_t leg_id, struct sv contact);
 /* An empty one, its near leg known by `leg_id`. */
 struct call *call_alloc(struct b2bua *b, uint64_t leg_id, uint16_t shard);
 int leg_set_text(struct leg *l, const struct leg_text *t);
@@ -262,6 +263,8 @@ void out_without_tag(struct out *o, struct sv value);
 /* Record-Route values as a route set: §12.1.1 in order, §12.1.2 reversed. */
 struct sv route_set(struct arena *a, const struct view *v, bool is_reversed);
 struct sv contact_uri(const struct view *v);
+/* The same; `known`, found good before, needs no second look. */
+struct sv contact_uri_again(const struct view *v, struct sv known);
 /* Whom to ask for the address of the next request of this target and route set. 0 with q->host empty when the leg's path will
  * do as it is; -EBADMSG when the hop is no SIP URI. `q` points into the given strings. */
 int next_hop(const struct leg *l, struct sv target, struct sv routes, struct resolve_query *q);

@@ -128,17 +128,24 @@ void compose_request(struct compose *c, const struct outgoing *m)
 	out_lit(&c->o, "\r\n");
 }
 
-struct sv contact_uri(const struct view *v)
+struct sv contact_uri_again(const struct view *v, struct sv known)
 {
 	struct sv value = view_value(v, HDR_CONTACT);
 	struct name_addr na;
-
 	struct uri u;
 
-	if (!value.len || name_addr_next(&na, &value) || na.is_star || uri_parse(&u, na.uri) ||
-	    (u.scheme != URI_SIP && u.scheme != URI_SIPS))
+	if (!value.len || name_addr_next(&na, &value) || na.is_star)
+		return (struct sv){ NULL, 0 };
+	if (known.len && sv_eq(na.uri, known))
+		return na.uri;
+	if (uri_parse(&u, na.uri) || (u.scheme != URI_SIP && u.scheme != URI_SIPS))
 		return (struct sv){ NULL, 0 };
 	return u.headers.p ? sv_span(na.uri.p, u.headers.p - 1) : na.uri; /* §19.1.1: headers have no place in a Request-URI */
+}
+
+struct sv contact_uri(const struct view *v)
+{
+	return contact_uri_again(v, SV(""));
 }
 
 void compose_contact(struct compose *c, const struct leg *leg, const struct view *v)

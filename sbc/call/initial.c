@@ -66,7 +66,7 @@ static bool has_foreign_route(const struct b2bua *b, const struct request *r)
 }
 
 /* What is wrong with a request before any rule is asked; WHY_COUNT = nothing. */
-static enum why initial_fault(struct b2bua *b, const struct request *r, struct uri *uri)
+static enum why initial_fault(struct b2bua *b, const struct request *r, struct uri *uri, struct sv *contact)
 {
 	struct sv hops = view_value(r->v, HDR_MAX_FORWARDS);
 	uint64_t n;
@@ -77,7 +77,8 @@ static enum why initial_fault(struct b2bua *b, const struct request *r, struct u
 		return WHY_SCHEME;
 	if (hops.p && sv_u64(hops, 255, &n) == 0 && n == 0)
 		return WHY_HOPS;
-	if (r->v->method == M_INVITE && !contact_uri(r->v).p)
+	*contact = contact_uri(r->v);
+	if (r->v->method == M_INVITE && !contact->p)
 		return WHY_NO_CONTACT;
 	if (view_find(r->v, HDR_REPLACES, 0) || view_find(r->v, HDR_JOIN, 0))
 		return WHY_TRANSFER;
@@ -102,6 +103,7 @@ static int setup_new(struct call *c, const struct request *r)
 	if (!s)
 		return -ENOMEM;
 	s->call = c;
+	s->has_offer = r->v->body_len != 0;
 	s->why = WHY_NO_DESTINATION;
 	if (!(s->request = buf_copy((struct sv){ r->v->base, r->v->len }))) {
 		slab_free(&b->setups, s);
@@ -146,13 +148,14 @@ static void setup_st_end(void *owner, struct server_txn *st)
 const struct server_ops setup_server_ops = { .on_cancel = setup_cancelled, .on_end = setup_st_end };
 
 /* By a rule, or straight to what one of our tokens stands for. */
-static void start_call(struct b2bua *b, const struct request *r, const struct conf_route *rule, struct direct *direct)
+static void start_call(struct b2bua *b, const struct request *r, struct sv contact, const struct conf_route *rule,
+                       struct direct *direct)
 {
 	struct sv zone = b->conf->zones[path_zone(b, r->from)].name;
 	uint64_t id = token_leg_id(b->p.tokens, zone, view_value(r->v, HDR_CALL_ID), view_from_tag(r->v),
 	                           view_uri(r->v));
 	bool is_merged = table_find(&b->legs, id);
-	struct call *c = is_merged ? NULL : call_new(b, r, id);
+	struct call *c = is_merged ? NULL : call_new(b, r, id, contact);
 
 	if (!c || setup_new(c, r) || server_new(b->p.stack, r->v, r->from, r->key, &c->setup->st)) {
 		free(direct);
@@ -183,7 +186,8 @@ void initial_request(struct b2bua *b, const struct request *r)
 {
 	struct route_query q = query_of(b, r->v, r->from);
 	struct route_result result;
-	enum why why = initial_fault(b, r, &q.uri);
+	struct sv contact;
+	enum why why = initial_fault(b, r, &q.uri, &contact);
 
 	if (why != WHY_COUNT) {
 		refuse(b, r, why, 0);
@@ -201,7 +205,7 @@ void initial_request(struct b2bua *b, const struct request *r)
 		struct direct *direct = direct_find(b, r);
 
 		if (direct)
-			start_call(b, r, NULL, direct);
+			start_call(b, r, contact, NULL, direct);
 		else
 			refuse(b, r, WHY_UNKNOWN_TARGET, 0);
 		return;
@@ -212,5 +216,5 @@ void initial_request(struct b2bua *b, const struct request *r)
 	else if (!result.rule || result.rule->action != ACT_POOL)
 		refuse(b, r, result.rule ? WHY_NOT_ACTIVE : WHY_NO_ROUTE, 0);
 	else
-		start_call(b, r, result.rule, NULL);
+		start_call(b, r, contact, result.rule, NULL);
 }

@@ -14,7 +14,7 @@ enum leg_field { LEG_ID = 1, LEG_ZONE, LEG_TRANSPORT, LEG_REMOTE, LEG_CSEQ, LEG_
 enum dialog_field { DIALOG_ID = 1, DIALOG_TAG, DIALOG_TARGET, DIALOG_ROUTES, DIALOG_CONFIRMED, DIALOG_NEAR_CSEQ, DIALOG_FAR_CSEQ };
 enum relay_field { RELAY_DIALOG = 1, RELAY_FROM, RELAY_IN, RELAY_OUT, RELAY_OFFER, RELAY_ANSWER, RELAY_SERVER, RELAY_CLIENT };
 enum setup_field { SETUP_SERVER = 1, SETUP_CLIENT, SETUP_REQUEST, SETUP_PROVISIONAL, SETUP_POOL, SETUP_TRIED, SETUP_AFTER, SETUP_ANSWER,
-	           SETUP_DURATION };
+	           SETUP_DURATION, SETUP_OFFER };
 enum txn_field { TXN_KEY = 1, TXN_HEAD, TXN_LAST, TXN_STATE, TXN_METHOD, TXN_STATUS, TXN_REQUEST };
 
 /* Writing ---------------------------------------------------------------------------------------------------------- */
@@ -135,6 +135,7 @@ static void put_setup(struct tlv_out *o, const struct setup *s)
 	tlv_put_u64(o, SETUP_AFTER, s->after_ms);
 	tlv_put_u64(o, SETUP_ANSWER, s->answer_ms);
 	tlv_put_u64(o, SETUP_DURATION, s->max_duration_ms);
+	tlv_put_u64(o, SETUP_OFFER, s->has_offer);
 	tlv_end(o, place);
 }
 
@@ -331,6 +332,7 @@ static int setup_alloc(struct call *c, const struct fields *f)
 	s->call = c;
 	c->setup = s;
 	s->has_provisional = number(f, SETUP_PROVISIONAL);
+	s->has_offer = number(f, SETUP_OFFER);
 	s->n_tried = (uint8_t)(number(f, SETUP_TRIED) < POOL_TRIES_MAX ? number(f, SETUP_TRIED) : POOL_TRIES_MAX);
 	s->n_attempts = s->n_tried;
 	s->after_ms = (uint32_t)number(f, SETUP_AFTER);

@@ -17,7 +17,10 @@ struct place {
 
 static bool near_agrees(const struct leg *l, const struct view *v)
 {
-	return sv_eq(leg_call_id(l), view_value(v, HDR_CALL_ID)) && sv_eq(tag_of(leg_remote(l)), view_from_tag(v));
+	struct sv from = view_value(v, HDR_FROM);
+
+	return sv_eq(leg_call_id(l), view_value(v, HDR_CALL_ID)) &&
+	       (sv_eq(leg_remote(l), from) || sv_eq(tag_of(leg_remote(l)), view_from_tag(v)));
 }
 
 /* A leg given up keeps its id for a while, and the caller who tries again gets the same one. */
@@ -125,8 +128,8 @@ static bool refreshes_target(uint8_t method)
 /* §12.2: a Contact in these moves the remote target of the side that sent it. */
 static void refresh_target(struct dialog *d, enum side side, const struct view *v)
 {
-	struct sv uri = contact_uri(v);
 	struct leg *near = &d->call->near;
+	struct sv uri = contact_uri_again(v, side == FAR ? dialog_target(d) : leg_target(near));
 
 	if (!uri.p)
 		return;
