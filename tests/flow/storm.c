@@ -399,7 +399,7 @@ static void bell_fire(struct timer *t)
 	if (b->is_asking) {
 		refuse(b, 407);
 	} else if (b->step++ == 0) {
-		if (p->ring_ms > 100 || p->is_reliable || p->fate == UNANSWERED || p->answers_twice)
+		if (p->ring_ms > 100 || p->answer_ms > 300 || p->is_reliable || p->fate == UNANSWERED || p->answers_twice)
 			ring(b);
 		in(b->call->storm, &b->timer, bell_fire, p->answer_ms);
 	} else {
@@ -865,7 +865,8 @@ static void count_cdrs(struct storm *s)
 
 static void check_bell(struct storm *s, const struct bell *b)
 {
-	if (b->ua->is_dead)
+	/* One that was given up may lose its last chance to be cancelled: then only its own user stops it. */
+	if (b->ua->is_dead || (!s->world.is_perfect && (b->call->n_bells > 1 || b->call->has_death) && !b->invite->status))
 		return;
 	if (!b->invite->status)
 		ua_fault(&s->world, b->ua, "still rings");

@@ -329,7 +329,7 @@ void ua_answer(struct ua *ua, struct ua_server *s, unsigned status, const char *
 		s = own;
 	}
 	s->interval_ms = T1;
-	s->end_ms = now(ua) + 64 * T1 + 3000;
+	s->end_ms = now(ua) + 64 * T1 + 16000;
 	arm(ua, &s->timer, s->method == M_INVITE ? T1 : 64 * T1);
 }
 
