@@ -29,7 +29,7 @@ static struct dialog *dialog_of(struct attempt *a, const struct view *v)
 	routes = route_set(&arena, v, true);
 	if (!d)
 		d = dialog_new(c, a->leg, token_tag_id(c->b->p.tokens, c->near.in_table.key, a->branch_id, tag), tag, target, routes);
-	else if ((target.p || routes.len) && dialog_set_text(d, tag, target.p ? target : dialog_target(d), routes))
+	else if ((target.p || routes.len) && dialog_set_text(c->b, d, tag, target.p ? target : dialog_target(d), routes))
 		d = NULL;
 	arena_reset(&arena);
 	return d;

@@ -48,6 +48,7 @@ int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 	slab_init(&b->attempts, "attempt", sizeof(struct attempt), params->max_calls * 2);
 	slab_init(&b->relays, "relay", sizeof(struct relay), params->max_calls * 2);
 	slab_init(&b->redirect_slab, "redirect", sizeof(struct redirect), params->max_calls);
+	blocks_init(&b->texts);
 	slab_init(&b->tombstones, "tombstone", sizeof(struct tombstone), params->max_calls * 4);
 	if ((err = table_init(&b->legs, 0)) || (err = table_init(&b->dialogs, 0)) || (err = table_init(&b->tombs, 0)) ||
 	    (err = table_init(&b->echoes, 0)) ||
@@ -101,6 +102,7 @@ void b2bua_free(struct b2bua *b)
 	slab_fini(&b->attempts);
 	slab_fini(&b->relays);
 	slab_fini(&b->tombstones);
+	blocks_fini(&b->texts);
 	slab_fini(&b->echo_slab);
 	table_fini(&b->echoes);
 	counters_fini(&b->counters);
@@ -173,25 +175,25 @@ int conf_listener_for(const struct conf *c, uint16_t zone, uint8_t transport, ui
 
 /* Legs ------------------------------------------------------------------------------------------------------------- */
 
-int leg_set_text(struct leg *l, const struct leg_text *t)
+int leg_set_text(struct b2bua *b, struct leg *l, const struct leg_text *t)
 {
 	const struct sv part[] = { t->call_id, t->local, t->remote, t->target, t->routes };
 	uint16_t *const len[] = { &l->call_id_len, &l->local_len, &l->remote_len, &l->target_len, &l->routes_len };
-	size_t sum = 0;
+	size_t sum = 0, old = leg_text_len(l);
 	char *text, *at;
 
 	for (unsigned i = 0; i < 5; i++)
 		sum += part[i].len;
 	if (sum > CALL_TEXT_MAX)
 		return -EMSGSIZE;
-	if (!(text = at = malloc(sum ? sum : 1)))
+	if (!(text = at = blocks_alloc(&b->texts, sum)))
 		return -ENOMEM;
 	for (unsigned i = 0; i < 5; i++) {
 		memcpy(at, part[i].p ? part[i].p : "", part[i].len);
 		at += part[i].len;
 		*len[i] = (uint16_t)part[i].len;
 	}
-	free(l->text); /* after the copy: parts may come from it */
+	blocks_free(&b->texts, l->text, old); /* after the copy: parts may come from it */
 	l->text = text;
 	return 0;
 }
@@ -216,7 +218,7 @@ static void leg_fini(struct b2bua *b, struct leg *l)
 	if (l->has_slot)
 		dest_release(b->p.pools, b->p.worker, l->slot);
 	table_del(&b->legs, &l->in_table);
-	free(l->text);
+	blocks_free(&b->texts, l->text, leg_text_len(l));
 }
 
 void leg_free(struct b2bua *b, struct leg *l)
@@ -229,18 +231,19 @@ void leg_free(struct b2bua *b, struct leg *l)
 
 /* Dialogs ---------------------------------------------------------------------------------------------------------- */
 
-int dialog_set_text(struct dialog *d, struct sv tag, struct sv target, struct sv routes)
+int dialog_set_text(struct b2bua *b, struct dialog *d, struct sv tag, struct sv target, struct sv routes)
 {
+	size_t sum = tag.len + target.len + routes.len, old = dialog_text_len(d);
 	char *text;
 
-	if (tag.len + target.len + routes.len > CALL_TEXT_MAX)
+	if (sum > CALL_TEXT_MAX)
 		return -EMSGSIZE;
-	if (!(text = malloc(tag.len + target.len + routes.len + 1)))
+	if (!(text = blocks_alloc(&b->texts, sum)))
 		return -ENOMEM;
 	memcpy(text, tag.p, tag.len);
 	memcpy(text + tag.len, target.p ? target.p : "", target.len);
 	memcpy(text + tag.len + target.len, routes.p ? routes.p : "", routes.len);
-	free(d->text); /* after the copy: parts may come from it */
+	blocks_free(&b->texts, d->text, old); /* after the copy: parts may come from it */
 	d->text = text;
 	d->tag_len = (uint16_t)tag.len;
 	d->target_len = (uint16_t)target.len;
@@ -254,7 +257,7 @@ struct dialog *dialog_new(struct call *c, struct leg *far, uint64_t id, struct s
 
 	if (c->n_dialogs >= DIALOGS_PER_CALL_MAX || !(d = slab_alloc(&c->b->dialog_slab)))
 		return NULL;
-	if (dialog_set_text(d, tag, target, routes)) {
+	if (dialog_set_text(c->b, d, tag, target, routes)) {
 		slab_free(&c->b->dialog_slab, d);
 		return NULL;
 	}
@@ -279,7 +282,7 @@ void dialog_free(struct dialog *d)
 	list_del(&d->in_call);
 	c->n_dialogs--;
 	table_del(&c->b->dialogs, &d->in_table);
-	free(d->text);
+	blocks_free(&c->b->texts, d->text, dialog_text_len(d));
 	slab_free(&c->b->dialog_slab, d);
 }
 
@@ -319,7 +322,7 @@ static int near_leg_init(struct call *c, const struct request *r, struct sv cont
 		out_unfolded(&remote, view_value(r->v, HDR_FROM));
 		t = (struct leg_text){ .call_id = view_value(r->v, HDR_CALL_ID), .local = out_done(&local), .remote = out_done(&remote),
 		                       .target = contact, .routes = route_set(&a, r->v, false) };
-		err = local.is_full || remote.is_full ? -EMSGSIZE : leg_set_text(&c->near, &t);
+		err = local.is_full || remote.is_full ? -EMSGSIZE : leg_set_text(c->b, &c->near, &t);
 	}
 	arena_reset(&a);
 	return err;

@@ -1,6 +1,7 @@
 /* sbc/call/call.h - the shapes of a call, shared by the files of this folder; nobody else includes it. */
 #ifndef SBC_CALL_CALL_H
 #define SBC_CALL_CALL_H
+#include "base/blocks.h"
 #include "base/table.h"
 #include "sbc/call/b2bua.h"
 #include "sbc/call/reasons.h"
@@ -156,6 +157,7 @@ struct b2bua {
 	struct hide_index *index;
 	struct table legs, dialogs, tombs, redirects, echoes;
 	struct slab redirect_slab;
+	struct blocks texts;          /* of legs and dialogs */
 	struct slab calls, far_legs, dialog_slab, setups, attempts, relays, tombstones;
 	struct counters counters, hide_counters;
 	struct node all;
@@ -191,6 +193,14 @@ static inline struct sv leg_routes(const struct leg *l) /* near only: "<a>, <b>"
 {
 	return leg_part(l, (size_t)l->call_id_len + l->local_len + l->remote_len + l->target_len, l->routes_len);
 }
+static inline size_t leg_text_len(const struct leg *l)
+{
+	return (size_t)l->call_id_len + l->local_len + l->remote_len + l->target_len + l->routes_len;
+}
+static inline size_t dialog_text_len(const struct dialog *d)
+{
+	return (size_t)d->tag_len + d->target_len + d->routes_len;
+}
 static inline struct sv dialog_tag(const struct dialog *d)
 {
 	return (struct sv){ d->text, d->tag_len };
@@ -213,12 +223,12 @@ struct leg_text {
 struct call *call_new(struct b2bua *b, const struct request *r, uint64_t leg_id, struct sv contact);
 /* An empty one, its near leg known by `leg_id`. */
 struct call *call_alloc(struct b2bua *b, uint64_t leg_id, uint16_t shard);
-int leg_set_text(struct leg *l, const struct leg_text *t);
+int leg_set_text(struct b2bua *b, struct leg *l, const struct leg_text *t);
 struct leg *leg_new(struct b2bua *b, struct call *c, uint64_t id);
 void leg_free(struct b2bua *b, struct leg *l);
 struct dialog *dialog_new(struct call *c, struct leg *far, uint64_t id, struct sv tag, struct sv target, struct sv routes);
 struct dialog *dialog_by_far_tag(struct call *c, const struct leg *far, struct sv tag);
-int dialog_set_text(struct dialog *d, struct sv tag, struct sv target, struct sv routes);
+int dialog_set_text(struct b2bua *b, struct dialog *d, struct sv tag, struct sv target, struct sv routes);
 void dialog_free(struct dialog *d);
 /* Everything of the call goes; transactions live on alone. */
 void call_free(struct call *c);

@@ -209,7 +209,7 @@ static int far_text(struct b2bua *b, struct leg *l, struct arena *a, const struc
 	out_with_tag(&local, from, tag_token(b, l->shard, l->in_table.key, token));
 	out_without_tag(&remote, to);
 	token_write(b->p.tokens, TOKEN_LEG, (struct token){ .id = l->in_table.key, .shard = l->shard }, call_id);
-	return leg_set_text(l, &(struct leg_text){ .call_id = { call_id, TOKEN_LEN }, .local = out_done(&local),
+	return leg_set_text(b, l, &(struct leg_text){ .call_id = { call_id, TOKEN_LEN }, .local = out_done(&local),
 	                                           .remote = out_done(&remote), .target = SV(""), .routes = SV("") });
 }
 

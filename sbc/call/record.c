@@ -225,7 +225,7 @@ static int leg_apply(struct b2bua *b, struct leg *l, const struct fields *f)
 	l->local_cseq = (uint32_t)number(f, LEG_CSEQ);
 	l->follows_flow = number(f, LEG_FOLLOWS);
 	l->attempt = (uint8_t)number(f, LEG_ATTEMPT);
-	return err ? err : leg_set_text(l, &t);
+	return err ? err : leg_set_text(b, l, &t);
 }
 
 /* The destination counts this call as its own here too, if it still is one. */

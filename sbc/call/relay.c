@@ -134,9 +134,10 @@ static void refresh_target(struct dialog *d, enum side side, const struct view *
 	if (!uri.p)
 		return;
 	if (side == FAR && !sv_eq(uri, dialog_target(d)))
-		dialog_set_text(d, dialog_tag(d), uri, dialog_routes(d));
+		dialog_set_text(d->call->b, d, dialog_tag(d), uri, dialog_routes(d));
 	else if (side == NEAR && !sv_eq(uri, leg_target(near)))
-		leg_set_text(near, &(struct leg_text){ leg_call_id(near), leg_local(near), leg_remote(near), uri, leg_routes(near) });
+		leg_set_text(d->call->b, near,
+		             &(struct leg_text){ leg_call_id(near), leg_local(near), leg_remote(near), uri, leg_routes(near) });
 }
 
 /* ACK: the INVITE it belongs to has the same CSeq number (§13.2.2.4). */
