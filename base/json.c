@@ -18,12 +18,25 @@ static void put(struct json *j, struct sv v)
 	j->len += v.len;
 }
 
-static void put_value(struct json *j, struct sv v)
+static void put_char(struct json *j, char c)
+{
+	if (j->overflow || j->len == j->size)
+		j->overflow = true;
+	else
+		j->p[j->len++] = c;
+}
+
+static void begin_value(struct json *j)
 {
 	if (j->needs_comma)
-		put(j, SV(","));
-	put(j, v);
+		put_char(j, ',');
 	j->needs_comma = true;
+}
+
+static void put_value(struct json *j, struct sv v)
+{
+	begin_value(j);
+	put(j, v);
 }
 
 static void open_with(struct json *j, struct sv bracket)
@@ -179,7 +192,7 @@ size_t json_escape(char *out, size_t room, struct sv v, size_t *taken)
 	size_t len = 0, at = 0;
 
 	while (at < v.len && len < room) {
-		struct sv rest = sv_skip(v, at);
+		struct sv rest = { v.p + at, v.len - at };
 		size_t n = plain_len((struct sv){ rest.p, rest.len < room - len ? rest.len : room - len });
 		char text[8];
 		size_t text_len;
@@ -206,25 +219,27 @@ static void put_string(struct json *j, struct sv v)
 {
 	size_t taken = 0;
 
-	put(j, SV("\""));
+	put_char(j, '"');
 	if (j->overflow)
 		return;
 	j->len += json_escape(j->p + j->len, j->size - j->len, v, &taken);
 	j->overflow |= taken < v.len;
-	put(j, SV("\""));
+	put_char(j, '"');
 }
 
 void json_key(struct json *j, const char *key)
 {
-	put_value(j, SV(""));
-	put_string(j, sv_from(key));
-	put(j, SV(":"));
+	begin_value(j);
+	put_char(j, '"');
+	put(j, sv_from(key));
+	put_char(j, '"');
+	put_char(j, ':');
 	j->needs_comma = false;
 }
 
 void json_str(struct json *j, struct sv v)
 {
-	put_value(j, SV(""));
+	begin_value(j);
 	put_string(j, v);
 }
 

@@ -30,7 +30,7 @@ void json_object(struct json *j);
 void json_object_end(struct json *j);
 void json_array(struct json *j);
 void json_array_end(struct json *j);
-/* The name of the object member whose value comes next. */
+/* The name of the object member whose value comes next: a word of ours, nothing in it needs an escape. */
 void json_key(struct json *j, const char *key);
 /* Any bytes. What is no UTF-8 is taken as Latin-1, so nothing is lost and the result is always valid JSON. */
 void json_str(struct json *j, struct sv v);
