@@ -1,16 +1,17 @@
 #include "topohide/token.h"
+#include "topohide/aes.h"
 #include <endian.h>
 #include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <stdlib.h>
 
-enum { BLOCK = 16, ALPHABET = 32, LETTERS_PER_KIND = TOKEN_KEYS_MAX };
+enum { BLOCK = AES_BLOCK, ALPHABET = 32, LETTERS_PER_KIND = TOKEN_KEYS_MAX };
 
 static const char digits[] = "abcdefghijklmnopqrstuvwxyz234567";
 
 struct token_key {
-	EVP_CIPHER_CTX *seal[TOKEN_KINDS], *open[TOKEN_KINDS];
+	struct aes aes[TOKEN_KINDS];
 	unsigned letter; /* 0..5, from the secret: the same on every node whatever the order of its list */
 };
 
@@ -33,18 +34,6 @@ static int derive(const uint8_t *secret, const char *label, void *out, size_t le
 	return ok ? 0 : -ENOMEM;
 }
 
-static EVP_CIPHER_CTX *cipher_new(const uint8_t key[BLOCK], int is_seal)
-{
-	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-
-	if (!ctx || EVP_CipherInit_ex(ctx, EVP_aes_128_ecb(), NULL, key, NULL, is_seal) != 1) {
-		EVP_CIPHER_CTX_free(ctx);
-		return NULL;
-	}
-	EVP_CIPHER_CTX_set_padding(ctx, 0);
-	return ctx;
-}
-
 static int key_init(struct token_key *k, const uint8_t *secret)
 {
 	static const char *const labels[TOKEN_KINDS] = { "sbc leg", "sbc branch", "sbc tag", "sbc binding" };
@@ -53,11 +42,8 @@ static int key_init(struct token_key *k, const uint8_t *secret)
 
 	k->letter = letter % LETTERS_PER_KIND;
 	for (unsigned i = 0; i < TOKEN_KINDS && !err; i++) {
-		if ((err = derive(secret, labels[i], raw, sizeof(raw))))
-			break;
-		k->seal[i] = cipher_new(raw, 1);
-		k->open[i] = cipher_new(raw, 0);
-		err = k->seal[i] && k->open[i] ? 0 : -ENOMEM;
+		if (!(err = derive(secret, labels[i], raw, sizeof(raw))))
+			err = aes_init(&k->aes[i], raw, true);
 	}
 	return err;
 }
@@ -84,8 +70,9 @@ int token_codec_new(struct token_codec **out, const uint8_t (*secrets)[TOKEN_SEC
 
 	if (n == 0 || n > TOKEN_KEYS_MAX)
 		return -EINVAL;
-	if (!(c = calloc(1, sizeof(*c))))
+	if (!(c = aligned_alloc(_Alignof(struct token_codec), sizeof(*c))))
 		return -ENOMEM;
+	memset(c, 0, sizeof(*c));
 	err = hash_keys_init(c, secrets[0]);
 	for (c->n = 0; c->n < n && !err; c->n++)
 		err = key_init(&c->key[c->n], secrets[c->n]);
@@ -102,10 +89,8 @@ void token_codec_free(struct token_codec *c)
 	if (!c)
 		return;
 	for (unsigned k = 0; k < c->n; k++)
-		for (unsigned i = 0; i < TOKEN_KINDS; i++) {
-			EVP_CIPHER_CTX_free(c->key[k].seal[i]);
-			EVP_CIPHER_CTX_free(c->key[k].open[i]);
-		}
+		for (unsigned i = 0; i < TOKEN_KINDS; i++)
+			aes_fini(&c->key[k].aes[i]);
 	free(c);
 }
 
@@ -202,10 +187,9 @@ static int block_unpack(struct block b, struct token *t)
 void token_write(struct token_codec *c, enum token_kind kind, struct token t, char out[TOKEN_LEN])
 {
 	uint8_t plain[BLOCK], sealed[BLOCK];
-	int len;
 
 	block_store(block_pack(t), plain);
-	EVP_EncryptUpdate(c->key[0].seal[kind], sealed, &len, plain, BLOCK);
+	aes_seal(&c->key[0].aes[kind], plain, sealed);
 	out[0] = (char)('a' + kind * LETTERS_PER_KIND + c->key[0].letter);
 	base32_write(block_load(sealed), out + 1);
 }
@@ -214,7 +198,7 @@ int token_read(struct token_codec *c, enum token_kind kind, struct sv text, stru
 {
 	uint8_t sealed[BLOCK], plain[BLOCK];
 	struct block b;
-	int len, letter;
+	int letter;
 
 	if (text.len != TOKEN_LEN)
 		return -EBADMSG;
@@ -225,7 +209,7 @@ int token_read(struct token_codec *c, enum token_kind kind, struct sv text, stru
 	for (unsigned k = 0; k < c->n; k++) {
 		if (c->key[k].letter != (unsigned)letter)
 			continue;
-		EVP_DecryptUpdate(c->key[k].open[kind], plain, &len, sealed, BLOCK);
+		aes_open(&c->key[k].aes[kind], sealed, plain);
 		if (!block_unpack(block_load(plain), out))
 			return 0;
 	}
