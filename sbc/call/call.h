@@ -112,7 +112,7 @@ struct relay {
 	struct buf *answer;        /* our 2xx to an INVITE, repeated until its ACK */
 	struct timer timer;
 	uint32_t in_cseq, out_cseq, repeat_ms;
-	uint64_t end_ms;
+	uint64_t end_ms, ack_key;  /* ack_key: of the ACK on its way */
 	uint8_t from;              /* enum side */
 	uint8_t method;
 	bool is_resolving, had_offer; /* had_offer: the INVITE carried a body */

@@ -386,10 +386,27 @@ static int relay_transmit(struct relay *r, const struct view *v)
 	return err;
 }
 
+static void relay_ack_go(struct relay *r, const struct view *v);
+
+/* No way to where it has to go. An ACK tries the way of the INVITE all the same. */
+static void relay_stuck(struct relay *r, const struct view *v, enum why why)
+{
+	relay_unpark(r);
+	if (r->is_answered)
+		relay_ack_go(r, v);
+	else
+		relay_refuse(r, why);
+}
+
 static void relay_go(struct relay *r, const struct view *v)
 {
-	int err = relay_transmit(r, v);
+	int err;
 
+	if (r->is_answered) {
+		relay_ack_go(r, v);
+		return;
+	}
+	err = relay_transmit(r, v);
 	if (err)
 		relay_refuse(r, err == -EMSGSIZE ? WHY_TOO_LARGE : err == -ENOMEM || err == -ENOSPC ? WHY_FULL : WHY_UNREACHABLE);
 	else
@@ -402,7 +419,7 @@ static void relay_at(struct relay *r, const struct view *v, const struct resolve
 	struct path path;
 
 	if (path_to(r->call->b, &path, path_zone(r->call->b, &l->path), q->transport, to)) {
-		relay_refuse(r, WHY_UNREACHABLE);
+		relay_stuck(r, v, WHY_UNREACHABLE);
 		return;
 	}
 	l->path = path;
@@ -420,9 +437,11 @@ static void relay_resume(struct relay *r, int err, const struct addr *to)
 	struct view_fault fault;
 
 	relay_unpark(r);
-	if (err || view_scan(&v, request->data, request->len, false, &fault) ||
-	    next_hop(l, is_near ? leg_target(l) : dialog_target(r->dialog), is_near ? leg_routes(l) : dialog_routes(r->dialog), &q))
+	if (view_scan(&v, request->data, request->len, false, &fault))
 		relay_refuse(r, WHY_NO_NAME);
+	else if (err || next_hop(l, is_near ? leg_target(l) : dialog_target(r->dialog),
+	                         is_near ? leg_routes(l) : dialog_routes(r->dialog), &q))
+		relay_stuck(r, &v, WHY_NO_NAME);
 	else
 		relay_at(r, &v, &q, to);
 }
@@ -452,7 +471,7 @@ static void relay_send(struct relay *r, const struct view *v)
 
 	if (err || !q.host.len) {
 		if (err)
-			relay_refuse(r, WHY_NO_NAME);
+			relay_stuck(r, v, WHY_NO_NAME);
 		else
 			relay_go(r, v);
 		return;
@@ -465,7 +484,7 @@ static void relay_send(struct relay *r, const struct view *v)
 	r->is_resolving = err == -EINPROGRESS;
 	if (!r->is_resolving || !(r->request = buf_copy((struct sv){ v->base, v->len })) ||
 	    park(b->p.park, &r->parked, b->p.wheel->now_ms + CALL_RESOLVE_MS, relay_woken))
-		relay_refuse(r, WHY_NO_NAME);
+		relay_stuck(r, v, WHY_NO_NAME);
 }
 
 /* Back again ------------------------------------------------------------------------------------------------------- */
@@ -610,16 +629,24 @@ static void send_ack(struct relay *r, struct buf *ack)
 		net_send(r->call->b->p.stack->net, &l->path, ack, 0);
 }
 
+/* The ACK goes to the remote target over the route set (§13.2.2.4), wherever the INVITE went. */
 void relay_ack(struct relay *r, const struct request *request)
 {
-	const struct view *v = request->v;
+	if (r->is_resolving)
+		return; /* it came again while it waits for a name */
+	follow_flow(leg_of(r, r->from), request->from);
+	r->ack_key = request->key;
+	relay_send(r, request->v);
+}
+
+static void relay_ack_go(struct relay *r, const struct view *v)
+{
 	struct compose c = { .b = r->call->b };
 	struct leg *l = leg_of(r, !r->from);
 	SCOPED(buf_putp) struct buf *ack = NULL;
 	char tag[TOKEN_LEN];
-	struct outgoing m = outgoing_of(r, SV("ACK"), v, request->key, r->out_cseq, tag);
+	struct outgoing m = outgoing_of(r, SV("ACK"), v, r->ack_key, r->out_cseq, tag);
 
-	follow_flow(leg_of(r, r->from), request->from);
 	compose_request(&c, &m);
 	compose_rest(&c, v, &leg_of(r, r->from)->path, l);
 	if (!(ack = compose_done(&c)))
@@ -670,6 +697,7 @@ void relay_ack_alone(struct relay *r)
 	if (!r->answer || view_scan(&answer, r->answer->data, r->answer->len, false, &fault))
 		return;
 	m = outgoing_of(r, SV("ACK"), &answer, 0, r->out_cseq, tag);
+	leg_of(r, !r->from)->path = path_at_hand(r->call->b, m.leg, m.uri, m.routes);
 	compose_request(&c, &m);
 	if (!r->had_offer && answer.body_len)
 		refuse_offer(&c, view_body(&answer));
