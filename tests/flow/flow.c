@@ -18,16 +18,39 @@ void flow_end(struct flow *f)
 	rig_free(f->rig, true);
 }
 
-void flow_invite(struct flow *f, const char *bob)
+void flow_alice_calls(struct flow *f, const char *extra, const char *body)
 {
-	f->bob = bob;
-	rig_say(f->rig, ALICE, EDGE, SDP,
+	rig_say(f->rig, ALICE, EDGE, body,
 	        "INVITE sip:bob@example.com SIP/2.0\n"
 	        "Via: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKinv%u;rport\n"
 	        "Max-Forwards: 70\nFrom: \"Alice\" <sip:alice@example.com>;tag=alice\nTo: <sip:bob@example.com>\n"
 	        "Call-ID: alice-call@192.0.2.10\nCSeq: %u INVITE\nContact: <sip:alice@192.0.2.10:5060>\n"
-	        "User-Agent: Phone 1.0\nAllow: INVITE, ACK, BYE, CANCEL\nContent-Type: application/sdp\n",
-	        f->alice_cseq, f->alice_cseq);
+	        "User-Agent: Phone 1.0\nAllow: INVITE, ACK, BYE, CANCEL\n%s%s",
+	        f->alice_cseq, f->alice_cseq, *body ? "Content-Type: application/sdp\n" : "", extra);
+}
+
+static void to_invite(struct flow *f, const char *method, const char *to)
+{
+	rig_say(f->rig, ALICE, EDGE, "",
+	        "%s sip:bob@example.com SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKinv%u;rport\nMax-Forwards: 70\n"
+	        "From: \"Alice\" <sip:alice@example.com>;tag=alice\nTo: %s\nCall-ID: alice-call@192.0.2.10\nCSeq: %u %s\n",
+	        method, f->alice_cseq, to, f->alice_cseq, method);
+}
+
+void flow_cancel(struct flow *f)
+{
+	to_invite(f, "CANCEL", "<sip:bob@example.com>");
+}
+
+void flow_refused(struct flow *f)
+{
+	to_invite(f, "ACK", got_value(&f->at_alice, HDR_TO));
+}
+
+void flow_invite(struct flow *f, const char *bob)
+{
+	f->bob = bob;
+	flow_alice_calls(f, "", SDP);
 	rig_expect(f->rig, ALICE, "SIP/2.0 100", &f->at_alice);
 	flow_expect_at_bob(f, "INVITE ");
 }
@@ -54,7 +77,7 @@ void flow_expect_at_bob(struct flow *f, const char *start)
 	if (f->at_bob.v.method != M_INVITE || f->at_bob.v.status)
 		return;
 	copy(f->far_from, sizeof(f->far_from), got_value(&f->at_bob, HDR_FROM));
-	snprintf(f->far_to, sizeof(f->far_to), "%s;tag=bob", got_value(&f->at_bob, HDR_TO));
+	snprintf(f->far_to, sizeof(f->far_to), "%s;tag=%s", got_value(&f->at_bob, HDR_TO), f->bob_tag ? f->bob_tag : "bob");
 	if (*got_tag(&f->at_bob, HDR_TO))
 		copy(f->far_to, sizeof(f->far_to), got_value(&f->at_bob, HDR_TO));
 	copy(f->far_call_id, sizeof(f->far_call_id), got_value(&f->at_bob, HDR_CALL_ID));
@@ -81,8 +104,10 @@ void flow_bob_answers(struct flow *f, unsigned status, const char *extra, const 
 	char contact[128], to[512];
 
 	snprintf(contact, sizeof(contact), "<sip:bob@%s>", f->bob);
-	snprintf(to, sizeof(to), "%s%s", got_value(&f->at_bob, HDR_TO), *got_tag(&f->at_bob, HDR_TO) ? "" : ";tag=bob");
-	answer(f->rig, f->bob, CORE, &f->at_bob, status, status == 100 ? got_value(&f->at_bob, HDR_TO) : to, contact, extra, body);
+	snprintf(to, sizeof(to), "%s%s%s", got_value(&f->at_bob, HDR_TO), *got_tag(&f->at_bob, HDR_TO) ? "" : ";tag=",
+	         *got_tag(&f->at_bob, HDR_TO) ? "" : f->bob_tag ? f->bob_tag : "bob");
+	answer(f->rig, f->bob, CORE, &f->at_bob, status, status == 100 ? got_value(&f->at_bob, HDR_TO) : to,
+	       f->bob_contact ? f->bob_contact : contact, extra, body);
 }
 
 void flow_alice_answers(struct flow *f, unsigned status, const char *extra, const char *body)

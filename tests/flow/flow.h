@@ -43,6 +43,7 @@ struct flow {
 	char near_to[256], near_contact[128]; /* To with the SBC's tag, and its Contact, as Alice knows them */
 	char far_from[256], far_to[256], far_call_id[64], far_contact[128]; /* as Bob knows them */
 	const char *bob;             /* which server has the call */
+	const char *bob_tag, *bob_contact; /* what he calls himself: "bob", "<sip:bob@HIS ADDRESS>" unless set */
 	unsigned alice_cseq, bob_cseq;
 };
 
@@ -52,6 +53,10 @@ void flow_end(struct flow *f);
 
 /* Alice's INVITE; expects 100 at Alice and the INVITE at `bob`. */
 void flow_invite(struct flow *f, const char *bob);
+/* Her INVITE alone, with more lines and another body. */
+void flow_alice_calls(struct flow *f, const char *extra, const char *body);
+/* She acknowledges a refusal (§17.1.1.3). */
+void flow_refused(struct flow *f);
 /* Bob answers what he got last; 1xx and 2xx carry his Contact, his tag is "bob". `extra` are lines, each with its "\n"; body may be "". */
 void flow_bob_answers(struct flow *f, unsigned status, const char *extra, const char *body);
 /* The same for Alice, when Bob asked (her side of the SBC's request). */
@@ -59,6 +64,8 @@ void flow_alice_answers(struct flow *f, unsigned status, const char *extra, cons
 /* Expects it at the other end and remembers what it says of the dialog. */
 void flow_expect_at_alice(struct flow *f, const char *start);
 void flow_expect_at_bob(struct flow *f, const char *start);
+/* Alice cancels what she asked last; nothing is expected. */
+void flow_cancel(struct flow *f);
 /* Alice's ACK of the 2xx she got last; expects it at Bob. */
 void flow_ack(struct flow *f);
 /* A whole call up to the ACK. */

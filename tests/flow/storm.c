@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { CALLS = 600 };
+enum { CALLS = 2000 };
 #else
 enum { CALLS = 10000 };
 #endif
