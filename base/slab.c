@@ -142,7 +142,7 @@ void slab_init(struct slab *s, const char *name, size_t size, size_t max)
 	list_init(&s->full);
 }
 
-void *slab_alloc(struct slab *s)
+void *slab_alloc_raw(struct slab *s)
 {
 	struct page *page = NULL;
 	void *p;
@@ -154,7 +154,6 @@ void *slab_alloc(struct slab *s)
 		return NULL;
 	}
 	p = page_take(page, s->size);
-	memset(p, 0, s->size);
 	s->in_use++;
 	if (page == s->spare)
 		s->spare = NULL;
@@ -163,6 +162,18 @@ void *slab_alloc(struct slab *s)
 		list_push(&s->full, &page->in_slab);
 	}
 	return p;
+}
+
+void *slab_alloc(struct slab *s)
+{
+	void *p = slab_alloc_raw(s);
+
+	return p ? memset(p, 0, s->size) : NULL;
+}
+
+struct slab *slab_of(void *p)
+{
+	return page_of(p)->slab;
 }
 
 void slab_free(struct slab *s, void *p)

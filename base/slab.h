@@ -22,8 +22,12 @@ struct slab {
 void slab_init(struct slab *s, const char *name, size_t size, size_t max);
 /* Zeroed, 16-byte aligned. NULL when the bound is reached or memory is out. O(1). */
 void *slab_alloc(struct slab *s);
+/* The same, uninitialised. */
+void *slab_alloc_raw(struct slab *s);
 /* NULL is allowed. */
 void slab_free(struct slab *s, void *p);
+/* The slab that `p` was allocated from. */
+struct slab *slab_of(void *p);
 /* Gives back every page. Objects still in use are a bug: they are counted and returned. */
 size_t slab_fini(struct slab *s);
 

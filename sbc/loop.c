@@ -214,6 +214,7 @@ void loop_free(struct loop *l)
 	worker_fini(&l->worker);
 	resolver_free(l->resolver);
 	sockets_free(l->net);
+	worker_release(&l->worker);
 	if (l->mail)
 		event_free(l->mail);
 	if (l->timer)

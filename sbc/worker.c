@@ -339,7 +339,7 @@ static int probe_start(struct probe *p, const struct addr *to)
 		             "Accept: application/sdp\r\nContent-Length: 0\r\n\r\n",
 		             SV_ARG(d->uri), transport_name(d->transport), SV_ARG(l->advertise), branch,
 		             SV_ARG(l->advertise), tag, SV_ARG(d->uri), branch);
-		if (n < 0 || (size_t)n >= sizeof(text) || !(b = buf_copy((struct sv){ text, (size_t)n })))
+		if (n < 0 || (size_t)n >= sizeof(text) || !(b = buf_copy_in(&w->bufs, (struct sv){ text, (size_t)n })))
 			return -ENOMEM;
 		return client_start(&w->stack, self.id, M_OPTIONS, &path, b, &probe_ops, p, &ct);
 	}
@@ -402,6 +402,7 @@ int worker_init(struct worker *w, struct shared *shared, unsigned index, uint64_
 
 	*w = (struct worker){ .index = index, .shared = shared };
 	wheel_init(&w->wheel, now_ms);
+	blocks_init(&w->bufs);
 	list_init(&w->held);
 	slab_init(&w->probes, "probe", sizeof(struct probe), POOL_DESTINATIONS_MAX);
 	park_init(&w->park, &w->wheel, WORKER_PARKED_MAX);
@@ -438,7 +439,7 @@ int worker_join(struct worker *w, struct net *net, struct resolver *resolver,
 	w->net = net;
 	w->resolver = resolver;
 	w->pause_streams = pause_streams;
-	if ((err = sip_stack_init(&w->stack, &w->wheel, net, token_hash_key(w->tokens))))
+	if ((err = sip_stack_init(&w->stack, &w->wheel, net, token_hash_key(w->tokens), &w->bufs)))
 		return err;
 	w->has_stack = true;
 	if ((err = b2bua_new(&w->calls, &p)) ||
@@ -460,6 +461,11 @@ void worker_fini(struct worker *w)
 	counters_fini(&w->counters);
 	token_codec_free(w->tokens);
 	mailbox_free(w->mail);
+}
+
+void worker_release(struct worker *w)
+{
+	blocks_fini(&w->bufs);
 }
 
 void worker_tick(struct worker *w, uint64_t now_ms)

@@ -46,6 +46,7 @@ struct worker {
 	struct resolver *resolver;
 	struct token_codec *tokens;
 	struct sip_stack stack;
+	struct blocks bufs;                  /* kept messages: go last, the net may still hold some */
 	struct park park;
 	struct b2bua *calls;
 	struct prober *prober;
@@ -65,8 +66,9 @@ struct net_handler worker_handler(struct worker *w);
 /* Second stroke: with its network and names. `pause_streams` may be NULL. Adopts shared->conf. 0 or -errno. */
 int worker_join(struct worker *w, struct net *net, struct resolver *resolver,
                 void (*pause_streams)(struct net *net, bool is_paused));
-/* Forgets everything; the net goes afterwards. */
+/* Forgets everything; the net goes afterwards, and then what it still held of ours (worker_release). */
 void worker_fini(struct worker *w);
+void worker_release(struct worker *w);
 /* Time has come to `now_ms`: adopts a new snapshot, fires timers. */
 void worker_tick(struct worker *w, uint64_t now_ms);
 /* Takes mail; returns how many mails there were. */

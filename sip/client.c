@@ -333,7 +333,7 @@ static struct buf *derive(struct client_txn *ct, struct sv method, const struct 
 	out_lit(&o, "\r\n");
 	out_sv(&o, headers);
 	out_lit(&o, "Content-Length: 0\r\n\r\n");
-	return o.is_full ? NULL : buf_copy(out_done(&o));
+	return o.is_full ? NULL : buf_copy_in(ct->stack->bufs, out_done(&o));
 }
 
 /* §17.1.1.3: the ACK of a refusal belongs to the transaction; it is made once and then repeated. */
@@ -441,7 +441,7 @@ int client_import(struct sip_stack *s, const struct client_record *r, const stru
 	if (!(ct = client_alloc(s, r->id, r->method, &r->path)))
 		return -ENOSPC;
 	ct->state = r->state;
-	if (r->request.len && !(ct->request = buf_copy(r->request))) {
+	if (r->request.len && !(ct->request = buf_copy_in(s->bufs, r->request))) {
 		client_free(ct);
 		return -ENOMEM;
 	}

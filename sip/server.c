@@ -339,7 +339,7 @@ int server_new(struct sip_stack *s, const struct view *v, const struct path *fro
 
 	out_init(&o, s->scratch, SIP_SCRATCH);
 	head_write(&o, v, from);
-	if (o.is_full || !(head = buf_copy(out_done(&o))))
+	if (o.is_full || !(head = buf_copy_in(s->bufs, out_done(&o))))
 		return -ENOMEM;
 	if (!(st = server_alloc(s, key, v->method, from)))
 		return -ENOSPC;
@@ -382,7 +382,7 @@ int server_send(struct server_txn *st, unsigned status, struct out *o)
 		return -EALREADY;
 	if (o->is_full)
 		return -EMSGSIZE;
-	if (!(b = buf_copy(out_done(o))))
+	if (!(b = buf_copy_in(st->stack->bufs, out_done(o))))
 		return -ENOMEM;
 	buf_put(st->last);
 	st->last = b;
@@ -471,7 +471,7 @@ void sip_answer_stateless(struct sip_stack *s, const struct view *v, const struc
 	out_lit(&o, "\r\n");
 	out_sv(&o, headers);
 	out_lit(&o, "Content-Length: 0\r\n\r\n");
-	if (o.is_full || !(b = buf_copy(out_done(&o))))
+	if (o.is_full || !(b = buf_copy_in(s->bufs, out_done(&o))))
 		return;
 	counter_inc(&s->counters, SIP_STATELESS_REPLIES);
 	if (net_send(s->net, from, b, 0))
@@ -519,7 +519,7 @@ int server_import(struct sip_stack *s, const struct server_record *r, struct ser
 	st->state = r->state;
 	st->status = r->status;
 	st->has_to_tag = head_has_tag(r->head);
-	if ((r->head.len && !(st->head = buf_copy(r->head))) || (r->last.len && !(st->last = buf_copy(r->last)))) {
+	if ((r->head.len && !(st->head = buf_copy_in(s->bufs, r->head))) || (r->last.len && !(st->last = buf_copy_in(s->bufs, r->last)))) {
 		server_free(st);
 		return -ENOMEM;
 	}

@@ -19,11 +19,11 @@ const struct counter_def sip_counter_defs[SIP_COUNTERS] = {
 	                    false },
 };
 
-int sip_stack_init(struct sip_stack *s, struct wheel *wheel, struct net *net, const struct hash_key *key)
+int sip_stack_init(struct sip_stack *s, struct wheel *wheel, struct net *net, const struct hash_key *key, struct blocks *bufs)
 {
 	int err;
 
-	*s = (struct sip_stack){ .wheel = wheel, .net = net, .key = *key };
+	*s = (struct sip_stack){ .wheel = wheel, .net = net, .key = *key, .bufs = bufs };
 	slab_init(&s->servers, "server_txn", server_size(), SIP_SERVERS_MAX);
 	slab_init(&s->clients, "client_txn", client_size(), SIP_CLIENTS_MAX);
 	if ((err = table_init(&s->by_key, SIP_SERVERS_MAX)) || (err = table_init(&s->by_id, SIP_CLIENTS_MAX)) ||

@@ -3,6 +3,7 @@
  * decodes it again from a response's Via. */
 #ifndef SIP_TXN_H
 #define SIP_TXN_H
+#include "base/blocks.h"
 #include "base/counters.h"
 #include "base/hash.h"
 #include "base/slab.h"
@@ -53,11 +54,12 @@ struct sip_stack {
 	struct table by_key, by_id;
 	struct slab servers, clients;
 	struct counters counters;
+	struct blocks *bufs;     /* where kept messages lie */
 	char *scratch;           /* SIP_SCRATCH bytes: where messages are written before they get their own buffer */
 };
 
-/* 0 or -ENOMEM. `wheel` and `net` outlive the stack. */
-int sip_stack_init(struct sip_stack *s, struct wheel *wheel, struct net *net, const struct hash_key *key);
+/* 0 or -ENOMEM. `wheel` and `net` outlive the stack; `bufs` also whatever the net still has to send. */
+int sip_stack_init(struct sip_stack *s, struct wheel *wheel, struct net *net, const struct hash_key *key, struct blocks *bufs);
 /* Ends every transaction without a word to anybody. */
 void sip_stack_fini(struct sip_stack *s);
 

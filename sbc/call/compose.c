@@ -201,7 +201,7 @@ void compose_rest(struct compose *c, const struct view *v, const struct path *fr
 
 struct buf *compose_done(struct compose *c)
 {
-	return c->o.is_full ? NULL : buf_copy(out_done(&c->o));
+	return c->o.is_full ? NULL : buf_copy_in(c->b->p.stack->bufs, out_done(&c->o));
 }
 
 /* RFC 3326: why we end it, in words that name nobody. */

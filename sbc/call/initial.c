@@ -105,7 +105,7 @@ static int setup_new(struct call *c, const struct request *r)
 	s->call = c;
 	s->has_offer = r->v->body_len != 0;
 	s->why = WHY_NO_DESTINATION;
-	if (!(s->request = buf_copy((struct sv){ r->v->base, r->v->len }))) {
+	if (!(s->request = buf_copy_in(b->p.stack->bufs, (struct sv){ r->v->base, r->v->len }))) {
 		slab_free(&b->setups, s);
 		return -ENOMEM;
 	}

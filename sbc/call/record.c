@@ -316,7 +316,7 @@ static int relay_apply(struct call *c, struct sv bytes)
 	if (r->st)
 		server_own(r->st, &relay_server_ops, r);
 	r->ct = client_apply(b, f.of[RELAY_CLIENT], &out->path, &relay_client_ops, r);
-	if (!(r->answer = buf_copy(f.of[RELAY_ANSWER])))
+	if (!(r->answer = buf_copy_in(b->p.stack->bufs, f.of[RELAY_ANSWER])))
 		return -ENOMEM;
 	relay_repeat(r);
 	return 0;
@@ -340,7 +340,7 @@ static int setup_alloc(struct call *c, const struct fields *f)
 	s->max_duration_ms = (uint32_t)number(f, SETUP_DURATION);
 	s->why = WHY_TIMEOUT;
 	memcpy(s->pool, pool.p ? pool.p : "", pool.len < sizeof(s->pool) ? pool.len : sizeof(s->pool) - 1);
-	return (s->request = buf_copy(f->of[SETUP_REQUEST])) ? 0 : -ENOMEM;
+	return (s->request = buf_copy_in(c->b->p.stack->bufs, f->of[SETUP_REQUEST])) ? 0 : -ENOMEM;
 }
 
 /* A ringing call: its rule is looked up again when it is needed, since `conf_gen` 0 is nobody's. */

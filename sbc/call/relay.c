@@ -482,7 +482,7 @@ static void relay_send(struct relay *r, const struct view *v)
 		return;
 	}
 	r->is_resolving = err == -EINPROGRESS;
-	if (!r->is_resolving || !(r->request = buf_copy((struct sv){ v->base, v->len })) ||
+	if (!r->is_resolving || !(r->request = buf_copy_in(b->p.stack->bufs, (struct sv){ v->base, v->len })) ||
 	    park(b->p.park, &r->parked, b->p.wheel->now_ms + CALL_RESOLVE_MS, relay_woken))
 		relay_stuck(r, v, WHY_NO_NAME);
 }

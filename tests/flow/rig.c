@@ -401,6 +401,7 @@ void rig_free(struct rig *r, bool is_idle_expected)
 			;
 	for (unsigned i = 0; i < r->shared.workers; i++) {
 		worker_fini(&r->workers[i]);
+		worker_release(&r->workers[i]);
 		list_each_safe(n, &r->resolvers[i]->questions)
 			free(owner_of(n, struct rig_question, in_list));
 		free(r->nets[i]);
