@@ -281,7 +281,7 @@ static void via_keep(struct via *via, struct sv name, struct sv value)
 	if (IS_WORD(name, "branch")) {
 		via->branch = value;
 	} else if (IS_WORD(name, "rport")) {
-		via->rport = value;
+		via->rport = value.p ? value : (struct sv){ name.p + name.len, 0 }; /* where its value belongs (RFC 3581 §4) */
 		via->has_rport = true;
 	} else if (IS_WORD(name, "received")) {
 		via->received = value;
