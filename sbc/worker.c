@@ -317,7 +317,7 @@ static int probe_start(struct probe *p, const struct addr *to)
 	struct worker *w = p->w;
 	const struct conf_destination *d = &w->conf->destinations[p->destination];
 	uint16_t zone = w->conf->pools[d->pool].zone;
-	struct token self = { .id = token_branch_id(w->tokens, w->index + 1, SV("probe"), (uint32_t)p->ticket),
+	struct token self = { .id = token_branch_id(w->tokens, w->index + 1, 0, (uint32_t)p->ticket),
 	                      .shard = (uint16_t)w->index };
 	SCOPED(buf_putp) struct buf *b = NULL;
 	char branch[TOKEN_LEN + 1] = "", tag[TOKEN_LEN + 1] = "", text[1024];

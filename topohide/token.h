@@ -38,9 +38,9 @@ uint16_t token_shard(const struct token_codec *c, struct sv call_id);
 
 /* DECISIONS 3: the near leg; the far legs tried for it, attempt 1, 2 ... Never 0. */
 uint64_t token_leg_id(const struct token_codec *c, struct sv zone, struct sv call_id, struct sv from_tag, struct sv request_uri);
-uint64_t token_attempt_id(const struct token_codec *c, uint64_t leg_id, uint32_t attempt);
-/* `near_branch`: whatever tells apart the requests of one CSeq. */
-uint64_t token_branch_id(const struct token_codec *c, uint64_t leg_id, struct sv near_branch, uint32_t cseq);
+uint64_t token_attempt_id(const struct token_codec *c, uint64_t leg_id, unsigned attempt);
+/* `request`: what tells apart the requests of one CSeq, the key of the one received; 0 for one of our own. */
+uint64_t token_branch_id(const struct token_codec *c, uint64_t leg_id, uint64_t request, uint32_t cseq);
 /* The id behind the tag that the near side sees of a far To-tag. */
 uint64_t token_tag_id(const struct token_codec *c, uint64_t leg_id, uint64_t far_branch_id, struct sv far_tag);
 /* The key for other tables whose keys peers may choose. */

@@ -248,8 +248,9 @@ void attempt_response(struct attempt *a, const struct view *v, const struct path
 static struct buf *compose_stray(struct b2bua *b, struct outgoing *m)
 {
 	struct compose c = { .b = b };
+	uint64_t id = m->leg->in_table.key, fork = token_tag_id(b->p.tokens, id, 0, m->remote_tag);
 
-	m->branch_id = token_branch_id(b->p.tokens, m->leg->in_table.key, m->remote_tag, m->cseq);
+	m->branch_id = token_branch_id(b->p.tokens, id, fork, m->cseq);
 	compose_request(&c, m);
 	out_lit(&c.o, "Content-Length: 0\r\n\r\n");
 	return compose_done(&c);

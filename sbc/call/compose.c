@@ -331,7 +331,7 @@ void send_bye(struct dialog *d, enum side to, enum why why)
 	};
 
 	l->path = path_at_hand(call->b, l, m.uri, m.routes);
-	m.branch_id = token_branch_id(call->b->p.tokens, l->in_table.key, SV("bye"), m.cseq);
+	m.branch_id = token_branch_id(call->b->p.tokens, l->in_table.key, 0, m.cseq);
 	compose_request(&c, &m);
 	compose_reason(&c, why);
 	out_lit(&c.o, "Content-Length: 0\r\n\r\n");

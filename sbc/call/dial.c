@@ -325,7 +325,7 @@ static struct attempt *attempt_new(struct setup *s, const struct view *v, const 
 	struct call *c = s->call;
 	struct b2bua *b = c->b;
 	struct attempt *a;
-	uint64_t id = token_attempt_id(b->p.tokens, c->near.in_table.key, ++s->n_attempts), seed = s->st ? server_id(s->st) : 0;
+	uint64_t id = token_attempt_id(b->p.tokens, c->near.in_table.key, ++s->n_attempts);
 	struct leg *leg = leg_new(b, c, id);
 
 	if (!leg)
@@ -335,7 +335,7 @@ static struct attempt *attempt_new(struct setup *s, const struct view *v, const 
 		return NULL;
 	}
 	a->destination = s->pick.destination;
-	a->branch_id = token_branch_id(b->p.tokens, id, (struct sv){ (char *)&seed, sizeof(seed) }, v->cseq);
+	a->branch_id = token_branch_id(b->p.tokens, id, s->st ? server_id(s->st) : 0, v->cseq);
 	leg->path = *path;
 	leg->attempt = s->n_attempts;
 	leg->slot = s->pick.slot;

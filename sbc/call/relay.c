@@ -321,7 +321,7 @@ static struct outgoing outgoing_of(struct relay *r, struct sv method, const stru
 	enum side to = !r->from;
 	struct leg *l = leg_of(r, to);
 	struct dialog *d = r->dialog;
-	struct sv hops = view_value(v, HDR_MAX_FORWARDS), seed = { (char *)&id, sizeof(id) };
+	struct sv hops = view_value(v, HDR_MAX_FORWARDS);
 	struct token_codec *tokens = r->call->b->p.tokens;
 	uint64_t n = 0;
 
@@ -330,7 +330,7 @@ static struct outgoing outgoing_of(struct relay *r, struct sv method, const stru
 		.uri = to == NEAR ? leg_target(l) : dialog_target(d), .routes = to == NEAR ? leg_routes(l) : dialog_routes(d),
 		.local_tag = to == NEAR ? tag_token(r->call->b, r->call->shard, d->in_table.key, tag) : SV(""),
 		.remote_tag = to == NEAR ? SV("") : dialog_tag(d),
-		.branch_id = token_branch_id(tokens, l->in_table.key, seed, cseq),
+		.branch_id = token_branch_id(tokens, l->in_table.key, id, cseq),
 		.max_forwards = hops.p && sv_u64(hops, 255, &n) == 0 && n ? (unsigned)n - 1 : 70,
 	};
 }
