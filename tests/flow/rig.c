@@ -29,6 +29,13 @@ struct rig_resolver {
 	uint64_t next_id;
 };
 
+struct refusal {
+	struct node in_list;
+	struct worker *worker;
+	struct path path;
+	uint64_t cookie;
+};
+
 static void *must(void *p)
 {
 	assert_non_null(p);
@@ -97,13 +104,17 @@ static int net_send_virtual(struct net *net, const struct path *to, struct buf *
 	const struct conf_listener *l = &r->conf->listeners[to->listener];
 	struct packet *p;
 
-	(void)cookie;
 	if (msg->len > NET_MESSAGE_MAX)
 		return -EMSGSIZE;
 	if (l->bind.family != to->remote.family)
 		return -EAFNOSUPPORT;
-	if (transport_is_stream(to->transport) && r->is_refusing_streams)
-		return -ENOTCONN;
+	if (transport_is_stream(to->transport) && r->is_refusing_streams) {
+		struct refusal *refusal = must(calloc(1, sizeof(*refusal)));
+
+		*refusal = (struct refusal){ .worker = n->worker, .path = *to, .cookie = cookie };
+		list_push(&r->refused, &refusal->in_list);
+		return 0;
+	}
 	p = packet_new(&l->bind, &to->remote, to->transport, to->listener, buf_sv(msg));
 	if (r->hooks.on_sent)
 		r->hooks.on_sent(r->hooks.ctx, p);
@@ -174,7 +185,6 @@ static void arrive(struct rig *r, struct packet *p)
 	}
 	w = worker_of(r, &p->from);
 	path = (struct path){ .remote = p->from, .listener = (uint16_t)listener, .transport = p->transport };
-	worker_tick(w, r->now_ms);
 	worker_handler(w).on_message(w, &path, p->bytes, p->len, false);
 	free(p);
 	if (r->shared.workers == 1 || rig_random(r, 2))
@@ -211,9 +221,21 @@ static void answer_questions(struct rig *r)
 		}
 }
 
+static void tell_refusals(struct rig *r)
+{
+	while (!list_empty(&r->refused)) {
+		struct refusal *refusal = owner_of(r->refused.next, struct refusal, in_list);
+		struct net_handler h = worker_handler(refusal->worker);
+
+		list_del(&refusal->in_list);
+		h.on_send_failed(h.ctx, &refusal->path, refusal->cookie, ECONNREFUSED);
+		free(refusal);
+	}
+}
+
 static uint64_t next_event(const struct rig *r)
 {
-	uint64_t next = next_question(r);
+	uint64_t next = list_empty(&r->refused) ? next_question(r) : r->now_ms;
 
 	if (!list_empty(&r->wire)) {
 		uint64_t at = owner_of(r->wire.next, struct packet, in_list)->at_ms;
@@ -235,6 +257,9 @@ void rig_after(struct rig *r, uint64_t ms)
 	deliver_mail(r);
 	while ((next = next_event(r)) <= until) {
 		r->now_ms = next > r->now_ms ? next : r->now_ms;
+		for (unsigned i = 0; i < r->shared.workers; i++) /* time first, as in the loop; what is due fires when the rest is done */
+			wheel_advance(&r->workers[i].wheel, r->now_ms, 0);
+		tell_refusals(r);
 		answer_questions(r);
 		wheel_advance(&r->clock, r->now_ms, SIZE_MAX);
 		while (!list_empty(&r->wire) && owner_of(r->wire.next, struct packet, in_list)->at_ms <= r->now_ms) {
@@ -366,6 +391,7 @@ struct rig *rig_new(const char *yaml, unsigned workers, uint64_t seed)
 	wheel_init(&r->clock, r->now_ms);
 	list_init(&r->wire);
 	list_init(&r->inbox);
+	list_init(&r->refused);
 	memset(r->secret, 7, sizeof(r->secret));
 	r->cdr.write = cdr_keep;
 	r->shared = (struct shared){ .secrets = (const uint8_t(*)[TOKEN_SECRET_LEN])r->secret, .n_secrets = 1, .workers = workers,
@@ -407,6 +433,8 @@ void rig_free(struct rig *r, bool is_idle_expected)
 		free(r->nets[i]);
 		free(r->resolvers[i]);
 	}
+	list_each_safe(n, &r->refused)
+		free(owner_of(n, struct refusal, in_list));
 	list_each_safe(n, &r->wire)
 		free(owner_of(n, struct packet, in_list));
 	list_each_safe(n, &r->inbox)

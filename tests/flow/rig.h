@@ -60,6 +60,7 @@ struct rig {
 	unsigned n_names;
 	size_t sent, received, lost; /* packets */
 	bool is_refusing_streams;    /* connections to endpoints are refused */
+	struct node refused;         /* struct refusal: told in the next turn, as sockets do */
 	char **cdrs; size_t n_cdrs;
 	struct cdr_sink cdr;
 };

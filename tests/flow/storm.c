@@ -16,12 +16,14 @@ enum { CALLS = 2000 };
 #else
 enum { CALLS = 10000 };
 #endif
-enum { SEEDS = 20, CALLERS = 40, SERVERS = 3, FORKS = 3, MIDS = 3, BELLS = 6, CALLS_PER_S = 400, END_MS = 720000, PATIENCE_MS = 40000, STALE_MS = 20000 };
+enum { SEEDS = 20, CALLERS = 40, SERVERS = 3, FORKS = 3, MIDS = 3, BELLS = 6, CALLS_PER_S = 400 };
+enum { END_MS = 720000, PATIENCE_MS = 40000, STALE_MS = 20000 };
 
 #define STORM_YAML \
 	FLOW_ZONES \
 	"pools: { apps: { zone: core, probe: off, answer-timeout: 30s, failover: { after: 2s, on: [503], tries: 3 }, destinations: [" \
-	"{ name: a, uri: \"sip:10.0.0.21:5060\" }, { name: b, uri: \"sip:10.0.0.22:5060\" }, { name: c, uri: \"sip:10.0.0.23:5060\" }] } }\n" \
+	"{ name: a, uri: \"sip:10.0.0.21:5060\" }, { name: b, uri: \"sip:10.0.0.22:5060\" }, " \
+	"{ name: c, uri: \"sip:10.0.0.23:5060\" }] } }\n" \
 	FLOW_ROUTES
 
 /* Neutral addresses: bodies pass as they are. */
@@ -132,7 +134,8 @@ static void plan_talk(struct storm *s, struct plan *p)
 	p->hangup = (uint8_t)(chance(s, 20) ? BY_BOTH : roll(s, 2));
 	p->mids = chance(s, 40) ? (unsigned)roll(s, MIDS + 1) : 0;
 	for (unsigned i = 0; i < p->mids; i++)
-		p->mid[i] = (struct mid){ .at_ms = (uint32_t)roll(s, p->talk_ms + 1), .method = methods[roll(s, 4)], .by_callee = chance(s, 50) };
+		p->mid[i] = (struct mid){ .at_ms = (uint32_t)roll(s, p->talk_ms + 1), .method = methods[roll(s, 4)],
+		                          .by_callee = chance(s, 50) };
 	if (p->mids > 1 && chance(s, 50)) { /* both at once: glare */
 		p->mid[1] = p->mid[0];
 		p->mid[1].by_callee = !p->mid[0].by_callee;
@@ -735,7 +738,8 @@ static void forge_fire(struct timer *t)
 	if (c->plan.forgery != FORGED_ZONE)
 		garble(c->plan.forgery == FORGED_TAG ? tag : c->plan.forgery == FORGED_FROM_TAG ? from_tag : call_id);
 	n = snprintf(text, sizeof(text),
-	             "BYE %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKFORGED%u\r\nMax-Forwards: 70\r\nFrom: %s;tag=%s\r\nTo: %s;tag=%s\r\n"
+	             "BYE %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKFORGED%u\r\nMax-Forwards: 70\r\n"
+	             "From: %s;tag=%s\r\nTo: %s;tag=%s\r\n"
 	             "Call-ID: %s\r\nCSeq: 9999 BYE\r\nContent-Length: 0\r\n\r\n",
 	             ua->target, ua->at, c->number, ua->local, from_tag, ua->remote, tag, call_id);
 	assert_true(n > 0 && (size_t)n < sizeof(text));
@@ -946,7 +950,8 @@ static uint64_t storm(uint64_t seed, unsigned workers, unsigned calls, unsigned 
 		check_call(s, &s->call[i]);
 	check_rest(s);
 	if ((faults = s->world.faults))
-		fprintf(stderr, "%lu faults; replay with: flow-storm %lu %u %u\n", (unsigned long)faults, (unsigned long)seed, workers, calls);
+		fprintf(stderr, "%lu faults; replay with: flow-storm %lu %u %u\n", (unsigned long)faults, (unsigned long)seed, workers,
+		        calls);
 	storm_free(s);
 	return faults;
 }

@@ -197,7 +197,8 @@ static struct ua_client *client_of(struct ua *ua, struct sv branch, uint8_t meth
 
 static void take_final_again(struct ua_client *c, const struct view *v, struct sv tag)
 {
-	if (c->method == M_BYE && (v->status == 200 || v->status == 481)) /* without state, before and after the call's end: both say it is gone */
+	/* without state, before and after the call's end: both say it is gone */
+	if (c->method == M_BYE && (v->status == 200 || v->status == 481))
 		return;
 	if (v->status != c->status || !sv_eq(tag, sv_from(c->final_tag)))
 		ua_fault(c->ua->world, c->ua, "%s answered twice: %u;tag=%s, then %u;tag=%.*s", method_name(c->method), c->status,
@@ -299,7 +300,8 @@ static struct buf *compose_response(struct ua *ua, struct ua_server *s, unsigned
 	char text[4096];
 	bool has_tag = tag_of(sv_from(s->to)).len || status == 100;
 	bool has_contact = s->method == M_INVITE && status > 100 && status < 400;
-	int n = snprintf(text, sizeof(text), "SIP/2.0 %u %s\r\n%.*sTo: %s%s%s\r\n%s%s%s%s%sServer: %s-Agent\r\n%sContent-Length: %zu\r\n\r\n%s",
+	int n = snprintf(text, sizeof(text),
+	                 "SIP/2.0 %u %s\r\n%.*sTo: %s%s%s\r\n%s%s%s%s%sServer: %s-Agent\r\n%sContent-Length: %zu\r\n\r\n%s",
 	                 status, status_phrase(status), SV_ARG(buf_sv(s->head)), s->to, has_tag ? "" : ";tag=", has_tag ? "" : ua->tag,
 	                 has_contact ? "Contact: <sip:" : "", has_contact ? ua->mark : "", has_contact ? "@" : "",
 	                 has_contact ? ua->at : "", has_contact ? ">\r\n" : "", ua->mark, extra, strlen(body), body);
