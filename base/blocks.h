@@ -5,13 +5,14 @@
 #include "base/slab.h"
 
 enum {
-	BLOCKS_STEP = 16,
-	BLOCKS_SLAB_MAX = 2048, /* bytes; larger ones come from the heap */
-	BLOCKS_CLASSES = BLOCKS_SLAB_MAX / BLOCKS_STEP,
+	BLOCKS_FINE_STEP = 16, BLOCKS_FINE_MAX = 256,    /* sizes up to 256 bytes in steps of 16 */
+	BLOCKS_COARSE_STEP = 64, BLOCKS_SLAB_MAX = 2048, /* above in steps of 64; larger ones come from the heap */
+	BLOCKS_FINE = BLOCKS_FINE_MAX / BLOCKS_FINE_STEP,
+	BLOCKS_CLASSES = BLOCKS_FINE + (BLOCKS_SLAB_MAX - BLOCKS_FINE_MAX) / BLOCKS_COARSE_STEP,
 };
 
 struct blocks {
-	struct slab of[BLOCKS_CLASSES]; /* of[i]: blocks of (i + 1) * BLOCKS_STEP bytes */
+	struct slab of[BLOCKS_CLASSES];
 };
 
 void blocks_init(struct blocks *b);

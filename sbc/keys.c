@@ -84,7 +84,7 @@ static int key_make(const char *path, char *error, size_t size)
 	char text[2 * TOKEN_SECRET_LEN + 2];
 	int err = fd < 0 ? -errno : random_bytes(secret, sizeof(secret));
 
-	for (unsigned i = 0; i < TOKEN_SECRET_LEN; i++)
+	for (unsigned i = 0; !err && i < TOKEN_SECRET_LEN; i++)
 		snprintf(text + 2 * i, 3, "%02x", secret[i]);
 	text[2 * TOKEN_SECRET_LEN] = '\n';
 	if (!err && (write(fd, text, 2 * TOKEN_SECRET_LEN + 1) != 2 * TOKEN_SECRET_LEN + 1 || fsync(fd)))

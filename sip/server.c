@@ -435,6 +435,12 @@ void server_repeat(struct server_txn *st, struct buf *last)
 	server_transmit(st, last);
 }
 
+void server_forget(struct server_txn *st)
+{
+	if (st->state >= ACCEPTED)
+		server_free(st);
+}
+
 bool server_is_final(const struct server_txn *st)
 {
 	return st->state >= ACCEPTED;

@@ -15,7 +15,7 @@ const struct counter_def sip_counter_defs[SIP_COUNTERS] = {
 	[SIP_SEND_ERRORS] = { "sip_send_errors_total", "Messages the transport refused", false },
 	[SIP_TXN_REFUSED] = { "sip_transactions_refused_total", "Transactions refused: bound or memory", false },
 	[SIP_STATELESS_REPLIES] = { "sip_stateless_responses_total", "Refusals answered without state", false },
-	[SIP_TOO_LARGE] = { "sip_oversized_datagrams_total", "Requests above 1,300 bytes sent over UDP: the next hop is not known to have TCP",
+	[SIP_TOO_LARGE] = { "sip_oversized_datagrams_total", "Requests above 1,300 bytes sent over UDP: no TCP known there",
 	                    false },
 };
 

@@ -76,6 +76,8 @@ bool sip_server_absorb(struct sip_stack *s, const struct view *v, const struct p
 int server_new(struct sip_stack *s, const struct view *v, const struct path *from, uint64_t key, struct server_txn **out);
 /* Who hears of it; NULL, NULL to let go: the transaction then lives out its time alone. */
 void server_own(struct server_txn *st, const struct server_ops *ops, void *owner);
+/* Ends a transaction that was answered: its user deals with repetitions itself (a tombstone). */
+void server_forget(struct server_txn *st);
 
 /* A response is written in two strokes, into the stack's scratch: the head (start line, Vias, Record-Route, From, Call-ID,
  * CSeq, To with `to_tag` unless the request had one), then whatever the caller appends, then sent and kept as long as the

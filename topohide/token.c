@@ -36,7 +36,7 @@ static int derive(const uint8_t *secret, const char *label, void *out, size_t le
 static int key_init(struct token_key *k, const uint8_t *secret)
 {
 	static const char *const labels[TOKEN_KINDS] = { "sbc leg", "sbc branch", "sbc tag", "sbc binding" };
-	uint8_t letter, raw[BLOCK];
+	uint8_t letter = 0, raw[BLOCK];
 	int err = derive(secret, "sbc key letter", &letter, 1);
 
 	k->letter = letter % LETTERS_PER_KIND;

@@ -151,8 +151,9 @@ struct counters *b2bua_hide_counters(struct b2bua *b)
 
 void b2bua_slabs(struct b2bua *b, void (*fn)(void *ctx, const struct slab *s), void *ctx)
 {
-	const struct slab *all[] = { &b->calls, &b->far_legs, &b->dialog_slab, &b->setups, &b->attempts, &b->relays, &b->tombstones, &b->redirect_slab, &b->echo_slab,
-	                             &b->p.stack->servers, &b->p.stack->clients };
+	const struct slab *all[] = { &b->calls, &b->far_legs, &b->dialog_slab, &b->setups, &b->attempts, &b->relays,
+	                             &b->tombstones, &b->redirect_slab, &b->echo_slab, &b->p.stack->servers,
+	                             &b->p.stack->clients };
 
 	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
 		fn(ctx, all[i]);
@@ -397,13 +398,13 @@ static void tombstone_expires(struct timer *t)
 	tombstone_free(owner_of(t, struct tombstone, timer));
 }
 
-void tombstone_new(struct call *c)
+bool tombstone_new(struct call *c)
 {
 	struct b2bua *b = c->b;
 	struct tombstone *t = slab_alloc(&b->tombstones);
 
 	if (!t)
-		return;
+		return false;
 	t->b = b;
 	t->timer.fire = tombstone_expires;
 	list_push(&b->ended, &t->in_ended);
@@ -413,6 +414,7 @@ void tombstone_new(struct call *c)
 	if ((t->has_dialog = !list_empty(&c->dialogs)))
 		table_add(&b->tombs, &t->dialog, owner_of(c->dialogs.next, struct dialog, in_call)->in_table.key);
 	wheel_arm_in(b->p.wheel, &t->timer, CALL_TOMBSTONE_MS);
+	return true;
 }
 
 bool tombstone_has(const struct b2bua *b, uint64_t id)

@@ -236,7 +236,8 @@ void call_free(struct call *c);
 void call_finish(struct call *c, enum why why);
 /* BYE to the sides named by the bits (1 << side), then call_finish. */
 void call_hangup(struct call *c, unsigned sides, enum why why);
-void tombstone_new(struct call *c);
+/* False: no memory for one. */
+bool tombstone_new(struct call *c);
 bool tombstone_has(const struct b2bua *b, uint64_t id);
 bool is_trusted(const struct b2bua *b, const struct path *p);
 uint16_t path_zone(const struct b2bua *b, const struct path *p);

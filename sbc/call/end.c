@@ -2,11 +2,19 @@
 #include "sbc/call/call.h"
 #include "base/json.h"
 
+/* The tombstone answers a BYE that is repeated: its transaction need not keep the answer. */
+static void forget_byes(struct call *c)
+{
+	list_each(n, &c->relays) {
+		struct relay *r = owner_of(n, struct relay, in_call);
+
+		if (r->method == M_BYE && r->st && server_is_final(r->st))
+			server_forget(r->st); /* on_end takes it out of the relay */
+	}
+}
+
 void call_finish(struct call *c, enum why why)
 {
-	struct b2bua *b = c->b;
-	struct call *call = c;
-
 	list_each(n, &c->relays) {
 		struct relay *r = owner_of(n, struct relay, in_call);
 
@@ -14,9 +22,10 @@ void call_finish(struct call *c, enum why why)
 			relay_ack_alone(r);
 	}
 	if (c->method == M_INVITE) {
-		counter_inc(&b->counters, c->answered_ms ? CALLS_ENDED : CALLS_FAILED);
-		write_cdr(call, why);
-		tombstone_new(c);
+		counter_inc(&c->b->counters, c->answered_ms ? CALLS_ENDED : CALLS_FAILED);
+		write_cdr(c, why);
+		if (tombstone_new(c))
+			forget_byes(c);
 	}
 	call_free(c);
 }

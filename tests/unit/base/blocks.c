@@ -36,13 +36,17 @@ static void sizes_share_a_class_by_steps(void **state)
 
 	(void)state;
 	blocks_init(&b);
-	void *small = blocks_alloc(&b, 1), *same = blocks_alloc(&b, BLOCKS_STEP), *next = blocks_alloc(&b, BLOCKS_STEP + 1);
+	void *small = blocks_alloc(&b, 1), *same = blocks_alloc(&b, BLOCKS_FINE_STEP), *next = blocks_alloc(&b, BLOCKS_FINE_STEP + 1);
 
 	assert_int_equal(b.of[0].in_use, 2);
 	assert_int_equal(b.of[1].in_use, 1);
+	assert_ptr_equal(blocks_slab(&b, BLOCKS_FINE_MAX), &b.of[BLOCKS_FINE - 1]);
+	assert_ptr_equal(blocks_slab(&b, BLOCKS_FINE_MAX + 1), &b.of[BLOCKS_FINE]);
+	assert_ptr_equal(blocks_slab(&b, BLOCKS_SLAB_MAX), &b.of[BLOCKS_CLASSES - 1]);
+	assert_null(blocks_slab(&b, BLOCKS_SLAB_MAX + 1));
 	blocks_free(&b, small, 1);
-	blocks_free(&b, same, BLOCKS_STEP);
-	blocks_free(&b, next, BLOCKS_STEP + 1);
+	blocks_free(&b, same, BLOCKS_FINE_STEP);
+	blocks_free(&b, next, BLOCKS_FINE_STEP + 1);
 	blocks_free(&b, NULL, 5);
 	blocks_fini(&b);
 }

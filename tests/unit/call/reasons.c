@@ -18,15 +18,16 @@ static void row(FILE *f, const char *id, unsigned status, const char *text)
 static void write_page(FILE *f)
 {
 	fputs("# Reasons\n\n"
-	      "Every answer that the SBC makes itself, and every end of a call, has a stable id. It is in the log (`reason=`, level debug for\n"
-	      "what a peer can trigger at will), in the call records (`reason`), and, for malformed messages, in the reason phrase.\n"
+	      "Every answer that the SBC makes itself, and every end of a call, has a stable id. It is in the log (`reason=`, level\n"
+	      "debug for what a peer can trigger at will), in the call records (`reason`), and, for malformed messages, in the\n"
+	      "reason phrase.\n"
 	      "This page is generated from the tables in `sbc/call/reasons.h` and `sip/view.c`.\n\n"
 	      "## Requests and calls\n\n| id | status | what it means |\n|---|---|---|\n",
 	      f);
 	for (unsigned i = 0; i < WHY_COUNT; i++)
 		row(f, call_reasons[i].id, call_reasons[i].status, call_reasons[i].text);
-	fputs("\n## Malformed messages\n\nAnswered where an answer can be built from the message, silently dropped otherwise; ACKs and responses are\n"
-	      "never answered.\n\n| id | status | what it means |\n|---|---|---|\n",
+	fputs("\n## Malformed messages\n\nAnswered where an answer can be built from the message, silently dropped otherwise;\n"
+	      "ACKs and responses are never answered.\n\n| id | status | what it means |\n|---|---|---|\n",
 	      f);
 	for (size_t i = 1; i < view_reasons_count; i++) /* 0: nothing wrong */
 		row(f, view_reasons[i].id, view_reasons[i].status, view_reasons[i].text);

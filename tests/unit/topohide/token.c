@@ -88,7 +88,8 @@ static void every_other_character_is_refused(void **state)
 		for (unsigned c = 0; c < 256; c++) {
 			memcpy(changed, text, TOKEN_LEN);
 			changed[at] = (char)c;
-			bool is_same_letter = changed[at] == text[at] || (text[at] >= 'a' && (char)(c | 0x20) == text[at] && c >= 'A' && c <= 'Z');
+			bool is_capital = c >= 'A' && c <= 'Z';
+			bool is_same_letter = changed[at] == text[at] || (is_capital && text[at] >= 'a' && (char)(c | 0x20) == text[at]);
 
 			if ((read_text(*state, TOKEN_LEG, changed, &t) == 0) != is_same_letter)
 				fail_msg("character %u as %u", at, c);
@@ -113,7 +114,8 @@ static void kinds_and_lengths_are_told_apart(void **state)
 /* DECISIONS 2: the newest key signs, older ones are understood as long as they are listed. */
 static void keys_follow_each_other(void **state)
 {
-	struct token_codec *old = *state, *both = codec_with((const uint8_t[]){ 100, 0 }, 2), *fresh = codec_with((const uint8_t[]){ 100 }, 1);
+	struct token_codec *old = *state, *both = codec_with((const uint8_t[]){ 100, 0 }, 2);
+	struct token_codec *fresh = codec_with((const uint8_t[]){ 100 }, 1);
 	char text[TOKEN_LEN], same[TOKEN_LEN];
 	struct token t = { .id = 5, .shard = 6 }, back;
 
