@@ -2,6 +2,8 @@
 #include "sbc/call/call.h"
 #include "base/json.h"
 
+enum { CDR_TEXT_MAX = 384, CDR_LINE_MAX = 3 * 6 * CDR_TEXT_MAX + 1024 };
+
 /* The tombstone answers a BYE that is repeated: its transaction need not keep the answer. */
 static void forget_byes(struct call *c)
 {
@@ -93,12 +95,18 @@ void b2bua_each(struct b2bua *b, void (*fn)(void *ctx, const struct call_info *i
 	}
 }
 
+/* A caller may make his identifiers as long as a message: what bills him takes their beginning. */
+static struct sv clipped(struct sv v)
+{
+	return v.len > CDR_TEXT_MAX ? (struct sv){ v.p, CDR_TEXT_MAX } : v;
+}
+
 /* One line per call (DECISIONS 28). `id` is the call's own, equal on both nodes of a pair. */
 void write_cdr(const struct call *c, enum why why)
 {
 	struct b2bua *b = c->b;
 	uint64_t now = b->p.wheel->now_ms;
-	char line[4096], id[SV_HEX], text[ADDR_TEXT];
+	char line[CDR_LINE_MAX], id[SV_HEX], text[ADDR_TEXT];
 	const struct reason *reason = &call_reasons[why];
 	struct json j;
 
@@ -110,9 +118,9 @@ void write_cdr(const struct call *c, enum why why)
 	json_member_u64(&j, "start_ms", c->started_wall_ms);
 	json_member_u64(&j, "setup_ms", (c->answered_ms ? c->answered_ms : now) - c->started_ms);
 	json_member_u64(&j, "duration_ms", c->answered_ms ? now - c->answered_ms : 0);
-	json_member_str(&j, "from", leg_remote(&c->near));
-	json_member_str(&j, "to", leg_local(&c->near));
-	json_member_str(&j, "call_id", leg_call_id(&c->near));
+	json_member_str(&j, "from", clipped(leg_remote(&c->near)));
+	json_member_str(&j, "to", clipped(leg_local(&c->near)));
+	json_member_str(&j, "call_id", clipped(leg_call_id(&c->near)));
 	json_member_str(&j, "source", sv_from(addr_print(&c->near.path.remote, text)));
 	if (c->far)
 		json_member_str(&j, "destination", sv_from(addr_print(&c->far->path.remote, text)));
@@ -122,7 +130,7 @@ void write_cdr(const struct call *c, enum why why)
 	struct sv done = json_done(&j);
 
 	if (!done.len)
-		return; /* identifiers too long for a line: the counters know of it */
+		return; /* cannot be: CDR_LINE_MAX has room for three texts escaped in full */
 	line[done.len] = '\n';
 	b->p.cdr->write(b->p.cdr, (struct sv){ line, done.len + 1 });
 }
