@@ -160,7 +160,7 @@ static void client_step(struct client_txn *ct, enum client_event event, const st
 	ct->was_broken = 0; /* what answers is not broken */
 	client_start_timers(ct, step.todo);
 	if ((step.todo & QUIET) && ct->is_cancelled)
-		client_send_cancel(ct, SV(""));
+		ct->is_cancelled = client_send_cancel(ct, SV("")) == 0;
 	if (step.todo & SEND_ACK)
 		client_send_ack(ct, v);
 	if (step.todo & RESEND)
@@ -339,11 +339,9 @@ static struct buf *derive(struct client_txn *ct, struct sv method, const struct 
 /* §17.1.1.3: the ACK of a refusal belongs to the transaction; it is made once and then repeated. */
 static void client_send_ack(struct client_txn *ct, const struct view *response)
 {
-	if (!ct->ack) {
-		ct->ack = derive(ct, SV("ACK"), response, SV(""));
+	if (!ct->ack && (ct->ack = derive(ct, SV("ACK"), response, SV(""))))
 		buf_put(STEAL(ct->request));
-	}
-	if (ct->ack)
+	if (ct->ack) /* else memory is out: the refusal comes again */
 		client_transmit(ct, &ct->path, ct->ack);
 }
 
@@ -359,12 +357,14 @@ static int client_send_cancel(struct client_txn *ct, struct sv headers)
 
 int client_cancel(struct client_txn *ct, struct sv headers)
 {
-	bool again = ct->is_cancelled;
+	int err = -EAGAIN;
 
-	if (ct->state > PROCEEDING || (again && ct->state == PROCEEDING))
+	if (ct->state > PROCEEDING || (ct->is_cancelled && ct->state == PROCEEDING))
 		return -EALREADY;
-	ct->is_cancelled = true;
-	return ct->state == CALLING ? -EAGAIN : client_send_cancel(ct, headers);
+	if (ct->state == PROCEEDING)
+		err = client_send_cancel(ct, headers);
+	ct->is_cancelled = !err || err == -EAGAIN;
+	return err;
 }
 
 int client_ack(struct client_txn *ct, const struct path *to, struct buf *ack, struct sv to_tag)
@@ -424,6 +424,12 @@ size_t client_size(void)
 	return sizeof(struct client_txn);
 }
 
+void client_discard(struct client_txn *ct)
+{
+	ct->ops = NULL;
+	client_free(ct);
+}
+
 void client_export(const struct client_txn *ct, struct client_record *out)
 {
 	*out = (struct client_record){ .id = ct->in_table.key, .path = ct->path, .state = ct->state, .method = ct->method };
@@ -435,15 +441,17 @@ int client_import(struct sip_stack *s, const struct client_record *r, const stru
                   struct client_txn **out)
 {
 	struct client_txn *ct;
+	int err;
 
-	if (r->state == NONE || r->state >= TERMINATED || r->method >= M_COUNT)
+	if (r->state > TERMINATED || r->method >= M_COUNT ||
+	    (r->method == M_INVITE ? invite_steps : other_steps)[r->state][TIMER_END].next != TERMINATED)
 		return -EBADMSG;
 	if (!(ct = client_alloc(s, r->id, r->method, &r->path)))
 		return -ENOSPC;
 	ct->state = r->state;
-	if (r->request.len && !(ct->request = buf_copy_in(s->bufs, r->request))) {
+	if ((err = sip_import_message(s, r->request, r->method, false, &ct->request))) {
 		client_free(ct);
-		return -ENOMEM;
+		return err;
 	}
 	ct->ops = ops;
 	ct->owner = owner;

@@ -195,8 +195,10 @@ static bool cancel_absorb(struct sip_stack *s, const struct view *v, const struc
 {
 	struct server_txn *st = server_find(s, key_of(s, v, M_INVITE)), *cancel;
 
-	if (!st || server_new(s, v, from, key, &cancel))
+	if (!st)
 		return false;
+	if (server_new(s, v, from, key, &cancel))
+		return true; /* no room: it comes again */
 	server_answer(cancel, 200, SV(""), st->method == M_INVITE ? SV("cancelled") : SV(""), SV(""));
 	if (!server_is_final(st) && st->ops && st->ops->on_cancel)
 		st->ops->on_cancel(st->owner, st);
@@ -303,7 +305,7 @@ static bool head_has_tag(struct sv head)
 {
 	const char *to = memrchr(head.p, '\n', head.len);
 
-	return to && tag_of(sv_span(to + 5, head.p + head.len)).len != 0;
+	return to && head.p + head.len - to > 5 && tag_of(sv_span(to + 5, head.p + head.len)).len != 0;
 }
 
 static void status_line(struct out *o, unsigned status, struct sv phrase)
@@ -356,6 +358,9 @@ void server_own(struct server_txn *st, const struct server_ops *ops, void *owner
 {
 	st->ops = ops;
 	st->owner = owner;
+	/* Nobody is going to answer any more: after this its sender has given up, too. */
+	if (!ops && !server_is_final(st) && st->end_ms > st->stack->wheel->now_ms + SIP_TIMEOUT)
+		server_ends_in(st, SIP_TIMEOUT);
 }
 
 void server_begin(struct server_txn *st, struct out *o, unsigned status, struct sv phrase, struct sv to_tag)
@@ -514,20 +519,50 @@ void server_export(const struct server_txn *st, struct server_record *out)
 		out->last = buf_sv(st->last);
 }
 
+void server_discard(struct server_txn *st)
+{
+	st->ops = NULL;
+	server_free(st);
+}
+
+/* Would a response with this head be one? */
+static int head_check(struct sip_stack *s, struct sv head, uint8_t method)
+{
+	SCOPED(buf_putp) struct buf *b = NULL;
+	struct out o;
+
+	if (!head.len)
+		return 0;
+	out_init(&o, s->scratch, SIP_SCRATCH);
+	status_line(&o, 200, SV(""));
+	out_sv(&o, head);
+	if (!head_has_tag(head))
+		out_lit(&o, ";tag=any");
+	out_lit(&o, "\r\nContent-Length: 0\r\n\r\n");
+	return o.is_full ? -EBADMSG : sip_import_message(s, out_done(&o), method, true, &b);
+}
+
 int server_import(struct sip_stack *s, const struct server_record *r, struct server_txn **out)
 {
 	struct server_txn *st;
+	int err;
 
-	if (r->state == NONE || r->state >= TERMINATED)
+	if (r->state > TERMINATED || r->method >= M_COUNT ||
+	    (r->method == M_INVITE ? invite_steps : other_steps)[r->state][TIMER_END].next != TERMINATED)
 		return -EBADMSG;
+	if ((err = head_check(s, r->head, r->method)))
+		return err;
 	if (!(st = server_alloc(s, r->key, r->method, &r->path)))
 		return -ENOSPC;
 	st->state = r->state;
 	st->status = r->status;
 	st->has_to_tag = head_has_tag(r->head);
-	if ((r->head.len && !(st->head = buf_copy_in(s->bufs, r->head))) || (r->last.len && !(st->last = buf_copy_in(s->bufs, r->last)))) {
+	err = sip_import_message(s, r->last, r->method, true, &st->last);
+	if (!err && r->head.len && !(st->head = buf_copy_in(s->bufs, r->head)))
+		err = -ENOMEM;
+	if (err) {
 		server_free(st);
-		return -ENOMEM;
+		return err;
 	}
 	server_ends_in(st, st->state >= ACCEPTED ? SIP_TIMEOUT : SIP_SERVER_INVITE_MAX_MS);
 	*out = st;

@@ -37,6 +37,24 @@ out:
 	return err;
 }
 
+int sip_import_message(struct sip_stack *s, struct sv text, uint8_t method, bool is_response, struct buf **out)
+{
+	SCOPED(buf_putp) struct buf *b = NULL;
+	struct view_fault fault;
+	struct view v;
+
+	if (!text.len)
+		return 0;
+	if (text.len > NET_MESSAGE_MAX)
+		return -EBADMSG;
+	if (!(b = buf_copy_in(s->bufs, text)))
+		return -ENOMEM;
+	if (view_scan(&v, b->data, b->len, true, &fault) || v.method != method || (v.status != 0) != is_response)
+		return -EBADMSG;
+	*out = STEAL(b);
+	return 0;
+}
+
 void sip_stack_fini(struct sip_stack *s)
 {
 	sip_servers_drop(s);

@@ -10,6 +10,8 @@ enum sip_backstops {
 
 size_t server_size(void);
 size_t client_size(void);
+/* A message of a record as a buffer of its own; empty: none. 0, -ENOMEM, or -EBADMSG when it is no sound message of its kind. */
+int sip_import_message(struct sip_stack *s, struct sv text, uint8_t method, bool is_response, struct buf **out);
 void sip_servers_drop(struct sip_stack *s);
 void sip_clients_drop(struct sip_stack *s);
 

@@ -94,6 +94,8 @@ void server_repeat(struct server_txn *st, struct buf *last);
  * ACK came) or its end. */
 void server_return_2xx(struct server_txn *st, struct buf *last);
 void server_hush(struct server_txn *st);
+/* Gone at once, without a word to anybody, its user included. */
+void server_discard(struct server_txn *st);
 bool server_is_final(const struct server_txn *st);
 uint64_t server_id(const struct server_txn *st); /* its request's key */
 const struct path *server_path(const struct server_txn *st);
@@ -119,6 +121,7 @@ void sip_client_broken(struct sip_stack *s, uint64_t id, const struct addr *remo
 int client_cancel(struct client_txn *ct, struct sv headers);
 /* The ACK of its 2xx: sent now to `to`, and again whenever that 2xx is repeated, without asking anybody. */
 int client_ack(struct client_txn *ct, const struct path *to, struct buf *ack, struct sv to_tag);
+void client_discard(struct client_txn *ct); /* as server_discard */
 /* Is there a transaction of this id and method? */
 bool sip_client_has(struct sip_stack *s, uint64_t id, enum method method);
 bool client_has_provisional(const struct client_txn *ct);

@@ -78,7 +78,7 @@ struct setup {
 	struct sv best_phrase;     /* in `best` */
 	char best_tag[TOKEN_LEN];
 	enum why why;              /* of the last failure of our own */
-	char pool[64];             /* by name: a reload may renumber */
+	char pool[CONF_NAME_MAX + 1]; /* by name: a reload may renumber */
 	uint32_t after_ms, answer_ms, max_duration_ms;
 	const struct conf_route *rule;
 	uint64_t conf_gen;         /* of `rule` */
@@ -267,7 +267,7 @@ struct buf *compose_done(struct compose *c);
 void compose_reason(struct compose *c, enum why why);
 struct sv tag_token(struct b2bua *b, uint16_t shard, uint64_t id, char out[TOKEN_LEN]);
 /* A request of our own within a dialog (BYE): composed and sent; nobody waits for it. */
-void send_bye(struct dialog *d, enum side to, enum why why);
+int send_bye(struct dialog *d, enum side to, enum why why); /* 0, -ENOMEM, or as client_start */
 /* Value of a To or From with its tag exchanged (added when there was none). */
 void out_with_tag(struct out *o, struct sv value, struct sv tag);
 void out_without_tag(struct out *o, struct sv value);

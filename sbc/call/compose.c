@@ -315,7 +315,7 @@ bool path_outgrown(const struct b2bua *b, struct path *path, size_t len)
 	return false;
 }
 
-void send_bye(struct dialog *d, enum side to, enum why why)
+int send_bye(struct dialog *d, enum side to, enum why why)
 {
 	struct call *call = d->call;
 	struct compose c = { .b = call->b };
@@ -335,6 +335,7 @@ void send_bye(struct dialog *d, enum side to, enum why why)
 	compose_request(&c, &m);
 	compose_reason(&c, why);
 	out_lit(&c.o, "Content-Length: 0\r\n\r\n");
-	if ((b = compose_done(&c)))
-		client_start(call->b->p.stack, m.branch_id, M_BYE, &l->path, b, NULL, NULL, &ct);
+	if (!(b = compose_done(&c)))
+		return -ENOMEM;
+	return client_start(call->b->p.stack, m.branch_id, M_BYE, &l->path, b, NULL, NULL, &ct);
 }

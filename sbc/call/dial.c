@@ -586,13 +586,13 @@ void setup_fail(struct setup *s)
 		attempt_abandon(s->attempt);
 		s->attempt = NULL;
 	}
-	c->status = s->best ? s->best_status : (uint16_t)reason->status;
+	c->status = s->best ? s->best_status : (uint16_t)(reason->status ? reason->status : 480); /* e.g. an operator's hang-up */
 	if (s->st && s->best) {
 		server_begin(s->st, &o, s->best_status, s->best_phrase, (struct sv){ s->best_tag, TOKEN_LEN });
 		out_sv(&o, sv_skip(buf_sv(s->best), s->best_phrase.len));
 		server_send(s->st, s->best_status, &o);
 	} else if (s->st) {
-		server_answer(s->st, reason->status, sv_from(reason->phrase),
+		server_answer(s->st, c->status, sv_from(reason->phrase),
 		              tag_token(c->b, c->shard, c->near.in_table.key, tag), SV(""));
 	}
 	call_finish(c, why);

@@ -260,64 +260,83 @@ static int dialog_apply(struct call *c, struct leg *far, struct sv bytes)
 	return 0;
 }
 
-static struct server_txn *server_apply(struct b2bua *b, struct sv bytes, const struct path *path)
+/* Transactions: no bytes, no transaction. */
+static int server_apply(struct b2bua *b, struct sv bytes, const struct path *path, struct server_txn **out)
 {
 	struct server_record r = { .path = *path };
-	struct server_txn *st;
 	struct fields f;
 
-	if (!bytes.len || fields_read(&f, bytes))
-		return NULL;
+	if (!bytes.len)
+		return 0;
+	if (fields_read(&f, bytes))
+		return -EBADMSG;
 	r.key = number(&f, TXN_KEY);
 	r.head = f.of[TXN_HEAD];
 	r.last = f.of[TXN_LAST];
 	r.state = (uint8_t)number(&f, TXN_STATE);
 	r.method = (uint8_t)number(&f, TXN_METHOD);
 	r.status = (uint16_t)number(&f, TXN_STATUS);
-	return server_import(b->p.stack, &r, &st) ? NULL : st;
+	return r.method == M_INVITE ? server_import(b->p.stack, &r, out) : -EBADMSG;
 }
 
-static struct client_txn *client_apply(struct b2bua *b, struct sv bytes, const struct path *path, const struct client_ops *ops,
-                                       void *owner)
+static int client_apply(struct b2bua *b, struct sv bytes, const struct path *path, const struct client_ops *ops, void *owner,
+                        struct client_txn **out)
 {
 	struct client_record r = { .path = *path };
-	struct client_txn *ct;
 	struct fields f;
 
-	if (!bytes.len || fields_read(&f, bytes))
-		return NULL;
+	if (!bytes.len)
+		return 0;
+	if (fields_read(&f, bytes))
+		return -EBADMSG;
 	r.id = number(&f, TXN_KEY);
 	r.request = f.of[TXN_REQUEST];
 	r.state = (uint8_t)number(&f, TXN_STATE);
 	r.method = (uint8_t)number(&f, TXN_METHOD);
-	return client_import(b->p.stack, &r, ops, owner, &ct) ? NULL : ct;
+	return r.method == M_INVITE ? client_import(b->p.stack, &r, ops, owner, out) : -EBADMSG;
+}
+
+static int answer_apply(struct relay *r, struct sv bytes)
+{
+	struct view_fault fault;
+	struct view v;
+
+	if (!bytes.len || bytes.len > NET_MESSAGE_MAX)
+		return -EBADMSG;
+	if (!(r->answer = buf_copy_in(r->call->b->p.stack->bufs, bytes)))
+		return -ENOMEM;
+	return view_scan(&v, r->answer->data, r->answer->len, true, &fault) || v.status / 100 != 2 || v.method != M_INVITE ? -EBADMSG : 0;
 }
 
 static int relay_apply(struct call *c, struct sv bytes)
 {
 	struct b2bua *b = c->b;
 	struct view nothing = { .method = M_INVITE };
+	struct leg *in, *out;
 	struct fields f;
 	struct link *l;
 	struct relay *r;
-	struct leg *in, *out;
+	struct dialog *d;
+	int err;
 
-	if (fields_read(&f, bytes) || !(l = table_find(&b->dialogs, number(&f, RELAY_DIALOG))) || number(&f, RELAY_FROM) > FAR ||
-	    !f.of[RELAY_ANSWER].len || !c->far)
+	if (fields_read(&f, bytes) || !(l = table_find(&b->dialogs, number(&f, RELAY_DIALOG))) || number(&f, RELAY_FROM) > FAR || !c->far)
 		return -EBADMSG;
-	if (!(r = relay_new(c, owner_of(l, struct dialog, in_table), (enum side)number(&f, RELAY_FROM), &nothing)))
+	d = owner_of(l, struct dialog, in_table);
+	if (d->call != c)
+		return -EBADMSG;
+	if (!(r = relay_new(c, d, (enum side)number(&f, RELAY_FROM), &nothing)))
 		return -ENOMEM;
 	in = r->from == NEAR ? &c->near : c->far;
 	out = r->from == NEAR ? c->far : &c->near;
 	r->in_cseq = (uint32_t)number(&f, RELAY_IN);
 	r->out_cseq = (uint32_t)number(&f, RELAY_OUT);
 	r->had_offer = number(&f, RELAY_OFFER);
-	r->st = server_apply(b, f.of[RELAY_SERVER], &in->path);
+	if ((err = server_apply(b, f.of[RELAY_SERVER], &in->path, &r->st)) ||
+	    (err = client_apply(b, f.of[RELAY_CLIENT], &out->path, &relay_client_ops, r, &r->ct)) ||
+	    (err = answer_apply(r, f.of[RELAY_ANSWER])))
+		return err;
 	if (r->st)
 		server_own(r->st, &relay_server_ops, r);
-	r->ct = client_apply(b, f.of[RELAY_CLIENT], &out->path, &relay_client_ops, r);
-	if (!(r->answer = buf_copy_in(b->p.stack->bufs, f.of[RELAY_ANSWER])))
-		return -ENOMEM;
 	relay_repeat(r);
 	return 0;
 }
@@ -359,9 +378,10 @@ static int setup_apply(struct call *c, struct leg *leg, struct sv bytes)
 	a->destination = leg->destination;
 	a->has_response = true;
 	c->setup->tried[0] = leg->slot;
-	c->setup->st = server_apply(b, f.of[SETUP_SERVER], &c->near.path);
-	a->ct = client_apply(b, f.of[SETUP_CLIENT], &leg->path, &attempt_ops, a);
-	if (!c->setup->st || !a->ct)
+	if ((err = server_apply(b, f.of[SETUP_SERVER], &c->near.path, &c->setup->st)) ||
+	    (err = client_apply(b, f.of[SETUP_CLIENT], &leg->path, &attempt_ops, a, &a->ct)))
+		return err;
+	if (!c->setup->st || !a->ct || server_is_final(c->setup->st) || !client_is_waiting(a->ct))
 		return -EBADMSG;
 	a->branch_id = client_id(a->ct);
 	server_own(c->setup->st, &setup_server_ops, c->setup);
@@ -412,6 +432,61 @@ static int parts_apply(struct call *c, struct sv record, const struct fields *f)
 	return c->far ? answered_apply(c, record) : 0;
 }
 
+/* Would a request towards this side be one? What the record says of its leg is then fit for every message of the call. */
+static int side_check(const struct call *c, const struct leg *l, struct sv uri, struct sv routes, struct sv remote_tag)
+{
+	struct compose compose = { .b = c->b };
+	struct outgoing m = { .method = SV("BYE"), .leg = l, .uri = uri, .routes = routes, .cseq = 1, .max_forwards = 70,
+	                      .remote_tag = remote_tag, .branch_id = 1 };
+	SCOPED(buf_putp) struct buf *b = NULL;
+	struct view_fault fault;
+	struct view v;
+
+	compose_request(&compose, &m);
+	out_lit(&compose.o, "Content-Length: 0\r\n\r\n");
+	if (!(b = compose_done(&compose)))
+		return compose.o.is_full ? -EBADMSG : -ENOMEM;
+	if (view_scan(&v, b->data, b->len, true, &fault) || v.body_len || (l->side == FAR && !tag_of(leg_local(l)).len) ||
+	    (l->side == NEAR && (!tag_of(leg_remote(l)).len || tag_of(leg_local(l)).len)))
+		return -EBADMSG;
+	return 0;
+}
+
+static int call_check(const struct call *c, const struct leg *far)
+{
+	int err = side_check(c, &c->near, leg_target(&c->near), leg_routes(&c->near), SV(""));
+
+	if (!err)
+		err = side_check(c, far, SV("sip:any@example.invalid"), SV(""), SV(""));
+	list_each(n, &c->dialogs) {
+		const struct dialog *d = owner_of(n, struct dialog, in_call);
+
+		if (!err)
+			err = side_check(c, far, dialog_target(d), dialog_routes(d), dialog_tag(d));
+	}
+	return err;
+}
+
+/* A record that is refused has said nothing to anybody. */
+static void discard(struct call *c)
+{
+	struct setup *s = c->setup;
+
+	if (s && s->st)
+		server_discard(STEAL(s->st));
+	if (s && s->attempt && s->attempt->ct)
+		client_discard(STEAL(s->attempt->ct));
+	list_each(n, &c->relays) {
+		struct relay *r = owner_of(n, struct relay, in_call);
+
+		if (r->st)
+			server_discard(STEAL(r->st));
+		if (r->ct)
+			client_discard(STEAL(r->ct));
+	}
+	call_free(c);
+}
+
 uint16_t b2bua_record_shard(struct sv record)
 {
 	struct fields f;
@@ -440,7 +515,7 @@ int b2bua_apply(struct b2bua *b, struct sv record)
 	c->answered_ms = answered ? now - (answered - 1 < now ? answered - 1 : 0) : 0;
 	c->status = (uint16_t)number(&f, CALL_STATUS);
 	wheel_arm_in(b->p.wheel, &c->timer, number(&f, CALL_LEFT) < CALL_MAX_MS ? number(&f, CALL_LEFT) : CALL_MAX_MS);
-	if ((err = parts_apply(c, record, &f)))
-		call_free(c);
+	if ((err = parts_apply(c, record, &f)) || (err = call_check(c, c->far ? c->far : c->setup->attempt->leg)))
+		discard(c);
 	return err;
 }

@@ -161,13 +161,28 @@ static void follow_flow(struct leg *l, const struct path *from)
 		l->path = *from;
 }
 
+/* Who says BYE is gone whatever we answer (§15.1.1): a BYE that finds no room ends the call by one of our own. When there is no room for
+ * that either, silence: it comes again, and if not, the call has little time left. */
+static void bye_without_relay(struct b2bua *b, const struct place *p, const struct request *r)
+{
+	if (send_bye(p->dialog, !p->side, WHY_NORMAL)) {
+		wheel_arm_in(b->p.wheel, &p->call->timer, SIP_TIMEOUT);
+		return;
+	}
+	sip_answer_stateless(b->p.stack, r->v, r->from, 200, SV(""), SV(""), SV(""));
+	call_finish(p->call, WHY_NORMAL);
+}
+
 static void relay_start(struct b2bua *b, const struct place *p, const struct request *r)
 {
 	struct relay *relay = relay_new(p->call, p->dialog, p->side, r->v);
 
 	if (!relay || server_new(b->p.stack, r->v, r->from, r->key, &relay->st)) {
 		relay_free(relay);
-		refuse_within(b, r, WHY_FULL);
+		if (r->v->method == M_BYE)
+			bye_without_relay(b, p, r);
+		else
+			refuse_within(b, r, WHY_FULL);
 		return;
 	}
 	p->dialog->cseq_in[p->side] = r->v->cseq;
@@ -291,6 +306,14 @@ static void relay_refuse(struct relay *r, enum why why)
 	relay_free(r);
 }
 
+/* The same before it was sent at all: a BYE is replaced by one of ours, which needs neither much room nor a name. */
+static void relay_unsent(struct relay *r, enum why why)
+{
+	if (r->method == M_BYE)
+		send_bye(r->dialog, !r->from, WHY_NORMAL);
+	relay_refuse(r, why);
+}
+
 /* RFC 3262 §7.2: the CSeq number in RAck is that of the INVITE on this side. */
 static void rack_line(struct compose *c, const struct relay *r, const struct view *v)
 {
@@ -395,7 +418,7 @@ static void relay_stuck(struct relay *r, const struct view *v, enum why why)
 	if (r->is_answered)
 		relay_ack_go(r, v);
 	else
-		relay_refuse(r, why);
+		relay_unsent(r, why);
 }
 
 static void relay_go(struct relay *r, const struct view *v)
@@ -408,7 +431,7 @@ static void relay_go(struct relay *r, const struct view *v)
 	}
 	err = relay_transmit(r, v);
 	if (err)
-		relay_refuse(r, err == -EMSGSIZE ? WHY_TOO_LARGE : err == -ENOMEM || err == -ENOSPC ? WHY_FULL : WHY_UNREACHABLE);
+		relay_unsent(r, err == -EMSGSIZE ? WHY_TOO_LARGE : err == -ENOMEM || err == -ENOSPC ? WHY_FULL : WHY_UNREACHABLE);
 	else
 		relay_watch(r);
 }
@@ -534,9 +557,17 @@ static void relay_final(struct relay *r, const struct view *v)
 		call_hangup(c, 1u << from, WHY_DIALOG_LOST);
 }
 
+/* One side accepted a re-INVITE, and the other cannot be told: they no longer agree on the session. */
+static void relay_outgrown(struct relay *r)
+{
+	server_answer(r->st, 513, SV(""), SV(""), SV(""));
+	call_hangup(r->call, 1 << NEAR | 1 << FAR, WHY_TOO_LARGE);
+}
+
 static void relay_on_response(void *owner, struct client_txn *ct, const struct view *v, const struct path *from)
 {
 	struct relay *r = owner;
+	int err;
 
 	(void)ct;
 	if (r->is_answered) { /* the 2xx again, or another fork's: the first waits for our ACK */
@@ -552,14 +583,19 @@ static void relay_on_response(void *owner, struct client_txn *ct, const struct v
 		refresh_target(r->dialog, !r->from, v);
 	if (v->status < 200 && r->method != M_INVITE)
 		return;
-	if (relay_pass(r, v, from) && v->status >= 200)
-		server_answer(r->st, 513, SV(""), SV(""), SV(""));
+	err = relay_pass(r, v, from);
 	if (v->status < 200)
 		return;
-	if (r->method == M_INVITE && v->status < 300)
-		relay_await_ack(r);
-	else
-		relay_final(r, v);
+	if (r->method == M_INVITE && v->status < 300) {
+		if (!err)
+			relay_await_ack(r);
+		else if (err == -EMSGSIZE)
+			relay_outgrown(r);
+		return; /* memory is out: a 2xx comes again */
+	}
+	if (err)
+		server_answer(r->st, err == -EMSGSIZE ? 513 : 500, SV(""), SV(""), SV(""));
+	relay_final(r, v);
 }
 
 static void relay_failed(void *owner, struct client_txn *ct, int err)
@@ -656,14 +692,10 @@ static void relay_ack_go(struct relay *r, const struct view *v)
 	relay_free(r);
 }
 
-/* RFC 3264 §6: every stream of the offer refused, for an answer that its owner never gave. */
-static void refuse_offer(struct compose *c, struct sv offer)
+/* RFC 3264 §6: an answer to `offer` that refuses every stream, for one that its owner never gave. */
+static void out_refusal(struct out *o, struct sv offer)
 {
-	char scratch[4096];
-	struct out sdp;
-
-	out_init(&sdp, scratch, sizeof(scratch));
-	out_lit(&sdp, "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n");
+	out_lit(o, "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n");
 	while (offer.len) {
 		size_t end = sv_chr(offer, '\n');
 		struct sv line = sv_trim((struct sv){ offer.p, end });
@@ -673,15 +705,26 @@ static void refuse_offer(struct compose *c, struct sv offer)
 			continue;
 		size_t space = sv_chr(line, ' '), port_end = space + 1 + sv_chr(sv_skip(line, space + 1), ' ');
 
-		out_sv(&sdp, (struct sv){ line.p, space });
-		out_lit(&sdp, " 0");
-		out_sv(&sdp, sv_skip(line, port_end));
-		out_lit(&sdp, "\r\n");
+		out_sv(o, (struct sv){ line.p, space });
+		out_lit(o, " 0");
+		out_sv(o, sv_skip(line, port_end));
+		out_lit(o, "\r\n");
 	}
+}
+
+/* Its length has to be known before it is written: it is written twice, first to where it is overwritten. */
+static void refuse_offer(struct compose *c, struct sv offer)
+{
+	struct out sdp = c->o;
+	size_t len;
+
+	out_refusal(&sdp, offer);
+	len = (size_t)(sdp.at - c->o.at);
 	out_lit(&c->o, "Content-Type: application/sdp\r\nContent-Length: ");
-	out_u64(&c->o, out_done(&sdp).len);
+	out_u64(&c->o, len);
 	out_lit(&c->o, "\r\n\r\n");
-	out_sv(&c->o, out_done(&sdp));
+	out_refusal(&c->o, offer);
+	c->o.is_full |= sdp.is_full;
 }
 
 /* Nobody acknowledged; we do, so that the other side can be hung up in order. */
