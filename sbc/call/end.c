@@ -2,16 +2,10 @@
 #include "sbc/call/call.h"
 #include "base/json.h"
 
-<<<<<<< ours
 enum { CDR_TEXT_MAX = 384, CDR_LINE_MAX = 3 * 6 * CDR_TEXT_MAX + 1024 };
 
 /* The tombstone answers a BYE that is repeated: its transaction need not keep the answer. */
 static void forget_byes(struct call *c)
-=======
-enum { CDR_NAME_MAX = 200 }; /* three of them, escaped, leave room for the rest of a line */
-
-void call_finish(struct call *c, enum why why)
->>>>>>> theirs
 {
 	list_each(n, &c->relays) {
 		struct relay *r = owner_of(n, struct relay, in_call);
@@ -101,7 +95,6 @@ void b2bua_each(struct b2bua *b, void (*fn)(void *ctx, const struct call_info *i
 	}
 }
 
-<<<<<<< ours
 /* A caller may make his identifiers as long as a message: what bills him takes their beginning. */
 static struct sv clipped(struct sv v)
 {
@@ -115,64 +108,31 @@ void write_cdr(const struct call *c, enum why why)
 	uint64_t now = b->p.wheel->now_ms;
 	char line[CDR_LINE_MAX], id[SV_HEX], text[ADDR_TEXT];
 	const struct reason *reason = &call_reasons[why];
-=======
-static struct sv clipped(struct sv v, size_t max)
-{
-	return (struct sv){ v.p, v.len < max ? v.len : max };
-}
-
-/* One line per call (DECISIONS 28). `id` is the call's own, equal on both nodes. What peers made up is cut at `max` bytes. */
-static struct sv cdr_line(const struct call *c, enum why why, size_t max, struct sv area)
-{
-	uint64_t now = c->b->p.wheel->now_ms;
-	char id[SV_HEX], text[ADDR_TEXT];
->>>>>>> theirs
 	struct json j;
 
-	json_init(&j, (char *)area.p, area.len - 1);
+	if (!b->p.cdr)
+		return;
+	json_init(&j, line, sizeof(line) - 1);
 	json_object(&j);
 	json_member_str(&j, "cdr_id", sv_hex(c->near.in_table.key, id));
 	json_member_u64(&j, "start_ms", c->started_wall_ms);
 	json_member_u64(&j, "setup_ms", (c->answered_ms ? c->answered_ms : now) - c->started_ms);
 	json_member_u64(&j, "duration_ms", c->answered_ms ? now - c->answered_ms : 0);
-<<<<<<< ours
 	json_member_str(&j, "from", clipped(leg_remote(&c->near)));
 	json_member_str(&j, "to", clipped(leg_local(&c->near)));
 	json_member_str(&j, "call_id", clipped(leg_call_id(&c->near)));
-=======
-	json_member_str(&j, "from", clipped(leg_remote(&c->near), max));
-	json_member_str(&j, "to", clipped(leg_local(&c->near), max));
-	json_member_str(&j, "call_id", clipped(leg_call_id(&c->near), max));
->>>>>>> theirs
 	json_member_str(&j, "source", sv_from(addr_print(&c->near.path.remote, text)));
 	if (c->far)
 		json_member_str(&j, "destination", sv_from(addr_print(&c->far->path.remote, text)));
 	json_member_u64(&j, "status", c->status);
-	json_member_str(&j, "reason", sv_from(call_reasons[why].id));
+	json_member_str(&j, "reason", sv_from(reason->id));
 	json_object_end(&j);
-	return json_done(&j);
-}
+	struct sv done = json_done(&j);
 
-<<<<<<< ours
 	if (!done.len)
 		return; /* cannot be: CDR_LINE_MAX has room for three texts escaped in full */
 	line[done.len] = '\n';
 	b->p.cdr->write(b->p.cdr, (struct sv){ line, done.len + 1 });
-=======
-void write_cdr(const struct call *c, enum why why)
-{
-	struct b2bua *b = c->b;
-	char area[4096];
-	struct sv line;
-
-	if (!b->p.cdr)
-		return;
-	line = cdr_line(c, why, SIZE_MAX, (struct sv){ area, sizeof(area) });
-	if (!line.len) /* nobody leaves no record by a long name: a byte becomes six at most */
-		line = cdr_line(c, why, CDR_NAME_MAX, (struct sv){ area, sizeof(area) });
-	area[line.len] = '\n';
-	b->p.cdr->write(b->p.cdr, (struct sv){ area, line.len + 1 });
->>>>>>> theirs
 }
 
 void b2bua_request(struct b2bua *b, const struct request *r)
