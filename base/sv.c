@@ -11,6 +11,8 @@ bool sv_ieq(struct sv a, struct sv b)
 {
 	if (a.len != b.len)
 		return false;
+	if (sv_eq(a, b))
+		return true; /* the same case, as nearly always */
 	for (size_t i = 0; i < a.len; i++)
 		if (lower((unsigned char)a.p[i]) != lower((unsigned char)b.p[i]))
 			return false;

@@ -192,7 +192,7 @@ size_t wheel_advance(struct wheel *w, uint64_t now_ms, size_t max)
 {
 	struct point p;
 
-	while (next_point(w, &p) && p.at_ms <= now_ms) {
+	while (now_ms > w->now_ms && next_point(w, &p) && p.at_ms <= now_ms) {
 		w->now_ms = p.at_ms;
 		open_slot(w, &p);
 	}

@@ -163,18 +163,19 @@ static void server_fire(struct timer *t)
 static uint64_t key_of(const struct sip_stack *s, const struct view *v, uint8_t method)
 {
 	struct sv branch = view_via_branch(v), cookie = SV("z9hG4bK"), rest = view_value(v, HDR_VIA);
-	struct sv port = { (const char *)&v->via_port, sizeof(v->via_port) }, number = { (const char *)&v->cseq, sizeof(v->cseq) };
-	struct sv kind = method == M_OTHER ? view_method(v) : (struct sv){ (const char *)&method, 1 };
+	const uint32_t numbers[] = { (uint32_t)v->via_port << 16 | method, v->cseq };
+	struct sv name = method == M_OTHER ? view_method(v) : SV("");
 	struct via via;
 
 	if (branch.len > cookie.len && sv_ieq((struct sv){ branch.p, cookie.len }, cookie)) {
-		struct sv parts[] = { branch, view_via_host(v), port, kind };
+		struct sv parts[] = { { (const char *)numbers, sizeof(numbers[0]) }, branch, view_via_host(v), name };
 
-		return hash_parts(&s->key, parts, 4);
+		return hash_parts(&s->key, parts, name.len ? 4 : 3);
 	}
 	if (via_next(&via, &rest))
 		return 0;
-	struct sv parts[] = { via.whole, view_value(v, HDR_CALL_ID), view_from_tag(v), number, view_uri(v), kind };
+	struct sv parts[] = { { (const char *)numbers, sizeof(numbers) }, via.whole, view_value(v, HDR_CALL_ID), view_from_tag(v),
+	                      view_uri(v), name };
 
 	return hash_parts(&s->key, parts, 6);
 }
@@ -224,11 +225,11 @@ bool sip_server_absorb(struct sip_stack *s, const struct view *v, const struct p
 
 void out_unfolded(struct out *o, struct sv v)
 {
-	size_t at;
+	const char *fold;
 
-	while ((at = sv_chr(v, '\r')) < v.len) {
-		out_sv(o, (struct sv){ v.p, at });
-		for (v = sv_skip(v, at); v.len && strchr("\r\n\t ", *v.p); v = sv_skip(v, 1))
+	while ((fold = v.len ? memchr(v.p, '\r', v.len) : NULL)) {
+		out_sv(o, sv_span(v.p, fold));
+		for (v = sv_span(fold, v.p + v.len); v.len && strchr("\r\n\t ", *v.p); v = sv_skip(v, 1))
 			;
 		out_lit(o, " ");
 	}

@@ -49,11 +49,24 @@ enum hide_class hide_class_of(enum hdr_id id)
 	return id < HDR_COUNT ? classes[id] : HIDE_UNKNOWN;
 }
 
+void hide_begin(struct hide *h, const struct hide_index *index, uint16_t zone, const struct addr *source, const struct view *v,
+                struct counters *counters)
+{
+	h->index = index;
+	h->v = v;
+	h->counters = counters;
+	h->source = source;
+	h->zone = zone;
+	h->is_trusted = h->trusts_receiver = false;
+	h->agent = SV("");
+	h->has_hosts = false;
+	h->n_hosts = h->runs = 0;
+}
+
+/* As it came: `value` stands behind `name` in the message. */
 static void line(struct out *o, struct sv name, struct sv value)
 {
-	out_sv(o, name);
-	out_lit(o, ": ");
-	out_sv(o, value);
+	out_sv(o, sv_span(name.p, value.p + value.len));
 	out_lit(o, "\r\n");
 }
 
@@ -148,12 +161,27 @@ static void checked_line(struct out *o, struct hide *h, struct sv name, struct s
 		line(o, name, value);
 }
 
+static bool wants_id_privacy(const struct view *v)
+{
+	const struct hdr *h = view_find(v, HDR_PRIVACY, 0);
+	struct sv rest = h ? hdr_value(v, h) : SV("");
+
+	while (rest.len) { /* priv-values are separated by ';' (RFC 3323 §4.2) */
+		size_t at = sv_chr(rest, ';');
+
+		if (sv_ieq(sv_trim((struct sv){ rest.p, at }), SV("id")))
+			return true;
+		rest = sv_skip(rest, at + 1);
+	}
+	return false;
+}
+
 static void identity_line(struct out *o, const struct hide *h, enum hdr_id id, struct sv name, struct sv value)
 {
 	bool is_asserted = id == HDR_P_ASSERTED_IDENTITY || id == HDR_REMOTE_PARTY_ID;
 
 	/* A preferred identity is for us, who are trusted by the receiver; it never travels on (RFC 3325 §9.2). */
-	if (!h->is_trusted || id == HDR_P_PREFERRED_IDENTITY || (is_asserted && h->wants_id_privacy))
+	if (!h->is_trusted || id == HDR_P_PREFERRED_IDENTITY || (is_asserted && !h->trusts_receiver && wants_id_privacy(h->v)))
 		counter_inc(h->counters, HIDE_DROPPED_IDENTITY);
 	else
 		line(o, name, value);
@@ -331,7 +359,7 @@ static bool address_is_inside(const struct hide *h, const struct addr *a)
 {
 	const struct conf_zone *z = &h->index->conf->zones[h->zone];
 
-	if (addr_eq_ip(a, &h->source) || index_has(h->index, h->zone, SV(""), a))
+	if (addr_eq_ip(a, h->source) || index_has(h->index, h->zone, SV(""), a))
 		return true;
 	for (unsigned i = 0; i < z->n_trust; i++)
 		if (z->trust[i].bits && prefix_has(&z->trust[i], a))

@@ -40,17 +40,20 @@ enum hide_limits {
 struct hide {
 	const struct hide_index *index;
 	const struct view *v;
-	struct addr source;           /* of the message: its address counts as the sender's */
+	struct counters *counters;
+	const struct addr *source;    /* of the message: its address counts as the sender's */
 	uint16_t zone;                /* the sender's */
 	bool is_trusted;              /* the sender is (DECISIONS 16) */
-	bool wants_id_privacy;        /* Privacy: id, and the receiver is not trusted: no asserted identity */
+	bool trusts_receiver;         /* asserted identities pass in spite of Privacy: id */
 	struct sv agent;              /* our name towards the receiver, for Warning */
-	struct counters *counters;
 	/* private */
-	struct sv hosts[HIDE_HOSTS_MAX];
+	bool has_hosts;               /* else `hosts` is not initialised: hardly any message needs it */
 	unsigned n_hosts, runs;
-	bool has_hosts;
+	struct sv hosts[HIDE_HOSTS_MAX];
 };
+/* Nobody is trusted and `agent` is empty until the caller says otherwise. All arguments outlive `h`. */
+void hide_begin(struct hide *h, const struct hide_index *index, uint16_t zone, const struct addr *source, const struct view *v,
+                struct counters *counters);
 
 /* Appends the lines of `h->v` that may pass, in their order, Content-Type and its kin included. */
 void hide_headers(struct out *o, struct hide *h);

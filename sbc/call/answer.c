@@ -1,18 +1,6 @@
 /* sbc/call/answer.c - what comes back for an initial request, and how it looks on the near side. */
 #include "sbc/call/call.h"
 
-/* The far side's words, if they name nobody there. */
-static struct sv phrase_of(struct b2bua *b, const struct view *v, const struct path *from)
-{
-	struct sv phrase = view_sv(v, v->phrase, v->phrase_len);
-	struct hide h = { .index = b->index, .v = v, .source = from->remote, .zone = path_zone(b, from),
-	                  .counters = &b->hide_counters };
-
-	if (sv_eq(phrase, sv_from(status_phrase(v->status))))
-		return phrase;
-	return hide_names_inside(&h, phrase) ? SV("") : phrase;
-}
-
 /* The dialog of a response's To-tag, made when it is new (§12.1.2). NULL: no tag, or too many forks. */
 static struct dialog *dialog_of(struct attempt *a, const struct view *v)
 {
@@ -42,7 +30,7 @@ static int pass(struct setup *s, struct server_txn *st, const struct view *v, co
 	struct compose c = { .b = call->b };
 	char tag[TOKEN_LEN];
 
-	server_begin(st, &c.o, v->status, phrase_of(call->b, v, from), tag_token(call->b, call->shard, tag_id, tag));
+	server_begin(st, &c.o, v->status, compose_phrase(call->b, v, from), tag_token(call->b, call->shard, tag_id, tag));
 	if (v->status < 300)
 		compose_contact(&c, &call->near, v);
 	compose_rest(&c, v, from, &call->near);
@@ -137,7 +125,7 @@ static void keep_best(struct attempt *a, const struct view *v, const struct path
 	struct setup *s = a->setup;
 	struct compose c = { .b = a->b };
 	unsigned status = mapped_status(pool, v->status);
-	struct sv phrase = status == v->status ? phrase_of(a->b, v, from) : SV("");
+	struct sv phrase = status == v->status ? compose_phrase(a->b, v, from) : SV("");
 	struct buf *b;
 
 	if (!is_better(status, s->best_status))

@@ -268,9 +268,8 @@ void compose_reason(struct compose *c, enum why why);
 struct sv tag_token(struct b2bua *b, uint16_t shard, uint64_t id, char out[TOKEN_LEN]);
 /* A request of our own within a dialog (BYE): composed and sent; nobody waits for it. */
 int send_bye(struct dialog *d, enum side to, enum why why); /* 0, -ENOMEM, or as client_start */
-/* Value of a To or From with its tag exchanged (added when there was none). */
-void out_with_tag(struct out *o, struct sv value, struct sv tag);
-void out_without_tag(struct out *o, struct sv value);
+/* The words of a response, if they name nobody on the side it comes from. */
+struct sv compose_phrase(struct b2bua *b, const struct view *v, const struct path *from);
 /* Record-Route values as a route set: §12.1.1 in order, §12.1.2 reversed. */
 struct sv route_set(struct arena *a, const struct view *v, bool is_reversed);
 struct sv contact_uri(const struct view *v);

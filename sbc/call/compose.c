@@ -16,36 +16,6 @@ static void token_out(struct compose *c, enum token_kind kind, uint16_t shard, u
 	out_sv(&c->o, (struct sv){ text, TOKEN_LEN });
 }
 
-void out_with_tag(struct out *o, struct sv value, struct sv tag)
-{
-	struct sv old = tag_of(value);
-
-	if (old.len) {
-		out_unfolded(o, sv_span(value.p, old.p));
-		out_sv(o, tag);
-		out_unfolded(o, sv_span(old.p + old.len, value.p + value.len));
-		return;
-	}
-	out_unfolded(o, value);
-	out_lit(o, ";tag=");
-	out_sv(o, tag);
-}
-
-void out_without_tag(struct out *o, struct sv value)
-{
-	struct sv tag = tag_of(value);
-	const char *from = tag.p;
-
-	if (!tag.len) {
-		out_unfolded(o, value);
-		return;
-	}
-	while (from > value.p && *from != ';')
-		from--;
-	out_unfolded(o, sv_span(value.p, from));
-	out_unfolded(o, sv_span(tag.p + tag.len, value.p + value.len));
-}
-
 static const struct conf_listener *listener_of(const struct b2bua *b, const struct path *p)
 {
 	return &b->conf->listeners[p->listener];
@@ -169,29 +139,31 @@ void compose_contact(struct compose *c, const struct leg *leg, const struct view
 	out_lit(&c->o, "\r\n");
 }
 
-static bool has_privacy_id(const struct view *v)
+static void hide_from(struct hide *h, struct b2bua *b, const struct view *v, const struct path *from)
 {
-	const struct hdr *h = view_find(v, HDR_PRIVACY, 0);
-	struct sv rest = h ? hdr_value(v, h) : SV("");
+	hide_begin(h, b->index, path_zone(b, from), &from->remote, v, &b->hide_counters);
+}
 
-	while (rest.len) { /* priv-values are separated by ';' (RFC 3323 §4.2) */
-		size_t at = sv_chr(rest, ';');
+struct sv compose_phrase(struct b2bua *b, const struct view *v, const struct path *from)
+{
+	struct sv phrase = view_sv(v, v->phrase, v->phrase_len);
+	struct hide h;
 
-		if (sv_ieq(sv_trim((struct sv){ rest.p, at }), SV("id")))
-			return true;
-		rest = sv_skip(rest, at + 1);
-	}
-	return false;
+	if (sv_eq(phrase, sv_from(status_phrase(v->status))))
+		return phrase;
+	hide_from(&h, b, v, from);
+	return hide_names_inside(&h, phrase) ? SV("") : phrase;
 }
 
 void compose_rest(struct compose *c, const struct view *v, const struct path *from, const struct leg *to)
 {
-	struct hide h = { .index = c->b->index, .v = v, .source = from->remote, .zone = path_zone(c->b, from),
-	                  .is_trusted = is_trusted(c->b, from), .agent = listener_of(c->b, &to->path)->advertise,
-	                  .counters = &c->b->hide_counters };
 	struct sv body = view_body(v);
+	struct hide h;
 
-	h.wants_id_privacy = view_find(v, HDR_PRIVACY, 0) && has_privacy_id(v) && !is_trusted(c->b, &to->path);
+	hide_from(&h, c->b, v, from);
+	h.is_trusted = is_trusted(c->b, from);
+	h.trusts_receiver = is_trusted(c->b, &to->path);
+	h.agent = listener_of(c->b, &to->path)->advertise;
 	hide_headers(&c->o, &h);
 	out_lit(&c->o, "Content-Length: ");
 	out_u64(&c->o, body.len);

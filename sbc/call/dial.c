@@ -172,42 +172,61 @@ static struct sv with_uri(struct arena *a, struct sv value, struct sv old, struc
 	return out_done(&o);
 }
 
+/* `value`, a From or To, with its URI exchanged for `instead` if there is one, or rewritten if the rule does that. */
+static int change_uri(struct arena *a, const struct conf_route *rule, bool applies, struct sv instead, struct sv *value)
+{
+	struct name_addr na;
+	struct sv uri;
+	int err;
+
+	if ((!applies && !instead.len) || name_addr_parse(&na, *value))
+		return 0;
+	uri = instead.len ? instead : na.uri;
+	if (!instead.len && (err = rewrite(a, rule, applies, &uri)))
+		return err;
+	*value = with_uri(a, *value, na.uri, uri);
+	return 0;
+}
+
+/* A From with `tag` for its `old` one, which may be empty. */
+static void out_with_tag(struct out *o, struct sv value, struct sv old, struct sv tag)
+{
+	if (!old.len) {
+		out_unfolded(o, value);
+		out_lit(o, ";tag=");
+		out_sv(o, tag);
+		return;
+	}
+	out_unfolded(o, sv_span(value.p, old.p));
+	out_sv(o, tag);
+	out_unfolded(o, sv_span(old.p + old.len, value.p + value.len));
+}
+
 /* What the far leg is called: From with our tag, To without any, Call-ID of ours; URIs unchanged unless the rule rewrites them
  * (DECISIONS 14). */
 static int far_text(struct b2bua *b, struct leg *l, struct arena *a, const struct conf_route *rule, const struct direct *direct,
                     const struct view *v)
 {
-	struct sv from = view_value(v, HDR_FROM), to = view_value(v, HDR_TO);
+	struct sv near_from = view_value(v, HDR_FROM), from = near_from, to = view_value(v, HDR_TO);
+	struct sv instead = direct ? direct_uri(direct) : SV(""); /* of To's, in which our token is the near side's */
+	const struct conf_rewrite *rewrites = rule && rule->has_rewrite ? &rule->rewrite : NULL;
 	char token[TOKEN_LEN], call_id[TOKEN_LEN];
-	struct name_addr na;
 	struct out local, remote;
 	size_t room = v->len + TOKEN_LEN + 16u;
 	char *area;
 	int err;
 
-	if (name_addr_parse(&na, from) == 0) {
-		struct sv uri = na.uri;
-
-		if ((err = rewrite(a, rule, rule && rule->rewrite.from, &uri)))
-			return err;
-		from = with_uri(a, from, na.uri, uri);
-	}
-	if (name_addr_parse(&na, to) == 0) {
-		struct sv uri = na.uri;
-
-		if (direct) /* the token in it is the near side's */
-			uri = direct_uri(direct);
-		else if ((err = rewrite(a, rule, rule && rule->rewrite.to, &uri)))
-			return err;
-		to = with_uri(a, to, na.uri, uri);
-	}
+	if ((err = change_uri(a, rule, rewrites && rewrites->from, SV(""), &from)) ||
+	    (err = change_uri(a, rule, rewrites && rewrites->to, instead, &to)))
+		return err;
 	room += from.len + to.len;
 	if (!(area = arena_alloc(a, 2 * room)))
 		return -ENOMEM;
 	out_init(&local, area, room);
 	out_init(&remote, area + room, room);
-	out_with_tag(&local, from, tag_token(b, l->shard, l->in_table.key, token));
-	out_without_tag(&remote, to);
+	out_with_tag(&local, from, from.p == near_from.p ? view_from_tag(v) : tag_of(from),
+	             tag_token(b, l->shard, l->in_table.key, token));
+	out_unfolded(&remote, to); /* it has no tag: the request begins something */
 	token_write(b->p.tokens, TOKEN_LEG, (struct token){ .id = l->in_table.key, .shard = l->shard }, call_id);
 	return leg_set_text(b, l, &(struct leg_text){ .call_id = { call_id, TOKEN_LEN }, .local = out_done(&local),
 	                                           .remote = out_done(&remote), .target = SV(""), .routes = SV("") });

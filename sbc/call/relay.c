@@ -512,21 +512,12 @@ static void relay_send(struct relay *r, const struct view *v)
 
 /* Back again ------------------------------------------------------------------------------------------------------- */
 
-static struct sv plain_phrase(struct b2bua *b, const struct view *v, const struct path *from)
-{
-	struct sv phrase = view_sv(v, v->phrase, v->phrase_len);
-	struct hide h = { .index = b->index, .v = v, .source = from->remote, .zone = path_zone(b, from),
-	                  .counters = &b->hide_counters };
-
-	return sv_eq(phrase, sv_from(status_phrase(v->status))) || !hide_names_inside(&h, phrase) ? phrase : SV("");
-}
-
 static int relay_pass(struct relay *r, const struct view *v, const struct path *from)
 {
 	struct compose c = { .b = r->call->b };
 	struct leg *l = leg_of(r, r->from);
 
-	server_begin(r->st, &c.o, v->status, plain_phrase(c.b, v, from), SV(""));
+	server_begin(r->st, &c.o, v->status, compose_phrase(c.b, v, from), SV(""));
 	if (v->status < 300)
 		compose_contact(&c, l, v);
 	compose_rest(&c, v, from, l);
