@@ -22,23 +22,45 @@ static void set_ip6(struct addr *a, const unsigned char *ip)
 	memcpy(a->ip, ip, 16);
 }
 
+/* Four numbers up to 255 without leading zeros, as inet_pton reads them, but for bytes without a NUL. */
+static int parse_ip4(struct addr *out, struct sv text)
+{
+	unsigned char ip[4];
+	const char *p = text.p, *end = p + text.len;
+
+	for (unsigned i = 0; i < 4; i++) {
+		const char *first = p;
+		unsigned n = 0;
+
+		for (; p < end && *p >= '0' && *p <= '9' && n <= 255; p++)
+			n = n * 10 + (unsigned)(*p - '0');
+		if (p == first || n > 255 || (*first == '0' && p - first > 1))
+			return -EBADMSG;
+		if (i < 3 && (p == end || *p++ != '.'))
+			return -EBADMSG;
+		ip[i] = (unsigned char)n;
+	}
+	if (p < end)
+		return -EBADMSG;
+	set_ip4(out, ip);
+	return 0;
+}
+
 /* An address alone, no port, no brackets, no zone id: those have no meaning in SIP (RFC 6874 §1). */
 static int parse_ip(struct addr *out, struct sv text)
 {
 	char z[INET6_ADDRSTRLEN];
 	unsigned char ip[16];
-	bool is_ip6 = sv_chr(text, ':') < text.len;
 
-	if (text.len == 0 || text.len >= sizeof(z) || memchr(text.p, '\0', text.len))
+	if (sv_chr(text, ':') == text.len)
+		return parse_ip4(out, text);
+	if (text.len >= sizeof(z) || memchr(text.p, '\0', text.len))
 		return -EBADMSG;
 	memcpy(z, text.p, text.len);
 	z[text.len] = '\0';
-	if (inet_pton(is_ip6 ? AF_INET6 : AF_INET, z, ip) != 1)
+	if (inet_pton(AF_INET6, z, ip) != 1)
 		return -EBADMSG;
-	if (is_ip6)
-		set_ip6(out, ip);
-	else
-		set_ip4(out, ip);
+	set_ip6(out, ip);
 	return 0;
 }
 

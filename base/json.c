@@ -7,23 +7,33 @@ void json_init(struct json *j, char *area, size_t size)
 	*j = (struct json){ .p = area, .size = size };
 }
 
+/* Room for `n` more bytes, or NULL. */
+static char *take(struct json *j, size_t n)
+{
+	char *at = j->p + j->len;
+
+	if (j->overflow || n > j->size - j->len) {
+		j->overflow = true;
+		return NULL;
+	}
+	j->len += n;
+	return at;
+}
+
 static void put(struct json *j, struct sv v)
 {
-	if (j->overflow || v.len > j->size - j->len) {
-		j->overflow = true;
-		return;
-	}
-	if (v.len)
-		memcpy(j->p + j->len, v.p, v.len);
-	j->len += v.len;
+	char *at = take(j, v.len);
+
+	if (at && v.len)
+		memcpy(at, v.p, v.len);
 }
 
 static void put_char(struct json *j, char c)
 {
-	if (j->overflow || j->len == j->size)
-		j->overflow = true;
-	else
-		j->p[j->len++] = c;
+	char *at = take(j, 1);
+
+	if (at)
+		*at = c;
 }
 
 static void begin_value(struct json *j)
@@ -229,12 +239,16 @@ static void put_string(struct json *j, struct sv v)
 
 void json_key(struct json *j, const char *key)
 {
+	size_t len = strlen(key);
+	char *at;
+
 	begin_value(j);
-	put_char(j, '"');
-	put(j, sv_from(key));
-	put_char(j, '"');
-	put_char(j, ':');
 	j->needs_comma = false;
+	if (!(at = take(j, len + 3)))
+		return;
+	*at = '"';
+	memcpy(at + 1, key, len);
+	memcpy(at + 1 + len, "\":", 2);
 }
 
 void json_str(struct json *j, struct sv v)

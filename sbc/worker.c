@@ -183,7 +183,7 @@ static void arrive_request(struct worker *w, struct arrival *a)
 static void on_message(void *ctx, const struct path *from, char *bytes, size_t len, bool is_broken)
 {
 	struct worker *w = ctx;
-	struct arrival a = { .from = *from };
+	struct arrival a;
 	struct view_fault fault = { .status = 400, .reason = "content-length", .is_answerable = true };
 	struct view v;
 	int err = view_scan(&v, bytes, len, transport_is_stream(from->transport) && !is_broken, &fault);
@@ -200,6 +200,7 @@ static void on_message(void *ctx, const struct path *from, char *bytes, size_t l
 		return;
 	}
 	a.v = &v;
+	a.from = *from;
 	if (v.status)
 		arrive_response(w, &a);
 	else

@@ -103,14 +103,14 @@ enum { LETTERS = 8 };
 #define EACH 0x0101010101010101ull /* times a byte: that byte in each place */
 
 /* 40 bits as eight bytes of five: halves of 20 into words of 32, those of 10 into 16, those of 5 into 8. */
-static uint64_t spread(uint64_t bits)
+static inline uint64_t spread(uint64_t bits)
 {
 	bits = (bits & 0xfffff00000) << 12 | (bits & 0xfffff);
 	bits = (bits & 0x000ffc00000ffc00) << 6 | (bits & 0x000003ff000003ff);
 	return (bits & 0x03e003e003e003e0) << 3 | (bits & 0x001f001f001f001f);
 }
 
-static uint64_t gather(uint64_t fives)
+static inline uint64_t gather(uint64_t fives)
 {
 	fives = (fives >> 3 & 0x03e003e003e003e0) | (fives & 0x001f001f001f001f);
 	fives = (fives >> 6 & 0x000ffc00000ffc00) | (fives & 0x000003ff000003ff);
@@ -126,8 +126,9 @@ static void letters_write(uint64_t bits, char *out)
 	memcpy(out, &text, LETTERS);
 }
 
-/* Letters in either case. Each byte is held against the ends of its range, with its top bit as the borrow's stop. */
-static int letters_read(const char *in, uint64_t *bits)
+/* Letters in either case. Each byte is held against the ends of its range, with its top bit as the borrow's stop; `*bad` gets
+ * a top bit set for each that is outside. */
+static inline uint64_t letters_read(const char *in, uint64_t *bad)
 {
 	uint64_t text, is_letter, least, most, above, below;
 
@@ -139,10 +140,8 @@ static int letters_read(const char *in, uint64_t *bits)
 	most = EACH * '7' + is_letter * ('z' - '7');
 	above = (text | EACH * 0x80) - least;
 	below = (most | EACH * 0x80) - (text & EACH * 0x7f);
-	if ((text & EACH * 0x80) || (above & below & EACH * 0x80) != EACH * 0x80)
-		return -EBADMSG;
-	*bits = gather((above & EACH * 0x7f) + (EACH - is_letter) * 26);
-	return 0;
+	*bad |= text | ~(above & below);
+	return gather((above & EACH * 0x7f) + (EACH - is_letter) * 26);
 }
 
 /* The last two letters are done as the last eight. */
@@ -156,10 +155,10 @@ static void base32_write(struct block b, char *out)
 
 static int base32_read(const char *text, struct block *b)
 {
-	uint64_t first, second, third, last;
+	uint64_t bad = 0, first = letters_read(text, &bad), second = letters_read(text + 8, &bad);
+	uint64_t third = letters_read(text + 16, &bad), last = letters_read(text + 18, &bad);
 
-	if (letters_read(text, &first) || letters_read(text + 8, &second) || letters_read(text + 16, &third) ||
-	    letters_read(text + 18, &last) || (last & 3))
+	if ((bad & EACH * 0x80) || (last & 3))
 		return -EBADMSG; /* one token, one spelling */
 	*b = (struct block){ .hi = first << 24 | second >> 16, .lo = second << 48 | third << 8 | (last >> 2 & 0xff) };
 	return 0;
