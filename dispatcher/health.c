@@ -46,7 +46,7 @@ bool note_read(const struct note *n, uint64_t *ms, char *text, size_t size)
 		if (before & 1 || atomic_load_explicit(&n->seq, memory_order_relaxed) != before)
 			continue;
 		*ms = word[0];
-		snprintf(text, size, "%s", (const char *)&word[1]);
+		snprintf(text, size, "%.*s", (int)size - 1, (const char *)&word[1]);
 		return true;
 	}
 	*ms = 0;

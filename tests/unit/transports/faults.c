@@ -423,7 +423,7 @@ static void a_clamped_buffer_is_one_line_with_the_remedy(void **state)
 	char path[] = "/tmp/sbc-unit-XXXXXX", text[1024], error[100];
 	int fd = mkstemp(path);
 	struct log_params p = { .path = path, .level = LOG_WARN };
-	struct listen_set *set;
+	struct listen_set *set = NULL;
 	struct log *log;
 	ssize_t n;
 
