@@ -106,10 +106,13 @@ static void options_line(struct out *o, struct sv name, struct sv value)
 /* Digest challenge without `domain` (DECISIONS 9): `scheme param *(, param)`. */
 static void challenge_line(struct out *o, struct sv name, struct sv value)
 {
-	size_t space = sv_chr(value, ' ');
-	struct sv rest = sv_skip(value, space), param;
+	size_t space = 0;
+	struct sv rest, param;
 	bool is_first = true;
 
+	while (space < value.len && !strchr(" \t\r\n", value.p[space]))
+		space++;
+	rest = sv_skip(value, space);
 	out_sv(o, name);
 	out_lit(o, ": ");
 	out_sv(o, (struct sv){ value.p, space });
@@ -423,7 +426,41 @@ static bool host_is_inside(struct hide *h, struct sv host)
 	if (addr_parse(&a, host) == 0 || addr_parse(&a, without_port(host)) == 0)
 		return address_is_inside(h, &a);
 	host = without_port(host);
-	return index_has(h->index, h->zone, host, NULL) || message_names_host(h, host);
+	return host.len && (index_has(h->index, h->zone, host, NULL) || message_names_host(h, host));
+}
+
+/* Four numbers at the beginning of `text`, not going on as a longer fifth. */
+static bool quad_at(struct sv text, struct addr *out)
+{
+	size_t at = 0;
+
+	for (unsigned i = 0; i < 4; i++) {
+		size_t from = at;
+
+		while (at < text.len && at < from + 3 && text.p[at] >= '0' && text.p[at] <= '9')
+			at++;
+		if (at == from || (i < 3 && (at == text.len || text.p[at++] != '.')))
+			return false;
+	}
+	if (at < text.len && text.p[at] >= '0' && text.p[at] <= '9')
+		return false;
+	return addr_parse(out, (struct sv){ text.p, at }) == 0;
+}
+
+/* Identifiers are often made of an address: "1234-10.0.0.1". */
+static bool embeds_address(const struct hide *h, struct sv run)
+{
+	bool in_number = false;
+	struct addr a;
+
+	for (size_t i = 0; i < run.len; i++) {
+		bool is_digit = run.p[i] >= '0' && run.p[i] <= '9';
+
+		if (is_digit && !in_number && quad_at(sv_skip(run, i), &a) && address_is_inside(h, &a))
+			return true;
+		in_number = is_digit;
+	}
+	return false;
 }
 
 /* "10.0.0.1", "host.example:5060", but also "sip:10.0.0.1": what is behind the first colon counts too. */
@@ -435,7 +472,7 @@ static bool run_is_inside(struct hide *h, struct sv run)
 		run.len--;
 	if (run.len < 2)
 		return false;
-	return host_is_inside(h, run) || (colon < run.len && host_is_inside(h, sv_skip(run, colon + 1)));
+	return host_is_inside(h, run) || (colon < run.len && host_is_inside(h, sv_skip(run, colon + 1))) || embeds_address(h, run);
 }
 
 bool hide_names_inside(struct hide *h, struct sv text)
