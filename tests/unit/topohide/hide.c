@@ -1,0 +1,354 @@
+/* Unit tests of topohide/hide.h: every class of headers, and every way a value can name the side it comes from (DECISIONS 7, 8, 9). */
+#include "topohide/hide.h"
+#include "sip/header.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+static const char yaml[] =
+	"node: test\n"
+	"zones:\n"
+	"  public: { listen: [\"udp:203.0.113.10:5060\"], domains: [\"example.com\"] }\n"
+	"  core:\n"
+	"    listen: [\"udp:10.0.0.10:5060\", \"udp:[2001:db8::10]:5060\"]\n"
+	"    advertise: edge.inside.example\n"
+	"    trust: [\"10.9.0.0/16\", \"2001:db8:9::/48\"]\n"
+	"  strict: { listen: [\"udp:172.16.0.1:5060\"], headers: { unknown: drop } }\n"
+	"pools:\n"
+	"  apps: { zone: core, probe: off, destinations: [{ name: a, uri: \"sip:10.0.0.21:5060\" }, { name: b, uri: \"sip:app.inside.example\" }] }\n"
+	"routes: [{ when: { zone: public, caller: any }, to: { pool: apps } }]\n";
+
+struct rig {
+	struct conf *conf;
+	struct hide_index *index;
+	struct counters counters;
+	char area[4096], text[8192];
+};
+
+static int rig_open(void **state)
+{
+	struct rig *r = calloc(1, sizeof(*r));
+	struct conf_notes notes;
+
+	assert_non_null(r);
+	conf_notes_init(&notes);
+	if (conf_parse(&r->conf, "test.yaml", sv_from(yaml), &notes)) {
+		list_each(n, &notes.list)
+			conf_note_print(stderr, "test.yaml", owner_of(n, struct conf_note, in_list));
+		return -1;
+	}
+	conf_notes_fini(&notes);
+	assert_int_equal(hide_index_new(&r->index, r->conf), 0);
+	assert_int_equal(counters_init(&r->counters, hide_counter_defs, HIDE_COUNTERS), 0);
+	*state = r;
+	return 0;
+}
+
+static int rig_close(void **state)
+{
+	struct rig *r = *state;
+
+	hide_index_free(r->index);
+	counters_fini(&r->counters);
+	conf_free(r->conf);
+	free(r);
+	return 0;
+}
+
+enum trust { NOBODY, SENDER = 1, RECEIVER = 2 };
+
+/* What is left of these header lines when a message with them crosses from `zone`. */
+static const char *crossing(struct rig *r, const char *zone, unsigned trust, const char *lines)
+{
+	struct view v;
+	struct view_fault fault;
+	struct addr source;
+	struct hide h;
+	struct out o;
+	int index = conf_find_zone(r->conf, sv_from(zone));
+	int n = snprintf(r->text, sizeof(r->text) - 64,
+	                 "INFO sip:b@example.com SIP/2.0\r\nVia: SIP/2.0/UDP via.inside.example;branch=z9hG4bK1\r\nFrom: <sip:a@x>;tag=1\r\n"
+	                 "To: <sip:b@x>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INFO\r\nMax-Forwards: 70\r\nContact: <sip:me@contact.inside.example>\r\n"
+	                 "%sContent-Length: 0\r\n\r\n",
+	                 lines);
+
+	assert_true(index >= 0 && n > 0);
+	memset(r->text + n, 0, 64);
+	if (view_scan(&v, r->text, (size_t)n, false, &fault))
+		fail_msg("%s:\n%s", fault.reason, lines);
+	assert_int_equal(addr_parse(&source, SV("10.7.7.7:5060")), 0);
+	hide_begin(&h, r->index, (uint16_t)index, &source, &v, &r->counters);
+	h.is_trusted = trust & SENDER;
+	h.trusts_receiver = trust & RECEIVER;
+	h.agent = SV("203.0.113.10");
+	out_init(&o, r->area, sizeof(r->area) - 1);
+	hide_headers(&o, &h);
+	assert_false(o.is_full);
+	*o.at = '\0';
+	return r->area;
+}
+
+static void passes(struct rig *r, const char *line)
+{
+	assert_string_equal(crossing(r, "core", NOBODY, line), line);
+}
+
+static void becomes(struct rig *r, const char *line, const char *other)
+{
+	assert_string_equal(crossing(r, "core", NOBODY, line), other);
+}
+
+static void ends_here(struct rig *r, const char *line)
+{
+	becomes(r, line, "");
+}
+
+/* Classes ---------------------------------------------------------------------------------------------------------- */
+
+/* No header without a class that somebody chose. */
+static void every_header_has_a_class(void **state)
+{
+	(void)state;
+	for (unsigned id = HDR_OTHER + 1; id < HDR_COUNT; id++)
+		if (hide_class_of(id) == HIDE_UNKNOWN)
+			fail_msg("%s has no class", hdr_id_name(id));
+	assert_int_equal(hide_class_of(HDR_OTHER), HIDE_UNKNOWN);
+}
+
+static void end_to_end_headers_pass_as_they_are(void **state)
+{
+	passes(*state, "Content-Type: multipart/mixed;boundary=\"a b\"\r\n");
+	passes(*state, "Allow: INVITE, ACK\r\nAllow: BYE\r\n");
+	passes(*state, "Session-Expires: 1800;refresher=uac\r\nMin-SE: 90\r\n");
+	passes(*state, "Authorization: Digest username=\"a\", uri=\"sip:10.0.0.21\"\r\n"); /* DECISIONS 9: credentials are untouched */
+	passes(*state, "RSeq: 5\r\nPrivacy: id\r\nRetry-After: 10 (busy)\r\n");
+	passes(*state, "User-to-User: 0102;encoding=hex\r\n");
+	passes(*state, "Event: presence\r\nSubscription-State: active;expires=60\r\n");
+	passes(*state, "Identity: abc;info=<https://cert.example/x>\r\nDate: Sat, 21 Nov 2026 10:00:00 GMT\r\n");
+}
+
+static void ours_hop_by_hop_and_private_end_here(void **state)
+{
+	ends_here(*state, "Route: <sip:x;lr>\r\nRecord-Route: <sip:y;lr>\r\nRAck: 1 1 INVITE\r\n");
+	ends_here(*state, "Proxy-Require: foo\r\nPath: <sip:p;lr>\r\nTimestamp: 54\r\nFlow-Timer: 5\r\nMax-Breadth: 60\r\n");
+	ends_here(*state, "User-Agent: Secret 1.0\r\nServer: Secret 1.0\r\nOrganization: Them\r\n");
+	ends_here(*state, "In-Reply-To: 70710@inside.example\r\n");
+}
+
+/* Identifiers of dialogs are mapped by the call or do not pass. */
+static void names_of_dialogs_end_here(void **state)
+{
+	struct rig *r = *state;
+
+	ends_here(r, "Replaces: 98732@x;from-tag=r33th4x0r;to-tag=ff87ff\r\n");
+	ends_here(r, "Join: 98732@x;from-tag=a;to-tag=b\r\n");
+	ends_here(r, "Target-Dialog: 98732@x;local-tag=a;remote-tag=b\r\n");
+	assert_int_equal(counter_get(&r->counters, HIDE_DROPPED_DIALOG), 3);
+}
+
+/* RFC 3325: from whom we believe; with Privacy: id to nobody whom we do not; a preferred one to nobody. */
+static void identities_go_by_trust(void **state)
+{
+	static const char pai[] = "P-Asserted-Identity: <sip:+49@example.com>\r\n";
+	static const char private[] = "P-Asserted-Identity: <sip:+49@example.com>\r\nPrivacy: critical; ID\r\n";
+	struct rig *r = *state;
+
+	ends_here(r, pai);
+	ends_here(r, "Remote-Party-ID: <sip:a@b>\r\nDiversion: <sip:a@b>\r\nHistory-Info: <sip:a@b>;index=1\r\n");
+	assert_string_equal(crossing(r, "core", SENDER, pai), pai);
+	assert_string_equal(crossing(r, "core", SENDER, private), "Privacy: critical; ID\r\n");
+	assert_string_equal(crossing(r, "core", SENDER | RECEIVER, private), private);
+	assert_string_equal(crossing(r, "core", SENDER | RECEIVER, "P-Preferred-Identity: <sip:a@b>\r\n"), "");
+}
+
+/* DECISIONS 8: what concerns one hop or our own registrar is taken out of the list. */
+static void option_tags(void **state)
+{
+	passes(*state, "Supported: 100rel, timer\r\n");
+	passes(*state, "Require: 100rel\r\n");
+	becomes(*state, "Supported: path, 100rel , gruu,timer, OUTBOUND\r\n", "Supported: 100rel, timer\r\n");
+	ends_here(*state, "Require: path\r\n");
+	becomes(*state, "k: outbound,replaces\r\n", "k: replaces\r\n");
+}
+
+/* DECISIONS 9: a challenge loses `domain`, whatever white space stands where. */
+static void challenges(void **state)
+{
+	passes(*state, "WWW-Authenticate: Digest realm=\"example.com\", nonce=\"a,b\", qop=\"auth,auth-int\"\r\n");
+	becomes(*state, "Proxy-Authenticate: Digest realm=\"r\", domain=\"sip:10.0.0.21 sip:b\", nonce=\"n\"\r\n",
+	        "Proxy-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\n");
+	becomes(*state, "WWW-Authenticate: Digest Domain = \"sip:10.0.0.21\",realm=\"r\"\r\n", "WWW-Authenticate: Digest realm=\"r\"\r\n");
+	becomes(*state, "WWW-Authenticate: Digest\trealm=\"r\",domain=\"sip:10.0.0.21\"\r\n", "WWW-Authenticate: Digest realm=\"r\"\r\n");
+	becomes(*state, "WWW-Authenticate: Digest\r\n\tdomain=\"sip:10.0.0.21\",realm=\"r\"\r\n", "WWW-Authenticate: Digest realm=\"r\"\r\n");
+	passes(*state, "WWW-Authenticate: Digest realm=\"r\", domains=\"x\"\r\n");
+}
+
+/* §20.43: the agent becomes us; a text that names the inside ends here. */
+static void warnings(void **state)
+{
+	becomes(*state, "Warning: 370 10.0.0.21:5060 \"Insufficient bandwidth\"\r\n", "Warning: 370 203.0.113.10 \"Insufficient bandwidth\"\r\n");
+	becomes(*state, "Warning: 301 host \"a, b\", 399 x \"at 10.0.0.21\", 307 y \"c\"\r\n",
+	        "Warning: 301 203.0.113.10 \"a, b\", 307 203.0.113.10 \"c\"\r\n");
+	ends_here(*state, "Warning: 399 x \"ask app.inside.example\"\r\n");
+	ends_here(*state, "Warning: nonsense\r\n");
+}
+
+static void checked_headers(void **state)
+{
+	struct rig *r = *state;
+
+	passes(r, "Refer-To: <sip:carol@example.com>\r\n");
+	passes(r, "Reason: Q.850;cause=16;text=\"bye\"\r\nSubject: lunch at 12:30\r\n");
+	ends_here(r, "Refer-To: <sip:carol@10.0.0.21>\r\n");
+	ends_here(r, "Call-Info: <http://app.inside.example/pic>;purpose=icon\r\n");
+	ends_here(r, "Alert-Info: <http://10.9.4.4/ring.wav>\r\n");
+	ends_here(r, "Reply-To: sip:x@contact.inside.example\r\n");
+	ends_here(r, "Reason: SIP;text=\"lost via.inside.example\"\r\n");
+	assert_int_equal(counter_get(&r->counters, HIDE_DROPPED_ADDRESS), 5);
+}
+
+static void unknown_headers(void **state)
+{
+	struct rig *r = *state;
+
+	passes(r, "X-Anything: at all,  as is;x=y\r\nx-anything: 2\r\n");
+	ends_here(r, "X-Where: 10.0.0.21\r\n");
+	assert_string_equal(crossing(r, "strict", NOBODY, "X-Anything: 1\r\nSubject: s\r\n"), "Subject: s\r\n");
+	assert_int_equal(counter_get(&r->counters, HIDE_DROPPED_UNKNOWN), 1);
+}
+
+/* Lines keep their order and their number. */
+static void order_is_kept(void **state)
+{
+	static const char lines[] = "X-B: 1\r\nAllow: INVITE\r\nX-A: 2\r\nSubject: s\r\nX-B: 3\r\nContent-Type: text/plain\r\n";
+
+	passes(*state, lines);
+}
+
+/* RFC 3840: feature tags pass, everything else of a Contact does not. */
+static void contact_parameters(void **state)
+{
+	static const struct {
+		const char *params, *left;
+	} cases[] = {
+		{ "", "" },
+		{ ";expires=60;q=0.5", "" },
+		{ ";isfocus", ";isfocus" },
+		{ ";+sip.instance=\"<urn:uuid:1>\";reg-id=1;audio;METHODS=\"INVITE,BYE\"", ";+sip.instance=\"<urn:uuid:1>\";audio;METHODS=\"INVITE,BYE\"" },
+		{ ";alias=10.0.0.21~5060~1;text", ";text" },
+	};
+	char area[256];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct out o;
+
+		out_init(&o, area, sizeof(area) - 1);
+		hide_contact_params(&o, sv_from(cases[i].params));
+		*o.at = '\0';
+		assert_string_equal(area, cases[i].left);
+	}
+}
+
+/* Names of the inside ------------------------------------------------------------------------------------------------ */
+
+static bool names_inside(struct rig *r, const char *zone, const char *text)
+{
+	char line[2048];
+
+	snprintf(line, sizeof(line), "X-Text: %s\r\n", text);
+	return !*crossing(r, zone, NOBODY, line);
+}
+
+static void what_names_the_inside(void **state)
+{
+	static const char *const inside[] = {
+		"10.0.0.21", "10.0.0.10", "2001:db8::10", "[2001:DB8:0:0::10]:5060", "10.0.0.21:5099", "sip:a@10.0.0.21;lr", "<sip:10.0.0.21>",
+		"\"10.0.0.21\"", "(10.0.0.21)", "at 10.0.0.21.", "x=10.0.0.21;y", "a,10.0.0.21,b", "http://10.0.0.21/x", "10.9.255.255",
+		"2001:db8:9::5", "::ffff:10.0.0.21", "app.inside.example", "APP.Inside.Example:5060", "edge.inside.example",
+		"sip:x@app.inside.example;transport=tcp", "via.inside.example", "contact.inside.example", "10.7.7.7", "udp:10.0.0.21:5060",
+		"sip:10.0.0.21", "1234-10.0.0.21", "z9hG4bK-10.0.0.21-5060", "id10.0.0.21x", "10.0.0.21.5060", "v10.0.0.21.internal",
+	};
+	static const char *const outside[] = {
+		"", "x", "10.0.0.22", "10.0.0.2", "110.0.0.21", "10.0.0.210", "10.10.0.1", "2001:db8::11", "inside.example", "example.com",
+		"my-app.inside.example.org", "203.0.113.10", "1.2.3", "10.0.0.", "12:30", "a-b_c", "5060", "10,0,0,21", "10.0.0.256", "1.10.0.0.22",
+	};
+
+	for (unsigned i = 0; i < sizeof(inside) / sizeof(*inside); i++)
+		if (!names_inside(*state, "core", inside[i]))
+			fail_msg("\"%s\" names the inside, and passed", inside[i]);
+	for (unsigned i = 0; i < sizeof(outside) / sizeof(*outside); i++)
+		if (names_inside(*state, "core", outside[i]))
+			fail_msg("\"%s\" names nothing inside, and was dropped", outside[i]);
+}
+
+/* Each zone has its own inside. */
+static void the_other_zone_is_no_secret_from_itself(void **state)
+{
+	assert_true(names_inside(*state, "public", "203.0.113.10"));
+	assert_false(names_inside(*state, "public", "10.0.0.21"));
+	assert_false(names_inside(*state, "core", "203.0.113.10"));
+}
+
+/* A value too long to be looked through counts as naming the inside: work per message is bounded. */
+static void endless_values_end_here(void **state)
+{
+	char text[1800] = "";
+
+	for (unsigned i = 0; i < HIDE_RUNS_MAX; i++)
+		strcat(text, "a ");
+	assert_false(names_inside(*state, "core", text));
+	strcat(text, "a a a");
+	assert_true(names_inside(*state, "core", text));
+}
+
+/* Random printable bytes: no crash, no over-read (ASan), and an address put among them is found. */
+static void random_values(void **state)
+{
+	uint64_t x = 88172645463325252ULL;
+	char text[200];
+
+	for (unsigned i = 0; i < 20000; i++) {
+		size_t len = i % 150;
+
+		for (size_t k = 0; k < len; k++) {
+			x ^= x << 13;
+			x ^= x >> 7;
+			x ^= x << 17;
+			text[k] = (char)(' ' + x % 95);
+		}
+		text[len] = '\0';
+		names_inside(*state, "core", text);
+		memcpy(text + len, " 10.0.0.21 ", 12);
+		if (!names_inside(*state, "core", text))
+			fail_msg("passed: %s", text);
+	}
+}
+
+#define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, rig_open, rig_close)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_header_has_a_class),
+		WITH_RIG(end_to_end_headers_pass_as_they_are),
+		WITH_RIG(ours_hop_by_hop_and_private_end_here),
+		WITH_RIG(names_of_dialogs_end_here),
+		WITH_RIG(identities_go_by_trust),
+		WITH_RIG(option_tags),
+		WITH_RIG(challenges),
+		WITH_RIG(warnings),
+		WITH_RIG(checked_headers),
+		WITH_RIG(unknown_headers),
+		WITH_RIG(order_is_kept),
+		cmocka_unit_test(contact_parameters),
+		WITH_RIG(what_names_the_inside),
+		WITH_RIG(the_other_zone_is_no_secret_from_itself),
+		WITH_RIG(endless_values_end_here),
+		WITH_RIG(random_values),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
