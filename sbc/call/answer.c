@@ -244,8 +244,9 @@ static struct buf *compose_stray(struct b2bua *b, struct outgoing *m)
 	return compose_done(&c);
 }
 
-/* A 2xx that nobody waits for any more: ACK and BYE (§13.2.2.4, §15). Where its transaction still serves the call's own dialog (`ct` is
- * NULL), that one's ACK stays the one that is repeated; each copy of the stray is answered anew, and a BYE is sent while none is under way. */
+/* A 2xx that nobody waits for any more: ACK and BYE (§13.2.2.4, §15). Where its transaction still serves the call's own
+ * dialog (`ct` is NULL), that one's ACK stays the one that is repeated; each copy of the stray is answered anew, and a BYE
+ * is sent while none is under way. */
 void stray_2xx(struct b2bua *b, struct leg *far, struct client_txn *ct, const struct view *v)
 {
 	struct sv tag = view_to_tag(v);
