@@ -571,6 +571,31 @@ static void dialog_lost_at_one_side_ends_the_other(void **state)
 	flow_end(&f);
 }
 
+/* Her BYE is on its way when Bob's 481 to something else ends the call: the BYE has what it wanted. */
+static void bye_under_way_when_the_dialog_is_lost(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_answered(&f, FLOW_ONE, 1, 1);
+	flow_alice_says(&f, "INFO", "", "");
+	flow_expect_at_bob(&f, "INFO ");
+	struct flow info = f;
+
+	f.at_bob = (struct got){ .packet = NULL };
+	flow_alice_says(&f, "BYE", "", "");
+	flow_expect_at_bob(&f, "BYE ");
+	flow_bob_answers(&info, 481, "", "");
+	rig_expect(f.rig, ALICE, "SIP/2.0 481", &f.at_alice);
+	rig_expect(f.rig, ALICE, "BYE ", &f.at_alice);
+	flow_alice_answers(&f, 200, "", "");
+	rig_expect(f.rig, ALICE, "SIP/2.0 200", &f.at_alice);
+	assert_string_equal(got_value(&f.at_alice, HDR_CSEQ), "3 BYE");
+	flow_bob_answers(&f, 200, "", "");
+	got_free(&info.at_bob);
+	flow_end(&f);
+}
+
 /* Re-INVITE cancelled before Bob has said anything: the CANCEL goes out behind his first provisional. */
 static void reinvite_cancelled_early(void **state)
 {
@@ -641,6 +666,63 @@ static void the_second_fork_to_answer_is_ended(void **state)
 	rig_free(f.rig, false);
 	got_free(&f.at_alice);
 	got_free(&f.at_bob);
+}
+
+/* Before the caller has acknowledged the first one, too. */
+static void the_second_fork_answers_before_the_ack(void **state)
+{
+	struct flow f, second;
+
+	(void)state;
+	flow_begin(&f, FLOW_ONE, 1, 1);
+	flow_invite(&f, BOB);
+	flow_bob_answers(&f, 200, "", SDP);
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	second = f;
+	second.bob_tag = "other";
+	f.at_bob = (struct got){ .packet = NULL };
+	flow_bob_answers(&second, 200, "", SDP);
+	rig_expect(f.rig, BOB, "ACK ", &f.at_bob);
+	assert_string_equal(got_tag(&f.at_bob, HDR_TO), "other");
+	rig_expect(f.rig, BOB, "BYE ", &f.at_bob);
+	assert_string_equal(got_tag(&f.at_bob, HDR_TO), "other");
+	flow_ack(&f);
+	assert_string_equal(got_tag(&f.at_bob, HDR_TO), "bob");
+	got_free(&second.at_bob);
+	rig_free(f.rig, false);
+	got_free(&f.at_alice);
+	got_free(&f.at_bob);
+}
+
+/* The same when the call is over by then: nobody else would tell him. */
+static void a_fork_that_answers_after_the_end(void **state)
+{
+	struct flow f, other;
+
+	(void)state;
+	flow_begin(&f, FLOW_ONE, 1, 1);
+	flow_invite(&f, BOB);
+	other = f;
+	other.bob_tag = "other";
+	flow_bob_answers(&other, 180, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 180");
+	flow_bob_answers(&f, 200, "", SDP);
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	f.at_bob = (struct got){ .packet = NULL };
+	flow_ack(&f);
+	flow_alice_says(&f, "BYE", "", "");
+	flow_expect_at_bob(&f, "BYE ");
+	flow_bob_answers(&f, 200, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	assert_int_equal(rig_calls(f.rig), 0);
+	flow_bob_answers(&other, 200, "", SDP);
+	rig_expect(f.rig, BOB, "ACK ", &f.at_bob);
+	assert_string_equal(got_tag(&f.at_bob, HDR_TO), "other");
+	rig_expect(f.rig, BOB, "BYE ", &f.at_bob);
+	assert_string_equal(got_tag(&f.at_bob, HDR_TO), "other");
+	flow_bob_answers(&f, 200, "", "");
+	got_free(&other.at_bob);
+	flow_end(&f);
 }
 
 /* RFC 3262, RFC 3311: each early dialog has its own tag on Alice's side, and what she says to one reaches that one. */
@@ -750,8 +832,11 @@ int main(void)
 		cmocka_unit_test(requests_after_the_end),
 		cmocka_unit_test(bye_nobody_answers),
 		cmocka_unit_test(dialog_lost_at_one_side_ends_the_other),
+		cmocka_unit_test(bye_under_way_when_the_dialog_is_lost),
 		cmocka_unit_test(reinvite_cancelled_early),
 		cmocka_unit_test(the_second_fork_to_answer_is_ended),
+		cmocka_unit_test(the_second_fork_answers_before_the_ack),
+		cmocka_unit_test(a_fork_that_answers_after_the_end),
 		cmocka_unit_test(requests_reach_their_early_dialog),
 		cmocka_unit_test(rack_names_the_invite_of_its_own_side),
 	};

@@ -150,6 +150,38 @@ static void our_own_ack_and_bye_go_to_the_contact(void **state)
 	flow_drop(&f);
 }
 
+#define FLOW_FROM_CORE \
+	FLOW_ZONES \
+	"pools: { apps: { zone: core, probe: off, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }] } }\n" \
+	"routes: [{ when: { zone: core }, to: { pool: apps }, relay: true, max-duration: 10s }]\n"
+
+/* A trusted caller is where her Contact says: our BYE goes there. */
+static void our_bye_goes_to_the_callers_contact(void **state)
+{
+	static const char caller[] = "10.0.0.50:5060";
+	struct flow f;
+
+	(void)state;
+	flow_begin(&f, FLOW_FROM_CORE, 1, 1);
+	rig_say(f.rig, caller, CORE, SDP,
+	        "INVITE sip:bob@example.com SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.50:5060;branch=z9hG4bKcore\nMax-Forwards: 70\n"
+	        "From: <sip:alice@example.com>;tag=alice\nTo: <sip:bob@example.com>\nCall-ID: core\nCSeq: 1 INVITE\n"
+	        "Contact: <sip:alice@10.0.0.33>\n");
+	rig_expect(f.rig, caller, "SIP/2.0 100", &f.at_alice);
+	flow_expect_at_bob(&f, "INVITE ");
+	flow_bob_answers(&f, 200, "", SDP);
+	rig_expect(f.rig, caller, "SIP/2.0 200", &f.at_alice);
+	rig_say(f.rig, caller, CORE, "",
+	        "ACK %s SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.50:5060;branch=z9hG4bKcoreack\nMax-Forwards: 70\n"
+	        "From: <sip:alice@example.com>;tag=alice\nTo: %s\nCall-ID: core\nCSeq: 1 ACK\n",
+	        got_contact(&f.at_alice), got_value(&f.at_alice, HDR_TO));
+	flow_expect_at_bob(&f, "ACK ");
+	rig_after(f.rig, 10000);
+	rig_expect(f.rig, NAMED, "BYE sip:alice@10.0.0.33", &f.at_alice);
+	rig_expect_silence(f.rig, caller);
+	flow_drop(&f);
+}
+
 /* §12.2: a re-INVITE moves Bob's target. */
 static void target_refresh(void **state)
 {
@@ -533,6 +565,7 @@ int main(void)
 		cmocka_unit_test(alice_sends_a_route_with_her_bye),
 		cmocka_unit_test(contact_elsewhere),
 		cmocka_unit_test(our_own_ack_and_bye_go_to_the_contact),
+		cmocka_unit_test(our_bye_goes_to_the_callers_contact),
 		cmocka_unit_test(target_refresh),
 		cmocka_unit_test(destination_name_takes_its_time),
 		cmocka_unit_test(destination_name_that_does_not_exist),
