@@ -172,6 +172,8 @@ static void on_final(struct attempt *a, const struct view *v, const struct path 
 		dest_report(b->p.pools, b->conf, a->destination, goes_on ? CALL_FAILED : CALL_OK, b->p.wheel->now_ms,
 		            status_phrase(v->status));
 	keep_best(a, v, from, pool);
+	if ((v->status == 401 || v->status == 407) && a->leg->has_slot)
+		s->challenger = (uint16_t)(a->leg->slot + 1);
 	s->attempt = NULL;
 	attempt_drop(a);
 	if (goes_on && pool->failover.tries > s->n_tried) {

@@ -406,6 +406,7 @@ bool tombstone_new(struct call *c)
 	if (!t)
 		return false;
 	t->b = b;
+	t->challenger = c->setup ? c->setup->challenger : 0;
 	t->timer.fire = tombstone_expires;
 	list_push(&b->ended, &t->in_ended);
 	table_add(&b->tombs, &t->near, c->near.in_table.key);
@@ -415,6 +416,14 @@ bool tombstone_new(struct call *c)
 		table_add(&b->tombs, &t->dialog, owner_of(c->dialogs.next, struct dialog, in_call)->in_table.key);
 	wheel_arm_in(b->p.wheel, &t->timer, CALL_TOMBSTONE_MS);
 	return true;
+}
+
+uint16_t tombstone_challenger(const struct b2bua *b, uint64_t near_id)
+{
+	for (struct link *l = table_find(&b->tombs, near_id); l; l = table_next(&b->tombs, l))
+		if (owner_of(l, struct tombstone, near)->challenger)
+			return owner_of(l, struct tombstone, near)->challenger;
+	return 0;
 }
 
 bool tombstone_has(const struct b2bua *b, uint64_t id)

@@ -73,6 +73,7 @@ struct setup {
 	bool is_resolving, has_provisional, has_offer; /* has_offer: the INVITE carried a body */
 	uint8_t n_tried;
 	uint16_t tried[POOL_TRIES_MAX];
+	uint16_t challenger;       /* as in the tombstone it will leave */
 	uint16_t best_status;      /* of the finals so far (§16.7) */
 	struct buf *best;          /* its headers and body as they would go out */
 	struct sv best_phrase;     /* in `best` */
@@ -139,6 +140,7 @@ struct tombstone {
 	struct node in_ended;
 	struct timer timer;
 	struct b2bua *b;
+	uint16_t challenger;       /* slot + 1 of the destination that asked for credentials; 0: none */
 	bool has_far, has_dialog;
 };
 
@@ -239,6 +241,8 @@ void call_hangup(struct call *c, unsigned sides, enum why why);
 /* False: no memory for one. */
 bool tombstone_new(struct call *c);
 bool tombstone_has(const struct b2bua *b, uint64_t id);
+/* Slot + 1 of the destination that asked this near leg for credentials; 0: none. */
+uint16_t tombstone_challenger(const struct b2bua *b, uint64_t near_id);
 bool is_trusted(const struct b2bua *b, const struct path *p);
 uint16_t path_zone(const struct b2bua *b, const struct path *p);
 int conf_listener_for(const struct conf *c, uint16_t zone, uint8_t transport, uint8_t family);

@@ -114,6 +114,28 @@ static void dial_direct(struct setup *s, const struct view *v)
 	dial_address(s, v);
 }
 
+/* DECISIONS 3: credentials go to the one who asked for them, while it may be used: another would only ask again. */
+static bool pick_challenger(struct setup *s, const struct conf_pool *pool)
+{
+	struct b2bua *b = s->call->b;
+	uint16_t challenger = s->n_tried ? 0 : tombstone_challenger(b, s->call->near.in_table.key);
+	struct dest_info info;
+
+	for (unsigned i = 0; challenger && i < pool->n_destinations; i++) {
+		const struct conf_destination *d = &pool->destinations[i];
+
+		if (pools_slot(b->p.pools, b->conf, d->id) != challenger - 1)
+			continue;
+		dest_info(b->p.pools, (uint16_t)(challenger - 1), &info);
+		if (!info.is_up || info.wish == WISH_DISABLED || (d->max_calls && info.load >= d->max_calls))
+			return false;
+		s->pick = (struct pick){ (uint16_t)(challenger - 1), d->id };
+		dest_reserve(b->p.pools, b->p.worker, s->pick.slot);
+		return true;
+	}
+	return false;
+}
+
 /* Chooses the next destination; what may not be used ends the call with the best answer so far. */
 void dial(struct setup *s, const struct view *v)
 {
@@ -128,8 +150,8 @@ void dial(struct setup *s, const struct view *v)
 	}
 	pool = setup_pool(s, &index);
 	if (!pool || s->n_tried >= POOL_TRIES_MAX || (s->n_tried && s->n_tried >= pool->failover.tries) ||
-	    (err = pool_pick(b->p.pools, b->conf, b->p.worker, (uint16_t)index, s->call->near.in_table.key, s->tried, s->n_tried,
-	                     &s->pick))) {
+	    (!pick_challenger(s, pool) && (err = pool_pick(b->p.pools, b->conf, b->p.worker, (uint16_t)index,
+	                                                   s->call->near.in_table.key, s->tried, s->n_tried, &s->pick)))) {
 		if (pool && !s->n_tried)
 			s->why = err == -EBUSY ? WHY_BUSY : WHY_NO_DESTINATION;
 		setup_fail(s);

@@ -28,6 +28,8 @@ void call_finish(struct call *c, enum why why)
 		write_cdr(c, why);
 		if (tombstone_new(c))
 			forget_byes(c);
+	} else if (c->setup && c->setup->challenger) {
+		tombstone_new(c);
 	}
 	call_free(c);
 }
