@@ -364,6 +364,7 @@ struct call *call_new(struct b2bua *b, const struct request *r, uint64_t leg_id,
 	if (!c)
 		return NULL;
 	c->method = r->v->method;
+	c->cseq = r->v->cseq;
 	c->near.path = *r->from;
 	c->near.follows_flow = !is_trusted(b, r->from);
 	wheel_arm_in(b->p.wheel, &c->timer, CALL_SETUP_MAX_MS);

@@ -132,6 +132,7 @@ struct call {
 	uint16_t shard, n_dialogs, n_relays, status;
 	uint8_t method;
 	bool is_ending;
+	uint32_t cseq;             /* of the request it began with */
 };
 
 /* What is left of an ended dialog for 32 s. */
@@ -339,6 +340,7 @@ void echo_ack(struct b2bua *b, uint64_t id, uint32_t cseq);
 void echo_free(struct echo *e);
 
 /* relay.c: requests within a dialog */
+struct leg *leg_find(const struct b2bua *b, uint64_t id); /* of a call; one given up is not found */
 void dialog_request(struct b2bua *b, const struct request *r);
 struct relay *relay_new(struct call *c, struct dialog *d, enum side from, const struct view *v);
 void relay_free(struct relay *r);

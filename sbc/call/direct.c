@@ -34,9 +34,9 @@ static struct direct *direct_of_leg(struct b2bua *b, const struct leg *l)
 
 struct direct *direct_find(struct b2bua *b, const struct request *r)
 {
-	struct link *l = table_find(&b->legs, r->leg.id);
-	struct leg *leg = l ? owner_of(l, struct leg, in_table) : NULL;
+	struct leg *leg = leg_find(b, r->leg.id);
 	struct redirect *redirect;
+	struct link *l;
 
 	if (leg)
 		return path_zone(b, r->from) == path_zone(b, &leg->path) ? direct_of_leg(b, leg) : NULL;

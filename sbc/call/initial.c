@@ -147,6 +147,19 @@ static void setup_st_end(void *owner, struct server_txn *st)
 
 const struct server_ops setup_server_ops = { .on_cancel = setup_cancelled, .on_end = setup_st_end };
 
+/* §8.2.2.2: the same request on another way. Of requests that begin no dialog, one with another CSeq is another request; a second INVITE
+ * would begin the dialog that the first one is about to begin. */
+static bool is_merged(const struct b2bua *b, const struct view *v, uint64_t id)
+{
+	for (struct link *l = table_find(&b->legs, id); l; l = table_next(&b->legs, l)) {
+		const struct call *c = owner_of(l, struct leg, in_table)->call;
+
+		if (c && (c->cseq == v->cseq || (c->method == M_INVITE && v->method == M_INVITE)))
+			return true;
+	}
+	return false;
+}
+
 /* By a rule, or straight to what one of our tokens stands for. */
 static void start_call(struct b2bua *b, const struct request *r, struct sv contact, const struct conf_route *rule,
                        struct direct *direct)
@@ -154,14 +167,14 @@ static void start_call(struct b2bua *b, const struct request *r, struct sv conta
 	struct sv zone = b->conf->zones[path_zone(b, r->from)].name;
 	uint64_t id = token_leg_id(b->p.tokens, zone, view_value(r->v, HDR_CALL_ID), view_from_tag(r->v),
 	                           view_uri(r->v));
-	bool is_merged = table_find(&b->legs, id);
-	struct call *c = is_merged ? NULL : call_new(b, r, id, contact);
+	bool is_same = is_merged(b, r->v, id);
+	struct call *c = is_same ? NULL : call_new(b, r, id, contact);
 
 	if (!c || setup_new(c, r) || server_new(b->p.stack, r->v, r->from, r->key, &c->setup->st)) {
 		free(direct);
 		if (c)
 			call_free(c);
-		refuse(b, r, is_merged ? WHY_MERGED : WHY_FULL, 0);
+		refuse(b, r, is_same ? WHY_MERGED : WHY_FULL, 0);
 		return;
 	}
 	if (rule)

@@ -24,7 +24,7 @@ static bool near_agrees(const struct leg *l, const struct view *v)
 }
 
 /* A leg given up keeps its id for a while, and the caller who tries again gets the same one. */
-static struct leg *leg_find(const struct b2bua *b, uint64_t id)
+struct leg *leg_find(const struct b2bua *b, uint64_t id)
 {
 	struct link *l = table_find(&b->legs, id);
 
