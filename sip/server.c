@@ -245,37 +245,34 @@ static void head_line(struct out *o, struct sv name, struct sv value)
 
 /* §18.2.1 and RFC 3581 §4: where the request really came from, written into its topmost Via. rport is filled in when
  * asked for, and added unasked when the port differs, since the answer goes there anyway. */
-static void head_top_via(struct out *o, struct sv value, const struct path *from)
+static void head_top_via(struct out *o, const struct view *v, const struct path *from)
 {
 	char text[ADDR_TEXT];
-	struct sv rest = value, ip = sv_from(addr_print_ip(&from->remote, text));
-	struct via via;
+	struct sv ip = sv_from(addr_print_ip(&from->remote, text)), value = view_value(v, HDR_VIA), rest = value;
+	struct sv name, one, rport = { NULL, 0 };
+	bool differs = !sv_ieq(view_via_host(v), ip), moved = (v->via_port ? v->via_port : 5060) != from->remote.port;
+	bool is_received = false;
 
-	if (via_next(&via, &rest))
-		return;
-	bool differs = !sv_ieq(via.host, ip), moved = (via.port ? via.port : 5060) != from->remote.port;
-
-	out_lit(o, "Via: ");
-	if (via.rport.p && via.rport.len == 0 && via.has_rport) {
-		out_unfolded(o, sv_span(via.whole.p, via.rport.p));
-		out_lit(o, "=");
-		out_u64(o, from->remote.port);
-		out_unfolded(o, sv_span(via.rport.p, via.whole.p + via.whole.len));
-	} else {
-		out_unfolded(o, via.whole);
-		if (!via.has_rport && moved) {
-			out_lit(o, ";rport=");
-			out_u64(o, from->remote.port);
-		}
+	for (; rest.len && *rest.p != ';' && *rest.p != ','; rest.len--) /* protocol and sent-by hold none of these */
+		rest.p++;
+	while (param_next(&rest, &name, &one)) {
+		if (sv_ieq(name, SV("rport")))
+			rport = one;
+		is_received |= sv_ieq(name, SV("received"));
 	}
-	if ((differs || via.has_rport) && !via.received.p) {
+	out_lit(o, "Via: ");
+	out_unfolded(o, sv_trim(sv_span(value.p, rport.p ? rport.p : rest.p)));
+	if (!rport.len && (rport.p || moved)) {
+		out_str(o, !rport.p ? ";rport=" : rport.p[-1] == '=' ? "" : "=");
+		out_u64(o, from->remote.port);
+	}
+	if (rport.p)
+		out_unfolded(o, sv_trim(sv_span(rport.p, rest.p)));
+	if ((differs || rport.p) && !is_received) {
 		out_lit(o, ";received=");
 		out_sv(o, ip);
 	}
-	if (rest.len) {
-		out_lit(o, ",");
-		out_unfolded(o, rest);
-	}
+	out_unfolded(o, rest); /* a comma and further ones */
 	out_lit(o, "\r\n");
 }
 
@@ -286,7 +283,7 @@ static void head_write(struct out *o, const struct view *v, const struct path *f
 		const struct hdr *h = &v->h[i];
 
 		if (h->id == HDR_VIA && i == v->first[HDR_VIA] - 1u)
-			head_top_via(o, hdr_value(v, h), from);
+			head_top_via(o, v, from);
 		else if (h->id == HDR_VIA)
 			head_line(o, SV("Via: "), hdr_value(v, h));
 	}

@@ -76,19 +76,29 @@ static bool option_stays(struct sv tag)
 	return sv_ieq(tag, SV("outbound")) || sv_ieq(tag, SV("path")) || sv_ieq(tag, SV("gruu"));
 }
 
+/* Option tags are tokens: between commas there is nothing else (RFC 3261 §25.1). */
+static bool option_next(struct sv *tag, struct sv *rest)
+{
+	size_t comma = sv_chr(*rest, ',');
+
+	*tag = sv_trim((struct sv){ rest->p, comma });
+	*rest = sv_skip(*rest, comma + 1);
+	return tag->len || rest->len;
+}
+
 static void options_line(struct out *o, struct sv name, struct sv value)
 {
 	struct sv rest = value, tag;
 	unsigned passed = 0;
 	bool any_stays = false;
 
-	while (list_next(&tag, &rest))
+	while (option_next(&tag, &rest))
 		any_stays |= option_stays(tag);
 	if (!any_stays) {
 		line(o, name, value);
 		return;
 	}
-	for (rest = value; list_next(&tag, &rest);) {
+	for (rest = value; option_next(&tag, &rest);) {
 		if (option_stays(tag))
 			continue;
 		if (passed++ == 0) {

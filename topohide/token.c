@@ -98,76 +98,62 @@ struct block {
 	uint64_t hi, lo;
 };
 
-/* Eight letters are worked on at once: a word of eight bytes, the first letter's the highest, for 40 bits. */
-enum { LETTERS = 8 };
-#define EACH 0x0101010101010101ull /* times a byte: that byte in each place */
+static const char digits[] = "abcdefghijklmnopqrstuvwxyz234567";
 
-/* 40 bits as eight bytes of five: halves of 20 into words of 32, those of 10 into 16, those of 5 into 8. */
-static inline uint64_t spread(uint64_t bits)
+/* The lowest 5 * n bits. */
+static inline void letters_write(uint64_t bits, unsigned n, char *out)
 {
-	bits = (bits & 0xfffff00000) << 12 | (bits & 0xfffff);
-	bits = (bits & 0x000ffc00000ffc00) << 6 | (bits & 0x000003ff000003ff);
-	return (bits & 0x03e003e003e003e0) << 3 | (bits & 0x001f001f001f001f);
+	for (unsigned i = 0; i < n; i++)
+		out[i] = digits[bits >> (5 * (n - 1 - i)) & 31];
 }
 
-static inline uint64_t gather(uint64_t fives)
-{
-	fives = (fives >> 3 & 0x03e003e003e003e0) | (fives & 0x001f001f001f001f);
-	fives = (fives >> 6 & 0x000ffc00000ffc00) | (fives & 0x000003ff000003ff);
-	return (fives >> 12 & 0xfffff00000) | (fives & 0xfffff);
-}
-
-/* The lowest 40 bits. Values from 26 on are the digits '2' to '7'. */
-static void letters_write(uint64_t bits, char *out)
-{
-	uint64_t fives = spread(bits), is_digit = (fives + EACH * (128 - 26)) >> 7 & EACH;
-	uint64_t text = htobe64(fives + EACH * 'a' - is_digit * ('a' + 26 - '2'));
-
-	memcpy(out, &text, LETTERS);
-}
-
-/* Letters in either case. Each byte is held against the ends of its range, with its top bit as the borrow's stop; `*bad` gets
- * a top bit set for each that is outside. */
-static inline uint64_t letters_read(const char *in, uint64_t *bad)
-{
-	uint64_t text, is_letter, least, most, above, below;
-
-	memcpy(&text, in, LETTERS);
-	text = be64toh(text);
-	is_letter = text >> 6 & EACH;
-	text |= is_letter << 5;
-	least = EACH * '2' + is_letter * ('a' - '2');
-	most = EACH * '7' + is_letter * ('z' - '7');
-	above = (text | EACH * 0x80) - least;
-	below = (most | EACH * 0x80) - (text & EACH * 0x7f);
-	*bad |= text | ~(above & below);
-	return gather((above & EACH * 0x7f) + (EACH - is_letter) * 26);
-}
-
-/* The last two letters are done as the last eight. */
 static void base32_write(struct block b, char *out)
 {
-	letters_write(b.hi >> 24, out);
-	letters_write(b.hi << 16 | b.lo >> 48, out + 8);
-	letters_write(b.lo >> 8, out + 16);
-	letters_write(b.lo << 2, out + 18);
+	letters_write(b.hi >> 24, 8, out);
+	letters_write(b.hi << 16 | b.lo >> 48, 8, out + 8);
+	letters_write(b.lo >> 8, 8, out + 16);
+	letters_write(b.lo << 2, 2, out + 24);
+}
+
+enum { IS_DIGIT = 32 };
+
+/* IS_DIGIT + value; letters in either case. */
+/* clang-format off */
+static const uint8_t values[256] = {
+	['a'] = 32, ['b'] = 33, ['c'] = 34, ['d'] = 35, ['e'] = 36, ['f'] = 37, ['g'] = 38, ['h'] = 39, ['i'] = 40,
+	['j'] = 41, ['k'] = 42, ['l'] = 43, ['m'] = 44, ['n'] = 45, ['o'] = 46, ['p'] = 47, ['q'] = 48, ['r'] = 49,
+	['s'] = 50, ['t'] = 51, ['u'] = 52, ['v'] = 53, ['w'] = 54, ['x'] = 55, ['y'] = 56, ['z'] = 57,
+	['A'] = 32, ['B'] = 33, ['C'] = 34, ['D'] = 35, ['E'] = 36, ['F'] = 37, ['G'] = 38, ['H'] = 39, ['I'] = 40,
+	['J'] = 41, ['K'] = 42, ['L'] = 43, ['M'] = 44, ['N'] = 45, ['O'] = 46, ['P'] = 47, ['Q'] = 48, ['R'] = 49,
+	['S'] = 50, ['T'] = 51, ['U'] = 52, ['V'] = 53, ['W'] = 54, ['X'] = 55, ['Y'] = 56, ['Z'] = 57,
+	['2'] = 58, ['3'] = 59, ['4'] = 60, ['5'] = 61, ['6'] = 62, ['7'] = 63,
+};
+/* clang-format on */
+
+/* `*all` keeps the bits that all characters have in common. */
+static inline uint64_t letters_read(const char *text, unsigned n, unsigned *all)
+{
+	uint64_t bits = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		unsigned v = values[(uint8_t)text[i]];
+
+		bits = bits << 5 | (v & 31);
+		*all &= v;
+	}
+	return bits;
 }
 
 static int base32_read(const char *text, struct block *b)
 {
-	uint64_t bad = 0, first = letters_read(text, &bad), second = letters_read(text + 8, &bad);
-	uint64_t third = letters_read(text + 16, &bad), last = letters_read(text + 18, &bad);
+	unsigned all = IS_DIGIT;
+	uint64_t first = letters_read(text, 8, &all), second = letters_read(text + 8, 8, &all);
+	uint64_t third = letters_read(text + 16, 8, &all), last = letters_read(text + 24, 2, &all);
 
-	if ((bad & EACH * 0x80) || (last & 3))
+	if (!all || (last & 3))
 		return -EBADMSG; /* one token, one spelling */
-	*b = (struct block){ .hi = first << 24 | second >> 16, .lo = second << 48 | third << 8 | (last >> 2 & 0xff) };
+	*b = (struct block){ .hi = first << 24 | second >> 16, .lo = second << 48 | third << 8 | last >> 2 };
 	return 0;
-}
-
-/* Which of 32 a first letter is; 32 and more: none. */
-static unsigned letter_value(char ch)
-{
-	return (unsigned char)((ch | 0x20) - 'a');
 }
 
 static void block_store(struct block b, uint8_t bytes[BLOCK])
@@ -215,7 +201,7 @@ int token_read(struct token_codec *c, enum token_kind kind, struct sv text, stru
 
 	if (text.len != TOKEN_LEN)
 		return -EBADMSG;
-	letter = letter_value(text.p[0]) - kind * LETTERS_PER_KIND;
+	letter = values[(uint8_t)text.p[0]] - IS_DIGIT - kind * LETTERS_PER_KIND;
 	if (letter >= LETTERS_PER_KIND || base32_read(text.p + 1, &b))
 		return -EBADMSG;
 	block_store(b, sealed);

@@ -472,6 +472,10 @@ static void top_via(void **state)
 		{ "10.1.1.1:5070;branch=z9hG4bK1;rport", "10.1.1.1:5070;branch=z9hG4bK1;rport=5060;received=192.0.2.1\r\n" },
 		{ "10.1.1.1:5070;branch=z9hG4bK1", "10.1.1.1:5070;branch=z9hG4bK1;rport=5060;received=192.0.2.1\r\n" },
 		{ "host.example;branch=z9hG4bK1 , SIP/2.0/UDP x", "host.example;branch=z9hG4bK1;received=192.0.2.1," },
+		{ "[2001:db8::1]:5070;rport=;branch=z9hG4bK1;received=192.0.2.9",
+		  "[2001:db8::1]:5070;rport=5060;branch=z9hG4bK1;received=192.0.2.9\r\n" },
+		{ "192.0.2.1;branch=z9hG4bK1;rport , SIP/2.0/UDP x;rport=7",
+		  "192.0.2.1;branch=z9hG4bK1;rport=5060;received=192.0.2.1, SIP/2.0/UDP x;rport=7\r\n" },
 	};
 	struct rig *r = *state;
 	char area[2048];
