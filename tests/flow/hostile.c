@@ -250,6 +250,37 @@ static void merged_request(void **state)
 	flow_drop(&f);
 }
 
+/* Two messages typed quickly: the second need not wait for the answer to the first. Only the same one again is merged. */
+static void pipelined_messages(void **state)
+{
+	struct flow f;
+	struct got first;
+
+	(void)state;
+	flow_begin(&f, FLOW_ONE, 2, 1);
+	for (unsigned i = 1; i <= 3; i++)
+		rig_say(f.rig, ALICE, EDGE, "hello",
+		        "MESSAGE sip:bob@example.com SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKmsg%u;rport\nMax-Forwards: 70\n"
+		        "From: <sip:alice@example.com>;tag=a\nTo: <sip:bob@example.com>\nCall-ID: chat\nCSeq: %u MESSAGE\n"
+		        "Content-Type: text/plain\n",
+		        i, i < 3 ? i : 2);
+	flow_expect_at_bob(&f, "MESSAGE ");
+	first = f.at_bob;
+	f.at_bob = (struct got){ .packet = NULL };
+	flow_expect_at_bob(&f, "MESSAGE ");
+	rig_expect_silence(f.rig, BOB);
+	rig_expect(f.rig, ALICE, "SIP/2.0 482", &f.at_alice);
+	flow_bob_answers(&f, 200, "", "");
+	rig_expect(f.rig, ALICE, "SIP/2.0 200", &f.at_alice);
+	assert_string_equal(got_value(&f.at_alice, HDR_CSEQ), "2 MESSAGE");
+	got_free(&f.at_bob);
+	f.at_bob = first;
+	flow_bob_answers(&f, 202, "", "");
+	rig_expect(f.rig, ALICE, "SIP/2.0 202", &f.at_alice);
+	assert_string_equal(got_value(&f.at_alice, HDR_CSEQ), "1 MESSAGE");
+	flow_end(&f);
+}
+
 /* Max-Forwards counts down from side to side. */
 static void max_forwards_counts_down(void **state)
 {
@@ -273,7 +304,7 @@ static void challenge_and_credentials(void **state)
 	char call_id[64], from[256];
 
 	(void)state;
-	flow_begin(&f, FLOW_ONE, 2, 1);
+	flow_begin(&f, FLOW_TWO, 2, 1); /* Carol's turn comes next, but Bob it was who asked */
 	flow_invite(&f, BOB);
 	strcpy(call_id, f.far_call_id);
 	strcpy(from, f.far_from);
@@ -366,6 +397,7 @@ int main(void)
 		cmocka_unit_test(forged_icmp),
 		cmocka_unit_test(initial_requests_that_go_nowhere),
 		cmocka_unit_test(merged_request),
+		cmocka_unit_test(pipelined_messages),
 		cmocka_unit_test(max_forwards_counts_down),
 		cmocka_unit_test(challenge_and_credentials),
 		cmocka_unit_test(the_same_identifiers_again_while_the_old_leg_dies),
