@@ -80,7 +80,7 @@ static int make_directory(const char *path, char *error, size_t size)
 static int key_make(const char *path, char *error, size_t size)
 {
 	SCOPED(closep) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	uint8_t secret[TOKEN_SECRET_LEN];
+	uint8_t secret[TOKEN_SECRET_LEN] = { 0 };
 	char text[2 * TOKEN_SECRET_LEN + 2];
 	int err = fd < 0 ? -errno : random_bytes(secret, sizeof(secret));
 
