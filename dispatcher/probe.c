@@ -211,8 +211,11 @@ static void on_tick(struct timer *t)
 {
 	struct prober *p = owner_of(t, struct prober, tick);
 
-	for (unsigned i = 0; i < p->n; i++)
-		if (p->entry[i].state == UNPROBED)
-			dest_tick(p->pools, p->conf, p->entry[i].destination, p->wheel->now_ms);
+	for (unsigned id = 0; id < p->conf->n_destinations; id++) { /* few, where there is room for thousands */
+		uint16_t slot = pools_slot(p->pools, p->conf, id);
+
+		if (slot != POOL_NO_SLOT && slot % p->workers == p->worker && p->entry[slot / p->workers].state == UNPROBED)
+			dest_tick(p->pools, p->conf, id, p->wheel->now_ms);
+	}
 	wheel_arm_in(p->wheel, &p->tick, TICK_MS);
 }

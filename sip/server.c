@@ -473,7 +473,7 @@ void sip_answer_stateless(struct sip_stack *s, const struct view *v, const struc
 	out_init(&o, s->scratch, SIP_SCRATCH);
 	status_line(&o, status, phrase);
 	head_write(&o, v, from);
-	if (to_tag.len && !view_to_tag(v).len) {
+	if (to_tag.len && !tag_of(view_value(v, HDR_TO)).len) { /* not view_to_tag(): `v` may have a fault, its fields unread */
 		out_lit(&o, ";tag=");
 		out_sv(&o, to_tag);
 	}

@@ -419,7 +419,8 @@ static bool message_names_host(struct hide *h, struct sv host)
 
 static bool host_char(char c)
 {
-	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '.' || c == '-' || c == ':';
+	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '.' || c == '-' || c == ':' ||
+	       c == '_';
 }
 
 static struct sv without_port(struct sv run)
@@ -473,16 +474,35 @@ static bool embeds_address(const struct hide *h, struct sv run)
 	return false;
 }
 
-/* "10.0.0.1", "host.example:5060", but also "sip:10.0.0.1": what is behind the first colon counts too. */
+/* "10.0.0.1", "host.example:5060", but also "sip:10.0.0.1" and "node:sip:app.example:5060": what is behind each colon counts too. */
 static bool run_is_inside(struct hide *h, struct sv run)
 {
-	size_t colon = sv_chr(run, ':');
+	struct sv rest;
 
 	while (run.len && strchr(".:-", run.p[run.len - 1]))
 		run.len--;
-	if (run.len < 2)
-		return false;
-	return host_is_inside(h, run) || (colon < run.len && host_is_inside(h, sv_skip(run, colon + 1))) || embeds_address(h, run);
+	rest = run;
+	for (unsigned i = 0; rest.len > 1; i++) {
+		if (i == HIDE_COLONS_MAX || host_is_inside(h, rest))
+			return true;
+		rest = sv_skip(rest, sv_chr(rest, ':') + 1);
+	}
+	return run.len > 1 && embeds_address(h, run);
+}
+
+/* A name may hold underscores (containers' do), but they may as well stand between an address and something else. */
+static bool word_is_inside(struct hide *h, struct sv word)
+{
+	if (sv_chr(word, '_') < word.len && run_is_inside(h, word))
+		return true;
+	while (word.len) {
+		size_t end = sv_chr(word, '_');
+
+		if (++h->runs > HIDE_RUNS_MAX || run_is_inside(h, (struct sv){ word.p, end }))
+			return true;
+		word = sv_skip(word, end + 1);
+	}
+	return false;
 }
 
 bool hide_names_inside(struct hide *h, struct sv text)
@@ -494,7 +514,7 @@ bool hide_names_inside(struct hide *h, struct sv text)
 
 		while (at < text.len && host_char(text.p[at]))
 			at++;
-		if (at > from && (++h->runs > HIDE_RUNS_MAX || run_is_inside(h, (struct sv){ text.p + from, at - from })))
+		if (at > from && word_is_inside(h, (struct sv){ text.p + from, at - from }))
 			return true;
 		at += at == from;
 	}

@@ -33,6 +33,7 @@ void hide_index_free(struct hide_index *x);
 
 enum hide_limits {
 	HIDE_HOSTS_MAX = 24,     /* hosts that a message names as its sender's */
+	HIDE_COLONS_MAX = 10,    /* in one word; an IPv6 address has fewer */
 	HIDE_RUNS_MAX = 512,     /* words checked per message; what lies behind counts as naming the inside */
 };
 

@@ -81,8 +81,9 @@ static struct ua *on_invite(struct ua_world *w, const struct packet *p, const st
 		return NULL;
 	}
 	s->n_callees++;
-	*c = (struct callee){ .bell = ua_new(w, strstr(addr_print(&p->to, at), "10.0.0.21") ? BOB : CAROL, rig_listener(s->rig, CORE), "FAR",
-		                             view_value(v, HDR_CALL_ID), "") };
+	*c = (struct callee){ .bell = NULL };
+	c->bell = ua_new(w, strstr(addr_print(&p->to, at), "10.0.0.21") ? BOB : CAROL, rig_listener(s->rig, CORE), "FAR",
+	                 view_value(v, HDR_CALL_ID), "");
 	ua_listen(c->bell);
 	return c->bell;
 }
