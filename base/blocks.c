@@ -39,6 +39,12 @@ void blocks_free(struct blocks *b, void *p, size_t size)
 		free(p);
 }
 
+void blocks_trim(struct blocks *b)
+{
+	for (unsigned i = 0; i < BLOCKS_CLASSES; i++)
+		slab_trim(&b->of[i]);
+}
+
 void blocks_fini(struct blocks *b)
 {
 	for (unsigned i = 0; i < BLOCKS_CLASSES; i++)

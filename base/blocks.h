@@ -22,6 +22,7 @@ void *blocks_alloc(struct blocks *b, size_t size);
 struct slab *blocks_slab(struct blocks *b, size_t size);
 /* `size` as it was asked for. NULL is allowed. */
 void blocks_free(struct blocks *b, void *p, size_t size);
+void blocks_trim(struct blocks *b); /* slab_trim for each */
 void blocks_fini(struct blocks *b);
 
 #endif

@@ -200,6 +200,16 @@ void slab_free(struct slab *s, void *p)
 	list_push(&s->partial, &page->in_slab);
 }
 
+void slab_trim(struct slab *s)
+{
+	struct page *page = s->spare;
+
+	if (!page)
+		return;
+	s->spare = NULL;
+	page_free(s, page);
+}
+
 static void free_pages(struct slab *s, struct node *pages)
 {
 	list_each_safe(it, pages)

@@ -28,6 +28,8 @@ void *slab_alloc_raw(struct slab *s);
 void slab_free(struct slab *s, void *p);
 /* The slab that `p` was allocated from. */
 struct slab *slab_of(void *p);
+/* Gives the spare page back too: now and then, not at every turn. */
+void slab_trim(struct slab *s);
 /* Gives back every page. Objects still in use are a bug: they are counted and returned. */
 size_t slab_fini(struct slab *s);
 

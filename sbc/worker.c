@@ -469,12 +469,21 @@ void worker_release(struct worker *w)
 	blocks_fini(&w->bufs);
 }
 
+static void trim(struct worker *w)
+{
+	w->trimmed_ms = w->wheel.now_ms;
+	b2bua_trim(w->calls);
+	blocks_trim(&w->bufs);
+}
+
 void worker_tick(struct worker *w, uint64_t now_ms)
 {
 	worker_adopt(w);
 	if (w->n_held)
 		held_retry(w);
 	wheel_advance(&w->wheel, now_ms, WORKER_TIMER_BATCH);
+	if (w->wheel.now_ms - w->trimmed_ms >= WORKER_TRIM_MS)
+		trim(w);
 	counter_set(&w->counters, CALLS_NOW, b2bua_calls(w->calls));
 }
 

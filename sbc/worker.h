@@ -14,6 +14,7 @@ enum worker_limits {
 	WORKER_MAIL_BATCH = 1024,        /* mails taken per turn */
 	WORKER_TIMER_BATCH = 4096,       /* timers fired per turn */
 	WORKER_HELD_MAX = 1024,          /* stream messages kept while the owner's mailbox is full */
+	WORKER_TRIM_MS = 10000,          /* how often memory kept for the next call goes back */
 };
 
 enum worker_counter {
@@ -56,6 +57,7 @@ struct worker {
 	_Atomic uint64_t conf_gen;           /* its generation, for whoever frees old ones */
 	struct node held;                    /* stream messages on their way to a full mailbox */
 	unsigned n_held;
+	uint64_t trimmed_ms;
 	bool has_stack;
 };
 

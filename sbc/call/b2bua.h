@@ -94,6 +94,9 @@ bool b2bua_hangup(struct b2bua *b, uint64_t id, const char *why);
 /* What the slabs hold now: for metrics and leak checks. */
 void b2bua_slabs(struct b2bua *b, void (*fn)(void *ctx, const struct slab *s), void *ctx);
 
+/* Gives back memory that is kept for the next call. */
+void b2bua_trim(struct b2bua *b);
+
 /* State that outlives a node (DESIGN §7): each call as one opaque record, early ones included. */
 struct b2bua_record_sink {
 	void (*put)(struct b2bua_record_sink *sink, uint64_t id, struct sv record);

@@ -159,6 +159,16 @@ void b2bua_slabs(struct b2bua *b, void (*fn)(void *ctx, const struct slab *s), v
 		fn(ctx, all[i]);
 }
 
+void b2bua_trim(struct b2bua *b)
+{
+	struct slab *all[] = { &b->calls, &b->far_legs, &b->dialog_slab, &b->setups, &b->attempts, &b->relays, &b->tombstones,
+	                       &b->redirect_slab, &b->echo_slab, &b->p.stack->servers, &b->p.stack->clients };
+
+	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
+		slab_trim(all[i]);
+	blocks_trim(&b->texts);
+}
+
 uint16_t path_zone(const struct b2bua *b, const struct path *p)
 {
 	return b->conf->listeners[p->listener].zone;

@@ -51,11 +51,27 @@ static void sizes_share_a_class_by_steps(void **state)
 	blocks_fini(&b);
 }
 
+static void trimming_gives_the_last_page_back(void **state)
+{
+	struct blocks b;
+
+	(void)state;
+	blocks_init(&b);
+	blocks_free(&b, blocks_alloc(&b, 100), 100);
+	assert_int_equal(blocks_slab(&b, 100)->pages, 1);
+	blocks_trim(&b);
+	assert_int_equal(blocks_slab(&b, 100)->pages, 0);
+	blocks_trim(&b);
+	blocks_free(&b, blocks_alloc(&b, 100), 100);
+	blocks_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_size_has_its_own_bytes),
 		cmocka_unit_test(sizes_share_a_class_by_steps),
+		cmocka_unit_test(trimming_gives_the_last_page_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
