@@ -292,6 +292,11 @@ bool path_outgrown(const struct b2bua *b, struct path *path, size_t len);
 int path_to(const struct b2bua *b, struct path *path, uint16_t zone, uint8_t transport, const struct addr *to);
 
 /* initial.c: requests that begin something */
+enum { UNSUPPORTED_MAX = 512 };
+/* For WHY_EXTENSION: the line that says which (empty when they are too many). Else empty. */
+struct sv unsupported_line(enum why why, const struct view *v, char area[UNSUPPORTED_MAX]);
+/* Does `v` ask for an extension of proxies? Not in a CANCEL or ACK (RFC 3261 §20.29). */
+bool wants_extension(const struct view *v);
 void initial_request(struct b2bua *b, const struct request *r);
 struct route_query;
 struct route_query query_of(const struct b2bua *b, const struct view *v, const struct path *from);

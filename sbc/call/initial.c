@@ -5,10 +5,28 @@
 #include <errno.h>
 #include <stdlib.h>
 
+bool wants_extension(const struct view *v)
+{
+	return v->first[HDR_PROXY_REQUIRE] && v->method != M_ACK && v->method != M_CANCEL;
+}
+
+struct sv unsupported_line(enum why why, const struct view *v, char area[UNSUPPORTED_MAX])
+{
+	struct out o;
+
+	if (why != WHY_EXTENSION)
+		return SV("");
+	out_init(&o, area, UNSUPPORTED_MAX);
+	out_lit(&o, "Unsupported: ");
+	out_unfolded(&o, view_value(v, HDR_PROXY_REQUIRE));
+	out_lit(&o, "\r\n");
+	return o.is_full ? SV("") : out_done(&o);
+}
+
 void refuse(struct b2bua *b, const struct request *r, enum why why, unsigned status)
 {
 	const struct reason *reason = &call_reasons[why];
-	char tag[TOKEN_LEN];
+	char tag[TOKEN_LEN], area[UNSUPPORTED_MAX];
 	uint64_t id;
 
 	status = status ? status : reason->status;
@@ -19,7 +37,8 @@ void refuse(struct b2bua *b, const struct request *r, enum why why, unsigned sta
 	/* One answer without state, the same for each repetition of the request (§8.2.7, DECISIONS 32): a forged source gets no more
 	 * out of us than it put in. */
 	id = token_tag_id(b->p.tokens, 0, 0, view_value(r->v, HDR_CALL_ID));
-	sip_answer_stateless(b->p.stack, r->v, r->from, status, sv_from(reason->phrase), tag_token(b, r->shard, id, tag), SV(""));
+	sip_answer_stateless(b->p.stack, r->v, r->from, status, sv_from(reason->phrase), tag_token(b, r->shard, id, tag),
+	                     unsupported_line(why, r->v, area));
 }
 
 /* DECISIONS 18. */
@@ -65,6 +84,14 @@ static bool has_foreign_route(const struct b2bua *b, const struct request *r)
 	return false;
 }
 
+static bool has_bad_contact(const struct view *v)
+{
+	struct sv value = view_value(v, HDR_CONTACT);
+	struct name_addr na;
+
+	return value.p && name_addr_next(&na, &value);
+}
+
 /* What is wrong with a request before any rule is asked; WHY_COUNT = nothing. */
 static enum why initial_fault(struct b2bua *b, const struct request *r, struct uri *uri, struct sv *contact)
 {
@@ -77,6 +104,10 @@ static enum why initial_fault(struct b2bua *b, const struct request *r, struct u
 		return WHY_SCHEME;
 	if (hops.p && sv_u64(hops, 255, &n) == 0 && n == 0)
 		return WHY_HOPS;
+	if (wants_extension(r->v))
+		return WHY_EXTENSION;
+	if (has_bad_contact(r->v))
+		return WHY_BAD_CONTACT;
 	*contact = contact_uri(r->v);
 	if (r->v->method == M_INVITE && !contact->p)
 		return WHY_NO_CONTACT;

@@ -101,6 +101,8 @@ static enum why place_fault(const struct place *p, const struct view *v)
 		return WHY_HOPS;
 	if (v->cseq <= p->dialog->cseq_in[p->side] && p->dialog->cseq_in[p->side])
 		return WHY_OLD_CSEQ;
+	if (wants_extension(v) && v->method != M_BYE) /* who says BYE is gone, whatever else it wanted */
+		return WHY_EXTENSION;
 	if (v->method != M_INVITE)
 		return WHY_COUNT;
 	if ((p->call->setup && p->side == NEAR) || relay_pending(p->call, 1u << p->side))
@@ -111,13 +113,14 @@ static enum why place_fault(const struct place *p, const struct view *v)
 static void refuse_within(struct b2bua *b, const struct request *r, enum why why)
 {
 	const struct reason *reason = &call_reasons[why];
-	struct sv retry = why == WHY_PENDING ? SV("Retry-After: 2\r\n") : SV("");
+	char area[UNSUPPORTED_MAX];
+	struct sv headers = why == WHY_PENDING ? SV("Retry-After: 2\r\n") : unsupported_line(why, r->v, area);
 	struct server_txn *st;
 
 	counter_inc(&b->counters, REQUESTS_REFUSED);
 	log_debug(b->p.log, "request.refused", "status=%u reason=%s", reason->status, reason->id);
 	if (server_new(b->p.stack, r->v, r->from, r->key, &st) == 0)
-		server_answer(st, reason->status, sv_from(reason->phrase), SV(""), retry);
+		server_answer(st, reason->status, sv_from(reason->phrase), SV(""), headers);
 }
 
 static bool refreshes_target(uint8_t method)
