@@ -98,21 +98,29 @@ struct block {
 	uint64_t hi, lo;
 };
 
-static const char digits[] = "abcdefghijklmnopqrstuvwxyz234567";
+#define EACH 0x0101010101010101ull /* times a byte: that byte in each of eight places */
 
-/* The lowest 5 * n bits. */
-static inline void letters_write(uint64_t bits, unsigned n, char *out)
+/* The lowest 40 bits as eight letters at once: halves of 20 go into words of 32, those of 10 into 16, those of 5 into bytes.
+ * Values from 26 on are the digits '2' to '7'. */
+static inline void letters_write(uint64_t bits, char *out)
 {
-	for (unsigned i = 0; i < n; i++)
-		out[i] = digits[bits >> (5 * (n - 1 - i)) & 31];
+	uint64_t is_digit;
+
+	bits = (bits & 0xfffff00000) << 12 | (bits & 0xfffff);
+	bits = (bits & 0x000ffc00000ffc00) << 6 | (bits & 0x000003ff000003ff);
+	bits = (bits & 0x03e003e003e003e0) << 3 | (bits & 0x001f001f001f001f);
+	is_digit = (bits + EACH * (128 - 26)) >> 7 & EACH;
+	bits = htobe64(bits + EACH * 'a' - is_digit * ('a' + 26 - '2'));
+	memcpy(out, &bits, sizeof(bits));
 }
 
+/* The last two letters are written as the last eight. */
 static void base32_write(struct block b, char *out)
 {
-	letters_write(b.hi >> 24, 8, out);
-	letters_write(b.hi << 16 | b.lo >> 48, 8, out + 8);
-	letters_write(b.lo >> 8, 8, out + 16);
-	letters_write(b.lo << 2, 2, out + 24);
+	letters_write(b.hi >> 24, out);
+	letters_write(b.hi << 16 | b.lo >> 48, out + 8);
+	letters_write(b.lo >> 8, out + 16);
+	letters_write(b.lo << 2, out + 18);
 }
 
 enum { IS_DIGIT = 32 };

@@ -259,6 +259,7 @@ int dialog_set_text(struct b2bua *b, struct dialog *d, struct sv tag, struct sv 
 	d->tag_len = (uint16_t)tag.len;
 	d->target_len = (uint16_t)target.len;
 	d->routes_len = (uint16_t)routes.len;
+	d->hop.is_known = false;
 	return 0;
 }
 

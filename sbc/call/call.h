@@ -27,6 +27,13 @@ struct leg {
 	bool has_slot, follows_flow; /* follows_flow: an untrusted client is where its packets come from, whatever Contact says */
 };
 
+/* Where a remote target and route set were found to lead: kept, so that not every request reads them again. */
+struct hop {
+	struct addr addr;
+	uint8_t transport;
+	bool is_known;
+};
+
 /* One To-tag of the far side and the tag it became on the near side. */
 struct dialog {
 	struct link in_table;      /* key: the id in the near tag's token */
@@ -37,6 +44,7 @@ struct dialog {
 	uint16_t tag_len, target_len, routes_len;
 	bool is_confirmed;
 	uint32_t cseq_in[2];       /* highest seen from each side */
+	struct hop hop;            /* of `text` */
 };
 
 /* Where a request to one of our tokens goes, instead of to a pool. */

@@ -452,12 +452,29 @@ static void relay_at(struct relay *r, const struct view *v, const struct resolve
 	relay_go(r, v);
 }
 
+/* As next_hop(), of the side the request goes to. */
+static int relay_hop(struct relay *r, struct resolve_query *q)
+{
+	struct leg *l = leg_of(r, !r->from);
+	struct hop *hop = &r->dialog->hop;
+	int err;
+
+	if (l->side == NEAR)
+		return next_hop(l, leg_target(l), leg_routes(l), q);
+	if (hop->is_known && hop->transport == l->path.transport && addr_eq(&hop->addr, &l->path.remote)) {
+		*q = (struct resolve_query){ .host = SV("") };
+		return 0;
+	}
+	err = next_hop(l, dialog_target(r->dialog), dialog_routes(r->dialog), q);
+	if (!err && !q->host.len)
+		*hop = (struct hop){ l->path.remote, l->path.transport, true };
+	return err;
+}
+
 /* Resumed: the message is read again. */
 static void relay_resume(struct relay *r, int err, const struct addr *to)
 {
 	SCOPED(buf_putp) struct buf *request = STEAL(r->request);
-	struct leg *l = leg_of(r, !r->from);
-	bool is_near = l->side == NEAR;
 	struct resolve_query q;
 	struct view v;
 	struct view_fault fault;
@@ -465,8 +482,7 @@ static void relay_resume(struct relay *r, int err, const struct addr *to)
 	relay_unpark(r);
 	if (view_scan(&v, request->data, request->len, false, &fault))
 		relay_refuse(r, WHY_NO_NAME);
-	else if (err || next_hop(l, is_near ? leg_target(l) : dialog_target(r->dialog),
-	                         is_near ? leg_routes(l) : dialog_routes(r->dialog), &q))
+	else if (err || relay_hop(r, &q))
 		relay_stuck(r, &v, WHY_NO_NAME);
 	else
 		relay_at(r, &v, &q, to);
@@ -488,12 +504,9 @@ static void relay_named(void *ctx, int err, const struct resolve_answer *a)
 static void relay_send(struct relay *r, const struct view *v)
 {
 	struct b2bua *b = r->call->b;
-	struct leg *l = leg_of(r, !r->from);
-	bool is_near = l->side == NEAR;
 	struct resolve_query q;
 	struct resolve_answer a;
-	int err = next_hop(l, is_near ? leg_target(l) : dialog_target(r->dialog),
-	                   is_near ? leg_routes(l) : dialog_routes(r->dialog), &q);
+	int err = relay_hop(r, &q);
 
 	if (err || !q.host.len) {
 		if (err)
