@@ -235,14 +235,17 @@ void attempt_response(struct attempt *a, const struct view *v, const struct path
 
 /* Strays ----------------------------------------------------------------------------------------------------------- */
 
-static struct buf *compose_stray(struct b2bua *b, struct outgoing *m)
+static struct buf *compose_stray(struct b2bua *b, struct outgoing *m, struct sv offer)
 {
 	struct compose c = { .b = b };
 	uint64_t id = m->leg->in_table.key, fork = token_tag_id(b->p.tokens, id, 0, m->remote_tag);
 
 	m->branch_id = token_branch_id(b->p.tokens, id, fork, m->cseq);
 	compose_request(&c, m);
-	out_lit(&c.o, "Content-Length: 0\r\n\r\n");
+	if (offer.len)
+		refuse_offer(&c, offer);
+	else
+		out_lit(&c.o, "Content-Length: 0\r\n\r\n");
 	return compose_done(&c);
 }
 
@@ -267,11 +270,11 @@ void stray_2xx(struct b2bua *b, struct leg *far, struct client_txn *ct, const st
 	arena_init(&arena, scratch, sizeof(scratch), NET_MESSAGE_MAX * 2);
 	m.routes = route_set(&arena, v, true);
 	far->path = path_at_hand(b, far, m.uri, m.routes);
-	if ((ack = compose_stray(b, &m)) && (!ct || client_ack(ct, &far->path, ack, tag)))
+	if ((ack = compose_stray(b, &m, far->wants_answer ? view_body(v) : SV(""))) && (!ct || client_ack(ct, &far->path, ack, tag)))
 		net_send(b->p.stack->net, &far->path, ack, 0);
 	m.method = SV("BYE");
 	m.cseq = far->local_cseq + 1; /* above what an early dialog has seen */
-	if ((bye = compose_stray(b, &m)) && !sip_client_has(b->p.stack, m.branch_id, M_BYE))
+	if ((bye = compose_stray(b, &m, SV(""))) && !sip_client_has(b->p.stack, m.branch_id, M_BYE))
 		client_start(b->p.stack, m.branch_id, M_BYE, &far->path, bye, NULL, NULL, &bye_ct);
 	far->path = usual;
 	arena_reset(&arena);

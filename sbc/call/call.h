@@ -23,6 +23,7 @@ struct leg {
 	uint32_t destination;      /* far: id in the snapshot of `conf_gen` */
 	struct path path;          /* where its requests go, and from which listener */
 	uint8_t side, attempt;
+	bool wants_answer;         /* far: its INVITE went without an offer: a 2xx brings one, and the ACK has to answer it */
 	bool has_forks;            /* far: several dialogs were seen: a 2xx of another may come as long as the INVITE's transaction lives */
 	bool has_slot, follows_flow; /* follows_flow: an untrusted client is where its packets come from, whatever Contact says */
 };
@@ -357,6 +358,8 @@ struct leg *leg_find(const struct b2bua *b, uint64_t id); /* of a call; one give
 void dialog_request(struct b2bua *b, const struct request *r);
 struct relay *relay_new(struct call *c, struct dialog *d, enum side from, const struct view *v);
 void relay_free(struct relay *r);
+/* RFC 3264 §6: every stream of the offer refused, for an answer that its owner never gave: Content-Type, Content-Length, body. */
+void refuse_offer(struct compose *c, struct sv offer);
 /* The INVITE's 2xx went out: repeat it until the ACK. */
 void relay_await_ack(struct relay *r);
 void relay_repeat(struct relay *r); /* the same from a record, its answer given */

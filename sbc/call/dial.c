@@ -339,6 +339,7 @@ static int attempt_send(struct attempt *a, const struct view *v)
 	int err = attempt_write(a, v, &out);
 
 	a->leg->local_cseq = v->cseq;
+	a->leg->wants_answer = !v->body_len;
 	if (!err && path_outgrown(a->b, &a->leg->path, out->len)) {
 		buf_put(STEAL(out));
 		err = attempt_write(a, v, &out);

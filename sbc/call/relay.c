@@ -720,7 +720,7 @@ static void out_refusal(struct out *o, struct sv offer)
 }
 
 /* Its length has to be known before it is written: it is written twice, first to where it is overwritten. */
-static void refuse_offer(struct compose *c, struct sv offer)
+void refuse_offer(struct compose *c, struct sv offer)
 {
 	struct out sdp = c->o;
 	size_t len;
