@@ -248,13 +248,15 @@ static void head_line(struct out *o, struct sv name, struct sv value)
 static void head_top_via(struct out *o, const struct view *v, const struct path *from)
 {
 	char text[ADDR_TEXT];
-	struct sv ip = sv_from(addr_print_ip(&from->remote, text)), value = view_value(v, HDR_VIA), rest = value;
-	struct sv name, one, rport = { NULL, 0 };
-	bool differs = !sv_ieq(view_via_host(v), ip), moved = (v->via_port ? v->via_port : 5060) != from->remote.port;
+	struct sv ip = sv_from(addr_print_ip(&from->remote, text)), value = view_value(v, HDR_VIA), host = view_via_host(v);
+	struct sv name, one, rest, rport = { NULL, 0 };
+	bool differs = !sv_ieq(host, ip), moved = (v->via_port ? v->via_port : 5060) != from->remote.port;
 	bool is_received = false;
+	const char *p = host.len ? host.p + host.len : value.p, *end = value.p + value.len;
 
-	for (; rest.len && *rest.p != ';' && *rest.p != ','; rest.len--) /* protocol and sent-by hold none of these */
-		rest.p++;
+	while (p < end && *p != ';' && *p != ',') /* protocol and sent-by hold none of these */
+		p++;
+	rest = sv_span(p, end);
 	while (param_next(&rest, &name, &one)) {
 		if (sv_ieq(name, SV("rport")))
 			rport = one;
