@@ -150,15 +150,12 @@ static void answer_fault(struct worker *w, const struct view *v, const struct pa
 	sip_answer_stateless(&w->stack, v, from, status, sv_from(phrase), (struct sv){ tag, TOKEN_LEN }, SV(""));
 }
 
-/* The user of the Request-URI when it has the length of a token. */
+/* The user of the Request-URI; empty when it has not the length of a token. */
 static struct sv uri_token(const struct view *v)
 {
-	struct sv uri = view_uri(v);
-	size_t colon = sv_chr(uri, ':');
-	struct sv user = sv_skip(uri, colon + 1);
+	struct sv uri = view_uri(v), user = sv_skip(uri, sv_chr(uri, ':') + 1);
 
-	user.len = sv_chr(user, '@') < user.len ? sv_chr(user, '@') : 0;
-	return user;
+	return (struct sv){ user.p, user.len > TOKEN_LEN && user.p[TOKEN_LEN] == '@' ? TOKEN_LEN : 0 };
 }
 
 /* Requests: by the token in the Request-URI, else by the one in our own tag; without any, by Call-ID (DECISIONS 5). */

@@ -141,15 +141,16 @@ static const uint8_t values[256] = {
 /* `*all` keeps the bits that all characters have in common. */
 static inline uint64_t letters_read(const char *text, unsigned n, unsigned *all)
 {
+	const uint64_t marks = (((1ull << 5 * n) - 1) / 31) * IS_DIGIT; /* what IS_DIGIT adds in each place */
 	uint64_t bits = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		unsigned v = values[(uint8_t)text[i]];
 
-		bits = bits << 5 | (v & 31);
+		bits = (bits << 5) + v;
 		*all &= v;
 	}
-	return bits;
+	return bits - marks;
 }
 
 static int base32_read(const char *text, struct block *b)

@@ -122,9 +122,10 @@ void compose_contact(struct compose *c, const struct leg *leg, const struct view
 {
 	const struct conf_listener *listener = listener_of(c->b, &leg->path);
 	struct sv value = view_value(v, HDR_CONTACT);
+	bool is_bare = value.len && value.p[value.len - 1] == '>' && sv_chr(value, ',') == value.len; /* one, no parameters */
 	struct name_addr na;
 
-	if (!value.len || name_addr_next(&na, &value))
+	if (!value.len || (!is_bare && name_addr_next(&na, &value)))
 		return;
 	out_lit(&c->o, "Contact: <sip:");
 	token_out(c, TOKEN_LEG, leg->shard, leg->in_table.key);
@@ -135,7 +136,8 @@ void compose_contact(struct compose *c, const struct leg *leg, const struct view
 		out_str(&c->o, leg->path.transport == T_TCP ? "tcp" : leg->path.transport == T_TLS ? "tls" : "ws");
 	}
 	out_lit(&c->o, ">");
-	hide_contact_params(&c->o, na.params);
+	if (!is_bare)
+		hide_contact_params(&c->o, na.params);
 	out_lit(&c->o, "\r\n");
 }
 
