@@ -198,6 +198,28 @@ static void late_answer_of_an_abandoned_destination(void **state)
 	flow_end(&f);
 }
 
+/* The same with an offer in it, since the INVITE had none: every stream is refused (RFC 3264 §6). */
+static void late_offer_of_an_abandoned_destination(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_begin(&f, FLOW_TWO, 2, 1);
+	flow_alice_calls(&f, "", "");
+	rig_expect(f.rig, ALICE, "SIP/2.0 100", &f.at_alice);
+	flow_expect_at_bob(&f, "INVITE ");
+	rig_after(f.rig, 2000);
+	rig_forget(f.rig, BOB);
+	flow_bob_answers(&f, 200, "Content-Type: application/sdp\n", SDP);
+	rig_expect(f.rig, BOB, "ACK ", &f.at_bob);
+	assert_true(got_has(&f.at_bob, "m=audio 0 RTP/AVP 0\r\n"));
+	rig_expect(f.rig, BOB, "BYE ", &f.at_bob);
+	assert_int_equal(f.at_bob.v.body_len, 0);
+	rig_free(f.rig, false);
+	got_free(&f.at_alice);
+	got_free(&f.at_bob);
+}
+
 static void a_503_leads_to_the_next_destination_at_once(void **state)
 {
 	struct flow f;
@@ -815,6 +837,7 @@ int main(void)
 		cmocka_unit_test(cancel_of_nothing_is_481),
 		cmocka_unit_test(silence_leads_to_the_next_destination),
 		cmocka_unit_test(late_answer_of_an_abandoned_destination),
+		cmocka_unit_test(late_offer_of_an_abandoned_destination),
 		cmocka_unit_test(a_503_leads_to_the_next_destination_at_once),
 		cmocka_unit_test(the_best_final_response_wins),
 		cmocka_unit_test(icmp_leads_to_the_next_destination),

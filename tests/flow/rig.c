@@ -167,6 +167,19 @@ static void deliver_mail(struct rig *r)
 	}
 }
 
+/* A few bytes become others, mostly such as mean something; or the end is missing. */
+static void garble(struct rig *r, struct packet *p)
+{
+	static const char odd[] = " \t\r\n;:,=<>\"@/?%[]()0189azAZ\\\0\xff";
+
+	if (rig_random(r, 4) == 0) {
+		p->len = rig_random(r, p->len) + 1;
+		memset(p->bytes + p->len, 0, BUF_PAD);
+	}
+	for (uint64_t n = rig_random(r, 4); n-- > 0;)
+		p->bytes[rig_random(r, p->len)] = odd[rig_random(r, sizeof(odd) - 1)];
+}
+
 static void arrive(struct rig *r, struct packet *p)
 {
 	int listener = listener_at(r->conf, &p->to, p->transport);
@@ -183,6 +196,8 @@ static void arrive(struct rig *r, struct packet *p)
 		}
 		return;
 	}
+	if (rig_random(r, 1000) < r->weather.garbled)
+		garble(r, p);
 	w = worker_of(r, &p->from);
 	path = (struct path){ .remote = p->from, .listener = (uint16_t)listener, .transport = p->transport };
 	worker_handler(w).on_message(w, &path, p->bytes, p->len, false);

@@ -12,6 +12,7 @@ enum { RIG_WORKERS_MAX = 8, RIG_NAMES_MAX = 16 };
 struct weather {
 	unsigned lost, doubled, late; /* late: delivered up to `late_ms` after its turn, so that others overtake it */
 	unsigned late_ms;
+	unsigned garbled;             /* bytes exchanged, or cut off, on the way to the SBC */
 	unsigned delay_ms;            /* every packet takes this long, streams too: their order stays */
 };
 

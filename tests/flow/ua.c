@@ -27,7 +27,7 @@ void ua_fault(struct ua_world *w, const struct ua *ua, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (w->faults++ >= FAULTS_SHOWN)
+	if (w->faults++ >= FAULTS_SHOWN || w->is_silent)
 		return;
 	fprintf(stderr, "fault at %lu ms, call %u, %s (%s): ", (unsigned long)w->rig->now_ms, ua ? ua->number : 0, ua ? ua->at : "-",
 	        ua ? ua->call_id : "-");

@@ -76,6 +76,7 @@ struct ua_world {
 	const struct ua_ops *ops;
 	void *ctx;
 	bool is_ordered;                  /* the network loses at most: a response that overtakes is a fault */
+	bool is_silent;                   /* faults are counted, not printed */
 	bool is_perfect;                  /* it does not even lose */
 	uint64_t faults, messages, next_id;
 };
