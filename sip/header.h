@@ -51,6 +51,11 @@ int uri_parse(struct uri *out, struct sv text);
 /* transport= as enum transport, T_NONE when absent or unknown. */
 uint8_t uri_transport(const struct uri *u);
 bool uri_has_param(const struct uri *u, struct sv name);
+/* `text`, of which `u` was read, as it may stand in a Request-URI: headers have no place there (RFC 3261 §19.1.1). */
+static inline struct sv uri_to_request(const struct uri *u, struct sv text)
+{
+	return u->headers.p ? sv_span(text.p, u->headers.p - 1) : text;
+}
 /* Escapes undone into the arena (or the bytes themselves when there are none). */
 struct sv unescape(struct arena *a, struct sv v);
 

@@ -303,7 +303,7 @@ static void head_write(struct out *o, const struct view *v, const struct path *f
 /* The tag of a head lies in the line it ends with. */
 static bool head_has_tag(struct sv head)
 {
-	const char *to = memrchr(head.p, '\n', head.len);
+	const char *to = head.len ? memrchr(head.p, '\n', head.len) : NULL;
 
 	return to && head.p + head.len - to > 5 && tag_of(sv_span(to + 5, head.p + head.len)).len != 0;
 }
@@ -550,6 +550,8 @@ int server_import(struct sip_stack *s, const struct server_record *r, struct ser
 	if (r->state > TERMINATED || r->method >= M_COUNT ||
 	    (r->method == M_INVITE ? invite_steps : other_steps)[r->state][TIMER_END].next != TERMINATED)
 		return -EBADMSG;
+	if (r->state < ACCEPTED && !r->head.len)
+		return -EBADMSG; /* it could never be answered */
 	if ((err = head_check(s, r->head, r->method)))
 		return err;
 	if (!(st = server_alloc(s, r->key, r->method, &r->path)))

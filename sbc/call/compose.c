@@ -45,7 +45,7 @@ static void target_lines(struct compose *c, const struct outgoing *m, struct sv 
 	*is_strict = rest.len && name_addr_next(&first, &rest) == 0 && uri_parse(&u, first.uri) == 0 &&
 	             !uri_has_param(&u, SV("lr"));
 	if (*is_strict) {
-		*uri = first.uri;
+		*uri = uri_to_request(&u, first.uri);
 		*routes = sv_trim(rest);
 	}
 	out_sv(&c->o, m->method);
@@ -110,7 +110,7 @@ struct sv contact_uri_again(const struct view *v, struct sv known)
 		return na.uri;
 	if (uri_parse(&u, na.uri) || (u.scheme != URI_SIP && u.scheme != URI_SIPS))
 		return (struct sv){ NULL, 0 };
-	return u.headers.p ? sv_span(na.uri.p, u.headers.p - 1) : na.uri; /* §19.1.1: headers have no place in a Request-URI */
+	return uri_to_request(&u, na.uri);
 }
 
 struct sv contact_uri(const struct view *v)

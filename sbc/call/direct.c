@@ -124,7 +124,7 @@ void compose_redirects(struct compose *c, struct attempt *a, const struct view *
 				continue;
 			if (table_find(&c->b->redirects, id) ||
 			    redirect_new(c->b, id, path_zone(c->b, &call->near.path), path_zone(c->b, from),
-			                 u.headers.p ? sv_span(na.uri.p, u.headers.p - 1) : na.uri)) {
+			                 uri_to_request(&u, na.uri))) {
 				redirect_line(c, call, id, na.params);
 				n++;
 			}

@@ -184,7 +184,7 @@ void b2bua_export(struct b2bua *b, struct b2bua_record_sink *sink)
 
 enum { FIELDS = 32 };
 
-/* The fields of one level, by number; of repeated ones the last. */
+/* The fields of one level, by number; of repeated ones the last. What is missing is empty. */
 struct fields {
 	struct sv of[FIELDS];
 };
@@ -195,7 +195,8 @@ static int fields_read(struct fields *f, struct sv rest)
 	uint8_t field;
 	int err;
 
-	*f = (struct fields){ 0 };
+	for (unsigned i = 0; i < FIELDS; i++)
+		f->of[i] = SV("");
 	while ((err = tlv_next(&rest, &field, &bytes)) == 0)
 		if (field < FIELDS)
 			f->of[field] = bytes;

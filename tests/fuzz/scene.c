@@ -212,9 +212,7 @@ void scene_send(struct scene *s, const char *from, const char *to, const char *b
 
 /* Life ------------------------------------------------------------------------------------------------------------- */
 
-static void say(struct scene *s, const char *from, const char *to, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-
-static void say(struct scene *s, const char *from, const char *to, const char *fmt, ...)
+void scene_say(struct scene *s, const char *from, const char *to, const char *fmt, ...)
 {
 	char lines[4096], text[8192];
 	size_t n = 0;
@@ -235,13 +233,13 @@ void scene_call(struct scene *s, unsigned n, enum scene_state state)
 {
 	struct scene_call *c = &s->call[n];
 
-	say(s, ALICE, EDGE,
+	scene_say(s, ALICE, EDGE,
 	    "INVITE sip:call%u@example.com SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKnearbranch%u;rport\nMax-Forwards: 70\n"
 	    "From: <sip:alice@example.com>;tag=neartag%u\nTo: <sip:call%u@example.com>\nCall-ID: nearcall%u\nCSeq: 1 INVITE\n"
 	    "Contact: <sip:alice@192.0.2.10:5060>\nContent-Length: 0\n\n",
 	    n, n, n, n, n);
 	for (unsigned status = 180; state >= SCENE_RINGING && status <= 200; status += 20) {
-		say(s, BOB, CORE,
+		scene_say(s, BOB, CORE,
 		    "SIP/2.0 %u Fine\nVia: %s\nFrom: <sip:alice@example.com>;tag=%s\nTo: <sip:call%u@example.com>;tag=fartag%u\n"
 		    "Call-ID: %s\nCSeq: %u INVITE\nContact: <sip:bob@10.0.0.21:5060>\nContent-Length: 0\n\n",
 		    status, c->via[OF_FAR], c->far_tag, n, n, c->far_call_id, c->cseq[OF_FAR]);
@@ -249,7 +247,7 @@ void scene_call(struct scene *s, unsigned n, enum scene_state state)
 			return;
 	}
 	if (state == SCENE_ANSWERED)
-		say(s, ALICE, EDGE,
+		scene_say(s, ALICE, EDGE,
 		    "ACK sip:%s@203.0.113.10 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKnearbranchack%u;rport\nMax-Forwards: 70\n"
 		    "From: <sip:alice@example.com>;tag=neartag%u\nTo: <sip:call%u@example.com>;tag=%s\nCall-ID: nearcall%u\nCSeq: 1 ACK\n"
 		    "Content-Length: 0\n\n",

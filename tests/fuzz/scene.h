@@ -27,6 +27,8 @@ void scene_begin(struct scene *s, unsigned workers);
 void scene_call(struct scene *s, unsigned n, enum scene_state state);
 /* Bytes from outside: from an address ("192.0.2.10:5060") to a listener as written. */
 void scene_send(struct scene *s, const char *from, const char *to, const char *bytes, size_t len, bool is_broken);
+/* Lines, each with its "\n"; a CR is put before it. */
+void scene_say(struct scene *s, const char *from, const char *to, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void scene_reload(struct scene *s);
 /* Hangs everything up, waits for every timer, aborts if anything is left. */
 void scene_end(struct scene *s);
