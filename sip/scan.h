@@ -63,7 +63,8 @@ static inline struct view_span scan_span(const struct view *v, struct sv part)
 }
 /* The parts of the topmost Via, and a tag, into the view, the long way. */
 void scan_keep_via(struct view *v);
-struct view_span scan_tag(const struct view *v, enum hdr_id from_or_to);
+/* False: it is there, and empty. It would hide a tag written behind it. */
+bool scan_tag(const struct view *v, enum hdr_id from_or_to, struct view_span *out);
 /* There is a Via and its first value can be read: where an answer goes. */
 bool scan_has_top_via(const struct view *v);
 /* A Request-URI with headers in it (§19.1.1 allows none). */

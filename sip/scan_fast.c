@@ -395,8 +395,7 @@ static bool check_address(const struct view *v, enum hdr_id id, struct view_span
 		*tag = scan_span(v, text);
 		return true;
 	}
-	*tag = scan_tag(v, id);
-	return is_address(value);
+	return scan_tag(v, id, tag) && is_address(value);
 }
 
 /* What scan_check_values() asks, by shorter ways. */

@@ -243,34 +243,53 @@ static void head_line(struct out *o, struct sv name, struct sv value)
 	out_lit(o, "\r\n");
 }
 
+/* The rare topmost Via that says itself what we are to say of its sender: its words for it are left out. */
+static void out_via_params(struct out *o, struct sv params)
+{
+	const char *at = params.p;
+	struct sv name, value;
+
+	for (; param_next(&params, &name, &value); at = params.p)
+		if (!sv_ieq(name, SV("rport")) && !sv_ieq(name, SV("received")))
+			out_unfolded(o, sv_trim(sv_span(at, params.p)));
+}
+
 /* §18.2.1 and RFC 3581 §4: where the request really came from, written into its topmost Via. rport is filled in when
  * asked for, and added unasked when the port differs, since the answer goes there anyway. */
 static void head_top_via(struct out *o, const struct view *v, const struct path *from)
 {
 	char text[ADDR_TEXT];
 	struct sv ip = sv_from(addr_print_ip(&from->remote, text)), value = view_value(v, HDR_VIA), host = view_via_host(v);
-	struct sv name, one, rest, rport = { NULL, 0 };
+	struct sv name, one, params, rest, rport = { NULL, 0 };
 	bool differs = !sv_ieq(host, ip), moved = (v->via_port ? v->via_port : 5060) != from->remote.port;
-	bool is_received = false;
+	bool is_forged = false;
 	const char *p = host.len ? host.p + host.len : value.p, *end = value.p + value.len;
 
 	while (p < end && *p != ';' && *p != ',') /* protocol and sent-by hold none of these */
 		p++;
-	rest = sv_span(p, end);
+	params = rest = sv_span(p, end);
 	while (param_next(&rest, &name, &one)) {
 		if (sv_ieq(name, SV("rport")))
 			rport = one;
-		is_received |= sv_ieq(name, SV("received"));
+		is_forged |= sv_ieq(name, SV("received")) || rport.len;
 	}
 	out_lit(o, "Via: ");
-	out_unfolded(o, sv_trim(sv_span(value.p, rport.p ? rport.p : rest.p)));
-	if (!rport.len && (rport.p || moved)) {
+	if (is_forged) {
+		out_unfolded(o, sv_trim(sv_span(value.p, params.p)));
+		out_via_params(o, params);
+		moved |= rport.p != NULL;
+		differs |= rport.p != NULL;
+		rport.p = NULL;
+	} else {
+		out_unfolded(o, sv_trim(sv_span(value.p, rport.p ? rport.p : rest.p)));
+	}
+	if (rport.p || moved) {
 		out_str(o, !rport.p ? ";rport=" : rport.p[-1] == '=' ? "" : "=");
 		out_u64(o, from->remote.port);
 	}
 	if (rport.p)
 		out_unfolded(o, sv_trim(sv_span(rport.p, rest.p)));
-	if ((differs || rport.p) && !is_received) {
+	if (differs || rport.p) {
 		out_lit(o, ";received=");
 		out_sv(o, ip);
 	}
@@ -475,7 +494,7 @@ void sip_answer_stateless(struct sip_stack *s, const struct view *v, const struc
 	out_init(&o, s->scratch, SIP_SCRATCH);
 	status_line(&o, status, phrase);
 	head_write(&o, v, from);
-	if (to_tag.len && !tag_of(view_value(v, HDR_TO)).len) { /* not view_to_tag(): `v` may have a fault, its fields unread */
+	if (to_tag.len && !tag_of(view_value(v, HDR_TO)).p) { /* not view_to_tag(): `v` may have a fault, its fields unread */
 		out_lit(&o, ";tag=");
 		out_sv(&o, to_tag);
 	}

@@ -36,8 +36,8 @@ const struct view_reason view_reasons[] = {
 	[NO_CSEQ] = { "cseq-missing", "There is no CSeq.", 400 },
 	[BAD_VIA] = { "via-invalid", "The topmost Via cannot be read.", 400 },
 	[EMPTY_BRANCH] = { "via-branch-empty", "The topmost Via's branch is z9hG4bK with nothing behind it.", 400 },
-	[BAD_FROM] = { "from-invalid", "From is not one address with parameters.", 400 },
-	[BAD_TO] = { "to-invalid", "To is not one address with parameters.", 400 },
+	[BAD_FROM] = { "from-invalid", "From is not one address with parameters, or its tag is empty.", 400 },
+	[BAD_TO] = { "to-invalid", "To is not one address with parameters, or its tag is empty.", 400 },
 	[BAD_CALL_ID] = { "call-id-invalid", "Call-ID is empty or holds white space.", 400 },
 	[BAD_CSEQ] = { "cseq-invalid", "CSeq is not a number and a method.", 400 },
 	[CSEQ_RANGE] = { "cseq-out-of-range", "The number in CSeq is 2^31 or more.", 400 },
@@ -142,9 +142,12 @@ void scan_keep_via(struct view *v)
 	v->via_port = via.port;
 }
 
-struct view_span scan_tag(const struct view *v, enum hdr_id from_or_to)
+bool scan_tag(const struct view *v, enum hdr_id from_or_to, struct view_span *out)
 {
-	return scan_span(v, tag_of(hdr_value(v, view_first(v, from_or_to))));
+	struct sv tag = tag_of(hdr_value(v, view_first(v, from_or_to)));
+
+	*out = scan_span(v, tag);
+	return !tag.p || tag.len;
 }
 
 static enum reason check_presence(const struct view *v)
@@ -184,8 +187,10 @@ enum reason scan_check_values(struct view *v)
 	if (!is_call_id(hdr_value(v, view_first(v, HDR_CALL_ID))))
 		return BAD_CALL_ID;
 	scan_keep_via(v);
-	v->from_tag = scan_tag(v, HDR_FROM);
-	v->to_tag = scan_tag(v, HDR_TO);
+	if (!scan_tag(v, HDR_FROM, &v->from_tag))
+		return BAD_FROM;
+	if (!scan_tag(v, HDR_TO, &v->to_tag))
+		return BAD_TO;
 	if ((why = scan_check_cseq(v)))
 		return why;
 	return hops && number_parse(hdr_value(v, hops), 255, &n) ? BAD_MAX_FORWARDS : FINE;

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 /* RFC 3261 §12.2.1.1, §19.1.1: a strict router takes the Request-URI, and the headers of its URI have no place there. */
@@ -25,10 +26,78 @@ static void a_strict_router_with_headers(void **state)
 	flow_end(&f);
 }
 
+/* A refusal repeats what it refuses, so that it need not be a sound message itself. */
+static void expect_raw(struct rig *r, const char *at, const char *start)
+{
+	struct packet *p;
+	struct addr addr;
+
+	rig_after(r, 0);
+	assert_int_equal(addr_parse(&addr, sv_from(at)), 0);
+	assert_false(list_empty(&r->inbox));
+	p = owner_of(r->inbox.next, struct packet, in_list);
+	if (!addr_eq(&p->to, &addr) || strncmp(p->bytes, start, strlen(start)) != 0)
+		fail_msg("expected \"%s\" at %s, got:\n%s", start, at, p->bytes);
+	list_del(&p->in_list);
+	free(p);
+}
+
+/* RFC 3261 §25.1: a tag is a token, and a token is not empty. Passed on, or answered with our tag behind it, it would hide ours. */
+static void an_empty_tag_is_no_tag(void **state)
+{
+	static const char *const tags[] = { ";tag=", ";tag", ";x=y;tag=;z", ";tag=;tag=a" };
+	struct flow f;
+
+	(void)state;
+	flow_begin(&f, FLOW_ONE, 1, 1);
+	for (unsigned i = 0; i < 2 * sizeof(tags) / sizeof(*tags); i++) {
+		rig_say(f.rig, ALICE, EDGE, "",
+		        "INVITE sip:bob@example.com SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bK%u\nMax-Forwards: 70\n"
+		        "From: <sip:alice@example.com>%s\nTo: <sip:bob@example.com>%s\nCall-ID: a@192.0.2.10\nCSeq: 1 INVITE\n"
+		        "Contact: <sip:alice@192.0.2.10:5060>\n",
+		        i, i & 1 ? tags[i / 2] : ";tag=alice", i & 1 ? "" : tags[i / 2]);
+		expect_raw(f.rig, ALICE, i & 1 ? "SIP/2.0 400 Bad Request (from-invalid)" : "SIP/2.0 400 Bad Request (to-invalid)");
+		rig_expect_silence(f.rig, BOB);
+	}
+	flow_end(&f);
+}
+
+/* RFC 3261 §18.2.1, RFC 3581 §4: where a request came from is what the server saw, not what its sender says. */
+static void received_is_what_we_saw(void **state)
+{
+	static const struct {
+		const char *said, *answered;
+	} vias[] = {
+		{ "192.0.2.10:5060;branch=z9hG4bKa", "192.0.2.10:5060;branch=z9hG4bKa" },
+		{ "192.0.2.10;received=10.0.0.21;branch=z9hG4bKb", "192.0.2.10;branch=z9hG4bKb" },
+		{ "pc.example.com;branch=z9hG4bKc;RECEIVED=10.0.0.21", "pc.example.com;branch=z9hG4bKc;received=192.0.2.10" },
+		{ "pc.example.com;rport=7;branch=z9hG4bKd", "pc.example.com;branch=z9hG4bKd;rport=5060;received=192.0.2.10" },
+		{ "192.0.2.10:9;branch=z9hG4bKe;received=10.0.0.21;rport;x=y", "192.0.2.10:9;branch=z9hG4bKe;x=y;rport=5060;received=192.0.2.10" },
+		{ "pc.example.com;branch=z9hG4bKf;rport;x", "pc.example.com;branch=z9hG4bKf;rport=5060;x;received=192.0.2.10" },
+	};
+	struct flow f;
+	char expected[256];
+
+	(void)state;
+	flow_begin(&f, FLOW_ONE, 1, 1);
+	for (unsigned i = 0; i < sizeof(vias) / sizeof(*vias); i++) {
+		rig_say(f.rig, ALICE, EDGE, "",
+		        "OPTIONS sip:203.0.113.10 SIP/2.0\nVia: SIP/2.0/UDP %s, SIP/2.0/TCP a;received=b\nMax-Forwards: 70\n"
+		        "From: <sip:alice@example.com>;tag=1\nTo: <sip:203.0.113.10>\nCall-ID: a\nCSeq: 1 OPTIONS\n",
+		        vias[i].said);
+		rig_expect(f.rig, ALICE, "SIP/2.0 200", &f.at_alice);
+		snprintf(expected, sizeof(expected), "SIP/2.0/UDP %s, SIP/2.0/TCP a;received=b", vias[i].answered);
+		assert_string_equal(got_value(&f.at_alice, HDR_VIA), expected);
+	}
+	flow_end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_strict_router_with_headers),
+		cmocka_unit_test(an_empty_tag_is_no_tag),
+		cmocka_unit_test(received_is_what_we_saw),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
