@@ -355,6 +355,14 @@ static int client_send_cancel(struct client_txn *ct, struct sv headers)
 	return client_start(ct->stack, ct->in_table.key, M_CANCEL, &ct->path, cancel, NULL, NULL, &cancel_txn);
 }
 
+/* Nothing came so far, so there is nothing to cancel (§9.1): what comes late, from its last copy perhaps, is waited for. It would ring on. */
+static void client_linger(struct client_txn *ct)
+{
+	ct->end_ms = ct->stack->wheel->now_ms + SIP_TIMEOUT;
+	if (!ct->resend_ms) /* else what is armed comes first */
+		client_arm(ct);
+}
+
 int client_cancel(struct client_txn *ct, struct sv headers)
 {
 	int err = -EAGAIN;
@@ -363,6 +371,8 @@ int client_cancel(struct client_txn *ct, struct sv headers)
 		return -EALREADY;
 	if (ct->state == PROCEEDING)
 		err = client_send_cancel(ct, headers);
+	else if (!ct->is_cancelled)
+		client_linger(ct);
 	ct->is_cancelled = !err || err == -EAGAIN;
 	return err;
 }

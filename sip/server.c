@@ -470,6 +470,11 @@ bool server_is_final(const struct server_txn *st)
 	return st->state >= ACCEPTED;
 }
 
+unsigned server_status(const struct server_txn *st)
+{
+	return st->status;
+}
+
 uint64_t server_id(const struct server_txn *st)
 {
 	return st->in_table.key;

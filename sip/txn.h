@@ -97,6 +97,7 @@ void server_hush(struct server_txn *st);
 /* Gone at once, without a word to anybody, its user included. */
 void server_discard(struct server_txn *st);
 bool server_is_final(const struct server_txn *st);
+unsigned server_status(const struct server_txn *st); /* of the last response; 0: none yet */
 uint64_t server_id(const struct server_txn *st); /* its request's key */
 const struct path *server_path(const struct server_txn *st);
 struct sip_stack *server_stack(struct server_txn *st);

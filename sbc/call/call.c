@@ -67,10 +67,10 @@ static void tombstone_free(struct tombstone *t)
 	struct b2bua *b = t->b;
 
 	table_del(&b->tombs, &t->near);
-	if (t->has_far)
-		table_del(&b->tombs, &t->far);
-	if (t->has_dialog)
-		table_del(&b->tombs, &t->dialog);
+	if (t->has_dialog) {
+		table_del(&b->tombs, &t->from_near);
+		table_del(&b->tombs, &t->from_far);
+	}
 	list_del(&t->in_ended);
 	wheel_disarm(b->p.wheel, &t->timer);
 	slab_free(&b->tombstones, t);
@@ -410,6 +410,25 @@ static void tombstone_expires(struct timer *t)
 	tombstone_free(owner_of(t, struct tombstone, timer));
 }
 
+/* Of a request within a dialog: the id in our tag, and what has to agree with it (relay.c: place_near, place_far). */
+static uint64_t tomb_key(const struct b2bua *b, uint64_t id, struct sv call_id, struct sv tag, uint16_t zone)
+{
+	struct sv parts[] = { { (const char *)&id, sizeof(id) }, { (const char *)&zone, sizeof(zone) }, call_id, tag };
+
+	return hash_parts(&b->p.stack->key, parts, 4);
+}
+
+static void tombstone_add_dialog(struct tombstone *t, const struct call *c, const struct dialog *d)
+{
+	struct b2bua *b = c->b;
+
+	t->has_dialog = true;
+	table_add(&b->tombs, &t->from_near, tomb_key(b, d->in_table.key, leg_call_id(&c->near), tag_of(leg_remote(&c->near)),
+	                                             path_zone(b, &c->near.path)));
+	table_add(&b->tombs, &t->from_far, tomb_key(b, d->far->in_table.key, leg_call_id(d->far), dialog_tag(d),
+	                                            path_zone(b, &d->far->path)));
+}
+
 bool tombstone_new(struct call *c)
 {
 	struct b2bua *b = c->b;
@@ -422,10 +441,8 @@ bool tombstone_new(struct call *c)
 	t->timer.fire = tombstone_expires;
 	list_push(&b->ended, &t->in_ended);
 	table_add(&b->tombs, &t->near, c->near.in_table.key);
-	if ((t->has_far = c->far != NULL))
-		table_add(&b->tombs, &t->far, c->far->in_table.key);
-	if ((t->has_dialog = !list_empty(&c->dialogs)))
-		table_add(&b->tombs, &t->dialog, owner_of(c->dialogs.next, struct dialog, in_call)->in_table.key);
+	if (!list_empty(&c->dialogs))
+		tombstone_add_dialog(t, c, owner_of(c->dialogs.next, struct dialog, in_call));
 	wheel_arm_in(b->p.wheel, &t->timer, CALL_TOMBSTONE_MS);
 	return true;
 }
@@ -438,7 +455,8 @@ uint16_t tombstone_challenger(const struct b2bua *b, uint64_t near_id)
 	return 0;
 }
 
-bool tombstone_has(const struct b2bua *b, uint64_t id)
+bool tombstone_has(const struct b2bua *b, const struct request *r)
 {
-	return table_find(&b->tombs, id) != NULL;
+	return r->has_tag && table_find(&b->tombs, tomb_key(b, r->tag.id, view_value(r->v, HDR_CALL_ID), view_from_tag(r->v),
+	                                                    path_zone(b, r->from)));
 }

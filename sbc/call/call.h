@@ -146,12 +146,13 @@ struct call {
 
 /* What is left of an ended dialog for 32 s. */
 struct tombstone {
-	struct link near, far, dialog;
+	struct link near;          /* key: the near leg's id */
+	struct link from_near, from_far; /* keys: what a request of either side is known by (tomb_key) */
 	struct node in_ended;
 	struct timer timer;
 	struct b2bua *b;
 	uint16_t challenger;       /* slot + 1 of the destination that asked for credentials; 0: none */
-	bool has_far, has_dialog;
+	bool has_dialog;
 };
 
 /* A 2xx that nobody had acknowledged when the call ended: repeated until somebody does. */
@@ -250,7 +251,8 @@ void call_finish(struct call *c, enum why why);
 void call_hangup(struct call *c, unsigned sides, enum why why);
 /* False: no memory for one. */
 bool tombstone_new(struct call *c);
-bool tombstone_has(const struct b2bua *b, uint64_t id);
+/* Is this a request within a dialog that has ended, its identifiers agreeing as they would have had to while it lasted? */
+bool tombstone_has(const struct b2bua *b, const struct request *r);
 /* Slot + 1 of the destination that asked this near leg for credentials; 0: none. */
 uint16_t tombstone_challenger(const struct b2bua *b, uint64_t near_id);
 bool is_trusted(const struct b2bua *b, const struct path *p);

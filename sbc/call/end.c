@@ -4,13 +4,13 @@
 
 enum { CDR_TEXT_MAX = 384, CDR_LINE_MAX = 3 * 6 * CDR_TEXT_MAX + 1024 };
 
-/* The tombstone answers a BYE that is repeated: its transaction need not keep the answer. */
+/* The tombstone answers a BYE that is repeated: its transaction need not keep the answer, if it was the same. */
 static void forget_byes(struct call *c)
 {
 	list_each(n, &c->relays) {
 		struct relay *r = owner_of(n, struct relay, in_call);
 
-		if (r->method == M_BYE && r->st && server_is_final(r->st))
+		if (r->method == M_BYE && r->st && server_status(r->st) == 200)
 			server_forget(r->st); /* on_end takes it out of the relay */
 	}
 }

@@ -61,15 +61,13 @@ static bool place_far(struct b2bua *b, const struct request *r, struct place *p)
 
 static void answer_stray(struct b2bua *b, const struct request *r)
 {
-	bool is_entombed = (r->has_leg && tombstone_has(b, r->leg.id)) || (r->has_tag && tombstone_has(b, r->tag.id));
-
 	counter_inc(&b->counters, STRAY_REQUESTS);
 	if (r->v->method == M_ACK) {
 		if (r->has_tag)
 			echo_ack(b, r->tag.id, r->v->cseq);
 		return;
 	}
-	if (is_entombed && r->v->method == M_BYE) /* BYEs that crossed: both are right (RFC 5407 §3.2) */
+	if (r->v->method == M_BYE && tombstone_has(b, r)) /* BYEs that crossed: both are right (RFC 5407 §3.2) */
 		sip_answer_stateless(b->p.stack, r->v, r->from, 200, SV(""), SV(""), SV(""));
 	else
 		sip_answer_stateless(b->p.stack, r->v, r->from, 481, SV(""), SV(""), SV(""));
@@ -219,10 +217,13 @@ void dialog_request(struct b2bua *b, const struct request *r)
 		sip_answer_stateless(b->p.stack, r->v, r->from, 200, SV(""), SV(""), SV(""));
 		return;
 	}
-	if ((why = place_fault(&p, r->v)) != WHY_COUNT)
-		refuse_within(b, r, why);
-	else
+	if ((why = place_fault(&p, r->v)) == WHY_COUNT) {
 		relay_start(b, &p, r);
+		return;
+	}
+	refuse_within(b, r, why);
+	if (r->v->method == M_BYE) /* who says BYE is gone, whatever was wrong with it */
+		call_hangup(p.call, 1u << !p.side, WHY_NORMAL);
 }
 
 /* Out on the other side ------------------------------------------------------------------------------------------- */

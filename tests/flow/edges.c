@@ -92,12 +92,121 @@ static void received_is_what_we_saw(void **state)
 	flow_end(&f);
 }
 
+/* Who says BYE is gone, even when its CSeq makes us refuse it (§12.2.2): the other side is told. */
+static void a_refused_bye_ends_the_call(void **state)
+{
+	static const char *const faults[] = { "", "Max-Forwards: 0\n" };
+	struct flow f;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		flow_answered(&f, FLOW_ONE, 1, 1);
+		f.bob_cseq = 200;
+		flow_bob_says(&f, "INFO", "", "");
+		flow_expect_at_alice(&f, "INFO ");
+		flow_alice_answers(&f, 200, "", "");
+		flow_expect_at_bob(&f, "SIP/2.0 200");
+		if (i == 0)
+			f.bob_cseq = 150;
+		f.bob_cseq++;
+		rig_say(f.rig, BOB, CORE, "", "BYE %s SIP/2.0\nVia: SIP/2.0/UDP %s;branch=z9hG4bKbye\nFrom: %s\nTo: %s\nCall-ID: %s\nCSeq: %u BYE\n%s",
+		        f.far_contact, BOB, f.far_to, f.far_from, f.far_call_id, f.bob_cseq, faults[i]);
+		rig_expect(f.rig, BOB, i ? "SIP/2.0 483" : "SIP/2.0 500", &f.at_bob);
+		flow_expect_at_alice(&f, "BYE ");
+		flow_alice_answers(&f, 200, "", "");
+		rig_expect_silence(f.rig, BOB);
+		assert_int_equal(rig_calls(f.rig), 0);
+		assert_int_equal(f.rig->n_cdrs, 1);
+		flow_end(&f);
+	}
+}
+
+static void alice_byes(struct flow *f, const char *call_id, const char *tag, unsigned n)
+{
+	rig_say(f->rig, ALICE, EDGE, "",
+	        "BYE %s SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKbye%u\nMax-Forwards: 70\n"
+	        "From: <sip:alice@example.com>;tag=%s\nTo: %s\nCall-ID: %s\nCSeq: %u BYE\n",
+	        f->near_contact, n, tag, f->near_to, call_id, n);
+}
+
+/* DECISIONS 5: what has ended knows its own by the same things as while it lasted, so that nobody sees 481 and then 200 for one BYE. */
+static void only_its_own_find_a_tombstone(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_answered(&f, FLOW_ONE, 1, 1);
+	alice_byes(&f, "another-call", "alice", 2);
+	rig_expect(f.rig, ALICE, "SIP/2.0 481", &f.at_alice);
+	flow_alice_says(&f, "BYE", "", "");
+	flow_expect_at_bob(&f, "BYE ");
+	flow_bob_answers(&f, 200, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	alice_byes(&f, "another-call", "alice", 2);
+	rig_expect(f.rig, ALICE, "SIP/2.0 481", &f.at_alice);
+	alice_byes(&f, "alice-call@192.0.2.10", "mallory", 3);
+	rig_expect(f.rig, ALICE, "SIP/2.0 481", &f.at_alice);
+	alice_byes(&f, "alice-call@192.0.2.10", "alice", 4);
+	rig_expect(f.rig, ALICE, "SIP/2.0 200", &f.at_alice);
+	flow_bob_says(&f, "BYE", "", "");
+	rig_expect(f.rig, BOB, "SIP/2.0 200", &f.at_bob);
+	strcpy(f.far_call_id, "another-call");
+	flow_bob_says(&f, "BYE", "", "");
+	rig_expect(f.rig, BOB, "SIP/2.0 481", &f.at_bob);
+	flow_end(&f);
+}
+
+static void a_repeated_bye_gets_the_same_answer(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_answered(&f, FLOW_ONE, 1, 1);
+	alice_byes(&f, "alice-call@192.0.2.10", "alice", 2);
+	flow_expect_at_bob(&f, "BYE ");
+	flow_bob_answers(&f, 481, "", "");
+	rig_expect(f.rig, ALICE, "SIP/2.0 481", &f.at_alice);
+	assert_int_equal(rig_calls(f.rig), 0);
+	alice_byes(&f, "alice-call@192.0.2.10", "alice", 2);
+	rig_expect(f.rig, ALICE, "SIP/2.0 481", &f.at_alice);
+	flow_end(&f);
+}
+
+/* §9.1, DECISIONS 12: a destination that was given up before it said anything is cancelled when it rings, however late that is. */
+static void a_late_provisional_is_cancelled(void **state)
+{
+	static const char *const transports[] = { "", ";transport=tcp" };
+	char yaml[2048];
+	struct flow f;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(yaml, sizeof(yaml),
+		         FLOW_ZONES "pools: { apps: { zone: core, probe: off, failover: { after: 8s, tries: 3 }, "
+		                    "destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060%s\" }, "
+		                    "{ name: carol, uri: \"sip:10.0.0.22:5060\" }] } }\n" FLOW_ROUTES, transports[i]);
+		flow_begin(&f, yaml, 1, 1);
+		flow_invite(&f, BOB);
+		rig_after(f.rig, 39900);
+		assert_int_equal(rig_forget(f.rig, BOB), i ? 0 : 6); /* repeated until 64*T1 and no more, on a stream never */
+		flow_bob_answers(&f, 180, "", "");
+		flow_expect_at_bob(&f, "CANCEL ");
+		flow_bob_answers(&f, 200, "", "");
+		rig_forget(f.rig, CAROL);
+		flow_end(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_strict_router_with_headers),
 		cmocka_unit_test(an_empty_tag_is_no_tag),
 		cmocka_unit_test(received_is_what_we_saw),
+		cmocka_unit_test(a_refused_bye_ends_the_call),
+		cmocka_unit_test(only_its_own_find_a_tombstone),
+		cmocka_unit_test(a_repeated_bye_gets_the_same_answer),
+		cmocka_unit_test(a_late_provisional_is_cancelled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

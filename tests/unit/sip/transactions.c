@@ -473,7 +473,7 @@ static void top_via(void **state)
 		{ "10.1.1.1:5070;branch=z9hG4bK1", "10.1.1.1:5070;branch=z9hG4bK1;rport=5060;received=192.0.2.1\r\n" },
 		{ "host.example;branch=z9hG4bK1 , SIP/2.0/UDP x", "host.example;branch=z9hG4bK1;received=192.0.2.1," },
 		{ "[2001:db8::1]:5070;rport=;branch=z9hG4bK1;received=192.0.2.9",
-		  "[2001:db8::1]:5070;rport=5060;branch=z9hG4bK1;received=192.0.2.9\r\n" },
+		  "[2001:db8::1]:5070;branch=z9hG4bK1;rport=5060;received=192.0.2.1\r\n" },
 		{ "192.0.2.1;branch=z9hG4bK1;rport , SIP/2.0/UDP x;rport=7",
 		  "192.0.2.1;branch=z9hG4bK1;rport=5060;received=192.0.2.1, SIP/2.0/UDP x;rport=7\r\n" },
 	};
@@ -554,9 +554,9 @@ static bool bob_answers(struct rig *r, const char *method, unsigned status, cons
 	struct view v;
 
 	scan(&v, area,
-	     "SIP/2.0 %u X\r\nVia: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKours\r\nFrom: <sip:a>;tag=a\r\nTo: <sip:b>;tag=%s\r\nCall-ID: c\r\n"
+	     "SIP/2.0 %u X\r\nVia: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKours\r\nFrom: <sip:a>;tag=a\r\nTo: <sip:b>%s%s\r\nCall-ID: c\r\n"
 	     "CSeq: 3 %s\r\nContent-Length: 0\r\n\r\n",
-	     status, tag, method);
+	     status, *tag ? ";tag=" : "", tag, method);
 	return sip_client_input(&r->stack, ID, &v, &r->path);
 }
 
