@@ -24,17 +24,17 @@ static struct dialog *dialog_of(struct attempt *a, const struct view *v)
 }
 
 /* One response towards the near side: head, our Contact if the far side gave one, what may pass. */
-static int pass(struct setup *s, struct server_txn *st, const struct view *v, const struct path *from, uint64_t tag_id)
+int setup_pass(struct setup *s, const struct view *v, const struct path *from, uint64_t tag_id)
 {
 	struct call *call = s->call;
 	struct compose c = { .b = call->b };
 	char tag[TOKEN_LEN];
 
-	server_begin(st, &c.o, v->status, compose_phrase(call->b, v, from), tag_token(call->b, call->shard, tag_id, tag));
+	server_begin(s->st, &c.o, v->status, compose_phrase(call->b, v, from), tag_token(call->b, call->shard, tag_id, tag));
 	if (v->status < 300)
 		compose_contact(&c, &call->near, v);
 	compose_rest(&c, v, from, &call->near);
-	return server_send(st, v->status, &c.o);
+	return server_send(s->st, v->status, &c.o);
 }
 
 static void on_provisional(struct attempt *a, const struct view *v, const struct path *from)
@@ -49,10 +49,10 @@ static void on_provisional(struct attempt *a, const struct view *v, const struct
 	if (!d && view_to_tag(v).len)
 		return; /* more forks than we hold */
 	s->has_provisional = true;
-	pass(s, s->st, v, from, d ? d->in_table.key : s->call->near.in_table.key);
+	setup_pass(s, v, from, d ? d->in_table.key : s->call->near.in_table.key);
 }
 
-static void setup_leave(struct setup *s)
+void setup_leave(struct setup *s)
 {
 	struct attempt *a = s->attempt;
 
@@ -72,7 +72,7 @@ static void on_2xx(struct attempt *a, const struct view *v, const struct path *f
 	struct relay *r = d && s->st ? relay_new(c, d, NEAR, v) : NULL;
 	uint64_t longest = s->max_duration_ms ? s->max_duration_ms : CALL_MAX_MS;
 
-	if (!r || !dialog_target(d).len || pass(s, s->st, v, from, d->in_table.key)) {
+	if (!r || !dialog_target(d).len || setup_pass(s, v, from, d->in_table.key)) {
 		struct leg *far = STEAL(a->leg);
 
 		s->why = WHY_FULL;
@@ -183,7 +183,7 @@ static void on_final(struct attempt *a, const struct view *v, const struct path 
 	setup_fail(s);
 }
 
-/* A method without dialog: its answer is passed, and all is over. */
+/* A method without session: its answer is passed, and all is over, unless a subscription begins. */
 static void on_other_final(struct attempt *a, const struct view *v, const struct path *from)
 {
 	struct setup *s = a->setup;
@@ -193,9 +193,13 @@ static void on_other_final(struct attempt *a, const struct view *v, const struct
 		on_final(a, v, from);
 		return;
 	}
+	if (begins_usage(c->method, v)) {
+		usage_begin(a, v, from);
+		return;
+	}
 	if (s->st)
-		pass(s, s->st, v, from,
-		     token_tag_id(c->b->p.tokens, c->near.in_table.key, a->branch_id, view_to_tag(v)));
+		setup_pass(s, v, from,
+		           token_tag_id(c->b->p.tokens, c->near.in_table.key, a->branch_id, view_to_tag(v)));
 	c->status = v->status;
 	call_finish(c, WHY_REMOTE);
 }

@@ -27,11 +27,20 @@ enum b2bua_limits {
 	CALL_DIRECT_ANSWER_MS = 180000,    /* answer-timeout of what goes to a token of ours instead of a pool */
 	CALL_REDIRECT_MS = 600000,         /* a passed 3xx's Contact (DECISIONS 5) */
 	CALL_REDIRECTS_MAX = 8,            /* Contacts of one 3xx */
+	USAGES_PER_CALL_MAX = 16,          /* subscriptions in the dialogs of one call */
+	USAGE_EVENT_MAX = 256,             /* bytes of an event package, and of its id, that tell it from others */
+	USAGE_DEFAULT_S = 3600,            /* a subscription that nobody gave a time */
+	USAGE_REFER_MS = 180000,           /* a REFER's, from its answer or from a NOTIFY that says no other time */
+	USAGE_GRACE_MS = SIP_TIMEOUT,      /* for the last NOTIFY of one that expires */
+	USAGE_NEW_MS = 2 * SIP_TIMEOUT,    /* for the answer to the request that makes one */
 };
+
+#define USAGE_MAX_MS (UINT64_C(31) * 86400000) /* without a word from anybody, whatever was agreed */
 
 enum call_counter {
 	CALLS_STARTED, CALLS_ANSWERED, CALLS_FAILED, CALLS_ENDED, CALLS_REFUSED, CALLS_FAILOVERS, CALLS_NO_ACK, CALLS_EXPIRED,
-	REQUESTS_RELAYED, REQUESTS_REFUSED, STRAY_REQUESTS, STRAY_ACKS, STRAY_2XX, FORGED_TOKENS, CALL_COUNTERS
+	REQUESTS_RELAYED, REQUESTS_REFUSED, STRAY_REQUESTS, STRAY_ACKS, STRAY_2XX, FORGED_TOKENS, SUBSCRIPTIONS_STARTED,
+	SUBSCRIPTIONS_ENDED, SUBSCRIPTIONS_EXPIRED, SUBSCRIPTIONS_REFUSED, CALL_COUNTERS
 };
 extern const struct counter_def call_counter_defs[CALL_COUNTERS];
 
@@ -76,11 +85,12 @@ void b2bua_request(struct b2bua *b, const struct request *r);
 /* From now on new calls get 503 and OPTIONS 503 (shutdown). */
 void b2bua_close(struct b2bua *b);
 bool b2bua_is_closed(const struct b2bua *b);
+/* Without those that are nothing but subscriptions. */
 size_t b2bua_calls(const struct b2bua *b);
 struct counters *b2bua_counters(struct b2bua *b);
 struct counters *b2bua_hide_counters(struct b2bua *b);
 
-/* What `sbcctl calls` shows. Strings are borrowed for the call of `fn`. */
+/* What `sbcctl calls` shows: sessions, not subscriptions. Strings are borrowed for the call of `fn`. */
 struct call_info {
 	uint64_t id;
 	struct sv from, to, far_call_id, near_call_id, destination, state;

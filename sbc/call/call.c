@@ -19,6 +19,10 @@ const struct counter_def call_counter_defs[CALL_COUNTERS] = {
 	[STRAY_ACKS] = { "stray_acks_total", "ACKs for nothing", false },
 	[STRAY_2XX] = { "stray_2xx_total", "Answers of forks or given-up attempts: acknowledged and ended", false },
 	[FORGED_TOKENS] = { "forged_tokens_total", "Identifiers in the place of ours that are not ours", false },
+	[SUBSCRIPTIONS_STARTED] = { "subscriptions_started_total", "Subscriptions asked for, those of REFER included", false },
+	[SUBSCRIPTIONS_ENDED] = { "subscriptions_ended_total", "Subscriptions that ended, whatever ended them", false },
+	[SUBSCRIPTIONS_EXPIRED] = { "subscriptions_expired_total", "Subscriptions that ended because nobody refreshed them", false },
+	[SUBSCRIPTIONS_REFUSED] = { "subscriptions_refused_total", "Subscriptions for which there was no room", false },
 };
 
 const struct reason call_reasons[WHY_COUNT] = {
@@ -47,6 +51,7 @@ int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 	slab_init(&b->setups, "setup", sizeof(struct setup), params->max_calls);
 	slab_init(&b->attempts, "attempt", sizeof(struct attempt), params->max_calls * 2);
 	slab_init(&b->relays, "relay", sizeof(struct relay), params->max_calls * 2);
+	slab_init(&b->usages, "usage", sizeof(struct usage), params->max_calls * 2);
 	slab_init(&b->redirect_slab, "redirect", sizeof(struct redirect), params->max_calls);
 	blocks_init(&b->texts);
 	slab_init(&b->tombstones, "tombstone", sizeof(struct tombstone), params->max_calls * 4);
@@ -101,6 +106,7 @@ void b2bua_free(struct b2bua *b)
 	slab_fini(&b->setups);
 	slab_fini(&b->attempts);
 	slab_fini(&b->relays);
+	slab_fini(&b->usages);
 	slab_fini(&b->tombstones);
 	blocks_fini(&b->texts);
 	slab_fini(&b->echo_slab);
@@ -136,7 +142,7 @@ bool b2bua_is_closed(const struct b2bua *b)
 
 size_t b2bua_calls(const struct b2bua *b)
 {
-	return b->calls.in_use;
+	return b->calls.in_use - b->n_kept;
 }
 
 struct counters *b2bua_counters(struct b2bua *b)
@@ -152,7 +158,7 @@ struct counters *b2bua_hide_counters(struct b2bua *b)
 void b2bua_slabs(struct b2bua *b, void (*fn)(void *ctx, const struct slab *s), void *ctx)
 {
 	const struct slab *all[] = { &b->calls, &b->far_legs, &b->dialog_slab, &b->setups, &b->attempts, &b->relays,
-	                             &b->tombstones, &b->redirect_slab, &b->echo_slab, &b->p.stack->servers,
+	                             &b->tombstones, &b->usages, &b->redirect_slab, &b->echo_slab, &b->p.stack->servers,
 	                             &b->p.stack->clients };
 
 	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
@@ -162,7 +168,7 @@ void b2bua_slabs(struct b2bua *b, void (*fn)(void *ctx, const struct slab *s), v
 void b2bua_trim(struct b2bua *b)
 {
 	struct slab *all[] = { &b->calls, &b->far_legs, &b->dialog_slab, &b->setups, &b->attempts, &b->relays, &b->tombstones,
-	                       &b->redirect_slab, &b->echo_slab, &b->p.stack->servers, &b->p.stack->clients };
+	                       &b->usages, &b->redirect_slab, &b->echo_slab, &b->p.stack->servers, &b->p.stack->clients };
 
 	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
 		slab_trim(all[i]);
@@ -291,6 +297,8 @@ void dialog_free(struct dialog *d)
 		if (r->dialog == d)
 			relay_free(r);
 	}
+	if (c->usages)
+		usages_free(c, d);
 	list_del(&d->in_call);
 	c->n_dialogs--;
 	table_del(&c->b->dialogs, &d->in_table);
@@ -401,6 +409,7 @@ void call_free(struct call *c)
 	else
 		leg_free(b, c->far);
 	leg_fini(b, &c->near);
+	b->n_kept -= c->is_kept;
 	list_del(&c->in_all);
 	slab_free(&b->calls, c);
 }

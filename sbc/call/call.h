@@ -123,10 +123,27 @@ struct relay {
 	struct timer timer;
 	uint32_t in_cseq, out_cseq, repeat_ms;
 	uint64_t end_ms, ack_key;  /* ack_key: of the ACK on its way */
+	struct usage *usage;       /* which subscription it concerns; NULL: none */
 	uint8_t from;              /* enum side */
 	uint8_t method;
 	bool is_resolving, had_offer; /* had_offer: the INVITE carried a body */
 	bool is_answered;          /* 2xx passed, waiting for ACK */
+};
+
+/* A subscription within a dialog (RFC 5057): made by SUBSCRIBE or REFER, alive as long as what passes says (RFC 6665). */
+struct usage {
+	struct usage *next;        /* of the call */
+	struct dialog *dialog;
+	struct timer timer;
+	uint64_t end_ms;
+	char *event;               /* package | id */
+	uint32_t refer_cseq[2];    /* its REFER's number on each side */
+	uint32_t asked_s;          /* the last SUBSCRIBE's Expires */
+	uint32_t last_cseq;        /* of the NOTIFY that terminates it, from its side */
+	uint16_t package_len, id_len;
+	uint8_t notifier;          /* enum side */
+	uint8_t n_relays;          /* requests on their way that concern it */
+	bool is_refer, is_established, is_over;
 };
 
 struct call {
@@ -141,7 +158,9 @@ struct call {
 	uint16_t shard, n_dialogs, n_relays, status;
 	uint8_t method;
 	bool is_ending;
+	bool is_kept;              /* by its usages: no session (any more), only subscriptions */
 	uint32_t cseq;             /* of the request it began with */
+	struct usage *usages;
 };
 
 /* What is left of an ended dialog for 32 s. */
@@ -171,7 +190,8 @@ struct b2bua {
 	struct table legs, dialogs, tombs, redirects, echoes;
 	struct slab redirect_slab;
 	struct blocks texts;          /* of legs and dialogs */
-	struct slab calls, far_legs, dialog_slab, setups, attempts, relays, tombstones;
+	struct slab calls, far_legs, dialog_slab, setups, attempts, relays, tombstones, usages;
+	size_t n_kept;                /* calls with subscriptions only */
 	struct counters counters, hide_counters;
 	struct node all;
 	struct node attempts_lost;    /* given up, their calls gone on */
@@ -349,6 +369,35 @@ extern const struct server_ops setup_server_ops;
 void attempt_response(struct attempt *a, const struct view *v, const struct path *from);
 void stray_2xx(struct b2bua *b, struct leg *far, struct client_txn *ct, const struct view *v);
 extern const struct client_ops stray_ops;
+/* One response towards the near side, with the tag of this id. */
+int setup_pass(struct setup *s, const struct view *v, const struct path *from, uint64_t tag_id);
+/* Answered: the setup goes, what the call keeps was taken out of it. */
+void setup_leave(struct setup *s);
+
+/* usage.c: subscriptions */
+/* A SUBSCRIBE, REFER or NOTIFY on its way: the relay joins its usage. False: no room for a new one. */
+bool usage_join(struct relay *r, const struct view *v);
+void usage_leave(struct relay *r);
+/* Its final status, `v` NULL when the answer is ours. */
+void usage_answered(struct relay *r, unsigned status, const struct view *v);
+/* What this side calls otherwise than the other in a request of `r->usage` is written; what is left to pass: `v`, or `other` made of it. */
+const struct view *usage_lines(struct compose *c, const struct relay *r, const struct view *v, struct view *other);
+/* RFC 6665 §4.1.2.4: a NOTIFY in a dialog that nobody knows belongs to a SUBSCRIBE under way, or to a fork of it. NULL: it does not. */
+struct dialog *usage_dialog(struct leg *far, const struct view *v);
+/* Does this 2xx to an initial request of `method` begin a dialog? */
+bool begins_usage(uint8_t method, const struct view *v);
+void usage_begin(struct attempt *a, const struct view *v, const struct path *from);
+/* Alive for USAGE_NEW_MS. NULL: the call has too many, or memory is out. */
+struct usage *usage_new(struct dialog *d, enum side notifier, struct sv package, struct sv id);
+void usage_until(struct usage *u, uint64_t in_ms);
+void usages_free(struct call *c, const struct dialog *d);
+/* Does the call go on when its session ends? */
+bool usage_keeps(const struct call *c, enum why why);
+void usage_keep(struct call *c);
+/* From now on it is no session: it takes no place at its destination, and goes with its last usage. */
+void call_keep(struct call *c);
+/* May a request of this method come? Some need a session. */
+bool usage_admits(const struct call *c, uint8_t method);
 
 /* echo.c: answers that outlive their call */
 void echo_new(struct relay *r);        /* takes the relay's server transaction */

@@ -23,7 +23,7 @@ void call_finish(struct call *c, enum why why)
 		if (r->is_answered)
 			relay_ack_alone(r);
 	}
-	if (c->method == M_INVITE) {
+	if (c->method == M_INVITE && !c->is_kept) {
 		counter_inc(&c->b->counters, c->answered_ms ? CALLS_ENDED : CALLS_FAILED);
 		write_cdr(c, why);
 		if (tombstone_new(c))
@@ -31,7 +31,10 @@ void call_finish(struct call *c, enum why why)
 	} else if (c->setup && c->setup->challenger) {
 		tombstone_new(c);
 	}
-	call_free(c);
+	if (usage_keeps(c, why))
+		usage_keep(c);
+	else
+		call_free(c);
 }
 
 void call_hangup(struct call *c, unsigned sides, enum why why)
@@ -48,6 +51,8 @@ void call_hangup(struct call *c, unsigned sides, enum why why)
 		if (r->is_answered)
 			relay_ack_alone(r);
 	}
+	if (c->method != M_INVITE || c->is_kept)
+		sides = 0; /* BYE ends sessions */
 	list_each(n, &c->dialogs)
 		for (enum side side = NEAR; side <= FAR; side++)
 			if (sides & 1u << side)
@@ -92,7 +97,7 @@ void b2bua_each(struct b2bua *b, void (*fn)(void *ctx, const struct call_info *i
 		}
 		if (c->answered_ms)
 			info.answered_ms = b->p.wheel->now_ms - c->answered_ms;
-		if (c->method == M_INVITE)
+		if (c->method == M_INVITE && !c->is_kept)
 			fn(ctx, &info);
 	}
 }

@@ -185,7 +185,7 @@ static bool is_merged(const struct b2bua *b, const struct view *v, uint64_t id)
 	for (struct link *l = table_find(&b->legs, id); l; l = table_next(&b->legs, l)) {
 		const struct call *c = owner_of(l, struct leg, in_table)->call;
 
-		if (c && (c->cseq == v->cseq || (c->method == M_INVITE && v->method == M_INVITE)))
+		if (c && (c->cseq == v->cseq || (c->method == M_INVITE && v->method == M_INVITE && !c->is_kept)))
 			return true;
 	}
 	return false;

@@ -8,11 +8,13 @@
 enum { RECORD_MAX = 262144, VERSION = 1 };
 
 enum call_field { CALL_VERSION = 1, CALL_SHARD, CALL_AGE, CALL_ANSWERED, CALL_LEFT, CALL_NEAR, CALL_FAR, CALL_DIALOG,
-	          CALL_RELAY, CALL_SETUP, CALL_STATUS };
+	          CALL_RELAY, CALL_SETUP, CALL_STATUS, CALL_METHOD, CALL_CSEQ, CALL_USAGE };
 enum leg_field { LEG_ID = 1, LEG_ZONE, LEG_TRANSPORT, LEG_REMOTE, LEG_CSEQ, LEG_CALL_ID, LEG_LOCAL, LEG_REMOTE_PARTY, LEG_TARGET,
 	         LEG_ROUTES, LEG_FOLLOWS, LEG_POOL, LEG_DESTINATION, LEG_ATTEMPT };
 enum dialog_field { DIALOG_ID = 1, DIALOG_TAG, DIALOG_TARGET, DIALOG_ROUTES, DIALOG_CONFIRMED, DIALOG_NEAR_CSEQ, DIALOG_FAR_CSEQ };
 enum relay_field { RELAY_DIALOG = 1, RELAY_FROM, RELAY_IN, RELAY_OUT, RELAY_OFFER, RELAY_ANSWER, RELAY_SERVER, RELAY_CLIENT };
+enum usage_field { USAGE_DIALOG = 1, USAGE_NOTIFIER, USAGE_LEFT, USAGE_PACKAGE, USAGE_ID, USAGE_REFER, USAGE_NEAR_CSEQ, USAGE_FAR_CSEQ,
+	           USAGE_ASKED, USAGE_ESTABLISHED };
 enum setup_field { SETUP_SERVER = 1, SETUP_CLIENT, SETUP_REQUEST, SETUP_PROVISIONAL, SETUP_POOL, SETUP_TRIED, SETUP_AFTER, SETUP_ANSWER,
 	           SETUP_DURATION, SETUP_OFFER };
 enum txn_field { TXN_KEY = 1, TXN_HEAD, TXN_LAST, TXN_STATE, TXN_METHOD, TXN_STATUS, TXN_REQUEST };
@@ -139,6 +141,33 @@ static void put_setup(struct tlv_out *o, const struct setup *s)
 	tlv_end(o, place);
 }
 
+static void put_usage(struct tlv_out *o, const struct usage *u, uint64_t now)
+{
+	size_t place = tlv_begin(o, CALL_USAGE);
+
+	tlv_put_u64(o, USAGE_DIALOG, u->dialog->in_table.key);
+	tlv_put_u64(o, USAGE_NOTIFIER, u->notifier);
+	tlv_put_u64(o, USAGE_LEFT, u->end_ms > now ? u->end_ms - now : 1);
+	tlv_put(o, USAGE_PACKAGE, (struct sv){ u->event, u->package_len });
+	tlv_put(o, USAGE_ID, (struct sv){ u->event + u->package_len, u->id_len });
+	tlv_put_u64(o, USAGE_REFER, u->is_refer);
+	tlv_put_u64(o, USAGE_NEAR_CSEQ, u->refer_cseq[NEAR]);
+	tlv_put_u64(o, USAGE_FAR_CSEQ, u->refer_cseq[FAR]);
+	tlv_put_u64(o, USAGE_ASKED, u->asked_s);
+	tlv_put_u64(o, USAGE_ESTABLISHED, u->is_established);
+	tlv_end(o, place);
+}
+
+static void put_usages(struct tlv_out *o, const struct call *c)
+{
+	if (c->is_kept) { /* that it has a method says so */
+		tlv_put_u64(o, CALL_METHOD, c->method);
+		tlv_put_u64(o, CALL_CSEQ, c->cseq);
+	}
+	for (const struct usage *u = c->usages; u; u = u->next)
+		put_usage(o, u, c->b->p.wheel->now_ms);
+}
+
 static void put_call(struct tlv_out *o, const struct call *c)
 {
 	const struct b2bua *b = c->b;
@@ -157,6 +186,7 @@ static void put_call(struct tlv_out *o, const struct call *c)
 	list_each(n, &c->relays)
 		if (owner_of(n, struct relay, in_call)->is_answered)
 			put_relay(o, owner_of(n, struct relay, in_call));
+	put_usages(o, c);
 	if (c->setup)
 		put_setup(o, c->setup);
 }
@@ -170,7 +200,7 @@ void b2bua_export(struct b2bua *b, struct b2bua_record_sink *sink)
 		const struct call *c = owner_of(n, struct call, in_all);
 
 		/* between two destinations there is nothing yet that could be lost: the caller repeats its INVITE */
-		if (!area || c->method != M_INVITE || (!c->far && !(c->setup && c->setup->attempt)))
+		if (!area || (c->method != M_INVITE && !c->is_kept) || (!c->far && !(c->setup && c->setup->attempt)))
 			continue;
 		tlv_init(&o, area, RECORD_MAX);
 		put_call(&o, c);
@@ -258,6 +288,55 @@ static int dialog_apply(struct call *c, struct leg *far, struct sv bytes)
 	d->is_confirmed = number(&f, DIALOG_CONFIRMED);
 	d->cseq_in[NEAR] = (uint32_t)number(&f, DIALOG_NEAR_CSEQ);
 	d->cseq_in[FAR] = (uint32_t)number(&f, DIALOG_FAR_CSEQ);
+	return 0;
+}
+
+static int usage_apply(struct call *c, struct sv bytes)
+{
+	struct usage *u;
+	struct fields f;
+	struct link *l;
+
+	if (fields_read(&f, bytes) || !(l = table_find(&c->b->dialogs, number(&f, USAGE_DIALOG))) || number(&f, USAGE_NOTIFIER) > FAR ||
+	    owner_of(l, struct dialog, in_table)->call != c || f.of[USAGE_PACKAGE].len > USAGE_EVENT_MAX ||
+	    f.of[USAGE_ID].len > USAGE_EVENT_MAX)
+		return -EBADMSG;
+	if (!(u = usage_new(owner_of(l, struct dialog, in_table), (enum side)number(&f, USAGE_NOTIFIER), f.of[USAGE_PACKAGE],
+	                    f.of[USAGE_ID])))
+		return -ENOMEM;
+	u->is_refer = number(&f, USAGE_REFER);
+	u->refer_cseq[NEAR] = (uint32_t)number(&f, USAGE_NEAR_CSEQ);
+	u->refer_cseq[FAR] = (uint32_t)number(&f, USAGE_FAR_CSEQ);
+	u->asked_s = (uint32_t)number(&f, USAGE_ASKED);
+	u->is_established = number(&f, USAGE_ESTABLISHED);
+	usage_until(u, number(&f, USAGE_LEFT));
+	return 0;
+}
+
+static int usages_apply(struct call *c, struct sv record)
+{
+	struct sv bytes;
+	uint8_t field;
+	int err = 0;
+
+	while (!err && tlv_next(&record, &field, &bytes) == 0)
+		if (field == CALL_USAGE)
+			err = usage_apply(c, bytes);
+	return err;
+}
+
+/* A call that has only subscriptions. */
+static int kept_apply(struct call *c, const struct fields *f)
+{
+	uint64_t method = number(f, CALL_METHOD);
+
+	if (!method)
+		return 0;
+	if ((method != M_INVITE && method != M_SUBSCRIBE && method != M_REFER) || !c->far || !c->usages)
+		return -EBADMSG;
+	c->method = (uint8_t)method;
+	c->cseq = (uint32_t)number(f, CALL_CSEQ);
+	call_keep(c);
 	return 0;
 }
 
@@ -430,7 +509,9 @@ static int parts_apply(struct call *c, struct sv record, const struct fields *f)
 	while (tlv_next(&rest, &field, &bytes) == 0)
 		if (field == CALL_DIALOG && (err = dialog_apply(c, leg, bytes)))
 			return err;
-	return c->far ? answered_apply(c, record) : 0;
+	if ((err = c->far ? answered_apply(c, record) : 0) || (err = usages_apply(c, record)))
+		return err;
+	return kept_apply(c, f);
 }
 
 /* Would a request towards this side be one? What the record says of its leg is then fit for every message of the call. */

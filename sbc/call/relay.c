@@ -6,6 +6,7 @@
 enum { REINVITE_MAX_MS = 180000 };
 
 static void relay_send(struct relay *r, const struct view *v);
+static void relay_refuse(struct relay *r, enum why why);
 
 /* Finding the dialog: by the token in the Request-URI, else by the one in our tag; Call-ID and the other tag have to agree, and the
  * message has to come in by the leg's own zone (DECISIONS 1, 5). */
@@ -45,18 +46,35 @@ static bool place_near(struct b2bua *b, const struct request *r, struct place *p
 	return true;
 }
 
+/* The dialog of a request from the far side; for a NOTIFY that `begins` one, that one. */
+static struct dialog *far_dialog(struct b2bua *b, const struct request *r, struct leg *l, bool begins)
+{
+	if (!l->call || l->side != FAR || !sv_eq(leg_call_id(l), view_value(r->v, HDR_CALL_ID)) ||
+	    path_zone(b, r->from) != path_zone(b, &l->path))
+		return NULL;
+	return begins ? usage_dialog(l, r->v) : dialog_by_far_tag(l->call, l, view_from_tag(r->v));
+}
+
+/* A leg given up keeps its id for a while, and the caller who tries again gets the same one; so does who subscribes again without a
+ * To-tag, beside the subscription that is still there. */
+static bool find_far(struct b2bua *b, const struct request *r, bool begins, struct place *p)
+{
+	for (struct link *l = table_find(&b->legs, r->tag.id); l; l = table_next(&b->legs, l)) {
+		struct dialog *d = far_dialog(b, r, owner_of(l, struct leg, in_table), begins);
+
+		if (!d)
+			continue;
+		*p = (struct place){ d->call, d, FAR };
+		return true;
+	}
+	return false;
+}
+
 static bool place_far(struct b2bua *b, const struct request *r, struct place *p)
 {
-	struct leg *l = r->has_tag && (!r->has_leg || r->leg.id == r->tag.id) ? leg_find(b, r->tag.id) : NULL;
-	struct dialog *d;
-
-	if (!l || l->side != FAR || !sv_eq(leg_call_id(l), view_value(r->v, HDR_CALL_ID)) ||
-	    path_zone(b, r->from) != path_zone(b, &l->path))
+	if (!r->has_tag || (r->has_leg && r->leg.id != r->tag.id))
 		return false;
-	if (!(d = dialog_by_far_tag(l->call, l, view_from_tag(r->v))))
-		return false;
-	*p = (struct place){ l->call, d, FAR };
-	return true;
+	return find_far(b, r, false, p) || (r->v->method == M_NOTIFY && find_far(b, r, true, p));
 }
 
 static void answer_stray(struct b2bua *b, const struct request *r)
@@ -121,9 +139,14 @@ static void refuse_within(struct b2bua *b, const struct request *r, enum why why
 		server_answer(st, reason->status, sv_from(reason->phrase), SV(""), headers);
 }
 
+static bool subscribes(uint8_t method)
+{
+	return method == M_SUBSCRIBE || method == M_NOTIFY || method == M_REFER;
+}
+
 static bool refreshes_target(uint8_t method)
 {
-	return method == M_INVITE || method == M_UPDATE || method == M_SUBSCRIBE || method == M_NOTIFY || method == M_REFER;
+	return method == M_INVITE || method == M_UPDATE || subscribes(method);
 }
 
 /* §12.2: a Contact in these moves the remote target of the side that sent it. */
@@ -193,7 +216,10 @@ static void relay_start(struct b2bua *b, const struct place *p, const struct req
 	if (refreshes_target(r->v->method))
 		refresh_target(p->dialog, p->side, r->v);
 	follow_flow(leg_of(relay, p->side), r->from);
-	relay_send(relay, r->v);
+	if (subscribes(r->v->method) && !usage_join(relay, r->v))
+		relay_refuse(relay, WHY_FULL);
+	else
+		relay_send(relay, r->v);
 }
 
 void dialog_request(struct b2bua *b, const struct request *r)
@@ -202,6 +228,10 @@ void dialog_request(struct b2bua *b, const struct request *r)
 	enum why why;
 
 	if (!place_near(b, r, &p) && !place_far(b, r, &p)) {
+		answer_stray(b, r);
+		return;
+	}
+	if (!usage_admits(p.call, r->v->method)) {
 		answer_stray(b, r);
 		return;
 	}
@@ -273,6 +303,8 @@ void relay_free(struct relay *r)
 	if (!r)
 		return;
 	relay_unpark(r);
+	if (r->usage)
+		usage_leave(r);
 	relay_leave_invite(r);
 	if (r->answer && r->st && r->call->b->p.wheel->now_ms < r->end_ms)
 		echo_new(r);
@@ -307,6 +339,8 @@ static void relay_refuse(struct relay *r, enum why why)
 		call_finish(c, WHY_NORMAL);
 		return;
 	}
+	if (r->usage)
+		usage_answered(r, reason->status, NULL);
 	relay_free(r);
 }
 
@@ -375,11 +409,14 @@ static struct buf *relay_write(struct relay *r, const struct view *v, struct out
 {
 	struct compose c = { .b = r->call->b };
 	struct leg *l = leg_of(r, !r->from);
+	struct view other;
 	struct buf *out;
 
 	compose_request(&c, m);
 	compose_contact(&c, l, v);
 	rack_line(&c, r, v);
+	if (r->usage)
+		v = usage_lines(&c, r, v, &other);
 	compose_rest(&c, v, &leg_of(r, r->from)->path, l);
 	out = compose_done(&c);
 	*is_full = c.o.is_full;
@@ -544,6 +581,8 @@ static int relay_pass(struct relay *r, const struct view *v, const struct path *
 /* RFC 5057 §5.1: 481 says that the dialog is gone; 408 to an INVITE or UPDATE says that its side is. */
 static bool loses_dialog(uint8_t method, unsigned status)
 {
+	if (method == M_SUBSCRIBE || method == M_NOTIFY)
+		return false; /* one subscription, at most: usage.c */
 	return status == 481 || (status == 408 && (method == M_INVITE || method == M_UPDATE));
 }
 
@@ -560,6 +599,8 @@ static void relay_final(struct relay *r, const struct view *v)
 	}
 	if (method == M_BYE)
 		c->is_ending = false;
+	if (r->usage)
+		usage_answered(r, v->status, v);
 	relay_free(r);
 	if (loses_dialog(method, v->status) && !c->setup)
 		call_hangup(c, 1u << from, WHY_DIALOG_LOST);
@@ -585,8 +626,13 @@ static void relay_on_response(void *owner, struct client_txn *ct, const struct v
 			stray_2xx(r->call->b, r->dialog->far, NULL, v);
 		return;
 	}
-	if (v->status == 100 || !r->st)
+	if (v->status == 100)
 		return;
+	if (!r->st) { /* whoever asked has given up */
+		if (v->status >= 200 && r->method != M_INVITE)
+			relay_final(r, v);
+		return;
+	}
 	if (v->status < 300 && refreshes_target(r->method))
 		refresh_target(r->dialog, !r->from, v);
 	if (v->status < 200 && r->method != M_INVITE)

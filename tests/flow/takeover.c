@@ -35,6 +35,7 @@ static void records_free(struct records *r)
 static void take_over(struct flow *f, const char *yaml, unsigned workers)
 {
 	struct records all = { .sink = { keep } };
+	size_t calls = rig_calls(f->rig);
 
 	for (unsigned i = 0; i < f->rig->shared.workers; i++)
 		b2bua_export(f->rig->workers[i].calls, &all.sink);
@@ -48,7 +49,7 @@ static void take_over(struct flow *f, const char *yaml, unsigned workers)
 		assert_int_equal(b2bua_apply(f->rig->workers[w].calls, (struct sv){ all.record[i], all.len[i] }), -EEXIST);
 	}
 	records_free(&all);
-	assert_int_equal(rig_calls(f->rig), 1);
+	assert_int_equal(rig_calls(f->rig), calls);
 }
 
 static void hang_up_from_alice(struct flow *f)
@@ -143,6 +144,71 @@ static void answered_but_not_acknowledged(void **state)
 	hang_up_from_alice(&f);
 }
 
+static void bob_notifies(struct flow *f, const char *lines)
+{
+	flow_bob_says(f, "NOTIFY", lines, "");
+	flow_expect_at_alice(f, "NOTIFY sip:alice@192.0.2.10:5060 SIP/2.0");
+	flow_alice_answers(f, 200, "", "");
+	rig_expect(f->rig, BOB, "SIP/2.0 200", &f->at_bob);
+}
+
+/* Alice has referred Bob to somebody: one subscription; kept by it after her BYE. */
+static void refer_begins(struct flow *f, bool has_bye)
+{
+	flow_answered(f, FLOW_ONE, 1, 1);
+	f->alice_cseq = 41;
+	flow_alice_says(f, "REFER", "Refer-To: <sip:carol@example.com>\n", "");
+	flow_expect_at_bob(f, "REFER ");
+	flow_bob_answers(f, 202, "", "");
+	flow_expect_at_alice(f, "SIP/2.0 202");
+	if (!has_bye)
+		return;
+	flow_alice_says(f, "BYE", "", "");
+	flow_expect_at_bob(f, "BYE ");
+	flow_bob_answers(f, 200, "", "");
+	flow_expect_at_alice(f, "SIP/2.0 200");
+}
+
+/* The other node knows the subscription: which NOTIFY is its own, that it outlives the call, and how long. */
+static void call_with_a_subscription(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	refer_begins(&f, false);
+	take_over(&f, FLOW_ONE, 2);
+	flow_alice_says(&f, "BYE", "", "");
+	flow_expect_at_bob(&f, "BYE ");
+	flow_bob_answers(&f, 200, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	assert_int_equal(f.rig->n_cdrs, 1);
+	flow_bob_says(&f, "NOTIFY", "Event: refer;id=2\nSubscription-State: active\n", "");
+	flow_expect_at_alice(&f, "NOTIFY ");
+	assert_string_equal(got_value(&f.at_alice, HDR_EVENT), "refer;id=42");
+	flow_alice_answers(&f, 200, "", "");
+	rig_expect(f.rig, BOB, "SIP/2.0 200", &f.at_bob);
+	bob_notifies(&f, "Event: refer\nSubscription-State: terminated\n");
+	rig_after(f.rig, 70000);
+	assert_int_equal(rig_in_use(f.rig), 0);
+	flow_end(&f);
+}
+
+static void subscription_outlives_its_call_and_its_node(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	refer_begins(&f, true);
+	take_over(&f, FLOW_ONE, 8);
+	flow_alice_says(&f, "BYE", "", ""); /* it is no session there either */
+	flow_expect_at_alice(&f, "SIP/2.0 481");
+	bob_notifies(&f, "Event: refer\nSubscription-State: active;expires=60\n");
+	assert_int_equal(f.rig->n_cdrs, 0); /* the first node wrote it */
+	rig_after(f.rig, 60000 + USAGE_GRACE_MS + 1);
+	assert_int_equal(rig_in_use(f.rig), 0);
+	flow_end(&f);
+}
+
 /* A record is a message from outside: cut or changed anywhere, it is refused or applied, and nothing breaks. */
 static void damaged_records_break_nothing(void **state)
 {
@@ -158,6 +224,17 @@ static void damaged_records_break_nothing(void **state)
 	flow_bob_answers(&f, 200, "Content-Type: application/sdp\n", SDP);
 	b2bua_export(f.rig->workers[0].calls, &all.sink);
 	assert_int_equal(all.n, 2);
+	got_free(&f.at_alice);
+	got_free(&f.at_bob);
+	rig_free(f.rig, false);
+	for (unsigned kept = 0; kept < 2; kept++) {
+		refer_begins(&f, kept);
+		b2bua_export(f.rig->workers[0].calls, &all.sink);
+		got_free(&f.at_alice);
+		got_free(&f.at_bob);
+		rig_free(f.rig, false);
+	}
+	assert_int_equal(all.n, 4);
 	b = rig_new(FLOW_ONE, 1, 5);
 	for (unsigned i = 0; i < all.n; i++)
 		for (size_t cut = 0; cut < all.len[i]; cut++) {
@@ -177,9 +254,6 @@ static void damaged_records_break_nothing(void **state)
 	rig_after(b, 1000);
 	rig_free(b, false);
 	records_free(&all);
-	got_free(&f.at_alice);
-	got_free(&f.at_bob);
-	rig_free(f.rig, false);
 }
 
 int main(void)
@@ -190,6 +264,8 @@ int main(void)
 		cmocka_unit_test(ringing_call_is_answered_and_ended),
 		cmocka_unit_test(ringing_call_is_cancelled),
 		cmocka_unit_test(answered_but_not_acknowledged),
+		cmocka_unit_test(call_with_a_subscription),
+		cmocka_unit_test(subscription_outlives_its_call_and_its_node),
 		cmocka_unit_test(damaged_records_break_nothing),
 	};
 
