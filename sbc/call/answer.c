@@ -1,6 +1,23 @@
 /* sbc/call/answer.c - what comes back for an initial request, and how it looks on the near side. */
 #include "sbc/call/call.h"
 
+/* An answer finds room though more forks ring than we hold: they end with it anyway. */
+static struct dialog *early_new(struct attempt *a, const struct view *v, struct sv target, struct sv routes)
+{
+	struct call *c = a->setup->call;
+	uint64_t id = token_tag_id(c->b->p.tokens, c->near.in_table.key, a->branch_id, view_to_tag(v));
+	struct dialog *d;
+
+	if (c->n_dialogs >= DIALOGS_PER_CALL_MAX && v->status >= 200)
+		dialog_free(owner_of(c->dialogs.next, struct dialog, in_call));
+	if (!(d = dialog_new(c, a->leg, id, view_to_tag(v), target, routes))) {
+		counter_inc(&c->b->counters, FORKS_REFUSED);
+		return NULL;
+	}
+	d->cseq_in[NEAR] = c->cseq; /* the INVITE's: what follows counts on (§12.2.2) */
+	return d;
+}
+
 /* The dialog of a response's To-tag, made when it is new (§12.1.2). NULL: no tag, or too many forks. */
 static struct dialog *dialog_of(struct attempt *a, const struct view *v)
 {
@@ -14,9 +31,9 @@ static struct dialog *dialog_of(struct attempt *a, const struct view *v)
 	if (!tag.len)
 		return NULL;
 	arena_init(&arena, scratch, sizeof(scratch), NET_MESSAGE_MAX * 2);
-	routes = route_set(&arena, v, true);
+	routes = d && v->status < 200 ? dialog_routes(d) : route_set(&arena, v, true); /* a 2xx says it anew (§13.2.2.4) */
 	if (!d)
-		d = dialog_new(c, a->leg, token_tag_id(c->b->p.tokens, c->near.in_table.key, a->branch_id, tag), tag, target, routes);
+		d = early_new(a, v, target, routes);
 	else if ((target.p || routes.len) && dialog_set_text(c->b, d, tag, target.p ? target : dialog_target(d), routes))
 		d = NULL;
 	arena_reset(&arena);
@@ -50,6 +67,8 @@ static void on_provisional(struct attempt *a, const struct view *v, const struct
 		return; /* more forks than we hold */
 	s->has_provisional = true;
 	setup_pass(s, v, from, d ? d->in_table.key : s->call->near.in_table.key);
+	if (v->status == 199 && d && s->call->n_dialogs > 1) /* RFC 6228 §4: this fork is over */
+		dialog_free(d);
 }
 
 void setup_leave(struct setup *s)

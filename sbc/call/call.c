@@ -23,6 +23,7 @@ const struct counter_def call_counter_defs[CALL_COUNTERS] = {
 	[SUBSCRIPTIONS_ENDED] = { "subscriptions_ended_total", "Subscriptions that ended, whatever ended them", false },
 	[SUBSCRIPTIONS_EXPIRED] = { "subscriptions_expired_total", "Subscriptions that ended because nobody refreshed them", false },
 	[SUBSCRIPTIONS_REFUSED] = { "subscriptions_refused_total", "Subscriptions for which there was no room", false },
+	[FORKS_REFUSED] = { "forks_refused_total", "Early dialogs beyond the bound of one call, or without memory", false },
 };
 
 const struct reason call_reasons[WHY_COUNT] = {

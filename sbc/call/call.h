@@ -120,10 +120,12 @@ struct relay {
 	struct parked parked;
 	uint64_t resolve_id;
 	struct buf *answer;        /* our 2xx to an INVITE, repeated until its ACK */
+	char *moved;               /* the sender's new target, once this is accepted */
 	struct timer timer;
 	uint32_t in_cseq, out_cseq, repeat_ms;
 	uint64_t end_ms, ack_key;  /* ack_key: of the ACK on its way */
 	struct usage *usage;       /* which subscription it concerns; NULL: none */
+	uint16_t moved_len;
 	uint8_t from;              /* enum side */
 	uint8_t method;
 	bool is_resolving, had_offer; /* had_offer: the INVITE carried a body */
@@ -403,6 +405,13 @@ bool usage_admits(const struct call *c, uint8_t method);
 void echo_new(struct relay *r);        /* takes the relay's server transaction */
 void echo_ack(struct b2bua *b, uint64_t id, uint32_t cseq);
 void echo_free(struct echo *e);
+
+/* target.c: remote targets and what moves them (§12.2) */
+void target_asked(struct relay *r, const struct view *v);
+void target_answered(struct relay *r, const struct view *v);
+void target_forget(struct relay *r);
+/* The far target of a dialog whose INVITE may have no final response yet. */
+struct sv target_early(const struct dialog *d);
 
 /* relay.c: requests within a dialog */
 struct leg *leg_find(const struct b2bua *b, uint64_t id); /* of a call; one given up is not found */

@@ -34,6 +34,7 @@
 	X(WHY_PENDING, "invite-in-progress", 500, "Request In Progress", \
 	  "A second INVITE from the same side before the first was answered (RFC 3261 14.2).") \
 	X(WHY_GLARE, "invite-glare", 491, "", "INVITEs of both sides cross (RFC 3261 14.2).") \
+	X(WHY_BAD_RACK, "bad-rack", 400, "Bad RAck", "A PRACK without a RAck that can be read (RFC 3262 7.2).") \
 	X(WHY_TRANSFER, "replaces-unknown", 481, "", "Replaces or Join names a dialog that cannot be mapped in this version.") \
 	X(WHY_TOO_LARGE, "message-too-large", 513, "", "The message that would have to be sent exceeds 65,535 bytes.") \
 	X(WHY_ENDED, "call-ended", 487, "", "The call ended while the request was on its way.") \

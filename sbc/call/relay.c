@@ -110,7 +110,8 @@ static struct relay *relay_pending(struct call *c, unsigned from_sides)
 /* RFC 3261 §12.2.2, §14.2: what a request within a dialog may not be. */
 static enum why place_fault(const struct place *p, const struct view *v)
 {
-	struct sv hops = view_value(v, HDR_MAX_FORWARDS);
+	struct sv hops = view_value(v, HDR_MAX_FORWARDS), method;
+	uint32_t rseq, cseq;
 	uint64_t n;
 
 	if (hops.p && sv_u64(hops, 255, &n) == 0 && n == 0)
@@ -119,6 +120,8 @@ static enum why place_fault(const struct place *p, const struct view *v)
 		return WHY_OLD_CSEQ;
 	if (wants_extension(v) && v->method != M_BYE) /* who says BYE is gone, whatever else it wanted */
 		return WHY_EXTENSION;
+	if (v->method == M_PRACK && rack_parse(view_value(v, HDR_RACK), &rseq, &cseq, &method))
+		return WHY_BAD_RACK;
 	if (v->method != M_INVITE)
 		return WHY_COUNT;
 	if ((p->call->setup && p->side == NEAR) || relay_pending(p->call, 1u << p->side))
@@ -126,11 +129,23 @@ static enum why place_fault(const struct place *p, const struct view *v)
 	return p->call->setup || relay_pending(p->call, 3) ? WHY_GLARE : WHY_COUNT;
 }
 
+/* §14.2: a random time of 0 to 10 s. The key of the request is one that nobody else can foretell. */
+static struct sv retry_line(uint64_t key, char area[UNSUPPORTED_MAX])
+{
+	struct out o;
+
+	out_init(&o, area, UNSUPPORTED_MAX);
+	out_lit(&o, "Retry-After: ");
+	out_u64(&o, key % 11);
+	out_lit(&o, "\r\n");
+	return out_done(&o);
+}
+
 static void refuse_within(struct b2bua *b, const struct request *r, enum why why)
 {
 	const struct reason *reason = &call_reasons[why];
 	char area[UNSUPPORTED_MAX];
-	struct sv headers = why == WHY_PENDING ? SV("Retry-After: 2\r\n") : unsupported_line(why, r->v, area);
+	struct sv headers = why == WHY_PENDING ? retry_line(r->key, area) : unsupported_line(why, r->v, area);
 	struct server_txn *st;
 
 	counter_inc(&b->counters, REQUESTS_REFUSED);
@@ -142,26 +157,6 @@ static void refuse_within(struct b2bua *b, const struct request *r, enum why why
 static bool subscribes(uint8_t method)
 {
 	return method == M_SUBSCRIBE || method == M_NOTIFY || method == M_REFER;
-}
-
-static bool refreshes_target(uint8_t method)
-{
-	return method == M_INVITE || method == M_UPDATE || subscribes(method);
-}
-
-/* §12.2: a Contact in these moves the remote target of the side that sent it. */
-static void refresh_target(struct dialog *d, enum side side, const struct view *v)
-{
-	struct leg *near = &d->call->near;
-	struct sv uri = contact_uri_again(v, side == FAR ? dialog_target(d) : leg_target(near));
-
-	if (!uri.p)
-		return;
-	if (side == FAR && !sv_eq(uri, dialog_target(d)))
-		dialog_set_text(d->call->b, d, dialog_tag(d), uri, dialog_routes(d));
-	else if (side == NEAR && !sv_eq(uri, leg_target(near)))
-		leg_set_text(d->call->b, near,
-		             &(struct leg_text){ leg_call_id(near), leg_local(near), leg_remote(near), uri, leg_routes(near) });
 }
 
 /* ACK: the INVITE it belongs to has the same CSeq number (§13.2.2.4). */
@@ -213,8 +208,7 @@ static void relay_start(struct b2bua *b, const struct place *p, const struct req
 	server_own(relay->st, &relay_server_ops, relay);
 	if (r->v->method == M_INVITE)
 		server_answer(relay->st, 100, SV(""), SV(""), SV(""));
-	if (refreshes_target(r->v->method))
-		refresh_target(p->dialog, p->side, r->v);
+	target_asked(relay, r->v);
 	follow_flow(leg_of(relay, p->side), r->from);
 	if (subscribes(r->v->method) && !usage_join(relay, r->v))
 		relay_refuse(relay, WHY_FULL);
@@ -298,6 +292,15 @@ static void relay_leave_invite(struct relay *r)
 	client_own(far->invite, &stray_ops, far);
 }
 
+/* The call or the dialog is gone. A BYE has what it wanted, whatever ended the call (RFC 5407 §3.2); so has a PRACK that asks nothing,
+ * which may cross the final response (RFC 3262 §3). */
+static unsigned relay_last_word(const struct relay *r)
+{
+	if (r->method == M_INVITE)
+		return 487;
+	return r->method == M_BYE || (r->method == M_PRACK && !r->had_offer) ? 200 : 481;
+}
+
 void relay_free(struct relay *r)
 {
 	if (!r)
@@ -310,8 +313,8 @@ void relay_free(struct relay *r)
 		echo_new(r);
 	if (r->st) {
 		server_own(r->st, NULL, NULL);
-		if (!server_is_final(r->st)) /* a BYE has what it wanted, whatever ended the call (RFC 5407 §3.2) */
-			server_answer(r->st, r->method == M_INVITE ? 487 : r->method == M_BYE ? 200 : 481, SV(""), SV(""), SV(""));
+		if (!server_is_final(r->st))
+			server_answer(r->st, relay_last_word(r), SV(""), SV(""), SV(""));
 	}
 	if (r->ct) {
 		client_own(r->ct, NULL, NULL);
@@ -320,9 +323,26 @@ void relay_free(struct relay *r)
 	}
 	wheel_disarm(r->call->b->p.wheel, &r->timer);
 	buf_put(r->answer);
+	target_forget(r);
 	list_del(&r->in_call);
 	r->call->n_relays--;
 	slab_free(&r->call->b->relays, r);
+}
+
+/* The caller may hang up one early dialog of several (§15): the others ring on. */
+static bool ends_call(const struct relay *r)
+{
+	return r->method == M_BYE && !(r->call->setup && r->call->n_dialogs > 1);
+}
+
+static void relay_hung_up(struct relay *r)
+{
+	if (ends_call(r)) {
+		call_finish(r->call, WHY_NORMAL);
+		return;
+	}
+	r->call->is_ending = false;
+	dialog_free(r->dialog); /* and with it the relay */
 }
 
 /* The request could not be passed: the side it came from gets this instead. */
@@ -336,7 +356,7 @@ static void relay_refuse(struct relay *r, enum why why)
 	if (r->st) /* a BYE does its work whether the other side hears of it or not */
 		server_answer(r->st, was_bye ? 200 : reason->status, sv_from(was_bye ? "" : reason->phrase), SV(""), SV(""));
 	if (was_bye) {
-		call_finish(c, WHY_NORMAL);
+		relay_hung_up(r);
 		return;
 	}
 	if (r->usage)
@@ -388,7 +408,7 @@ static struct outgoing outgoing_of(struct relay *r, struct sv method, const stru
 
 	return (struct outgoing){
 		.method = method, .leg = l, .cseq = cseq,
-		.uri = to == NEAR ? leg_target(l) : dialog_target(d), .routes = to == NEAR ? leg_routes(l) : dialog_routes(d),
+		.uri = to == NEAR ? leg_target(l) : target_early(d), .routes = to == NEAR ? leg_routes(l) : dialog_routes(d),
 		.local_tag = to == NEAR ? tag_token(r->call->b, r->call->shard, d->in_table.key, tag) : SV(""),
 		.remote_tag = to == NEAR ? SV("") : dialog_tag(d),
 		.branch_id = token_branch_id(tokens, l->in_table.key, id, cseq),
@@ -442,7 +462,7 @@ static int relay_transmit(struct relay *r, const struct view *v)
 		out = relay_write(r, v, &m, &is_full);
 	}
 	counter_inc(&b->counters, REQUESTS_RELAYED);
-	if (r->method == M_BYE)
+	if (ends_call(r))
 		r->call->is_ending = true;
 	err = !out ? is_full ? -EMSGSIZE : -ENOMEM
 	           : client_start(b->p.stack, m.branch_id, v->method, &l->path, out, &relay_client_ops, r, &r->ct);
@@ -500,6 +520,11 @@ static int relay_hop(struct relay *r, struct resolve_query *q)
 	if (l->side == NEAR)
 		return next_hop(l, leg_target(l), leg_routes(l), q);
 	if (hop->is_known && hop->transport == l->path.transport && addr_eq(&hop->addr, &l->path.remote)) {
+		*q = (struct resolve_query){ .host = SV("") };
+		return 0;
+	}
+	if (!dialog_target(r->dialog).len && !dialog_routes(r->dialog).len && target_early(r->dialog).len) {
+		l->path = *client_path(r->call->setup->attempt->ct); /* where its INVITE went */
 		*q = (struct resolve_query){ .host = SV("") };
 		return 0;
 	}
@@ -578,12 +603,13 @@ static int relay_pass(struct relay *r, const struct view *v, const struct path *
 	return server_send(r->st, v->status, &c.o);
 }
 
-/* RFC 5057 §5.1: 481 says that the dialog is gone; 408 to an INVITE or UPDATE says that its side is. */
-static bool loses_dialog(uint8_t method, unsigned status)
+/* RFC 5057 §5.1: 481 says that the dialog is gone (that a PRACK acknowledges nothing, if it is one: RFC 3262 §3); 408 to an INVITE or
+ * UPDATE says that its side is. Nothing is lost by either while a BYE is under way, and of early dialogs others may be left. */
+static bool loses_dialog(const struct call *c, uint8_t method, unsigned status)
 {
-	if (method == M_SUBSCRIBE || method == M_NOTIFY)
-		return false; /* one subscription, at most: usage.c */
-	return status == 481 || (status == 408 && (method == M_INVITE || method == M_UPDATE));
+	if (method == M_SUBSCRIBE || method == M_NOTIFY || c->setup || c->is_ending) /* the first two: one subscription, at most: usage.c */
+		return false;
+	return (status == 481 && method != M_PRACK) || (status == 408 && (method == M_INVITE || method == M_UPDATE));
 }
 
 static void relay_final(struct relay *r, const struct view *v)
@@ -594,7 +620,7 @@ static void relay_final(struct relay *r, const struct view *v)
 	bool is_challenge = v->status == 401 || v->status == 407;
 
 	if (method == M_BYE && !is_challenge) {
-		call_finish(c, WHY_NORMAL);
+		relay_hung_up(r);
 		return;
 	}
 	if (method == M_BYE)
@@ -602,7 +628,7 @@ static void relay_final(struct relay *r, const struct view *v)
 	if (r->usage)
 		usage_answered(r, v->status, v);
 	relay_free(r);
-	if (loses_dialog(method, v->status) && !c->setup)
+	if (loses_dialog(c, method, v->status))
 		call_hangup(c, 1u << from, WHY_DIALOG_LOST);
 }
 
@@ -633,8 +659,7 @@ static void relay_on_response(void *owner, struct client_txn *ct, const struct v
 			relay_final(r, v);
 		return;
 	}
-	if (v->status < 300 && refreshes_target(r->method))
-		refresh_target(r->dialog, !r->from, v);
+	target_answered(r, v);
 	if (v->status < 200 && r->method != M_INVITE)
 		return;
 	err = relay_pass(r, v, from);
@@ -657,12 +682,12 @@ static void relay_failed(void *owner, struct client_txn *ct, int err)
 	struct relay *r = owner;
 	struct call *c = r->call;
 	enum side from = r->from;
-	bool is_lost = loses_dialog(r->method, err == -ETIMEDOUT ? 408 : 503);
+	bool is_lost = loses_dialog(c, r->method, err == -ETIMEDOUT ? 408 : 503);
 
 	client_own(ct, NULL, NULL);
 	r->ct = NULL;
 	relay_refuse(r, err == -ETIMEDOUT ? WHY_TIMEOUT : WHY_UNREACHABLE);
-	if (is_lost && !c->setup)
+	if (is_lost)
 		call_hangup(c, 1u << from, WHY_DIALOG_LOST);
 }
 

@@ -84,9 +84,8 @@ void flow_expect_at_bob(struct flow *f, const char *start)
 	copy(f->far_contact, sizeof(f->far_contact), got_contact(&f->at_bob));
 }
 
-/* Vias are repeated as they came. */
-static void answer(struct rig *r, const char *who, const char *listener, const struct got *g, unsigned status, const char *to,
-                   const char *contact, const char *extra, const char *body)
+void flow_answer(struct rig *r, const char *who, const char *listener, const struct got *g, unsigned status, const char *to,
+                 const char *contact, const char *extra, const char *body)
 {
 	char vias[2048] = "";
 
@@ -95,8 +94,7 @@ static void answer(struct rig *r, const char *who, const char *listener, const s
 			snprintf(vias + strlen(vias), sizeof(vias) - strlen(vias), "Via: %.*s\n", SV_ARG(hdr_value(&g->v, &g->v.h[i])));
 	rig_say(r, who, listener, body, "SIP/2.0 %u %s\n%sFrom: %s\nTo: %s\nCall-ID: %s\nCSeq: %s\n%s%s%s%s", status,
 	        status_phrase(status), vias, got_value(g, HDR_FROM), to, got_value(g, HDR_CALL_ID), got_value(g, HDR_CSEQ),
-	        status > 100 && status < 300 ? "Contact: " : "", status > 100 && status < 300 ? contact : "",
-	        status > 100 && status < 300 ? "\n" : "", extra);
+	        contact ? "Contact: " : "", contact ? contact : "", contact ? "\n" : "", extra);
 }
 
 void flow_bob_answers(struct flow *f, unsigned status, const char *extra, const char *body)
@@ -106,13 +104,14 @@ void flow_bob_answers(struct flow *f, unsigned status, const char *extra, const 
 	snprintf(contact, sizeof(contact), "<sip:bob@%s>", f->bob);
 	snprintf(to, sizeof(to), "%s%s%s", got_value(&f->at_bob, HDR_TO), *got_tag(&f->at_bob, HDR_TO) ? "" : ";tag=",
 	         *got_tag(&f->at_bob, HDR_TO) ? "" : f->bob_tag ? f->bob_tag : "bob");
-	answer(f->rig, f->bob, CORE, &f->at_bob, status, status == 100 ? got_value(&f->at_bob, HDR_TO) : to,
-	       f->bob_contact ? f->bob_contact : contact, extra, body);
+	flow_answer(f->rig, f->bob, CORE, &f->at_bob, status, status == 100 ? got_value(&f->at_bob, HDR_TO) : to,
+	            status <= 100 || status >= 300 ? NULL : f->bob_contact ? f->bob_contact : contact, extra, body);
 }
 
 void flow_alice_answers(struct flow *f, unsigned status, const char *extra, const char *body)
 {
-	answer(f->rig, ALICE, EDGE, &f->at_alice, status, got_value(&f->at_alice, HDR_TO), "<sip:alice@192.0.2.10:5060>", extra, body);
+	flow_answer(f->rig, ALICE, EDGE, &f->at_alice, status, got_value(&f->at_alice, HDR_TO),
+	            status > 100 && status < 300 ? "<sip:alice@192.0.2.10:5060>" : NULL, extra, body);
 }
 
 void flow_ack(struct flow *f)

@@ -59,6 +59,9 @@ void flow_alice_calls(struct flow *f, const char *extra, const char *body);
 void flow_refused(struct flow *f);
 /* Bob answers what he got last; 1xx and 2xx carry his Contact, his tag is "bob". `extra` are lines, each with its "\n"; body may be "". */
 void flow_bob_answers(struct flow *f, unsigned status, const char *extra, const char *body);
+/* What anybody says to `g`: Vias repeated as they came; `contact`: its value, or NULL; `extra` as above. */
+void flow_answer(struct rig *r, const char *who, const char *listener, const struct got *g, unsigned status, const char *to,
+                 const char *contact, const char *extra, const char *body);
 /* The same for Alice, when Bob asked (her side of the SBC's request). */
 void flow_alice_answers(struct flow *f, unsigned status, const char *extra, const char *body);
 /* Expects it at the other end and remembers what it says of the dialog. */
