@@ -30,18 +30,18 @@ static const uint8_t classes[HDR_COUNT] = {
 	[HDR_REFER_TO] = HIDE_CHECKED, [HDR_REFERRED_BY] = HIDE_CHECKED, [HDR_REPLY_TO] = HIDE_CHECKED,
 	[HDR_REASON] = HIDE_CHECKED, [HDR_SUBJECT] = HIDE_CHECKED, [HDR_GEOLOCATION] = HIDE_CHECKED,
 	[HDR_GEOLOCATION_ERROR] = HIDE_CHECKED, [HDR_FEATURE_CAPS] = HIDE_CHECKED, [HDR_IDENTITY_INFO] = HIDE_CHECKED,
-	[HDR_ACCEPT] = HIDE_PASS, [HDR_ACCEPT_CONTACT] = HIDE_PASS, [HDR_ACCEPT_ENCODING] = HIDE_PASS,
-	[HDR_ACCEPT_LANGUAGE] = HIDE_PASS, [HDR_ALLOW] = HIDE_PASS, [HDR_ALLOW_EVENTS] = HIDE_PASS,
-	[HDR_AUTHENTICATION_INFO] = HIDE_PASS, [HDR_AUTHORIZATION] = HIDE_PASS, [HDR_CONTENT_DISPOSITION] = HIDE_PASS,
-	[HDR_CONTENT_ENCODING] = HIDE_PASS, [HDR_CONTENT_LANGUAGE] = HIDE_PASS, [HDR_CONTENT_TYPE] = HIDE_PASS,
-	[HDR_DATE] = HIDE_PASS, [HDR_EVENT] = HIDE_PASS, [HDR_EXPIRES] = HIDE_PASS, [HDR_GEOLOCATION_ROUTING] = HIDE_PASS,
-	[HDR_IDENTITY] = HIDE_PASS, [HDR_INFO_PACKAGE] = HIDE_PASS, [HDR_MIME_VERSION] = HIDE_PASS,
-	[HDR_MIN_EXPIRES] = HIDE_PASS, [HDR_MIN_SE] = HIDE_PASS, [HDR_P_EARLY_MEDIA] = HIDE_PASS, [HDR_PRIORITY] = HIDE_PASS,
-	[HDR_PRIVACY] = HIDE_PASS, [HDR_PROXY_AUTHORIZATION] = HIDE_PASS, [HDR_RECV_INFO] = HIDE_PASS,
-	[HDR_REFER_SUB] = HIDE_PASS, [HDR_REJECT_CONTACT] = HIDE_PASS, [HDR_REQUEST_DISPOSITION] = HIDE_PASS,
-	[HDR_RETRY_AFTER] = HIDE_PASS, [HDR_RSEQ] = HIDE_PASS, [HDR_SESSION_EXPIRES] = HIDE_PASS, [HDR_SESSION_ID] = HIDE_PASS,
-	[HDR_SIP_ETAG] = HIDE_PASS, [HDR_SIP_IF_MATCH] = HIDE_PASS, [HDR_SUBSCRIPTION_STATE] = HIDE_PASS,
-	[HDR_USER_TO_USER] = HIDE_PASS,
+	[HDR_AUTHENTICATION_INFO] = HIDE_PASS, [HDR_AUTHORIZATION] = HIDE_PASS, [HDR_PROXY_AUTHORIZATION] = HIDE_PASS,
+	[HDR_ALLOW] = HIDE_WORDS, [HDR_ALLOW_EVENTS] = HIDE_WORDS, [HDR_CONTENT_TYPE] = HIDE_TYPE,
+	[HDR_ACCEPT] = HIDE_CHECKED, [HDR_ACCEPT_CONTACT] = HIDE_CHECKED, [HDR_ACCEPT_ENCODING] = HIDE_CHECKED,
+	[HDR_ACCEPT_LANGUAGE] = HIDE_CHECKED, [HDR_CONTENT_DISPOSITION] = HIDE_CHECKED, [HDR_CONTENT_ENCODING] = HIDE_CHECKED,
+	[HDR_CONTENT_LANGUAGE] = HIDE_CHECKED, [HDR_DATE] = HIDE_CHECKED, [HDR_EVENT] = HIDE_CHECKED, [HDR_EXPIRES] = HIDE_CHECKED,
+	[HDR_GEOLOCATION_ROUTING] = HIDE_CHECKED, [HDR_IDENTITY] = HIDE_CHECKED, [HDR_INFO_PACKAGE] = HIDE_CHECKED,
+	[HDR_MIME_VERSION] = HIDE_CHECKED, [HDR_MIN_EXPIRES] = HIDE_CHECKED, [HDR_MIN_SE] = HIDE_CHECKED,
+	[HDR_P_EARLY_MEDIA] = HIDE_CHECKED, [HDR_PRIORITY] = HIDE_CHECKED, [HDR_PRIVACY] = HIDE_CHECKED,
+	[HDR_RECV_INFO] = HIDE_CHECKED, [HDR_REFER_SUB] = HIDE_CHECKED, [HDR_REJECT_CONTACT] = HIDE_CHECKED,
+	[HDR_REQUEST_DISPOSITION] = HIDE_CHECKED, [HDR_RETRY_AFTER] = HIDE_CHECKED, [HDR_RSEQ] = HIDE_CHECKED,
+	[HDR_SESSION_EXPIRES] = HIDE_CHECKED, [HDR_SESSION_ID] = HIDE_CHECKED, [HDR_SIP_ETAG] = HIDE_CHECKED,
+	[HDR_SIP_IF_MATCH] = HIDE_CHECKED, [HDR_SUBSCRIPTION_STATE] = HIDE_CHECKED, [HDR_USER_TO_USER] = HIDE_CHECKED,
 };
 
 enum hide_class hide_class_of(enum hdr_id id)
@@ -86,20 +86,31 @@ static bool option_next(struct sv *tag, struct sv *rest)
 	return tag->len || rest->len;
 }
 
-static void options_line(struct out *o, struct sv name, struct sv value)
+/* One that everybody has names nobody. */
+static bool option_is_common(struct sv tag)
+{
+	return sv_eq(tag, SV("replaces")) || sv_eq(tag, SV("timer")) || sv_eq(tag, SV("100rel"));
+}
+
+static bool option_ends_here(struct hide *h, struct sv tag)
+{
+	return !option_is_common(tag) && (option_stays(tag) || hide_names_inside(h, tag));
+}
+
+static void options_line(struct out *o, struct hide *h, struct sv name, struct sv value)
 {
 	struct sv rest = value, tag;
 	unsigned passed = 0;
 	bool any_stays = false;
 
 	while (option_next(&tag, &rest))
-		any_stays |= option_stays(tag);
+		any_stays |= option_ends_here(h, tag);
 	if (!any_stays) {
 		line(o, name, value);
 		return;
 	}
 	for (rest = value; option_next(&tag, &rest);) {
-		if (option_stays(tag))
+		if (option_ends_here(h, tag))
 			continue;
 		if (passed++ == 0) {
 			out_sv(o, name);
@@ -174,6 +185,42 @@ static void checked_line(struct out *o, struct hide *h, struct sv name, struct s
 		line(o, name, value);
 }
 
+/* Method names and the like, as they nearly always are: what is no capital letter is looked through. */
+static void words_line(struct out *o, struct hide *h, struct sv name, struct sv value)
+{
+	unsigned odd = 0;
+
+	for (size_t i = 0; i < value.len; i++)
+		odd |= !((value.p[i] >= 'A' && value.p[i] <= 'Z') || value.p[i] == ',' || value.p[i] == ' ');
+	if (odd)
+		checked_line(o, h, name, value);
+	else
+		line(o, name, value);
+}
+
+/* A body needs its type: it loses those parameters that name the sending side, and goes on. */
+static void type_line(struct out *o, struct hide *h, struct sv name, struct sv value)
+{
+	struct sv rest = sv_skip(value, sv_chr(value, ';')), param, word;
+
+	if (sv_eq(value, SV("application/sdp")) || !hide_names_inside(h, value)) {
+		line(o, name, value);
+		return;
+	}
+	counter_inc(h->counters, HIDE_DROPPED_ADDRESS);
+	line(o, name, sv_trim((struct sv){ value.p, value.len - rest.len }));
+	o->at -= 2;
+	while (param_next(&rest, &param, &word)) {
+		struct sv whole = sv_span(param.p, word.p ? word.p + word.len : param.p + param.len);
+
+		if (hide_names_inside(h, whole))
+			continue;
+		out_lit(o, ";");
+		out_sv(o, whole);
+	}
+	out_lit(o, "\r\n");
+}
+
 static bool wants_id_privacy(const struct view *v)
 {
 	const struct hdr *h = view_find(v, HDR_PRIVACY, 0);
@@ -189,7 +236,7 @@ static bool wants_id_privacy(const struct view *v)
 	return false;
 }
 
-static void identity_line(struct out *o, const struct hide *h, enum hdr_id id, struct sv name, struct sv value)
+static void identity_line(struct out *o, struct hide *h, enum hdr_id id, struct sv name, struct sv value)
 {
 	bool is_asserted = id == HDR_P_ASSERTED_IDENTITY || id == HDR_REMOTE_PARTY_ID;
 
@@ -197,7 +244,7 @@ static void identity_line(struct out *o, const struct hide *h, enum hdr_id id, s
 	if (!h->is_trusted || id == HDR_P_PREFERRED_IDENTITY || (is_asserted && !h->trusts_receiver && wants_id_privacy(h->v)))
 		counter_inc(h->counters, HIDE_DROPPED_IDENTITY);
 	else
-		line(o, name, value);
+		checked_line(o, h, name, value);
 }
 
 static void unknown_line(struct out *o, struct hide *h, struct sv name, struct sv value);
@@ -210,8 +257,14 @@ static void pass_one(struct out *o, struct hide *h, const struct hdr *hdr)
 	case HIDE_PASS:
 		line(o, name, value);
 		return;
+	case HIDE_WORDS:
+		words_line(o, h, name, value);
+		return;
+	case HIDE_TYPE:
+		type_line(o, h, name, value);
+		return;
 	case HIDE_OPTIONS:
-		options_line(o, name, value);
+		options_line(o, h, name, value);
 		return;
 	case HIDE_IDENTITY:
 		identity_line(o, h, hdr->id, name, value);
@@ -368,7 +421,21 @@ static bool index_has(const struct hide_index *x, uint16_t zone, struct sv name,
 	return false;
 }
 
-static bool address_is_inside(const struct hide *h, const struct addr *a)
+static void collect_hosts(struct hide *h);
+
+static bool message_names_address(struct hide *h, const struct addr *a)
+{
+	struct addr one;
+
+	if (!h->has_hosts)
+		collect_hosts(h);
+	for (unsigned i = 0; i < h->n_hosts; i++)
+		if (addr_parse(&one, h->hosts[i]) == 0 && addr_eq_ip(&one, a))
+			return true;
+	return false;
+}
+
+static bool address_is_inside(struct hide *h, const struct addr *a)
 {
 	const struct conf_zone *z = &h->index->conf->zones[h->zone];
 
@@ -377,7 +444,7 @@ static bool address_is_inside(const struct hide *h, const struct addr *a)
 	for (unsigned i = 0; i < z->n_trust; i++)
 		if (z->trust[i].bits && prefix_has(&z->trust[i], a))
 			return true;
-	return false;
+	return message_names_address(h, a);
 }
 
 /* Hosts that the message itself names as the sender's: its Vias, Record-Routes and Contact. Collected once. */
@@ -459,7 +526,7 @@ static bool quad_at(struct sv text, struct addr *out)
 }
 
 /* Identifiers are often made of an address: "1234-10.0.0.1". */
-static bool embeds_address(const struct hide *h, struct sv run)
+static bool embeds_address(struct hide *h, struct sv run)
 {
 	bool in_number = false;
 	struct addr a;
@@ -471,6 +538,26 @@ static bool embeds_address(const struct hide *h, struct sv run)
 			return true;
 		in_number = is_digit;
 	}
+	return false;
+}
+
+/* So are they of a name: "1234-host.example-5060". A run with more hyphens than a UUID and its neighbours have is no such thing. */
+static bool embeds_name(struct hide *h, struct sv run)
+{
+	size_t cut[HIDE_HYPHENS_MAX + 2] = { 0 };
+	unsigned n = 1;
+
+	for (size_t i = 0; i < run.len; i++)
+		if (run.p[i] == '-') {
+			if (n > HIDE_HYPHENS_MAX)
+				return false;
+			cut[n++] = i + 1;
+		}
+	cut[n] = run.len + 1;
+	for (unsigned from = 0; n > 1 && from < n; from++)
+		for (unsigned to = from + 1; to <= n; to++)
+			if (host_is_inside(h, (struct sv){ run.p + cut[from], cut[to] - 1 - cut[from] }))
+				return true;
 	return false;
 }
 
@@ -487,7 +574,7 @@ static bool run_is_inside(struct hide *h, struct sv run)
 			return true;
 		rest = sv_skip(rest, sv_chr(rest, ':') + 1);
 	}
-	return run.len > 1 && embeds_address(h, run);
+	return run.len > 1 && (embeds_address(h, run) || embeds_name(h, run));
 }
 
 /* A name may hold underscores (containers' do), but they may as well stand between an address and something else. */
@@ -505,7 +592,7 @@ static bool word_is_inside(struct hide *h, struct sv word)
 	return false;
 }
 
-bool hide_names_inside(struct hide *h, struct sv text)
+static bool words_name_inside(struct hide *h, struct sv text)
 {
 	size_t at = 0;
 
@@ -519,6 +606,62 @@ bool hide_names_inside(struct hide *h, struct sv text)
 		at += at == from;
 	}
 	return false;
+}
+
+static bool has_words(struct sv text, struct sv words)
+{
+	return words.len >= HIDE_ID_MIN && text.len >= words.len && sv_find(text, words) != SIZE_MAX;
+}
+
+/* The sender's dialog, transaction and software, by the words he has for them. */
+static bool names_identifiers(const struct hide *h, struct sv text)
+{
+	const struct view *v = h->v;
+	const struct hdr *agent = view_find(v, HDR_USER_AGENT, 0), *server = view_find(v, HDR_SERVER, 0);
+
+	return has_words(text, view_value(v, HDR_CALL_ID)) || has_words(text, view_from_tag(v)) || has_words(text, view_to_tag(v)) ||
+	       has_words(text, view_via_branch(v)) || (agent && has_words(text, hdr_value(v, agent))) ||
+	       (server && has_words(text, hdr_value(v, server)));
+}
+
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+}
+
+/* Escapes of URIs and quoted strings undone (RFC 3261 §25.1). */
+static struct sv without_escapes(struct sv text, char area[HIDE_ESCAPED_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.p[i];
+
+		if (c == '%' && i + 2 < text.len && hex_digit(text.p[i + 1]) >= 0 && hex_digit(text.p[i + 2]) >= 0) {
+			c = (char)(hex_digit(text.p[i + 1]) << 4 | hex_digit(text.p[i + 2]));
+			i += 2;
+		} else if (c == '\\' && i + 1 < text.len) {
+			c = text.p[++i];
+		}
+		area[n++] = c;
+	}
+	return (struct sv){ area, n };
+}
+
+static bool text_names_inside(struct hide *h, struct sv text)
+{
+	return words_name_inside(h, text) || names_identifiers(h, text);
+}
+
+bool hide_names_inside(struct hide *h, struct sv text)
+{
+	char area[HIDE_ESCAPED_MAX];
+
+	if (text_names_inside(h, text))
+		return true;
+	if (sv_chr(text, '%') == text.len && sv_chr(text, '\\') == text.len)
+		return false;
+	return text.len > HIDE_ESCAPED_MAX || text_names_inside(h, without_escapes(text, area));
 }
 
 static void unknown_line(struct out *o, struct hide *h, struct sv name, struct sv value)

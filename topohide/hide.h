@@ -11,7 +11,9 @@
 enum hide_class {
 	HIDE_UNKNOWN,     /* passes if it names nothing of the sending side and the zone passes unknown ones */
 	HIDE_CHECKED,     /* known, carries a URI or free text: passes if it names nothing of the sending side */
-	HIDE_PASS,        /* end to end */
+	HIDE_PASS,        /* credentials: end to end, byte-exact (DECISIONS 9) */
+	HIDE_WORDS,       /* checked, but hardly ever anything else than words in capitals */
+	HIDE_TYPE,        /* of the body: loses the parameters that name the sending side */
 	HIDE_OURS,        /* written by the builder */
 	HIDE_HOP,         /* hop by hop: ends here */
 	HIDE_PRIVATE,     /* tells about the sender's software: ends here */
@@ -34,6 +36,9 @@ void hide_index_free(struct hide_index *x);
 enum hide_limits {
 	HIDE_HOSTS_MAX = 24,     /* hosts that a message names as its sender's */
 	HIDE_COLONS_MAX = 10,    /* in one word; an IPv6 address has fewer */
+	HIDE_HYPHENS_MAX = 8,    /* in one word, between which a host name is looked for */
+	HIDE_ID_MIN = 8,         /* bytes of a Call-ID, tag, branch or software name that is looked for: shorter ones are like any word */
+	HIDE_ESCAPED_MAX = 2048, /* bytes of a text with escapes in it; a longer one counts as naming the inside */
 	HIDE_RUNS_MAX = 512,     /* words checked per message; what lies behind counts as naming the inside */
 };
 
@@ -58,8 +63,12 @@ void hide_begin(struct hide *h, const struct hide_index *index, uint16_t zone, c
 
 /* Appends the lines of `h->v` that may pass, in their order, Content-Type and its kin included. */
 void hide_headers(struct out *o, struct hide *h);
-/* Does `text` contain an address or host name of the sending side? */
+/* Does `text` contain an address or host name of the sending side, or an identifier of its message? */
 bool hide_names_inside(struct hide *h, struct sv text);
+/* A From or To value without the display name and the parameters that name the sending side; `value` itself when there is no memory.
+ * Not needed where hide_address_is_plain: nothing but a short display name, a URI without parameters, and a tag. */
+bool hide_address_is_plain(struct sv value);
+struct sv hide_address(struct arena *a, struct hide *h, struct sv value);
 /* The Contact parameters that pass: RFC 3840's. Appended with their ';'. */
 void hide_contact_params(struct out *o, struct sv params);
 

@@ -308,6 +308,8 @@ struct sv tag_token(struct b2bua *b, uint16_t shard, uint64_t id, char out[TOKEN
 int send_bye(struct dialog *d, enum side to, enum why why); /* 0, -ENOMEM, or as client_start */
 /* The words of a response, if they name nobody on the side it comes from. */
 struct sv compose_phrase(struct b2bua *b, const struct view *v, const struct path *from);
+/* A From or To of `v` without what names the side it comes from, beside its URI (DECISIONS 14). */
+struct sv compose_address(struct b2bua *b, struct arena *a, const struct view *v, const struct path *from, struct sv value);
 /* Record-Route values as a route set: §12.1.1 in order, §12.1.2 reversed. */
 struct sv route_set(struct arena *a, const struct view *v, bool is_reversed);
 struct sv contact_uri(const struct view *v);

@@ -146,6 +146,16 @@ static void hide_from(struct hide *h, struct b2bua *b, const struct view *v, con
 	hide_begin(h, b->index, path_zone(b, from), &from->remote, v, &b->hide_counters);
 }
 
+struct sv compose_address(struct b2bua *b, struct arena *a, const struct view *v, const struct path *from, struct sv value)
+{
+	struct hide h;
+
+	if (hide_address_is_plain(value))
+		return value;
+	hide_from(&h, b, v, from);
+	return hide_address(a, &h, value);
+}
+
 struct sv compose_phrase(struct b2bua *b, const struct view *v, const struct path *from)
 {
 	struct sv phrase = view_sv(v, v->phrase, v->phrase_len);

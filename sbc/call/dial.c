@@ -227,7 +227,7 @@ static void out_with_tag(struct out *o, struct sv value, struct sv old, struct s
 /* What the far leg is called: From with our tag, To without any, Call-ID of ours; URIs unchanged unless the rule rewrites them
  * (DECISIONS 14). */
 static int far_text(struct b2bua *b, struct leg *l, struct arena *a, const struct conf_route *rule, const struct direct *direct,
-                    const struct view *v)
+                    const struct view *v, const struct path *source)
 {
 	struct sv near_from = view_value(v, HDR_FROM), from = near_from, to = view_value(v, HDR_TO);
 	struct sv instead = direct ? direct_uri(direct) : SV(""); /* of To's, in which our token is the near side's */
@@ -241,6 +241,8 @@ static int far_text(struct b2bua *b, struct leg *l, struct arena *a, const struc
 	if ((err = change_uri(a, rule, rewrites && rewrites->from, SV(""), &from)) ||
 	    (err = change_uri(a, rule, rewrites && rewrites->to, instead, &to)))
 		return err;
+	from = compose_address(b, a, v, source, from);
+	to = compose_address(b, a, v, source, to);
 	room += from.len + to.len;
 	if (!(area = arena_alloc(a, 2 * room)))
 		return -ENOMEM;
@@ -318,7 +320,7 @@ static int attempt_write(struct attempt *a, const struct view *v, struct buf **o
 	arena_init(&arena, scratch, sizeof(scratch), 8 * (size_t)NET_MESSAGE_MAX);
 	uri = far_uri(s, &arena, a->destination, v);
 	if (!(err = rewrite(&arena, rule, rule && rule->rewrite.request_uri, &uri)) &&
-	    !(err = far_text(b, a->leg, &arena, rule, s->direct, v))) {
+	    !(err = far_text(b, a->leg, &arena, rule, s->direct, v, &s->call->near.path))) {
 		struct outgoing m = { .method = view_method(v), .leg = a->leg, .uri = uri, .branch_id = a->branch_id, .cseq = v->cseq,
 		                      .routes = s->direct ? direct_routes(s->direct) : SV(""), .max_forwards = hops_left(v) };
 

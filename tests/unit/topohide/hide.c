@@ -284,6 +284,103 @@ static void what_names_the_inside(void **state)
 			fail_msg("\"%s\" names nothing inside, and was dropped", outside[i]);
 }
 
+/* Escapes do not help, nor what stands around a name. */
+static void names_in_disguise(void **state)
+{
+	static const char *const inside[] = {
+		"sip:a@10%2E0%2e0.21", "<sip:x@y?Call-Info=%3Csip:app.inside.example%3E>", "\"10\\.0.0.21\"", "%31%30.0.0.21",
+		"id-app.inside.example-5060", "app.inside.example-5060", "1-2-app.inside.example", "[::ffff:a00:15]", "::ffff:a00:15",
+	};
+
+	for (unsigned i = 0; i < sizeof(inside) / sizeof(*inside); i++)
+		if (!names_inside(*state, "core", inside[i]))
+			fail_msg("\"%s\" names the inside, and passed", inside[i]);
+	assert_false(names_inside(*state, "core", "sip:a%40b@10%2E0.0.22"));
+	assert_false(names_inside(*state, "core", "a-b-c-d-e-f-g-h-i-10"));
+}
+
+/* A text with escapes that is too long to be looked through counts as naming the inside. */
+static void endless_escapes_end_here(void **state)
+{
+	char text[HIDE_ESCAPED_MAX + 64];
+
+	memset(text, ';', sizeof(text));
+	snprintf(text, sizeof(text), "X-Text: ");
+	memset(text + 8, ';', HIDE_ESCAPED_MAX);
+	memcpy(text + 8 + HIDE_ESCAPED_MAX - 3, "%41", 3);
+	memcpy(text + 8 + HIDE_ESCAPED_MAX, "\r\n", 3);
+	passes(*state, text);
+	memcpy(text + 8 + HIDE_ESCAPED_MAX, ";\r\n", 4);
+	ends_here(*state, text);
+}
+
+/* What the sender calls his dialog, his transaction and his software is his own, wherever it stands. */
+static void identifiers_end_here(void **state)
+{
+	static const char head[] = "INFO sip:b@x SIP/2.0\r\nVia: SIP/2.0/UDP v;branch=z9hG4bKbranch77\r\nFrom: <sip:a@x>;tag=from-tag-1\r\n"
+				   "To: <sip:b@x>;tag=to-tag-01\r\nCall-ID: call-id-0\r\nCSeq: 1 INFO\r\nMax-Forwards: 70\r\n"
+				   "User-Agent: Phone 1.0\r\nServer: Server 2.0\r\n";
+	static const char *const words[] = { "z9hG4bKbranch77", "from-tag-1", "to-tag-01", "call-id-0", "Phone 1.0", "Server 2.0" };
+	struct rig *r = *state;
+
+	for (unsigned i = 0; i < 6; i++) {
+		struct addr source = { .family = 4 };
+		struct view_fault fault;
+		struct view v;
+		struct hide h;
+		int n = snprintf(r->text, sizeof(r->text) - 64, "%sContent-Length: 0\r\n\r\n", head);
+		char text[64];
+
+		memset(r->text + n, 0, 64);
+		assert_int_equal(view_scan(&v, r->text, (size_t)n, false, &fault), 0);
+		hide_begin(&h, r->index, (uint16_t)conf_find_zone(r->conf, SV("core")), &source, &v, &r->counters);
+		snprintf(text, sizeof(text), "(as %s!)", words[i]);
+		assert_true(hide_names_inside(&h, sv_from(text)));
+		text[4] ^= 1;
+		assert_false(hide_names_inside(&h, sv_from(text)));
+	}
+}
+
+/* The type of a body stays, its parameters may not. */
+static void types_of_bodies(void **state)
+{
+	passes(*state, "Content-Type: text/plain;charset=utf-8\r\n");
+	becomes(*state, "Content-Type: message/x;at=10.0.0.21 ; boundary=\"a b\";from=app.inside.example\r\n",
+	        "Content-Type: message/x;boundary=\"a b\"\r\n");
+	becomes(*state, "c: text/plain;x=10.0.0.21\r\n", "c: text/plain\r\n");
+	becomes(*state, "Supported: replaces, 10.0.0.21, x\r\n", "Supported: replaces, x\r\n");
+	ends_here(*state, "Allow: INVITE, 10.0.0.21\r\nEvent: presence;id=10.0.0.21\r\n");
+}
+
+static const char *address_of(struct rig *r, const char *value)
+{
+	struct addr source = { .family = 4 };
+	struct view v = { .base = r->text };
+	struct arena a;
+	struct hide h;
+	struct sv out;
+
+	if (hide_address_is_plain(sv_from(value)))
+		return value;
+	arena_init(&a, r->area, sizeof(r->area), sizeof(r->area));
+	hide_begin(&h, r->index, (uint16_t)conf_find_zone(r->conf, SV("core")), &source, &v, &r->counters);
+	out = hide_address(&a, &h, sv_from(value));
+	snprintf(r->text, sizeof(r->text), "%.*s", SV_ARG(out));
+	arena_reset(&a);
+	return r->text;
+}
+
+/* From and To keep their URI; a display name and parameters that name the inside go. */
+static void addresses_keep_their_uri(void **state)
+{
+	static const char *const same[] = { "\"Alice A\" <sip:a@10.0.0.21>;tag=x", "<sip:a@10.0.0.21>", "sip:a@b;tag=1", "\"A. B.\" <sip:a@b;user=phone>;x=y" };
+
+	for (unsigned i = 0; i < 4; i++)
+		assert_string_equal(address_of(*state, same[i]), same[i]);
+	assert_string_equal(address_of(*state, "\"at 10.0.0.21\" <sip:a@10.0.0.21;maddr=10.0.0.21;user=phone?a=10.0.0.21>;x=app.inside.example;tag=10.0.0.21"),
+	                    "<sip:a@10.0.0.21;user=phone>;tag=10.0.0.21");
+}
+
 /* Each zone has its own inside. */
 static void the_other_zone_is_no_secret_from_itself(void **state)
 {
@@ -345,6 +442,11 @@ int main(void)
 		WITH_RIG(order_is_kept),
 		cmocka_unit_test(contact_parameters),
 		WITH_RIG(what_names_the_inside),
+		WITH_RIG(names_in_disguise),
+		WITH_RIG(endless_escapes_end_here),
+		WITH_RIG(identifiers_end_here),
+		WITH_RIG(types_of_bodies),
+		WITH_RIG(addresses_keep_their_uri),
 		WITH_RIG(the_other_zone_is_no_secret_from_itself),
 		WITH_RIG(endless_values_end_here),
 		WITH_RIG(random_values),

@@ -1,0 +1,791 @@
+/* The hiding gate (DECISIONS 7): thousands of messages of every kind, in which one side writes its addresses, host names, Call-IDs, tags,
+ * branches and user agents wherever a header has room for them; every byte that the SBC sends to the other side is searched for them. What
+ * may be found is a closed list, printed with its counts. */
+#include "tests/flow/flow.h"
+#include <ctype.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+enum { SIDES = 2, A = 0, B = 1 };
+enum { LINES_PER_MESSAGE = 8, TEXT_MAX = 8192, LEAKS_SHOWN = 12, CALLS = 260, TOKENS = 1 << 18 };
+
+/* What may be found, and where. */
+enum exception { SDP_BODY, CONTENT, REQUEST_URI_HOST, FROM_TO_HOST, DIGEST, EXCEPTIONS };
+static const struct {
+	const char *name, *what;
+} exceptions[EXCEPTIONS] = {
+	[SDP_BODY] = { "sdp-body", "session descriptions pass byte by byte" },
+	[CONTENT] = { "content", "bodies that are no signalling: what people write to each other" },
+	[REQUEST_URI_HOST] = { "request-uri-host", "the Request-URI's host, kept (DECISIONS 14)" },
+	[FROM_TO_HOST] = { "from-to-host", "hosts of From and To where not masked (DECISIONS 14)" },
+	[DIGEST] = { "digest", "challenges and credentials: realm, nonce, uri (DECISIONS 9)" },
+};
+
+/* Everything one side is called. The same words, in other spellings, come from `spellings`. */
+struct side {
+	const char *name, *at, *listener;
+	const char *secrets[20];
+	const char *addrs[6];            /* looked for in any spelling of an address */
+	const char *spellings[12];       /* what goes into headers */
+	const char *host, *hop, *agent, *call_id, *tag, *branch;
+};
+
+static const struct side sides[SIDES] = {
+	{ .name = "near", .at = "192.0.2.10:5060", .listener = EDGE, .host = "phone.near.example", .hop = "nearbox",
+	  .agent = "NearPhone/1.0 (rev 7)", .call_id = "nearcall-7f3a9c", .tag = "neartag-51e2", .branch = "nearbranch",
+	  .secrets = { "192.0.2.10", "phone.near.example", "nearbox", "203.0.113.10", "nearcall-7f3a9c", "neartag-51e2", "nearbranch",
+	               "nearphone/1.0", "near-user", "nearorg" },
+	  .addrs = { "192.0.2.10", "203.0.113.10", "2001:db8::10", "2001:db8:a::1" },
+	  .spellings = { "192.0.2.10", "phone.near.example", "PHONE.Near.Example", "nearbox", "203.0.113.10", "[2001:db8:a::1]",
+	                 "[2001:0DB8:A:0:0:0:0:1]", "2001:DB8:a:0::1", "[::ffff:192.0.2.10]", "::ffff:c000:20a", "192%2E0%2e2.10",
+	                 "phone%2enear.example" } },
+	{ .name = "far", .at = BOB, .listener = CORE, .host = "app.inside.example", .hop = "farbox", .agent = "FarServer/2.0 (build 9)",
+	  .call_id = "farcall-d20b77", .tag = "fartag-9a04", .branch = "farbranch",
+	  .secrets = { "10.0.0.21", "app.inside.example", "farbox", "10.0.0.10", "10.0.0.77", "farcall-d20b77", "fartag-9a04", "farbranch",
+	               "farserver/2.0", "far-user", "farorg", "spare.inside.example" },
+	  .addrs = { "10.0.0.21", "10.0.0.10", "10.0.0.77", "2001:db8:f::1", "10.0.0.22" },
+	  .spellings = { "10.0.0.21", "app.inside.example", "App.INSIDE.example", "farbox", "10.0.0.10", "[2001:db8:f::1]",
+	                 "[2001:0DB8:F:0:0:0:0:1]", "10.0.0.77", "[::ffff:10.0.0.21]", "::ffff:a00:15", "10%2E0%2e0.21",
+	                 "app%2einside.example" } },
+};
+enum { PLACES = 12, HOP = 3, WORDS = PLACES + 3 }; /* places: words for where the side is; then Call-ID, tag, software */
+
+struct token_seen {
+	char text[TOKEN_LEN];
+	uint8_t side;
+	bool is_used;
+};
+
+struct gate {
+	struct rig *rig;
+	unsigned next[SIDES];            /* into the lines of the tables, by the side that writes them */
+	unsigned leaks, lines;
+	uint64_t received, checked, bytes, found[EXCEPTIONS], statuses[7], tokens;
+	struct token_seen *seen;
+	unsigned calls;
+	const char *phase;
+};
+
+/* Searching what leaves ------------------------------------------------------------------------------------------------- */
+
+/* A message with its escapes undone and in small letters, and where each byte came from. */
+struct plain {
+	char text[NET_MESSAGE_MAX + 1];
+	uint16_t at[NET_MESSAGE_MAX + 1];
+	size_t len;
+};
+
+static int hex(char c)
+{
+	return isdigit((uint8_t)c) ? c - '0' : isxdigit((uint8_t)c) ? (c | 0x20) - 'a' + 10 : -1;
+}
+
+static void plain_of(struct plain *out, const char *p, size_t len)
+{
+	out->len = 0;
+	for (size_t i = 0; i < len; i++) {
+		char c = p[i];
+
+		out->at[out->len] = (uint16_t)i;
+		if (c == '%' && i + 2 < len && hex(p[i + 1]) >= 0 && hex(p[i + 2]) >= 0) {
+			c = (char)(hex(p[i + 1]) << 4 | hex(p[i + 2]));
+			i += 2;
+		} else if (c == '\\' && i + 1 < len) {
+			c = p[++i];
+		}
+		out->text[out->len++] = (char)tolower((uint8_t)c);
+	}
+	out->text[out->len] = '\0';
+}
+
+struct region {
+	size_t from, to;
+	enum exception why;
+};
+
+static size_t add_region(struct region *r, size_t n, const char *base, struct sv v, enum exception why)
+{
+	if (v.p)
+		r[n++] = (struct region){ (size_t)(v.p - base), (size_t)(v.p - base) + v.len, why };
+	return n;
+}
+
+static struct sv host_of(struct sv uri_text)
+{
+	struct uri u;
+
+	return uri_parse(&u, uri_text) == 0 ? u.host : (struct sv){ NULL, 0 };
+}
+
+static struct sv host_of_address(struct sv value)
+{
+	struct name_addr na;
+
+	return name_addr_parse(&na, value) == 0 ? host_of(na.uri) : (struct sv){ NULL, 0 };
+}
+
+static bool is_digest(uint8_t id)
+{
+	return id == HDR_WWW_AUTHENTICATE || id == HDR_PROXY_AUTHENTICATE || id == HDR_AUTHORIZATION || id == HDR_PROXY_AUTHORIZATION ||
+	       id == HDR_AUTHENTICATION_INFO;
+}
+
+static bool has_prefix(struct sv v, const char *prefix)
+{
+	return v.len >= strlen(prefix) && sv_ieq((struct sv){ v.p, strlen(prefix) }, sv_from(prefix));
+}
+
+/* Where in a message the exceptions lie. */
+static size_t regions_of(const struct view *v, struct region *r)
+{
+	struct sv type = view_value(v, HDR_CONTENT_TYPE);
+	size_t n = 0;
+
+	if (!v->status)
+		n = add_region(r, n, v->base, host_of(view_uri(v)), REQUEST_URI_HOST);
+	n = add_region(r, n, v->base, host_of_address(view_value(v, HDR_FROM)), FROM_TO_HOST);
+	n = add_region(r, n, v->base, host_of_address(view_value(v, HDR_TO)), FROM_TO_HOST);
+	for (unsigned i = 0; i < v->n; i++)
+		if (is_digest(v->h[i].id))
+			n = add_region(r, n, v->base, hdr_value(v, &v->h[i]), DIGEST);
+	if (v->body_len && has_prefix(type, "application/sdp"))
+		n = add_region(r, n, v->base, view_body(v), SDP_BODY);
+	else if (v->body_len && has_prefix(type, "text/"))
+		n = add_region(r, n, v->base, view_body(v), CONTENT);
+	return n;
+}
+
+/* The line it stands in, and the message's first. */
+static void show(const struct gate *g, const struct packet *p, size_t at, const char *what)
+{
+	size_t from = at, to = at;
+
+	while (from && p->bytes[from - 1] != '\n')
+		from--;
+	while (to < p->len && p->bytes[to] != '\r')
+		to++;
+	printf("leak of \"%s\" (%s): %.*s\n    in %.*s\n", what, g->phase, (int)(to - from), p->bytes + from,
+	       (int)strcspn(p->bytes, "\r"), p->bytes);
+}
+
+static void found(struct gate *g, const struct packet *p, const struct region *r, size_t n, size_t at, const char *what)
+{
+	for (size_t i = 0; i < n; i++)
+		if (at >= r[i].from && at < r[i].to) {
+			g->found[r[i].why]++;
+			return;
+		}
+	if (g->leaks++ < LEAKS_SHOWN)
+		show(g, p, at, what);
+}
+
+/* Addresses in any spelling: each run of an address's characters, and what is behind each of its colons. */
+static void search_addresses(struct gate *g, const struct packet *p, const struct side *s, const struct plain *t,
+                             const struct region *r, size_t n)
+{
+	for (size_t i = 0; i < t->len;) {
+		size_t from = i;
+
+		while (i < t->len && (isxdigit((uint8_t)t->text[i]) || t->text[i] == ':' || t->text[i] == '.'))
+			i++;
+		for (size_t k = from; k + 1 < i; k = k + 1) {
+			struct addr a, b;
+
+			if (k != from && t->text[k - 1] != ':')
+				continue;
+			if (!memchr(t->text + k, ':', i - k) || addr_parse(&a, (struct sv){ t->text + k, i - k }))
+				continue; /* without a colon it is searched for as text */
+			for (unsigned x = 0; x < 6 && s->addrs[x]; x++)
+				if (addr_parse(&b, sv_from(s->addrs[x])) == 0 && addr_eq_ip(&a, &b))
+					found(g, p, r, n, t->at[k], s->addrs[x]);
+		}
+		i += i == from;
+	}
+}
+
+/* Tokens are identifiers, too: what we showed one side as ours never shows on the other. */
+static void search_tokens(struct gate *g, const struct packet *p, unsigned side, const struct region *r, size_t n)
+{
+	for (size_t i = 0; i + TOKEN_LEN <= p->len;) {
+		size_t from = i;
+		uint64_t h = 14695981039346656037ULL;
+
+		while (i < p->len && (islower((uint8_t)p->bytes[i]) || isdigit((uint8_t)p->bytes[i])))
+			i++;
+		if (i - from != TOKEN_LEN) {
+			i += i == from;
+			continue;
+		}
+		for (size_t k = from; k < i; k++)
+			h = (h ^ (uint8_t)p->bytes[k]) * 1099511628211ULL;
+		for (h %= TOKENS; g->seen[h].is_used && memcmp(g->seen[h].text, p->bytes + from, TOKEN_LEN) != 0;)
+			h = (h + 1) % TOKENS;
+		if (g->seen[h].is_used && g->seen[h].side != side)
+			found(g, p, r, n, from, "a token of the other side");
+		if (g->seen[h].is_used)
+			continue;
+		assert_true(g->tokens++ < TOKENS / 2);
+		g->seen[h] = (struct token_seen){ .side = (uint8_t)side, .is_used = true };
+		memcpy(g->seen[h].text, p->bytes + from, TOKEN_LEN);
+	}
+}
+
+static void on_sent(void *ctx, const struct packet *p)
+{
+	struct gate *g = ctx;
+	unsigned side = g->rig->conf->listeners[p->listener].zone; /* zones stand in the configuration in our order */
+	const struct side *other = &sides[!side];
+	static struct plain text;
+	struct region regions[VIEW_HEADERS_MAX + 8];
+	struct view_fault fault;
+	struct view v;
+	size_t n;
+
+	g->checked++;
+	g->bytes += p->len;
+	if (view_scan(&v, p->bytes, p->len, true, &fault)) {
+		printf("malformed (%s):\n%.*s\n", fault.reason, (int)p->len, p->bytes);
+		g->leaks++;
+		return;
+	}
+	g->statuses[v.status / 100]++;
+	plain_of(&text, p->bytes, p->len);
+	n = regions_of(&v, regions);
+	for (unsigned i = 0; other->secrets[i]; i++) {
+		size_t len = strlen(other->secrets[i]);
+
+		for (const char *at = text.text; (at = memmem(at, (size_t)(text.text + text.len - at), other->secrets[i], len)); at += len)
+			found(g, p, regions, n, text.at[at - text.text], other->secrets[i]);
+	}
+	search_addresses(g, p, other, &text, regions, n);
+	search_tokens(g, p, side, regions, n);
+}
+
+/* What one side writes ---------------------------------------------------------------------------------------------------- */
+
+/* One call as both ends see it. */
+struct dialogue {
+	struct gate *g;
+	unsigned number, caller;         /* caller: the side that called */
+	unsigned cseq[SIDES];
+	char call_id[SIDES][96], from[SIDES][512], to[SIDES][512], target[SIDES][256]; /* as each side writes them in its requests */
+	struct got last[SIDES];
+};
+
+/* How a header's value carries a word: `$` is replaced by it. NULL: every one of `forms`. Headers of which a message has one, and those
+ * that say where it goes, are written by the message itself. */
+static const struct {
+	enum hdr_id id;
+	const char *form;
+} shapes[] = {
+	{ HDR_VIA, "" }, { HDR_FROM, "" }, { HDR_TO, "" }, { HDR_CALL_ID, "" }, { HDR_CSEQ, "" }, { HDR_CONTACT, "" },
+	{ HDR_MAX_FORWARDS, "" }, { HDR_CONTENT_LENGTH, "" }, { HDR_CONTENT_TYPE, "" }, { HDR_ROUTE, "" }, { HDR_RECORD_ROUTE, "" },
+	{ HDR_PROXY_REQUIRE, "" }, { HDR_REPLACES, "" }, { HDR_JOIN, "" }, { HDR_RACK, "" }, { HDR_REQUIRE, "" }, { HDR_RSEQ, "" },
+	{ HDR_EXPIRES, "600;x=$" }, { HDR_MIN_EXPIRES, "60;x=$" }, { HDR_SESSION_EXPIRES, "1800;x=$" }, { HDR_MIN_SE, "90;x=$" },
+	{ HDR_RETRY_AFTER, "60 (at $);duration=3" }, { HDR_DATE, "Sat, 21 Nov 2026 10:00:00 GMT $" }, { HDR_ALLOW, "INVITE, ACK, $" },
+	{ HDR_SUPPORTED, "replaces, $" }, { HDR_UNSUPPORTED, "$" }, { HDR_EVENT, "presence;id=$" }, { HDR_ALLOW_EVENTS, "presence, $" },
+	{ HDR_SUBSCRIPTION_STATE, "active;expires=600;x=$" }, { HDR_PRIVACY, "none;$" }, { HDR_REASON, "SIP;cause=200;text=\"at $\"" },
+	{ HDR_WARNING, "399 $ \"at $\", 370 $:5060 \"no\"" }, { HDR_TARGET_DIALOG, "$;local-tag=a;remote-tag=b" },
+	{ HDR_AUTHORIZATION, "Digest username=\"a\", realm=\"$\", nonce=\"$\", uri=\"sip:$\", response=\"0\"" },
+	{ HDR_PROXY_AUTHORIZATION, "Digest username=\"a\", realm=\"$\", nonce=\"$\", uri=\"sip:$\", response=\"0\"" },
+	{ HDR_WWW_AUTHENTICATE, "Digest realm=\"$\", nonce=\"$\"" }, { HDR_PROXY_AUTHENTICATE, "Digest realm=\"$\", nonce=\"$\"" },
+	{ HDR_IDENTITY, "abc.def;info=<https://$/cert>;alg=ES256" }, { HDR_REFER_TO, "<sip:far@$?Replaces=x%3Bto-tag%3D$>" },
+	{ HDR_REFERRED_BY, "<sip:ref@$>;cid=\"1@$\"" }, { HDR_REFER_SUB, "true;x=$" }, { HDR_RECV_INFO, "dtmf, $" },
+	{ HDR_INFO_PACKAGE, "dtmf;x=$" }, { HDR_CONTENT_DISPOSITION, "session;handling=optional;x=$" },
+	{ HDR_CONTENT_ENCODING, "" }, { HDR_ACCEPT, "application/sdp, text/x;y=\"$\"" }, { HDR_SESSION_ID, "a1b2;remote=$" },
+};
+
+static const char *const forms[] = {
+	"<sip:u@$>", "\"the one at $\" <sip:u@$:5060;transport=udp>;p=$", "sip:u@$;maddr=$", "<sip:a@other.example>, <sip:u@$>",
+	"<sip:a@other.example>,\r\n\t\"x\" <sip:u@$>", "$", "<http://$:8080/pic.png>;purpose=icon", "id-$-5060", "_$_", "urn:x:$;y",
+	"\"quoted \\\"$\\\"\"", "(comment $)", "a=b;call-id=$;tag=$", "<sip:x@other.example?Call-Info=%3Csip:u@$%3E>", "sips:$:5061;lr,$",
+};
+enum { FORMS = sizeof(forms) / sizeof(*forms) };
+
+static const char *const strangers[] = { "X-Anything", "P-Unheard-Of", "x-node", "Call-Identifier", "X-Via", "H" };
+enum { STRANGERS = sizeof(strangers) / sizeof(*strangers), NAMES = HDR_COUNT - 1 + STRANGERS, LINES = NAMES * FORMS * WORDS };
+
+static const char *shape_of(unsigned name)
+{
+	for (unsigned i = 0; name + 1 < HDR_COUNT && i < sizeof(shapes) / sizeof(*shapes); i++)
+		if (shapes[i].id == name + 1)
+			return shapes[i].form;
+	return NULL;
+}
+
+static size_t put_form(char *to, size_t room, const char *form, const char *word)
+{
+	size_t n = 0;
+
+	for (; *form; form++) {
+		if (*form == '$')
+			n += (size_t)snprintf(to + n, room - n, "%s", word);
+		else
+			to[n++] = *form;
+		assert_true(n < room);
+	}
+	to[n] = '\0';
+	return n;
+}
+
+/* Header names: as in the table, compact, in other letters, with blanks before the colon. */
+static size_t put_name(char *to, size_t room, unsigned name, unsigned variant)
+{
+	static const char compact[] = "abcdefijklmnorstuvxy";
+	const char *text = name + 1 < HDR_COUNT ? hdr_id_name(name + 1) : strangers[name - (HDR_COUNT - 1)];
+	size_t n;
+
+	for (const char *c = compact; variant % 4 == 1 && *c; c++)
+		if (hdr_id_parse((struct sv){ c, 1 }) == name + 1)
+			return (size_t)snprintf(to, room, "%c: ", variant & 4 ? *c : toupper((uint8_t)*c));
+	n = (size_t)snprintf(to, room, variant % 4 == 2 ? "%s : " : "%s: ", text);
+	for (size_t i = 0; variant % 4 == 3 && i < n; i++)
+		to[i] = (char)toupper((uint8_t)to[i]);
+	return n;
+}
+
+/* What the side itself is called in this dialogue. NULL: a message of this kind does not say who that would be, so nobody can know. */
+static const char *word_of(const struct dialogue *d, unsigned side, unsigned k, bool is_response)
+{
+	static char tag[64];
+
+	if (k < PLACES)
+		return is_response && (sides[side].spellings[k][0] == '2' || sides[side].spellings[k][1] == '2' || k == HOP) && side == A ?
+		               NULL : sides[side].spellings[k];
+	snprintf(tag, sizeof(tag), "%s.%u", sides[side].tag, d->number);
+	return k == PLACES ? d->call_id[side] : k == PLACES + 1 ? tag : sides[side].agent;
+}
+
+/* The next lines of `side`: every name with every form and every word, one after the other. */
+static const char *payload(const struct dialogue *d, unsigned side, bool is_response, unsigned lines)
+{
+	struct gate *g = d->g;
+	static char text[2][LINES_PER_MESSAGE * 512];
+	char *to = text[side];
+	size_t n = 0;
+
+	for (unsigned left = lines; left;) {
+		unsigned k = g->next[side]++ % LINES, name = k % NAMES, form = k / NAMES / WORDS;
+		const char *shape = shape_of(name), *word = word_of(d, side, k / NAMES % WORDS, is_response);
+
+		if (!word || (shape && (!*shape || (form && form != 7)))) /* one form only: twice through all words */
+			continue;
+		n += put_name(to + n, 512, name, k / 7);
+		n += put_form(to + n, 400, shape ? shape : forms[form], word);
+		n += (size_t)sprintf(to + n, "\r\n");
+		g->lines++;
+		left--;
+	}
+	to[n] = '\0';
+	return to;
+}
+
+/* Messages ---------------------------------------------------------------------------------------------------------------- */
+
+static void send_text(struct gate *g, unsigned side, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void send_text(struct gate *g, unsigned side, const char *fmt, ...)
+{
+	static char text[TEXT_MAX];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	assert_true(n > 0 && (size_t)n < sizeof(text));
+	g->received++;
+	rig_send(g->rig, sides[side].at, sides[side].listener, text);
+}
+
+/* The next message at this side; false: there is none. */
+static bool take(struct dialogue *d, unsigned side)
+{
+	struct node *inbox = &d->g->rig->inbox;
+	struct addr at;
+
+	rig_after(d->g->rig, 0);
+	assert_int_equal(addr_parse(&at, sv_from(sides[side].at)), 0);
+	list_each(n, inbox)
+		if (addr_eq(&owner_of(n, struct packet, in_list)->to, &at)) {
+			rig_expect(d->g->rig, sides[side].at, "", &d->last[side]);
+			return true;
+		}
+	return false;
+}
+
+static void keep(char *to, size_t size, const char *from)
+{
+	assert_true(strlen(from) < size);
+	strcpy(to, from);
+}
+
+/* Our own lines of a request: where the sender's names stand by nature. Odd calls write them in other ways. */
+static size_t put_head(struct dialogue *d, unsigned side, char *to, const char *method, const char *uri)
+{
+	const struct side *s = &sides[side];
+	unsigned n = ++d->cseq[side];
+	bool is_odd = d->number & 1;
+
+	return (size_t)sprintf(to,
+	                       "%s %s SIP/2.0\r\n"
+	                       "%s: SIP/2.0/UDP %s;branch=z9hG4bK%s%u%s%u;rport%s\r\nVia: SIP/2.0/TCP %s;branch=z9hG4bK%s2,\r\n SIP/2.0/UDP %s\r\n"
+	                       "%s: %s\r\n%s: %s\r\n%s: %s\r\nCSeq: %u %s\r\nMax-Forwards: 70\r\n"
+	                       "%s: <sip:%s-user@%s:5060;transport=udp;ob>;+sip.instance=\"<urn:uuid:1>\";expires=60\r\n"
+	                       "User-Agent: %s\r\nServer: %s\r\nOrganization: %sOrg\r\n",
+	                       method, uri, is_odd ? "v" : "Via", s->at, s->branch, d->number, method, n, is_odd ? ";x=y" : "", s->hop,
+	                       s->branch, strchr(s->spellings[5], ']') ? s->spellings[5] : s->host, is_odd ? "f" : "From", d->from[side],
+	                       is_odd ? "T" : "To", d->to[side], is_odd ? "i" : "Call-ID", d->call_id[side], n, method, is_odd ? "m" : "Contact",
+	                       s->name, s->host, s->agent, s->agent, s->name);
+}
+
+static void send_request(struct dialogue *d, unsigned side, const char *method, const char *lines, const char *type, const char *body)
+{
+	char head[4096];
+
+	put_head(d, side, head, method, d->target[side]);
+	send_text(d->g, side, "%s%s%s%s%sContent-Length: %zu\r\n\r\n%s", head, lines, *body ? "Content-Type: " : "", *body ? type : "",
+	          *body ? "\r\n" : "", strlen(body), body);
+}
+
+/* An answer to what this side got last. */
+static void send_response(struct dialogue *d, unsigned side, unsigned status, const char *lines, const char *type, const char *body)
+{
+	const struct side *s = &sides[side];
+	const struct got *g = &d->last[side];
+	char vias[2048] = "", tag[64];
+
+	for (unsigned i = 0; i < g->v.n; i++)
+		if (g->v.h[i].id == HDR_VIA)
+			snprintf(vias + strlen(vias), sizeof(vias) - strlen(vias), "Via: %.*s\r\n", SV_ARG(hdr_value(&g->v, &g->v.h[i])));
+	snprintf(tag, sizeof(tag), ";tag=%s.%u", s->tag, d->number);
+	send_text(d->g, side,
+	          "SIP/2.0 %u from %s at %s\r\n%sFrom: %s\r\nTo: %s%s\r\nCall-ID: %s\r\nCSeq: %s\r\n"
+	          "Contact: <sip:%s-user@%s>;+sip.instance=\"<urn:uuid:2>\"\r\nServer: %s\r\nUser-Agent: %s\r\n"
+	          "%s%s%s%sContent-Length: %zu\r\n\r\n%s",
+	          status, s->agent, s->host, vias, got_value(g, HDR_FROM), got_value(g, HDR_TO), *got_tag(g, HDR_TO) || status == 100 ? "" : tag,
+	          got_value(g, HDR_CALL_ID), got_value(g, HDR_CSEQ), s->name, s->host, s->agent, s->agent, lines, *body ? "Content-Type: " : "",
+	          *body ? type : "", *body ? "\r\n" : "", strlen(body), body);
+}
+
+/* The caller's first identifiers. Some From and To name their host by an address, some have it in every other part. */
+static void dialogue_begin(struct dialogue *d, struct gate *g, unsigned caller)
+{
+	static const char *const from_forms[] = { "\"Alice\" <sip:alice@example.com>", "sip:alice@example.com", "\"caller\" <sip:alice@$>",
+		                                  "\"from $\" <sip:alice@$;maddr=$>;x=$", "<sip:alice@example.com>;epid=1" };
+	static const char *const to_forms[] = { "<sip:bob@example.com>", "sip:bob@example.com", "<sip:bob@$>",
+		                                "\"to $\" <sip:bob@example.com;maddr=$>;x=$", "<sip:bob@example.com>" };
+	const struct side *s = &sides[caller];
+	unsigned kind = g->calls % 5;
+
+	*d = (struct dialogue){ .g = g, .number = ++g->calls, .caller = caller };
+	snprintf(d->call_id[caller], sizeof(d->call_id[0]), "%s.%u@%s", s->call_id, d->number, kind == 1 ? "other.example" : s->host);
+	put_form(d->from[caller], sizeof(d->from[0]), from_forms[kind], s->host);
+	put_form(d->to[caller], sizeof(d->to[0]), to_forms[kind], s->host);
+	snprintf(d->from[caller] + strlen(d->from[caller]), 64, ";tag=%s.%u", s->tag, d->number);
+	keep(d->target[caller], sizeof(d->target[0]), kind == 4 && caller == A ? "sip:bob@203.0.113.10" : kind == 4 ? "sip:bob@10.0.0.10:5060" :
+	     "sip:bob@example.com");
+}
+
+static void dialogue_end(struct dialogue *d)
+{
+	for (unsigned i = 0; i < SIDES; i++) {
+		while (take(d, i))
+			;
+		got_free(&d->last[i]);
+	}
+}
+
+/* What the callee learns from the request it got, and what it will call itself. */
+static void callee_learns(struct dialogue *d)
+{
+	unsigned callee = !d->caller;
+	const struct got *g = &d->last[callee];
+
+	keep(d->call_id[callee], sizeof(d->call_id[0]), got_value(g, HDR_CALL_ID));
+	keep(d->to[callee], sizeof(d->to[0]), got_value(g, HDR_FROM));
+	snprintf(d->from[callee], sizeof(d->from[0]), "%s;tag=%s.%u", got_value(g, HDR_TO), sides[callee].tag, d->number);
+	keep(d->target[callee], sizeof(d->target[0]), got_contact(g));
+}
+
+static void caller_learns(struct dialogue *d)
+{
+	const struct got *g = &d->last[d->caller];
+
+	keep(d->to[d->caller], sizeof(d->to[0]), got_value(g, HDR_TO));
+	if (*got_contact(g))
+		keep(d->target[d->caller], sizeof(d->target[0]), got_contact(g));
+}
+
+#define SDP_OF(side) ((side) == A ? "v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=NearPhone/1.0\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n" \
+                                  : "v=0\r\no=- 1 1 IN IP4 10.0.0.21\r\ns=FarServer/2.0\r\nc=IN IP4 10.0.0.21\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n")
+
+/* A request within the dialog and its answer, each with lines of its side. */
+static void exchange(struct dialogue *d, unsigned side, const char *method, unsigned status, const char *extra, const char *type,
+                     const char *body)
+{
+	struct gate *g = d->g;
+	char lines[LINES_PER_MESSAGE * 512];
+
+	g->phase = method;
+	snprintf(lines, sizeof(lines), "%s%s", payload(d, side, false, LINES_PER_MESSAGE), extra);
+	send_request(d, side, method, lines, type, body);
+	while (take(d, side))
+		; /* 100 */
+	while (take(d, !side)) {
+		if (d->last[!side].v.status || d->last[!side].v.method == M_ACK)
+			continue;
+		send_response(d, !side, status, payload(d, !side, true, LINES_PER_MESSAGE), "text/plain", status % 2 ? "answer of NearPhone FarServer" : "");
+		break;
+	}
+	while (take(d, side))
+		;
+}
+
+static void acknowledge(struct dialogue *d, unsigned side, const char *body)
+{
+	char lines[LINES_PER_MESSAGE * 512];
+
+	d->cseq[side]--; /* the INVITE's */
+	snprintf(lines, sizeof(lines), "%s", payload(d, side, false, LINES_PER_MESSAGE));
+	send_request(d, side, "ACK", lines, "application/sdp", body);
+}
+
+/* Calls ------------------------------------------------------------------------------------------------------------------- */
+
+static const char *const within[] = { "INFO", "UPDATE", "MESSAGE", "OPTIONS", "NOTIFY", "REFER", "SUBSCRIBE", "PUBLISH", "FOO", "PRACK" };
+static const unsigned refusals[] = { 300, 301, 302, 305, 380, 400, 401, 402, 403, 404, 405, 406, 407, 408, 410, 413, 414, 415, 416, 420, 421,
+	                             422, 423, 428, 429, 433, 436, 437, 438, 439, 440, 469, 470, 480, 481, 482, 483, 484, 485, 486, 487, 488,
+	                             489, 491, 493, 494, 500, 501, 502, 503, 504, 505, 513, 555, 580, 600, 603, 604, 606, 607, 608, 699 };
+enum { WITHIN = sizeof(within) / sizeof(*within), REFUSALS = sizeof(refusals) / sizeof(*refusals) };
+
+/* INVITE and its provisionals. False: it did not get through. */
+static bool rings(struct dialogue *d, const char *lines)
+{
+	unsigned callee = !d->caller;
+	char early[LINES_PER_MESSAGE * 512];
+
+	d->g->phase = "INVITE";
+	send_request(d, d->caller, "INVITE", lines, "application/sdp", SDP_OF(d->caller));
+	if (!take(d, callee) || d->last[callee].v.method != M_INVITE)
+		return false;
+	callee_learns(d);
+	d->g->phase = "1xx";
+	send_response(d, callee, 100, payload(d, callee, true, LINES_PER_MESSAGE), "", "");
+	send_response(d, callee, 180 + d->number % 4, payload(d, callee, true, LINES_PER_MESSAGE), "application/sdp", SDP_OF(callee));
+	snprintf(early, sizeof(early), "%sRSeq: 7\r\nRequire: 100rel\r\n", payload(d, callee, true, 4));
+	send_response(d, callee, 183, early, "", "");
+	while (take(d, d->caller))
+		if (d->last[d->caller].v.status > 100)
+			caller_learns(d);
+	return true;
+}
+
+/* Early and confirmed, requests of every kind from both sides, then BYE. */
+static void answered_call(struct gate *g, unsigned caller)
+{
+	struct dialogue d;
+	struct got invite;
+
+	dialogue_begin(&d, g, caller);
+	if (rings(&d, payload(&d, caller, false, LINES_PER_MESSAGE))) {
+		unsigned callee = !caller;
+
+		invite = d.last[callee];
+		d.last[callee] = (struct got){ .packet = NULL };
+		exchange(&d, caller, "PRACK", 200, "RAck: 7 1 INVITE\r\n", "application/sdp", "");
+		exchange(&d, callee, "UPDATE", 200, "", "application/sdp", SDP_OF(callee));
+		got_free(&d.last[callee]);
+		d.last[callee] = invite;
+		g->phase = "200";
+		send_response(&d, callee, 200, payload(&d, callee, true, LINES_PER_MESSAGE), "application/sdp", SDP_OF(callee));
+		while (take(&d, caller))
+			if (d.last[caller].v.status == 200)
+				caller_learns(&d);
+		g->phase = "ACK";
+		d.cseq[caller] = 2;
+		acknowledge(&d, caller, "");
+		d.cseq[caller] = 10;
+		d.cseq[callee] = d.cseq[callee] < 10 ? 10 : d.cseq[callee];
+		for (unsigned i = 0; i < WITHIN; i++) {
+			unsigned status = (d.number + i) % 4 ? 200 : refusals[(d.number * WITHIN + i) % REFUSALS];
+
+			if (status == 408 || status == 481)
+				status = 488; /* they end the call */
+			exchange(&d, i & 1 ? callee : caller, within[(d.number + i) % WITHIN], status, i % 3 ? "" : "Refer-To: <sip:x@other.example>\r\n",
+			         "text/plain", i % 2 ? "from 192.0.2.10 and 10.0.0.21" : "");
+		}
+		exchange(&d, d.number & 1 ? callee : caller, "BYE", 200, "", "text/plain", "");
+	}
+	dialogue_end(&d);
+}
+
+/* Refused with every status, some after ringing; the ACK of the refusal carries lines of its own. */
+static void refused_call(struct gate *g, unsigned caller)
+{
+	struct dialogue d;
+	char lines[LINES_PER_MESSAGE * 512];
+	unsigned status;
+
+	dialogue_begin(&d, g, caller);
+	status = refusals[d.number % REFUSALS];
+	snprintf(lines, sizeof(lines), "%s", payload(&d, caller, false, LINES_PER_MESSAGE));
+	if (rings(&d, lines)) {
+		g->phase = "refusal";
+		send_response(&d, !caller, status, payload(&d, !caller, true, LINES_PER_MESSAGE), "text/plain", d.number % 2 ? "no, says 10.0.0.21" : "");
+		while (take(&d, caller))
+			caller_learns(&d);
+		d.cseq[caller]--;
+		keep(d.target[caller], sizeof(d.target[0]), "sip:bob@example.com");
+		send_request(&d, caller, "ACK", payload(&d, caller, false, LINES_PER_MESSAGE), "", "");
+	}
+	dialogue_end(&d);
+}
+
+/* Requests that begin no dialog. */
+static void lone_request(struct gate *g, unsigned caller)
+{
+	static const char *const methods[] = { "MESSAGE", "OPTIONS", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER", "INFO", "BAR", "REGISTER", "UPDATE" };
+	struct dialogue d;
+	const char *method;
+
+	dialogue_begin(&d, g, caller);
+	method = methods[d.number / 4 % 10];
+	g->phase = method;
+	send_request(&d, caller, method, payload(&d, caller, false, LINES_PER_MESSAGE), "text/plain", "I am at 192.0.2.10 and you at 10.0.0.21");
+	if (take(&d, !caller) && !d.last[!caller].v.status)
+		send_response(&d, !caller, d.number % 3 ? 200 : refusals[d.number % REFUSALS], payload(&d, !caller, true, LINES_PER_MESSAGE), "text/plain",
+		              "seen from 10.0.0.21");
+	dialogue_end(&d);
+}
+
+static void cancelled_call(struct gate *g, unsigned caller)
+{
+	struct dialogue d;
+	struct got invite;
+	unsigned callee = !caller;
+	char to[512];
+
+	dialogue_begin(&d, g, caller);
+	keep(to, sizeof(to), d.to[caller]);
+	if (rings(&d, payload(&d, caller, false, LINES_PER_MESSAGE))) {
+		char head[4096], *branch;
+
+		invite = d.last[callee];
+		d.last[callee] = (struct got){ .packet = NULL };
+		g->phase = "CANCEL";
+		d.cseq[caller] = 0;
+		keep(d.to[caller], sizeof(d.to[0]), to);
+		keep(d.target[caller], sizeof(d.target[0]), "sip:bob@example.com");
+		put_head(&d, caller, head, "CANCEL", d.target[caller]);
+		branch = strstr(head, "CANCEL1;"); /* its INVITE's branch */
+		assert_non_null(branch);
+		memcpy(branch, "INVITE1;", 8);
+		send_text(g, caller, "%sReason: SIP;cause=200;text=\"at %s\"\r\nContent-Length: 0\r\n\r\n", head, sides[caller].host);
+		while (take(&d, callee))
+			if (d.last[callee].v.method == M_CANCEL)
+				send_response(&d, callee, 200, payload(&d, callee, true, LINES_PER_MESSAGE), "", "");
+		got_free(&d.last[callee]);
+		d.last[callee] = invite;
+		send_response(&d, callee, 487, payload(&d, callee, true, LINES_PER_MESSAGE), "", "");
+	}
+	dialogue_end(&d);
+}
+
+/* The test ---------------------------------------------------------------------------------------------------------------- */
+
+#define GATE_ZONES \
+	"node: test\nzones:\n" \
+	"  public:\n    listen: [\"udp:203.0.113.10:5060\", \"tcp:203.0.113.10:5060\", \"udp:[2001:db8::10]:5060\"]\n    domains: [\"example.com\"]\n%s" \
+	"  core:\n    listen: [\"udp:10.0.0.10:5060\", \"tcp:10.0.0.10:5060\"]\n    trust: [\"10.0.0.0/24\", \"2001:db8:f::/48\"]\n"
+/* A far side that is called goes to Bob; one that calls, to Alice's own server in the public zone. */
+#define GATE_YAML \
+	GATE_ZONES \
+	"pools:\n" \
+	"  apps: { zone: core, probe: off, failover: { on: [] }, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }, " \
+	"{ name: spare, uri: \"sip:spare.inside.example:5060\" }, { name: box, uri: \"sip:farbox:5060\" }] }\n" \
+	"  phones: { zone: public, probe: off, failover: { on: [] }, destinations: [{ name: alice, uri: \"sip:192.0.2.10:5060\" }] }\n" \
+	"routes: [{ when: { zone: public, caller: any }, to: { pool: apps }, relay: on }, { when: { zone: core }, to: { pool: phones }, relay: on }]\n"
+
+static void gate_open(struct gate *g, const char *public_lines)
+{
+	char yaml[4096];
+
+	snprintf(yaml, sizeof(yaml), GATE_YAML, public_lines);
+	g->rig = rig_new(yaml, 1, 1);
+	g->rig->hooks = (struct rig_hooks){ .ctx = g, .on_sent = on_sent };
+	for (unsigned i = 0; i < 3; i++) {
+		g->rig->names[i] = (struct rig_name){ .host = i == 2 ? "farbox" : i ? "spare.inside.example" : "app.inside.example" };
+		assert_int_equal(addr_parse(&g->rig->names[i].addr, SV("10.0.0.21")), 0);
+	}
+	g->rig->names[3] = (struct rig_name){ .host = "phone.near.example" };
+	assert_int_equal(addr_parse(&g->rig->names[3].addr, SV("192.0.2.10")), 0);
+	g->rig->n_names = 4;
+}
+
+static void gate_close(struct gate *g)
+{
+	g->phase = "the end";
+	rig_after(g->rig, 3600000);
+	for (unsigned i = 0; i < SIDES; i++)
+		rig_forget(g->rig, sides[i].at);
+	rig_free(g->rig, true);
+}
+
+static void print_gate(const struct gate *g)
+{
+	printf("hiding gate: %lu messages sent to the SBC with %u lines that name their side; %lu messages that left checked, %lu bytes "
+	       "searched, %lu tokens; leaks %u\n",
+	       g->received, g->lines, g->checked, g->bytes, g->tokens, g->leaks);
+	printf("of these: requests %lu, 1xx %lu, 2xx %lu, 3xx %lu, 4xx %lu, 5xx %lu, 6xx %lu\n", g->statuses[0], g->statuses[1],
+	       g->statuses[2], g->statuses[3], g->statuses[4], g->statuses[5], g->statuses[6]);
+	for (unsigned i = 0; i < EXCEPTIONS; i++)
+		printf("exception %-16s %6lu  %s\n", exceptions[i].name, g->found[i], exceptions[i].what);
+}
+
+static void nothing_of_one_side_on_the_other(void **state)
+{
+	struct gate g = { .seen = calloc(TOKENS, sizeof(struct token_seen)) };
+
+	(void)state;
+	assert_non_null(g.seen);
+	for (unsigned trusting = 0; trusting < 2; trusting++) {
+		gate_open(&g, trusting ? "    trust: [\"192.0.2.0/24\"]\n" : "");
+		for (unsigned i = 0; i < CALLS; i++) {
+			unsigned caller = i / 4 % 2;
+
+			switch (i % 4) {
+			case 0: answered_call(&g, caller); break;
+			case 1: refused_call(&g, caller); break;
+			case 2: lone_request(&g, caller); break;
+			default: cancelled_call(&g, caller); break;
+			}
+			rig_after(g.rig, 40000);
+			for (unsigned s = 0; s < SIDES; s++)
+				rig_forget(g.rig, sides[s].at);
+		}
+		gate_close(&g);
+	}
+	print_gate(&g);
+	assert_true(g.checked >= 2000);
+	for (unsigned i = 0; i < SIDES; i++)
+		assert_true(g.next[i] >= LINES); /* every name, form and word */
+	for (unsigned i = 0; i < 7; i++)
+		assert_true(g.statuses[i] >= 20);
+	for (unsigned i = 0; i < EXCEPTIONS; i++)
+		assert_true(g.found[i] > 0); /* it looks there, too */
+	assert_int_equal(g.leaks, 0);
+	free(g.seen);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_of_one_side_on_the_other),
+	};
+
+	setvbuf(stdout, NULL, _IONBF, 0);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
