@@ -221,6 +221,7 @@ void loop_free(struct loop *l)
 {
 	if (!l)
 		return;
+	l->worker.is_ending = true;
 	worker_mail(&l->worker); /* what came last is freed by its delivery */
 	worker_fini(&l->worker);
 	resolver_free(l->resolver);

@@ -167,6 +167,8 @@ static void arrive_request(struct worker *w, struct arrival *a)
 	*r = (struct request){ .v = a->v, .from = &a->from, .key = sip_request_key(&w->stack, a->v) };
 	r->has_leg = token_read(w->tokens, TOKEN_LEG, uri_token(a->v), &r->leg) == 0;
 	r->has_tag = to_tag.len && token_read(w->tokens, TOKEN_TAG, to_tag, &r->tag) == 0;
+	if (!r->has_leg && !to_tag.len)
+		r->has_leg = r->is_transfer = token_read(w->tokens, TOKEN_TRANSFER, uri_token(a->v), &r->leg) == 0;
 	if (to_tag.len && (!r->has_tag || (r->has_leg && r->leg.shard != r->tag.shard))) {
 		counter_inc(&w->counters, REQUESTS_FORGED);
 		if (a->v->method != M_ACK)
@@ -271,6 +273,27 @@ struct net_handler worker_handler(struct worker *w)
 {
 	return (struct net_handler){ .ctx = w, .on_message = on_message, .on_icmp = on_icmp, .on_send_failed = on_send_failed,
 	                             .on_flow_closed = on_flow_closed };
+}
+
+/* Questions that requests ask of other workers ---------------------------------------------------------------------- */
+
+static void errand_deliver(struct mail *m, void *reader)
+{
+	struct b2bua_errand *e = owner_of(m, struct b2bua_errand, mail);
+	struct worker *w = reader;
+
+	if (w->is_ending) /* the others may be gone */
+		b2bua_errand_free(e);
+	else
+		b2bua_errand(w->calls, e);
+}
+
+static int errand_send(void *ctx, unsigned worker, struct b2bua_errand *e)
+{
+	struct worker *w = ctx;
+
+	e->mail.deliver = errand_deliver;
+	return w->shared->post(w->shared, worker, &e->mail, true);
 }
 
 /* Probes: OPTIONS of our own, outside of any call ----------------------------------------------------------------- */
@@ -431,7 +454,8 @@ int worker_join(struct worker *w, struct net *net, struct resolver *resolver,
 	const struct conf *c = atomic_load_explicit(&w->shared->conf, memory_order_acquire);
 	struct b2bua_params p = { .wheel = &w->wheel, .stack = &w->stack, .tokens = w->tokens, .pools = w->shared->pools,
 	                          .resolver = resolver, .park = &w->park, .log = w->shared->log, .cdr = w->shared->cdr,
-	                          .wall_ms = wall_ms, .ctx = w, .worker = w->index, .max_calls = c->max_calls };
+	                          .wall_ms = wall_ms, .ctx = w, .worker = w->index, .workers = w->shared->workers,
+	                          .send = errand_send, .max_calls = c->max_calls };
 	int err;
 
 	w->net = net;

@@ -59,6 +59,7 @@ struct worker {
 	unsigned n_held;
 	uint64_t trimmed_ms;
 	bool has_stack;
+	bool is_ending;                      /* set before the first of the workers goes: nothing is sent to another any more */
 };
 
 /* First stroke: what needs no network. 0 or -errno. */

@@ -56,8 +56,15 @@ static inline struct sv uri_to_request(const struct uri *u, struct sv text)
 {
 	return u->headers.p ? sv_span(text.p, u->headers.p - 1) : text;
 }
+/* Next `name=value` of a URI's headers, both as written. false at the end. */
+bool uri_header_next(struct sv *headers, struct sv *name, struct sv *value);
+/* `v` as such a value: what may not stand there becomes %XX. */
+struct out;
+void out_uri_header(struct out *o, struct sv v);
 /* Escapes undone into the arena (or the bytes themselves when there are none). */
 struct sv unescape(struct arena *a, struct sv v);
+/* The same to where there is room for `v.len` bytes; returns how many it wrote. */
+size_t unescape_to(char *to, struct sv v);
 
 struct via {
 	uint8_t transport; /* enum transport, T_NONE when unknown */

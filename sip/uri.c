@@ -1,5 +1,6 @@
 /* sip/uri.c - RFC 3261 §19.1 and §25.1: sip and sips URIs cut and judged, other schemes only told apart. */
 #include "sip/grammar.h"
+#include "sip/out.h"
 #include "sip/header.h"
 #include "transports/net.h"
 #include <errno.h>
@@ -252,15 +253,10 @@ static unsigned hex_value(char c)
 	return is_class(c, C_DIGIT) ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a' + 10);
 }
 
-struct sv unescape(struct arena *a, struct sv v)
+size_t unescape_to(char *to, struct sv v)
 {
-	char *copy, *to;
+	char *begin = to;
 
-	if (sv_chr(v, '%') == v.len)
-		return v;
-	copy = to = arena_alloc(a, v.len);
-	if (!copy)
-		return (struct sv){ NULL, 0 };
 	for (size_t i = 0; i < v.len; i++) {
 		*to++ = v.p[i];
 		if (v.p[i] != '%' || v.len - i < 3 || !is_class(v.p[i + 1], C_HEX) || !is_class(v.p[i + 2], C_HEX))
@@ -268,5 +264,41 @@ struct sv unescape(struct arena *a, struct sv v)
 		to[-1] = (char)(hex_value(v.p[i + 1]) << 4 | hex_value(v.p[i + 2]));
 		i += 2;
 	}
-	return sv_span(copy, to);
+	return (size_t)(to - begin);
+}
+
+struct sv unescape(struct arena *a, struct sv v)
+{
+	char *copy;
+
+	if (sv_chr(v, '%') == v.len)
+		return v;
+	copy = arena_alloc(a, v.len);
+	return (struct sv){ copy, copy ? unescape_to(copy, v) : 0 };
+}
+
+bool uri_header_next(struct sv *headers, struct sv *name, struct sv *value)
+{
+	size_t end = sv_chr(*headers, '&');
+	struct sv one = { headers->p, end };
+	size_t equal = sv_chr(one, '=');
+
+	if (!one.len)
+		return false;
+	*name = (struct sv){ one.p, equal };
+	*value = sv_skip(one, equal + 1);
+	*headers = sv_skip(*headers, end + 1);
+	return true;
+}
+
+void out_uri_header(struct out *o, struct sv v)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	for (size_t i = 0; i < v.len; i++) {
+		uint8_t c = (uint8_t)v.p[i];
+		const char code[] = { '%', hex[c >> 4], hex[c & 15] };
+
+		out_sv(o, is_class(v.p[i], C_HEADER) ? (struct sv){ v.p + i, 1 } : (struct sv){ code, sizeof(code) });
+	}
 }

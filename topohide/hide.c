@@ -27,7 +27,7 @@ static const uint8_t classes[HDR_COUNT] = {
 	[HDR_WWW_AUTHENTICATE] = HIDE_CHALLENGE, [HDR_PROXY_AUTHENTICATE] = HIDE_CHALLENGE,
 	[HDR_WARNING] = HIDE_WARNING,
 	[HDR_ALERT_INFO] = HIDE_CHECKED, [HDR_CALL_INFO] = HIDE_CHECKED, [HDR_ERROR_INFO] = HIDE_CHECKED,
-	[HDR_REFER_TO] = HIDE_CHECKED, [HDR_REFERRED_BY] = HIDE_CHECKED, [HDR_REPLY_TO] = HIDE_CHECKED,
+	[HDR_REFER_TO] = HIDE_REFER, [HDR_REFERRED_BY] = HIDE_REFER, [HDR_REPLY_TO] = HIDE_CHECKED,
 	[HDR_REASON] = HIDE_CHECKED, [HDR_SUBJECT] = HIDE_CHECKED, [HDR_GEOLOCATION] = HIDE_CHECKED,
 	[HDR_GEOLOCATION_ERROR] = HIDE_CHECKED, [HDR_FEATURE_CAPS] = HIDE_CHECKED, [HDR_IDENTITY_INFO] = HIDE_CHECKED,
 	[HDR_AUTHENTICATION_INFO] = HIDE_PASS, [HDR_AUTHORIZATION] = HIDE_PASS, [HDR_PROXY_AUTHORIZATION] = HIDE_PASS,
@@ -59,6 +59,7 @@ void hide_begin(struct hide *h, const struct hide_index *index, uint16_t zone, c
 	h->zone = zone;
 	h->is_trusted = h->trusts_receiver = false;
 	h->agent = SV("");
+	h->line = NULL;
 	h->has_hosts = false;
 	h->n_hosts = h->runs = 0;
 }
@@ -281,8 +282,15 @@ static void pass_one(struct out *o, struct hide *h, const struct hdr *hdr)
 	case HIDE_UNKNOWN:
 		unknown_line(o, h, name, value);
 		return;
+	case HIDE_REFER:
+		if (!h->line)
+			checked_line(o, h, name, value);
+		else if (!h->line(h->ctx, o, h, hdr))
+			counter_inc(h->counters, HIDE_DROPPED_ADDRESS);
+		return;
 	case HIDE_DIALOG:
-		counter_inc(h->counters, HIDE_DROPPED_DIALOG);
+		if (!h->line || !h->line(h->ctx, o, h, hdr))
+			counter_inc(h->counters, HIDE_DROPPED_DIALOG);
 		return;
 	default:
 		return;

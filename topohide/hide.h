@@ -21,7 +21,8 @@ enum hide_class {
 	HIDE_OPTIONS,     /* a list of option tags, filtered */
 	HIDE_CHALLENGE,   /* digest challenge: without domain= */
 	HIDE_WARNING,     /* warn-agent becomes ours */
-	HIDE_DIALOG,      /* names a dialog by its identifiers: mapped by the call or refused, never copied */
+	HIDE_DIALOG,      /* names a dialog by its identifiers: written by the caller (`line`), never copied */
+	HIDE_REFER,       /* names somebody, and perhaps a dialog: written by the caller; without one as HIDE_CHECKED */
 };
 enum hide_class hide_class_of(enum hdr_id id);
 
@@ -52,6 +53,9 @@ struct hide {
 	bool is_trusted;              /* the sender is (DECISIONS 16) */
 	bool trusts_receiver;         /* asserted identities pass in spite of Privacy: id */
 	struct sv agent;              /* our name towards the receiver, for Warning */
+	/* Writes a header of HIDE_DIALOG or HIDE_REFER as the receiver may see it, or nothing: then it counts as dropped. May be NULL. */
+	bool (*line)(void *ctx, struct out *o, struct hide *h, const struct hdr *hdr);
+	void *ctx;
 	/* private */
 	bool has_hosts;               /* else `hosts` is not initialised: hardly any message needs it */
 	unsigned n_hosts, runs;

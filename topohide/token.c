@@ -35,7 +35,8 @@ static int derive(const uint8_t *secret, const char *label, void *out, size_t le
 
 static int key_init(struct token_key *k, const uint8_t *secret)
 {
-	static const char *const labels[TOKEN_KINDS] = { "sbc leg", "sbc branch", "sbc tag", "sbc binding" };
+	static const char *const labels[TOKEN_KINDS] = { "sbc leg", "sbc branch", "sbc tag", "sbc binding",
+	                                                 "sbc transfer" };
 	uint8_t letter = 0, raw[BLOCK];
 	int err = derive(secret, "sbc key letter", &letter, 1);
 
@@ -192,13 +193,16 @@ static int block_unpack(struct block b, struct token *t)
 	return 0;
 }
 
+static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
+_Static_assert(TOKEN_KINDS * LETTERS_PER_KIND <= sizeof(alphabet) - 1, "one letter says kind and key");
+
 void token_write(struct token_codec *c, enum token_kind kind, struct token t, char out[TOKEN_LEN])
 {
 	uint8_t plain[BLOCK], sealed[BLOCK];
 
 	block_store(block_pack(t), plain);
 	aes_seal(&c->key[0].aes[kind], plain, sealed);
-	out[0] = (char)('a' + kind * LETTERS_PER_KIND + c->key[0].letter);
+	out[0] = alphabet[kind * LETTERS_PER_KIND + c->key[0].letter];
 	base32_write(block_load(sealed), out + 1);
 }
 
@@ -259,6 +263,11 @@ uint64_t token_tag_id(const struct token_codec *c, uint64_t leg_id, uint64_t far
 	uint64_t id = hash_parts(&c->tag, parts, 2);
 
 	return id ? id : 1;
+}
+
+uint64_t token_zone_mask(const struct token_codec *c, struct sv zone)
+{
+	return hash_bytes(&c->tag, zone.p, zone.len);
 }
 
 const struct hash_key *token_hash_key(const struct token_codec *c)

@@ -7,7 +7,11 @@
 #include "base/hash.h"
 #include "base/sv.h"
 
-enum token_kind { TOKEN_LEG, TOKEN_BRANCH, TOKEN_TAG, TOKEN_BINDING, TOKEN_KINDS };
+enum token_kind {
+	TOKEN_LEG, TOKEN_BRANCH, TOKEN_TAG, TOKEN_BINDING,
+	TOKEN_TRANSFER, /* a leg or dialog for those who are not its remote (DECISIONS 10) */
+	TOKEN_KINDS
+};
 
 enum token_limits {
 	TOKEN_LEN = 27,
@@ -43,6 +47,8 @@ uint64_t token_attempt_id(const struct token_codec *c, uint64_t leg_id, unsigned
 uint64_t token_branch_id(const struct token_codec *c, uint64_t leg_id, uint64_t request, uint32_t cseq);
 /* The id behind the tag that the near side sees of a far To-tag. */
 uint64_t token_tag_id(const struct token_codec *c, uint64_t leg_id, uint64_t far_branch_id, struct sv far_tag);
+/* What ids of TOKEN_TRANSFER are mixed with (exclusive or), so that they mean nothing in another zone. */
+uint64_t token_zone_mask(const struct token_codec *c, struct sv zone);
 /* The key for other tables whose keys peers may choose. */
 const struct hash_key *token_hash_key(const struct token_codec *c);
 

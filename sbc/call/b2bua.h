@@ -5,6 +5,7 @@
 #define SBC_CALL_B2BUA_H
 #include "base/counters.h"
 #include "base/log.h"
+#include "base/mailbox.h"
 #include "base/park.h"
 #include "base/slab.h"
 #include "conf/conf.h"
@@ -44,6 +45,12 @@ enum call_counter {
 };
 extern const struct counter_def call_counter_defs[CALL_COUNTERS];
 
+/* A question for the workers that hold what a request names: it travels from one to the next as mail, and home again (DECISIONS 20).
+ * Whoever has it owns it. */
+struct b2bua_errand {
+	struct mail mail;         /* whoever carries it uses this */
+};
+
 /* One line of JSON per ended call. Copies; never blocks. */
 struct cdr_sink {
 	void (*write)(struct cdr_sink *sink, struct sv line);
@@ -60,9 +67,13 @@ struct b2bua_params {
 	struct cdr_sink *cdr;     /* may be NULL */
 	uint64_t (*wall_ms)(void *ctx); /* Unix time, for call detail records */
 	void *ctx;
-	unsigned worker;
+	/* To another worker's b2bua_errand. 0: taken; or -ENOBUFS. */
+	int (*send)(void *ctx, unsigned worker, struct b2bua_errand *e);
+	unsigned worker, workers;
 	size_t max_calls;
 };
+
+struct names;
 
 /* A request that no transaction absorbed, with what the worker read from its tokens. */
 struct request {
@@ -71,6 +82,9 @@ struct request {
 	uint64_t key;              /* of its transaction */
 	struct token leg, tag;     /* of the Request-URI's user, of the To-tag */
 	bool has_leg, has_tag;     /* they are ours (DECISIONS 5) */
+	bool is_transfer;          /* `leg` is a TOKEN_TRANSFER: stands for the leg's own remote, not for the other end */
+	bool has_waited;           /* for `names`: its CSeq was in order when it came */
+	struct names *names;       /* whom it names, if anybody; borrowed */
 	uint16_t shard;
 };
 
@@ -82,6 +96,9 @@ void b2bua_free(struct b2bua *b);
 /* The snapshot used from now on; it stays until the next adopt. 0 or -ENOMEM (the old one stays). */
 int b2bua_adopt(struct b2bua *b, const struct conf *c);
 void b2bua_request(struct b2bua *b, const struct request *r);
+/* An errand has arrived here. */
+void b2bua_errand(struct b2bua *b, struct b2bua_errand *e);
+void b2bua_errand_free(struct b2bua_errand *e);
 /* From now on new calls get 503 and OPTIONS 503 (shutdown). */
 void b2bua_close(struct b2bua *b);
 bool b2bua_is_closed(const struct b2bua *b);

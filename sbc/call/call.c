@@ -1,5 +1,6 @@
 /* sbc/call/call.c - calls, legs and dialogs: how they come to be, are found, and go. */
 #include "sbc/call/call.h"
+#include "sbc/call/transfer.h"
 #include "apps-router/route.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -57,7 +58,7 @@ int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 	blocks_init(&b->texts);
 	slab_init(&b->tombstones, "tombstone", sizeof(struct tombstone), params->max_calls * 4);
 	if ((err = table_init(&b->legs, 0)) || (err = table_init(&b->dialogs, 0)) || (err = table_init(&b->tombs, 0)) ||
-	    (err = table_init(&b->echoes, 0)) ||
+	    (err = table_init(&b->echoes, 0)) || (err = table_init(&b->waiting, 0)) ||
 	    (err = table_init(&b->redirects, 0)) ||
 	    (err = counters_init(&b->counters, call_counter_defs, CALL_COUNTERS)) ||
 	    (err = counters_init(&b->hide_counters, hide_counter_defs, HIDE_COUNTERS))) {
@@ -86,6 +87,7 @@ void b2bua_free(struct b2bua *b)
 {
 	if (!b)
 		return;
+	waiting_free_all(b);
 	while (!list_empty(&b->all))
 		call_free(owner_of(b->all.next, struct call, in_all));
 	while (!list_empty(&b->ended))
@@ -100,6 +102,7 @@ void b2bua_free(struct b2bua *b)
 	table_fini(&b->dialogs);
 	table_fini(&b->tombs);
 	table_fini(&b->redirects);
+	table_fini(&b->waiting);
 	slab_fini(&b->redirect_slab);
 	slab_fini(&b->calls);
 	slab_fini(&b->far_legs);

@@ -53,6 +53,7 @@ struct direct {
 	struct path path;          /* has_path: a client's own flow */
 	uint16_t zone, uri_len, routes_len;
 	bool has_path;
+	uint64_t leg;              /* whose remote it is; 0: a redirection's */
 	char text[];               /* uri | routes */
 };
 
@@ -75,6 +76,7 @@ struct setup {
 	struct parked parked;      /* waiting for a name */
 	uint64_t resolve_id;
 	struct direct *direct;     /* instead of a pool; owned */
+	struct names *names;       /* whom the request names; counted */
 	struct pick pick;          /* chosen from the pool */
 	struct resolve_answer addrs; /* of what was chosen; those from next_addr on are still to be tried */
 	uint8_t next_addr, n_attempts, hop_transport;
@@ -117,6 +119,7 @@ struct relay {
 	struct server_txn *st;     /* NULL once it ended */
 	struct client_txn *ct;
 	struct buf *request;       /* while parked */
+	struct names *names;       /* whom it names; counted */
 	struct parked parked;
 	uint64_t resolve_id;
 	struct buf *answer;        /* our 2xx to an INVITE, repeated until its ACK */
@@ -201,6 +204,8 @@ struct b2bua {
 	struct node all_echoes;
 	struct slab echo_slab;
 	struct node all_redirects;
+	struct table waiting;         /* requests whose names were asked for elsewhere, by ticket */
+	uint64_t last_ticket;
 	bool is_closed;
 };
 
@@ -286,6 +291,8 @@ void write_cdr(const struct call *c, enum why why);
 struct compose {
 	struct b2bua *b;
 	struct out o;
+	struct names *names;          /* whom the message names (transfer.h); may be NULL */
+	const struct leg *to;         /* set by compose_rest */
 };
 struct outgoing {                 /* the fixed part of one request towards a leg */
 	struct sv method;
@@ -326,6 +333,11 @@ struct path path_at_hand(const struct b2bua *b, const struct leg *l, struct sv t
 bool path_outgrown(const struct b2bua *b, struct path *path, size_t len);
 int path_to(const struct b2bua *b, struct path *path, uint16_t zone, uint8_t transport, const struct addr *to);
 
+/* Our address as `leg`'s remote has to write it, with its transport. */
+void compose_our_host(struct compose *c, const struct leg *leg);
+/* "sip:TOKEN@our-address", as `leg`'s remote has to write it. */
+void compose_our_uri(struct compose *c, const struct leg *leg, enum token_kind kind, struct token t);
+
 /* initial.c: requests that begin something */
 enum { UNSUPPORTED_MAX = 512 };
 /* For WHY_EXTENSION: the line that says which (empty when they are too many). Else empty. */
@@ -347,6 +359,9 @@ static inline struct sv direct_routes(const struct direct *d)
 }
 /* NULL: unknown, gone, of another zone, or memory is out. free() ends it. */
 struct direct *direct_new(uint16_t zone, const struct path *path, struct sv uri, struct sv routes);
+/* Whose Contact this is: the leg whose remote is meant, and its dialog (NULL where a near leg has none yet). NULL: unknown, gone, or
+ * of another zone than `zone`. */
+struct leg *direct_leg(struct b2bua *b, struct token t, bool is_transfer, uint16_t zone, struct dialog **dialog);
 struct direct *direct_find(struct b2bua *b, const struct request *r);
 void redirect_free(struct redirect *r);
 /* Contacts of a 3xx as tokens of ours. */

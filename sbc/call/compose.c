@@ -1,5 +1,6 @@
 /* sbc/call/compose.c - the messages we write: our own lines first, then what may pass of the other leg's. */
 #include "sbc/call/call.h"
+#include "sbc/call/transfer.h"
 #include <errno.h>
 
 struct sv tag_token(struct b2bua *b, uint16_t shard, uint64_t id, char out[TOKEN_LEN])
@@ -118,23 +119,33 @@ struct sv contact_uri(const struct view *v)
 	return contact_uri_again(v, SV(""));
 }
 
+void compose_our_host(struct compose *c, const struct leg *leg)
+{
+	out_sv(&c->o, listener_of(c->b, &leg->path)->advertise);
+	if (leg->path.transport != T_UDP) {
+		out_lit(&c->o, ";transport=");
+		out_str(&c->o, leg->path.transport == T_TCP ? "tcp" : leg->path.transport == T_TLS ? "tls" : "ws");
+	}
+}
+
+void compose_our_uri(struct compose *c, const struct leg *leg, enum token_kind kind, struct token t)
+{
+	out_lit(&c->o, "sip:");
+	token_out(c, kind, t.shard, t.id);
+	out_lit(&c->o, "@");
+	compose_our_host(c, leg);
+}
+
 void compose_contact(struct compose *c, const struct leg *leg, const struct view *v)
 {
-	const struct conf_listener *listener = listener_of(c->b, &leg->path);
 	struct sv value = view_value(v, HDR_CONTACT);
 	bool is_bare = value.len && value.p[value.len - 1] == '>' && sv_chr(value, ',') == value.len; /* one, no parameters */
 	struct name_addr na;
 
 	if (!value.len || (!is_bare && name_addr_next(&na, &value)))
 		return;
-	out_lit(&c->o, "Contact: <sip:");
-	token_out(c, TOKEN_LEG, leg->shard, leg->in_table.key);
-	out_lit(&c->o, "@");
-	out_sv(&c->o, listener->advertise);
-	if (leg->path.transport != T_UDP) {
-		out_lit(&c->o, ";transport=");
-		out_str(&c->o, leg->path.transport == T_TCP ? "tcp" : leg->path.transport == T_TLS ? "tls" : "ws");
-	}
+	out_lit(&c->o, "Contact: <");
+	compose_our_uri(c, leg, TOKEN_LEG, (struct token){ .id = leg->in_table.key, .shard = leg->shard });
 	out_lit(&c->o, ">");
 	if (!is_bare)
 		hide_contact_params(&c->o, na.params);
@@ -169,6 +180,7 @@ struct sv compose_phrase(struct b2bua *b, const struct view *v, const struct pat
 
 void compose_rest(struct compose *c, const struct view *v, const struct path *from, const struct leg *to)
 {
+	char area[TRANSFER_FRAG_MAX];
 	struct sv body = view_body(v);
 	struct hide h;
 
@@ -176,7 +188,12 @@ void compose_rest(struct compose *c, const struct view *v, const struct path *fr
 	h.is_trusted = is_trusted(c->b, from);
 	h.trusts_receiver = is_trusted(c->b, &to->path);
 	h.agent = listener_of(c->b, &to->path)->advertise;
+	h.line = transfer_line;
+	h.ctx = c;
+	c->to = to;
 	hide_headers(&c->o, &h);
+	if (v->method == M_NOTIFY && !v->status)
+		body = transfer_frag(&h, body, area);
 	out_lit(&c->o, "Content-Length: ");
 	out_u64(&c->o, body.len);
 	out_lit(&c->o, "\r\n\r\n");

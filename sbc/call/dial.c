@@ -1,6 +1,7 @@
 /* sbc/call/dial.c - where an initial request goes: which destination, which of its addresses, and the next one when that one
  * fails (DECISIONS 12). An attempt is one request on its way; it outlives its call when it was given up. */
 #include "sbc/call/call.h"
+#include "sbc/call/transfer.h"
 #include "apps-router/route.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -114,22 +115,24 @@ static void dial_direct(struct setup *s, const struct view *v)
 	dial_address(s, v);
 }
 
-/* DECISIONS 3: credentials go to the one who asked for them, while it may be used: another would only ask again. */
-static bool pick_challenger(struct setup *s, const struct conf_pool *pool)
+/* DECISIONS 3: credentials go to the one who asked for them, while it may be used: another would only ask again. And a call that is to
+ * replace another goes where that one is. */
+static bool pick_wanted(struct setup *s, const struct conf_pool *pool)
 {
 	struct b2bua *b = s->call->b;
-	uint16_t challenger = s->n_tried ? 0 : tombstone_challenger(b, s->call->near.in_table.key);
+	uint16_t held = s->n_tried ? 0 : names_slot(s->names, pool->zone);
+	uint16_t wanted = s->n_tried || held ? held : tombstone_challenger(b, s->call->near.in_table.key);
 	struct dest_info info;
 
-	for (unsigned i = 0; challenger && i < pool->n_destinations; i++) {
+	for (unsigned i = 0; wanted && i < pool->n_destinations; i++) {
 		const struct conf_destination *d = &pool->destinations[i];
 
-		if (pools_slot(b->p.pools, b->conf, d->id) != challenger - 1)
+		if (pools_slot(b->p.pools, b->conf, d->id) != wanted - 1)
 			continue;
-		dest_info(b->p.pools, (uint16_t)(challenger - 1), &info);
+		dest_info(b->p.pools, (uint16_t)(wanted - 1), &info);
 		if (!info.is_up || info.wish == WISH_DISABLED || (d->max_calls && info.load >= d->max_calls))
 			return false;
-		s->pick = (struct pick){ (uint16_t)(challenger - 1), d->id };
+		s->pick = (struct pick){ (uint16_t)(wanted - 1), d->id };
 		dest_reserve(b->p.pools, b->p.worker, s->pick.slot);
 		return true;
 	}
@@ -150,7 +153,7 @@ void dial(struct setup *s, const struct view *v)
 	}
 	pool = setup_pool(s, &index);
 	if (!pool || s->n_tried >= POOL_TRIES_MAX || (s->n_tried && s->n_tried >= pool->failover.tries) ||
-	    (!pick_challenger(s, pool) && (err = pool_pick(b->p.pools, b->conf, b->p.worker, (uint16_t)index,
+	    (!pick_wanted(s, pool) && (err = pool_pick(b->p.pools, b->conf, b->p.worker, (uint16_t)index,
 	                                                   s->call->near.in_table.key, s->tried, s->n_tried, &s->pick)))) {
 		if (pool && !s->n_tried)
 			s->why = err == -EBUSY ? WHY_BUSY : WHY_NO_DESTINATION;
@@ -324,6 +327,7 @@ static int attempt_write(struct attempt *a, const struct view *v, struct buf **o
 		struct outgoing m = { .method = view_method(v), .leg = a->leg, .uri = uri, .branch_id = a->branch_id, .cseq = v->cseq,
 		                      .routes = s->direct ? direct_routes(s->direct) : SV(""), .max_forwards = hops_left(v) };
 
+		c.names = s->names;
 		compose_request(&c, &m);
 		compose_contact(&c, a->leg, v);
 		compose_rest(&c, v, &s->call->near.path, a->leg);
@@ -613,6 +617,7 @@ void setup_drop(struct setup *s)
 	buf_put(s->request);
 	buf_put(s->best);
 	free(s->direct);
+	names_put(s->names);
 	s->call->setup = NULL;
 	slab_free(&b->setups, s);
 }

@@ -18,29 +18,43 @@ struct direct *direct_new(uint16_t zone, const struct path *path, struct sv uri,
 	return d;
 }
 
-static struct direct *direct_of_leg(struct b2bua *b, const struct leg *l)
+struct leg *direct_leg(struct b2bua *b, struct token t, bool is_transfer, uint16_t zone, struct dialog **dialog)
 {
-	const struct call *c = l->call;
-	struct dialog *d;
+	uint64_t id = is_transfer ? t.id ^ token_zone_mask(b->p.tokens, b->conf->zones[zone].name) : t.id;
+	struct leg *l = leg_find(b, id), *meant;
+	struct call *c = l ? l->call : NULL;
+	struct dialog *d = c && !list_empty(&c->dialogs) ? owner_of(c->dialogs.next, struct dialog, in_call) : NULL;
 
-	if (!c || !c->far || list_empty(&c->dialogs))
+	if (!l || (!is_transfer && path_zone(b, &l->path) != zone))
 		return NULL;
-	d = owner_of(c->dialogs.next, struct dialog, in_call);
-	if (l->side == NEAR)
-		return direct_new(path_zone(b, &d->far->path), NULL, dialog_target(d), dialog_routes(d));
-	return direct_new(path_zone(b, &c->near.path), c->near.follows_flow ? &c->near.path : NULL, leg_target(&c->near),
-	                  leg_routes(&c->near));
+	meant = is_transfer ? l : l->side == FAR ? &c->near : d ? d->far : NULL;
+	if (!meant || (meant->side == FAR && (!d || d->far != meant || !d->target_len)))
+		return NULL;
+	*dialog = d;
+	return meant;
+}
+
+static struct direct *direct_of_leg(struct b2bua *b, const struct leg *l, const struct dialog *d)
+{
+	struct direct *direct = l->side == FAR ? direct_new(path_zone(b, &l->path), NULL, dialog_target(d), dialog_routes(d))
+	                                       : direct_new(path_zone(b, &l->path), l->follows_flow ? &l->path : NULL, leg_target(l),
+	                                                    leg_routes(l));
+
+	if (direct)
+		direct->leg = l->in_table.key;
+	return direct;
 }
 
 struct direct *direct_find(struct b2bua *b, const struct request *r)
 {
-	struct leg *leg = leg_find(b, r->leg.id);
+	struct dialog *d;
+	struct leg *leg = direct_leg(b, r->leg, r->is_transfer, path_zone(b, r->from), &d);
 	struct redirect *redirect;
 	struct link *l;
 
 	if (leg)
-		return path_zone(b, r->from) == path_zone(b, &leg->path) ? direct_of_leg(b, leg) : NULL;
-	if (!(l = table_find(&b->redirects, r->leg.id)))
+		return direct_of_leg(b, leg, d);
+	if (r->is_transfer || !(l = table_find(&b->redirects, r->leg.id)))
 		return NULL;
 	redirect = owner_of(l, struct redirect, in_table);
 	return path_zone(b, r->from) == redirect->near_zone ?

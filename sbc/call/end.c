@@ -1,5 +1,6 @@
 /* sbc/call/end.c - how calls end: what each side is told, what is written down, what stays for a while. */
 #include "sbc/call/call.h"
+#include "sbc/call/transfer.h"
 #include "base/json.h"
 
 enum { CDR_TEXT_MAX = 384, CDR_LINE_MAX = 3 * 6 * CDR_TEXT_MAX + 1024 };
@@ -143,6 +144,14 @@ void write_cdr(const struct call *c, enum why why)
 }
 
 void b2bua_request(struct b2bua *b, const struct request *r)
+{
+	if (names_anybody(r->v))
+		names_request(b, r);
+	else
+		b2bua_dispatch(b, r);
+}
+
+void b2bua_dispatch(struct b2bua *b, const struct request *r)
 {
 	if (view_to_tag(r->v).len)
 		dialog_request(b, r);

@@ -1,6 +1,7 @@
 /* sbc/call/initial.c - requests that begin something: what is wrong with them, what the rules say. One way for INVITE and for
  * every other method; where it goes is dial.c. */
 #include "sbc/call/call.h"
+#include "sbc/call/transfer.h"
 #include "apps-router/route.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -111,8 +112,8 @@ static enum why initial_fault(struct b2bua *b, const struct request *r, struct u
 	*contact = contact_uri(r->v);
 	if (r->v->method == M_INVITE && !contact->p)
 		return WHY_NO_CONTACT;
-	if (view_find(r->v, HDR_REPLACES, 0) || view_find(r->v, HDR_JOIN, 0))
-		return WHY_TRANSFER;
+	if (names_fault(r) != WHY_COUNT)
+		return names_fault(r);
 	if (!is_trusted(b, r->from) && has_foreign_route(b, r))
 		return WHY_FOREIGN_ROUTE;
 	return WHY_COUNT;
@@ -213,6 +214,8 @@ static void start_call(struct b2bua *b, const struct request *r, struct sv conta
 	else
 		c->setup->answer_ms = CALL_DIRECT_ANSWER_MS;
 	c->setup->direct = direct;
+	if ((c->setup->names = names_get(r->names)) && direct)
+		r->names->goes_to = direct->leg;
 	server_own(c->setup->st, &setup_server_ops, c->setup);
 	counter_inc(&b->counters, r->v->method == M_INVITE ? CALLS_STARTED : REQUESTS_RELAYED);
 	if (r->v->method == M_INVITE)

@@ -35,7 +35,13 @@
 	  "A second INVITE from the same side before the first was answered (RFC 3261 14.2).") \
 	X(WHY_GLARE, "invite-glare", 491, "", "INVITEs of both sides cross (RFC 3261 14.2).") \
 	X(WHY_BAD_RACK, "bad-rack", 400, "Bad RAck", "A PRACK without a RAck that can be read (RFC 3262 7.2).") \
-	X(WHY_TRANSFER, "replaces-unknown", 481, "", "Replaces or Join names a dialog that cannot be mapped in this version.") \
+	X(WHY_TRANSFER, "replaces-unknown", 481, "", "Replaces or Join names no dialog that we hold, or one of another zone.") \
+	X(WHY_BAD_DIALOG_NAME, "bad-replaces", 400, "Bad Replaces", \
+	  "A Replaces, Join or Target-Dialog does not follow the grammar, is too long, or stands where it must not (RFC 3891 3).") \
+	X(WHY_BAD_REFER_TO, "bad-refer-to", 400, "Bad Refer-To", "A REFER without exactly one Refer-To that is a URI (RFC 3515 2.4.2).") \
+	X(WHY_REFER_UNKNOWN, "refer-to-unknown", 403, "Unknown Refer-To", \
+	  "Refer-To names a dialog or a Contact of ours that we do not hold, or one of another zone.") \
+	X(WHY_NAMES_LATE, "refer-to-late", 503, "", "Whom the request names could not be found out in time.") \
 	X(WHY_TOO_LARGE, "message-too-large", 513, "", "The message that would have to be sent exceeds 65,535 bytes.") \
 	X(WHY_ENDED, "call-ended", 487, "", "The call ended while the request was on its way.") \
 	X(WHY_NORMAL, "bye", 0, "", "One side hung up.") \

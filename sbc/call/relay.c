@@ -1,6 +1,7 @@
 /* sbc/call/relay.c - requests within a dialog: from one side to the other, each with its own transaction, CSeq and
  * identifiers on either side. An INVITE's relay lives until its ACK. */
 #include "sbc/call/call.h"
+#include "sbc/call/transfer.h"
 #include <errno.h>
 
 enum { REINVITE_MAX_MS = 180000 };
@@ -108,16 +109,19 @@ static struct relay *relay_pending(struct call *c, unsigned from_sides)
 }
 
 /* RFC 3261 §12.2.2, §14.2: what a request within a dialog may not be. */
-static enum why place_fault(const struct place *p, const struct view *v)
+static enum why place_fault(const struct place *p, const struct request *r)
 {
+	const struct view *v = r->v;
 	struct sv hops = view_value(v, HDR_MAX_FORWARDS), method;
 	uint32_t rseq, cseq;
 	uint64_t n;
 
 	if (hops.p && sv_u64(hops, 255, &n) == 0 && n == 0)
 		return WHY_HOPS;
-	if (v->cseq <= p->dialog->cseq_in[p->side] && p->dialog->cseq_in[p->side])
+	if (v->cseq <= p->dialog->cseq_in[p->side] && p->dialog->cseq_in[p->side] && !r->has_waited)
 		return WHY_OLD_CSEQ;
+	if (names_fault(r) != WHY_COUNT)
+		return names_fault(r);
 	if (wants_extension(v) && v->method != M_BYE) /* who says BYE is gone, whatever else it wanted */
 		return WHY_EXTENSION;
 	if (v->method == M_PRACK && rack_parse(view_value(v, HDR_RACK), &rseq, &cseq, &method))
@@ -204,7 +208,9 @@ static void relay_start(struct b2bua *b, const struct place *p, const struct req
 			refuse_within(b, r, WHY_FULL);
 		return;
 	}
-	p->dialog->cseq_in[p->side] = r->v->cseq;
+	if (r->v->cseq > p->dialog->cseq_in[p->side]) /* what waited may have been overtaken */
+		p->dialog->cseq_in[p->side] = r->v->cseq;
+	relay->names = names_get(r->names);
 	server_own(relay->st, &relay_server_ops, relay);
 	if (r->v->method == M_INVITE)
 		server_answer(relay->st, 100, SV(""), SV(""), SV(""));
@@ -241,7 +247,7 @@ void dialog_request(struct b2bua *b, const struct request *r)
 		sip_answer_stateless(b->p.stack, r->v, r->from, 200, SV(""), SV(""), SV(""));
 		return;
 	}
-	if ((why = place_fault(&p, r->v)) == WHY_COUNT) {
+	if ((why = place_fault(&p, r)) == WHY_COUNT) {
 		relay_start(b, &p, r);
 		return;
 	}
@@ -324,6 +330,7 @@ void relay_free(struct relay *r)
 	wheel_disarm(r->call->b->p.wheel, &r->timer);
 	buf_put(r->answer);
 	target_forget(r);
+	names_put(r->names);
 	list_del(&r->in_call);
 	r->call->n_relays--;
 	slab_free(&r->call->b->relays, r);
@@ -427,7 +434,7 @@ static void relay_watch(struct relay *r)
 
 static struct buf *relay_write(struct relay *r, const struct view *v, struct outgoing *m, bool *is_full)
 {
-	struct compose c = { .b = r->call->b };
+	struct compose c = { .b = r->call->b, .names = r->names };
 	struct leg *l = leg_of(r, !r->from);
 	struct view other;
 	struct buf *out;
