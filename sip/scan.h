@@ -41,7 +41,7 @@ static inline bool scan_put(struct view *v, unsigned n, struct sv name, struct s
 		.value_len = (uint16_t)value.len,
 		.id = (uint8_t)id,
 	};
-	if (id >= HDR_HOT || id == HDR_OTHER)
+	if (id - 1 >= HDR_HOT - 1) /* HDR_OTHER, too */
 		return true;
 	if (v->first[id])
 		return !(SCAN_SINGLE >> id & 1);

@@ -9,34 +9,43 @@
 #include "sip/names.h"
 #include <emmintrin.h>
 
-/* One name per slot: slot = top 8 bits of a folded word (see known_name) * NAME_MULTIPLIER. tests/unit/sip/view.c finds
- * every name through it; when a new header's slot is taken, try other odd multipliers until no two names collide. */
-#define NAME_MULTIPLIER 0xfdb7ea2b93a11329
+/* A header is looked up by the first four bytes of its line, folded, the colon and space of a short name among them:
+ * slot = top 8 bits of these * START_MULTIPLIER. Names with the same start follow one another in `same_start`.
+ * tests/unit/sip/view.c finds every name; when a new one's slot is taken, try other odd multipliers until no two starts
+ * collide. */
+#define START_MULTIPLIER 0x39fdb813u
 /* clang-format off */
-static const uint8_t slots[256] = {
-	[0x02] = HDR_SIP_ETAG, [0x03] = HDR_REQUEST_DISPOSITION, [0x07] = HDR_PROXY_REQUIRE, [0x08] = HDR_ALLOW,
-	[0x0a] = HDR_PROXY_AUTHENTICATE, [0x0d] = HDR_CONTENT_TYPE, [0x12] = HDR_REASON, [0x13] = HDR_IDENTITY,
-	[0x14] = HDR_FROM, [0x15] = HDR_FLOW_TIMER, [0x16] = HDR_INFO_PACKAGE, [0x18] = HDR_DATE,
-	[0x19] = HDR_WARNING, [0x1a] = HDR_ALLOW_EVENTS, [0x1b] = HDR_REFER_TO, [0x1c] = HDR_VIA,
-	[0x1f] = HDR_SIP_IF_MATCH, [0x20] = HDR_GEOLOCATION_ERROR, [0x23] = HDR_CONTACT, [0x24] = HDR_ALERT_INFO,
-	[0x26] = HDR_MAX_BREADTH, [0x29] = HDR_RECORD_ROUTE, [0x2a] = HDR_REPLACES, [0x2b] = HDR_ACCEPT_ENCODING,
-	[0x35] = HDR_SUPPORTED, [0x38] = HDR_AUTHENTICATION_INFO, [0x39] = HDR_RSEQ, [0x3d] = HDR_SERVICE_ROUTE,
-	[0x3f] = HDR_REFERRED_BY, [0x40] = HDR_ORGANIZATION, [0x45] = HDR_CONTENT_DISPOSITION,
-	[0x4a] = HDR_SESSION_ID, [0x51] = HDR_PRIVACY, [0x55] = HDR_MAX_FORWARDS, [0x56] = HDR_GEOLOCATION_ROUTING,
-	[0x58] = HDR_DIVERSION, [0x5b] = HDR_CSEQ, [0x5d] = HDR_PROXY_AUTHORIZATION, [0x5e] = HDR_REFER_SUB,
-	[0x62] = HDR_SESSION_EXPIRES, [0x6a] = HDR_TARGET_DIALOG, [0x6b] = HDR_PRIORITY,
-	[0x6c] = HDR_SUBSCRIPTION_STATE, [0x6d] = HDR_P_EARLY_MEDIA, [0x6e] = HDR_CONTENT_LENGTH,
-	[0x6f] = HDR_GEOLOCATION, [0x71] = HDR_RACK, [0x76] = HDR_P_PREFERRED_IDENTITY, [0x7a] = HDR_CALL_ID,
-	[0x7f] = HDR_PATH, [0x83] = HDR_ACCEPT_LANGUAGE, [0x87] = HDR_EXPIRES, [0x8b] = HDR_ERROR_INFO,
-	[0x8c] = HDR_AUTHORIZATION, [0x91] = HDR_JOIN, [0x92] = HDR_REMOTE_PARTY_ID, [0x95] = HDR_ACCEPT,
-	[0x98] = HDR_USER_TO_USER, [0x9b] = HDR_MIN_SE, [0x9d] = HDR_CONTENT_ENCODING,
-	[0xa6] = HDR_P_ASSERTED_IDENTITY, [0xa9] = HDR_REQUIRE, [0xaa] = HDR_USER_AGENT, [0xad] = HDR_TIMESTAMP,
-	[0xb4] = HDR_ACCEPT_CONTACT, [0xb5] = HDR_TO, [0xbd] = HDR_ROUTE, [0xc3] = HDR_IN_REPLY_TO,
-	[0xc4] = HDR_RECV_INFO, [0xc8] = HDR_UNSUPPORTED, [0xd0] = HDR_P_ASSOCIATED_URI,
-	[0xd6] = HDR_CONTENT_LANGUAGE, [0xd8] = HDR_MIME_VERSION, [0xdb] = HDR_REPLY_TO, [0xdf] = HDR_SERVER,
-	[0xe0] = HDR_HISTORY_INFO, [0xe1] = HDR_EVENT, [0xe3] = HDR_P_CALLED_PARTY_ID, [0xe5] = HDR_REJECT_CONTACT,
-	[0xe9] = HDR_CALL_INFO, [0xeb] = HDR_FEATURE_CAPS, [0xec] = HDR_WWW_AUTHENTICATE, [0xee] = HDR_SUBJECT,
-	[0xf0] = HDR_MIN_EXPIRES, [0xf4] = HDR_IDENTITY_INFO, [0xf5] = HDR_RETRY_AFTER,
+static const uint8_t by_start[256] = {
+	[0x02] = HDR_SUBSCRIPTION_STATE, [0x07] = HDR_TARGET_DIALOG, [0x0e] = HDR_AUTHENTICATION_INFO,
+	[0x0f] = HDR_DIVERSION, [0x12] = HDR_ERROR_INFO, [0x13] = HDR_PROXY_AUTHORIZATION, [0x16] = HDR_RACK,
+	[0x17] = HDR_PRIORITY, [0x18] = HDR_ALERT_INFO, [0x22] = HDR_EXPIRES, [0x24] = HDR_CONTENT_LENGTH,
+	[0x30] = HDR_MIN_EXPIRES, [0x34] = HDR_REASON, [0x36] = HDR_TIMESTAMP, [0x3a] = HDR_WARNING,
+	[0x3b] = HDR_CALL_ID, [0x40] = HDR_P_ASSERTED_IDENTITY, [0x42] = HDR_GEOLOCATION, [0x57] = HDR_SUBJECT,
+	[0x58] = HDR_RECORD_ROUTE, [0x5a] = HDR_P_CALLED_PARTY_ID, [0x5e] = HDR_TO, [0x60] = HDR_SESSION_EXPIRES,
+	[0x62] = HDR_INFO_PACKAGE, [0x63] = HDR_ORGANIZATION, [0x69] = HDR_CSEQ, [0x73] = HDR_MAX_FORWARDS,
+	[0x78] = HDR_REPLACES, [0x89] = HDR_REMOTE_PARTY_ID, [0x8f] = HDR_FEATURE_CAPS, [0x90] = HDR_USER_AGENT,
+	[0x92] = HDR_ROUTE, [0x9c] = HDR_PRIVACY, [0x9d] = HDR_EVENT, [0x9f] = HDR_IN_REPLY_TO,
+	[0xa0] = HDR_MIME_VERSION, [0xa2] = HDR_PATH, [0xa3] = HDR_REJECT_CONTACT, [0xae] = HDR_IDENTITY,
+	[0xaf] = HDR_JOIN, [0xb1] = HDR_DATE, [0xc3] = HDR_REFER_TO, [0xc5] = HDR_ACCEPT, [0xc9] = HDR_FLOW_TIMER,
+	[0xca] = HDR_P_EARLY_MEDIA, [0xcb] = HDR_RETRY_AFTER, [0xcd] = HDR_WWW_AUTHENTICATE, [0xcf] = HDR_RSEQ,
+	[0xd8] = HDR_VIA, [0xda] = HDR_SUPPORTED, [0xdb] = HDR_REQUIRE, [0xdd] = HDR_RECV_INFO, [0xe1] = HDR_SERVER,
+	[0xe5] = HDR_UNSUPPORTED, [0xe7] = HDR_ALLOW, [0xec] = HDR_HISTORY_INFO, [0xf6] = HDR_P_PREFERRED_IDENTITY,
+	[0xfc] = HDR_SIP_ETAG, [0xfe] = HDR_FROM,
+};
+static const uint8_t same_start[HDR_COUNT] = {
+	[HDR_ACCEPT] = HDR_ACCEPT_CONTACT, [HDR_ACCEPT_CONTACT] = HDR_ACCEPT_ENCODING,
+	[HDR_ACCEPT_ENCODING] = HDR_ACCEPT_LANGUAGE, [HDR_ALLOW] = HDR_ALLOW_EVENTS,
+	[HDR_AUTHENTICATION_INFO] = HDR_AUTHORIZATION, [HDR_CALL_ID] = HDR_CALL_INFO,
+	[HDR_CONTENT_LENGTH] = HDR_CONTENT_TYPE, [HDR_CONTENT_TYPE] = HDR_CONTACT,
+	[HDR_CONTACT] = HDR_CONTENT_DISPOSITION, [HDR_CONTENT_DISPOSITION] = HDR_CONTENT_ENCODING,
+	[HDR_CONTENT_ENCODING] = HDR_CONTENT_LANGUAGE, [HDR_GEOLOCATION] = HDR_GEOLOCATION_ERROR,
+	[HDR_GEOLOCATION_ERROR] = HDR_GEOLOCATION_ROUTING, [HDR_IDENTITY] = HDR_IDENTITY_INFO,
+	[HDR_MAX_FORWARDS] = HDR_MAX_BREADTH, [HDR_MIN_EXPIRES] = HDR_MIN_SE,
+	[HDR_PROXY_AUTHORIZATION] = HDR_PROXY_REQUIRE, [HDR_PROXY_REQUIRE] = HDR_PROXY_AUTHENTICATE,
+	[HDR_P_ASSERTED_IDENTITY] = HDR_P_ASSOCIATED_URI, [HDR_REFER_TO] = HDR_REFER_SUB,
+	[HDR_REFER_SUB] = HDR_REFERRED_BY, [HDR_REPLACES] = HDR_REPLY_TO, [HDR_REQUIRE] = HDR_REQUEST_DISPOSITION,
+	[HDR_SERVER] = HDR_SERVICE_ROUTE, [HDR_SESSION_EXPIRES] = HDR_SESSION_ID, [HDR_SIP_ETAG] = HDR_SIP_IF_MATCH,
+	[HDR_USER_AGENT] = HDR_USER_TO_USER,
 };
 /* clang-format on */
 
@@ -57,9 +66,9 @@ static inline unsigned mask(__m128i x)
 {
 	return (unsigned)_mm_movemask_epi8(x);
 }
-static inline size_t first_bit(unsigned bits)
+static inline unsigned first_bit(unsigned bits)
 {
-	return (size_t)__builtin_ctzll(bits);
+	return (unsigned)__builtin_ctz(bits);
 }
 static inline uint64_t load8(const char *p)
 {
@@ -75,16 +84,16 @@ static inline bool starts_with(const char *p, const char *eight, unsigned n)
 	return ((load8(p) ^ load8(eight)) & (~0ull >> (64 - 8 * n))) == 0;
 }
 
-/* The first control byte from `p` on, or a place at or behind `end` (HTAB counts: it is rare enough). */
+/* The first control byte from `p` < `end` on, or a place at or behind `end` (HTAB counts: it is rare enough). */
 static inline const char *line_end(const char *p, const char *end)
 {
-	while (p < end) {
+	do {
 		unsigned bits = mask(at_most(load16(p), ' ' - 1));
 
 		if (bits)
 			return p + first_bit(bits);
 		p += 16;
-	}
+	} while (p < end);
 	return p;
 }
 
@@ -93,85 +102,110 @@ static inline bool is_crlf(const char *p)
 	return memcmp(p, "\r\n", 2) == 0;
 }
 
-static inline unsigned slot(uint64_t word)
+static inline __m128i folded(__m128i x)
 {
-	return slots[word * NAME_MULTIPLIER >> 56];
+	return _mm_or_si128(x, _mm_set1_epi8(0x20));
 }
 
-/* `p` holds `len` > 1 bytes above ' ', so that |0x20 folds letters and makes no other byte a letter or '-'. */
-static inline unsigned known_name(const char *p, size_t len)
+/* The line at `p` starts with the name of `k`, in any case, and a colon; `start`: its first bytes, folded. Of the bytes
+ * the two have in common, there are as many as the name is long: the colon differs from the table's zero. */
+static inline bool has_name(const char *p, __m128i start, const struct hdr_known *k)
 {
-	uint64_t first = load8(p), last, used;
-	const struct hdr_known *k;
-	unsigned id;
+	unsigned n = first_bit(~mask(_mm_cmpeq_epi8(start, folded(load16(k->name)))));
 
-	if (len < 8) {
-		used = (1ull << 8 * len) - 1;
-		id = slot(first & used);
-		k = &hdr_known[id];
-		return k->len == len && ((first ^ load8(k->name)) & used) == 0 ? id : HDR_OTHER;
-	}
-	last = load8(p + len - 8);
-	id = slot(first + last);
-	k = &hdr_known[id];
-	if (k->len != len || first != load8(k->name) || last != load8(k->name + len - 8))
-		return HDR_OTHER;
-	return len <= 16 || load8(p + 8) == load8(k->name + 8) ? id : HDR_OTHER; /* NAME_ROOM is three words */
+	if (n == k->len)
+		return p[n] == ':';
+	if (n == 16)
+		n += first_bit(~mask(_mm_cmpeq_epi8(folded(load16(p + 16)), folded(load16(k->name + 16)))));
+	return n == k->len && p[n] == ':';
 }
 
-/* Bytes before the colon, all above ' '. 0: it is not among the first 32, or something else came first. */
-static inline size_t name_len(const char *p)
+/* The header of the line at `p`; NULL when its name is not known, or not by its start. A CR counts as '-' here, and is
+ * found by line_end(). */
+static inline const struct hdr_known *known_name(const char *p)
 {
-	for (size_t at = 0; at < 32; at += 16) {
-		__m128i x = load16(p + at);
+	__m128i start = folded(load16(p));
+	unsigned id = by_start[(uint32_t)_mm_cvtsi128_si32(start) * START_MULTIPLIER >> 24];
+
+	for (; id; id = same_start[id])
+		if (has_name(p, start, &hdr_known[id]))
+			return &hdr_known[id];
+	return NULL;
+}
+
+/* The colon behind a name, all of whose bytes are above ' '. NULL: it is not among the first 32, or something else came
+ * first. */
+static inline const char *name_end(const char *p)
+{
+	for (const char *most = p + 32; p < most; p += 16) {
+		__m128i x = load16(p);
 		unsigned bits = mask(_mm_or_si128(equal(x, ':'), at_most(x, ' ')));
 
-		if (bits)
-			return p[at + first_bit(bits)] == ':' ? at + first_bit(bits) : 0;
+		if (bits) {
+			p += first_bit(bits);
+			return *p == ':' ? p : NULL;
+		}
 	}
-	return 0;
+	return NULL;
 }
 
 enum { NO_NAME = HDR_COUNT };
 
-static inline unsigned name_id(const char *p, size_t len)
+/* A name that is not known by its start: one letter, To without a space behind the colon, a header of others. */
+static __attribute__((noinline)) unsigned rare_name(const char *p, size_t len)
 {
-	unsigned id = len > 1 ? known_name(p, len) : len ? hdr_compact(*p)
-	                                                 : NO_NAME;
-
-	return id || is_all((struct sv){ p, len }, C_TOKEN) ? id : NO_NAME;
+	if (len == 1 && hdr_compact(*p))
+		return hdr_compact(*p);
+	if (len == 2 && starts_with(p, "to......", 2))
+		return HDR_TO;
+	return is_all((struct sv){ p, len }, C_TOKEN) ? HDR_OTHER : NO_NAME;
 }
 
-/* From behind the colon to the line's end. */
-static inline struct sv value_of(const char *p, const char *end)
+/* From the colon to the line's end. */
+static inline struct sv value_of(const char *colon, const char *end)
 {
-	p += *p == ' ';
-	if (*p == ' ' || end[-1] == ' ') {
-		while (p < end && *p == ' ')
-			p++;
-		while (p < end && end[-1] == ' ')
-			end--;
-	}
+	const char *p = colon + 1;
+
+	if (p[0] == ' ' && p[1] > ' ' && end[-1] != ' ')
+		return sv_span(p + 1, end);
+	while (p < end && *p == ' ')
+		p++;
+	while (p < end && end[-1] == ' ')
+		end--;
 	return sv_span(p, end);
 }
 
-/* All header lines. Returns the first byte of the body, or NULL. A fold looks like a line whose name starts with white
+/* One header line at `p`. Returns what is behind it, or NULL. A fold looks like a line whose name starts with white
  * space and fails there. */
+static inline const char *cut_header(struct view *v, unsigned n, const char *p, const char *end)
+{
+	const struct hdr_known *known = known_name(p);
+	const char *stop = line_end(p, end), *colon;
+	unsigned id;
+
+	if (known) {
+		colon = p + known->len;
+		id = (unsigned)(known - hdr_known);
+	} else {
+		colon = name_end(p);
+		id = colon ? rare_name(p, (size_t)(colon - p)) : NO_NAME;
+		if (id == NO_NAME)
+			return NULL;
+	}
+	if (!is_crlf(stop) || !scan_put(v, n, sv_span(p, colon), value_of(colon, stop), id))
+		return NULL;
+	return stop + 2;
+}
+
+/* All header lines. Returns the first byte of the body, or NULL. */
 static const char *cut_headers(struct view *v, const char *p, const char *end)
 {
 	const char *start = p;
 	unsigned n = 0;
 
 	while (p < end && *p != '\r') {
-		size_t len = name_len(p);
-		unsigned id = name_id(p, len);
-		const char *stop = line_end(p + len + 1, end);
-
-		if (id == NO_NAME || !is_crlf(stop) || n == VIEW_HEADERS_MAX)
+		if (n == VIEW_HEADERS_MAX || !(p = cut_header(v, n++, p, end)))
 			return NULL;
-		if (!scan_put(v, n++, (struct sv){ p, len }, value_of(p + len + 1, stop), id))
-			return NULL;
-		p = stop + 2;
 	}
 	v->n = (uint16_t)n;
 	/* a head that long may have a line beyond VIEW_LINE_MAX */
@@ -220,31 +254,24 @@ static bool cut_status_line(struct view *v, const char *p, const char *end)
 	return true;
 }
 
-/* The four finders below run to `end` at most and ask for nothing but readable bytes behind it. */
-static inline const char *clip(const char *p, const char *end)
+/* The finders below stop at the CR behind every line at the latest: no end is needed. */
+static inline const char *find_space(const char *p)
 {
-	return p < end ? p : end;
+	unsigned bits;
+
+	while (!(bits = mask(at_most(load16(p), ' '))))
+		p += 16;
+	return p + first_bit(bits);
 }
-static inline const char *find_space(const char *p, const char *end)
+static inline const char *find_quote(const char *p)
 {
-	for (; p < end; p += 16) {
-		unsigned bits = mask(at_most(load16(p), ' '));
+	for (;; p += 16) {
+		__m128i x = load16(p), quote = _mm_or_si128(equal(x, '"'), equal(x, '\\'));
+		unsigned bits = mask(_mm_or_si128(quote, equal(x, '\r')));
 
 		if (bits)
-			return clip(p + first_bit(bits), end);
+			return p + first_bit(bits);
 	}
-	return end;
-}
-static inline const char *find_quote(const char *p, const char *end)
-{
-	for (; p < end; p += 16) {
-		__m128i x = load16(p);
-		unsigned bits = mask(_mm_or_si128(equal(x, '"'), equal(x, '\\')));
-
-		if (bits)
-			return clip(p + first_bit(bits), end);
-	}
-	return end;
 }
 static inline __m128i uri_stops(__m128i x)
 {
@@ -253,103 +280,112 @@ static inline __m128i uri_stops(__m128i x)
 
 	return _mm_or_si128(_mm_or_si128(at_most(x, '"'), angle), equal(x, 0x7f));
 }
-static inline const char *find_uri_end(const char *p, const char *end)
+static inline const char *find_uri_end(const char *p)
 {
-	for (; p < end; p += 16) {
-		unsigned bits = mask(uri_stops(load16(p)));
+	unsigned bits;
 
-		if (bits)
-			return clip(p + first_bit(bits), end);
-	}
-	return end;
+	while (!(bits = mask(uri_stops(load16(p)))))
+		p += 16;
+	return p + first_bit(bits);
 }
-static inline const char *find_param_end(const char *p, const char *end)
+static inline const char *find_param_end(const char *p)
 {
-	for (; p < end; p += 16) {
+	for (;; p += 16) {
 		__m128i x = load16(p);
 		unsigned bits = mask(_mm_or_si128(uri_stops(x), _mm_or_si128(equal(x, ';'), equal(x, ','))));
 
 		if (bits)
-			return clip(p + first_bit(bits), end);
+			return p + first_bit(bits);
 	}
-	return end;
 }
 
 /* `"Plain" <sip:...>;tag=...`, with or without the name and the tag. Everything else: is_address(). */
-static bool is_usual_address(struct sv v, struct sv *tag)
+static inline bool is_usual_address(struct sv v, struct sv *tag)
 {
 	const char *p = v.p, *end = p + v.len, *uri;
 
 	if (*p == '"') {
-		p = find_quote(p + 1, end);
-		if (p == end || *p != '"')
+		p = find_quote(p + 1);
+		if (*p != '"')
 			return false;
 		p += 1 + (p[1] == ' ');
 	}
-	if (end - p < 8 || *p != '<' || !starts_with(p + 1, "sip:....", 4))
+	if (!starts_with(p, "<sip:...", 5))
 		return false;
 	uri = p + 5;
-	p = find_uri_end(uri, end);
-	if (p == end || *p != '>' || p == uri)
+	p = find_uri_end(uri);
+	if (*p != '>' || p == uri)
 		return false;
 	*tag = (struct sv){ end, 0 };
 	if (++p == end)
 		return true;
-	if (end - p < 6 || !starts_with(p, ";tag=...", 5))
+	if (!starts_with(p, ";tag=...", 5))
 		return false;
 	*tag = sv_span(p + 5, end);
-	return find_param_end(p + 5, end) == end;
+	return tag->len && find_param_end(p + 5) == end;
 }
 
-/* Up to `most` digits from `p` on, at least one, worth no more than `max`. Returns what is behind, or NULL. Values end
- * at a CR or space at the latest, so no end is needed. */
-static inline const char *cut_number(const char *p, unsigned most, unsigned max, unsigned *out)
+/* One part of an IPv4 address: up to three digits worth no more than 255. */
+static inline bool is_octet(const char *p, unsigned len)
 {
-	unsigned n = 0, digit, count = 0;
+	uint32_t text;
 
-	while ((digit = (unsigned)(uint8_t)*p - '0') < 10 && count < most) {
-		n = n * 10 + digit;
-		count++;
-		p++;
-	}
-	*out = n;
-	return count && n <= max ? p : NULL;
+	if (len != 3)
+		return len - 1 < 2;
+	memcpy(&text, p, sizeof(text));
+	return (__builtin_bswap32(text) >> 8) <= 0x323535; /* "255" */
 }
 
-/* An IPv4 address, which ends at `*host_end`, and perhaps a port above 0. */
+/* An IPv4 address: returns what is behind, or NULL. */
+static inline const char *skip_ip4(const char *p)
+{
+	__m128i x = load16(p);
+	unsigned dots = mask(equal(x, '.')), digits = mask(at_most(_mm_sub_epi8(x, _mm_set1_epi8('0')), 9));
+	unsigned len = first_bit(~(dots | digits)), dot[3];
+
+	dots &= (1u << len) - 1;
+	for (unsigned i = 0; i < 3; i++) {
+		if (!dots)
+			return NULL;
+		dot[i] = first_bit(dots);
+		dots &= dots - 1;
+	}
+	if (dots || len == 16 || !is_octet(p, dot[0]) || !is_octet(p + dot[0] + 1, dot[1] - dot[0] - 1) ||
+	    !is_octet(p + dot[1] + 1, dot[2] - dot[1] - 1) || !is_octet(p + dot[2] + 1, len - dot[2] - 1))
+		return NULL;
+	return p + len;
+}
+
+/* An IPv4 address, which ends at `*host_end`, and perhaps a port above 0. A value ends at a CR or space at the latest, so
+ * no end is needed; a port of more than five digits is left to others. */
 static inline const char *skip_usual_host(const char *p, const char **host_end, uint16_t *port)
 {
-	unsigned n;
+	unsigned n = 0, digit;
 
-	*host_end = p;
+	*host_end = p = skip_ip4(p);
 	*port = 0;
-	for (unsigned i = 0; i < 4; i++) {
-		p = cut_number(p, 3, 255, &n);
-		if (!p || (i < 3 && *p++ != '.'))
-			return NULL;
-	}
-	*host_end = p;
-	if (*p == ':' && p[1] != '0') {
-		p = cut_number(p + 1, 5, UINT16_MAX, &n);
-		*port = p ? (uint16_t)n : 0;
-	}
-	return p;
+	if (!p || *p != ':')
+		return p;
+	for (p++; (digit = (unsigned)(uint8_t)*p - '0') < 10; p++)
+		n = n * 10 + digit;
+	*port = (uint16_t)n;
+	return p - *host_end <= 6 && n - 1 < UINT16_MAX ? p : NULL;
 }
 
 /* One parameter of those we and every phone write. NULL: something else. */
-static inline const char *skip_usual_param(const char *p, const char *end, struct sv *branch)
+static inline const char *skip_usual_param(const char *p, struct sv *branch)
 {
 	const char *value = p + 8;
 
 	if (starts_with(p, ";branch=", 8)) {
-		p = find_param_end(value, end);
+		p = find_param_end(value);
 		*branch = sv_span(value, p);
 		return branch->len == 7 ? NULL : p; /* z9hG4bK has seven */
 	}
 	if (starts_with(p, ";rport..", 6))
-		return p[6] == '=' ? find_param_end(p + 7, end) : p + 6;
+		return p[6] == '=' ? find_param_end(p + 7) : p + 6;
 	if (starts_with(p, ";receive", 8) && starts_with(p + 8, "d=......", 2))
-		return find_param_end(p + 10, end);
+		return find_param_end(p + 10);
 	return NULL;
 }
 
@@ -364,11 +400,39 @@ static bool is_usual_via(struct view *view, struct sv v)
 	if (!is_all((struct sv){ v.p + 8, 3 }, C_ALPHA))
 		return false;
 	p = skip_usual_host(p, &colon, &view->via_port);
+	if (!p)
+		return false;
 	view->via_host = scan_span(view, sv_span(v.p + 12, colon));
 	while (p && p < end && *p == ';')
-		p = skip_usual_param(p, end, &branch);
+		p = skip_usual_param(p, &branch);
 	view->via_branch = scan_span(view, branch);
 	return p == end;
+}
+
+/* `4711 INVITE`, in a request with the method of its first line. Everything else: scan_check_cseq(). */
+static bool is_usual_cseq(struct view *v, struct sv value)
+{
+	const char *p = value.p, *end = p + value.len;
+	unsigned n = 0, digit;
+	struct sv method;
+
+	for (; (digit = (unsigned)(uint8_t)*p - '0') < 10; p++)
+		n = n * 10 + digit;
+	if ((size_t)(p - value.p) - 1 >= 9 || *p != ' ' || p >= end)
+		return false;
+	v->cseq = n;
+	method = sv_span(p + 1, end);
+	if (!v->status)
+		return v->method != M_OTHER && method.len == v->method_len && method_parse(method) == v->method;
+	v->method = method_parse(method);
+	v->method_at = scan_offset(v, method.p);
+	v->method_len = (uint8_t)method.len;
+	return v->method != M_OTHER;
+}
+
+static bool check_cseq(struct view *v)
+{
+	return is_usual_cseq(v, hdr_value(v, view_first(v, HDR_CSEQ))) || !scan_check_cseq(v);
 }
 
 static inline bool has_needed(const struct view *v)
@@ -409,7 +473,7 @@ static bool check_values(struct view *v)
 		return false;
 	call_id = hdr_value(v, view_first(v, HDR_CALL_ID));
 	return check_via(v) && check_address(v, HDR_FROM, &v->from_tag) && check_address(v, HDR_TO, &v->to_tag) && call_id.len &&
-	       find_space(call_id.p, call_id.p + call_id.len) == call_id.p + call_id.len && !scan_check_cseq(v) &&
+	       find_space(call_id.p) == call_id.p + call_id.len && check_cseq(v) &&
 	       (!hops || !number_parse(hdr_value(v, hops), 255, &n));
 }
 

@@ -341,7 +341,7 @@ static void scanners_agree(void **state)
 {
 	static const char message[] = "SUBSCRIBE sip:bob@example.com;a=b SIP/2.0\r\n" LINES "CSeq: 9 SUBSCRIBE\r\n"
 				      "P-Preferred-Identity: <sip:a@b.c>\r\nx:1\r\nContent-Length: 3\r\n\r\nabc";
-	static const unsigned char bytes[] = "\0\t\n\r \"%()*,-./09:;<=>?@AZ[]_az\x7f\x80\xff";
+	static const unsigned char bytes[] = "\0\t\n\r\x1a \"%()*,-./09:;<=>?@AZ[]_az\x7f\x80\xff";
 	char copy[sizeof(message)];
 
 	(void)state;
@@ -354,6 +354,40 @@ static void scanners_agree(void **state)
 			copy[i] = (char)bytes[k];
 			scan_bytes((struct sv){ copy, sizeof(copy) - 1 }, false);
 		}
+}
+
+/* Of an address in the topmost Via nothing but four numbers up to 255 passes, nor a port that is none; a name does. */
+static void sent_by_is_judged(void **state)
+{
+	static const struct {
+		const char *sent_by, *host;
+		unsigned port;
+	} good[] = {
+		{ "0.0.0.0", "0.0.0.0", 0 },
+		{ "255.255.255.255:65535", "255.255.255.255", 65535 },
+		{ "199.9.249.1:00001", "199.9.249.1", 1 },
+		{ "10.0.0.1:000005060", "10.0.0.1", 5060 },
+		{ "1.2.3.a", "1.2.3.a", 0 },
+		{ "1.2.3.4.example", "1.2.3.4.example", 0 },
+	};
+	static const char *const bad[] = { "256.1.1.1", "1.260.1.1", "1.1.300.1", "1.1.1.256", "1.1.1", "1.1.1.1.1", "1..1.1", ".1.1.1",
+		                           "1.1.1.", "0001.1.1.1", "1.1.1.1000", "1", "111111111111111111", "1.1.1.1:", "1.1.1.1:0",
+		                           "1.1.1.1:65536", "1.1.1.1:4294972356" /* 5060 + 2^32 */, "1.1.1.1:5060x", "1.2.3.4a" };
+	char text[600];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		snprintf(text, sizeof(text), "INVITE sip:b SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKa\r\n%s\r\n", good[i].sent_by,
+		         strstr(INVITE, "Max-"));
+		assert_int_equal(scan(text), 0);
+		assert_sv(view_via_host(&fast), good[i].host);
+		assert_int_equal(fast.via_port, good[i].port);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		snprintf(text, sizeof(text), "INVITE sip:b SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKa\r\n%s\r\n", bad[i],
+		         strstr(INVITE, "Max-"));
+		assert_fault(text, "via-invalid", 400, false);
+	}
 }
 
 /* Long, short, upper, lower and almost right: through the table of the fast scanner and the plain search. */
@@ -382,10 +416,11 @@ static void names_are_known(void **state)
 			assert_int_equal(fast.h[fast.n - 1].id, variant == 3 ? HDR_OTHER : id);
 		}
 	}
-	/* same first and last eight letters as a known one, which is all its slot depends on */
+	/* the same start, length and end as a known one */
 	assert_int_equal(scan(INVITE "Accept-EEncoding: x\r\nContent-Diposition: y\r\n\r\n"), 0);
 	for (unsigned i = 6; i < 8; i++)
 		assert_int_equal(fast.h[i].id, HDR_OTHER);
+	assert_fault(INVITE "To:<sip:b>\r\n\r\n", "header-repeated", 400, true);
 	for (const char *c = compact; *c; c++)
 		assert_int_not_equal(hdr_id_parse((struct sv){ c, 1 }), HDR_OTHER);
 	assert_int_equal(hdr_id_parse(SV("V")), HDR_VIA);
@@ -461,6 +496,7 @@ int main(void)
 		cmocka_unit_test(top_via_is_checked),
 		cmocka_unit_test(streams_need_exact_lengths),
 		cmocka_unit_test(scanners_agree),
+		cmocka_unit_test(sent_by_is_judged),
 		cmocka_unit_test(names_are_known),
 		cmocka_unit_test(names_cut_short_are_not_taken_for_whole),
 		cmocka_unit_test(methods_and_phrases),
