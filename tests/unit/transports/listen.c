@@ -99,7 +99,7 @@ static void what_is_not_built_in_is_refused(void **state)
 
 	(void)state;
 	assert_int_equal(try_open(&set, T_WSS, &at, 1), -EPROTONOSUPPORT);
-	assert_non_null(strstr(error, "wss:127.0.0.1:0: "));
+	assert_non_null(strstr(error, "wss:127.0."));
 }
 
 static void listed_twice(void **state)

@@ -156,12 +156,15 @@ static inline void settle(struct rig *r)
 		turn(r);
 }
 
+/* Of 127/8 each process has an address of its own: thousands of connections that have just ended (TIME-WAIT) in other
+ * runs leave it its ports. */
 static inline struct addr loopback(uint8_t family, uint16_t port)
 {
 	struct addr a = { .family = family, .port = port };
+	unsigned pid = (unsigned)getpid();
 
 	if (family == 4)
-		memcpy(a.ip, (uint8_t[]){ 127, 0, 0, 1 }, 4);
+		memcpy(a.ip, (uint8_t[]){ 127, (uint8_t)(pid >> 16), (uint8_t)(pid >> 8), (uint8_t)(1 + pid % 254) }, 4);
 	else
 		a.ip[15] = 1;
 	return a;
