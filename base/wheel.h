@@ -24,7 +24,15 @@ struct wheel {
 	struct timer_queue slot[WHEEL_LEVELS][WHEEL_SLOTS];
 	uint64_t busy[WHEEL_LEVELS][WHEEL_SLOTS / 64];
 	struct timer_queue due; /* taken from the wheel, not yet fired */
+	void (*look)(struct wheel *w); /* the owner's: looks at the clock, if it has not done so yet. NULL: now_ms is always right */
 };
+
+/* What is woken by something else than the wheel calls this before it reads now_ms or arms anything: time has passed while all slept. */
+static inline void wheel_look(struct wheel *w)
+{
+	if (w->look)
+		w->look(w);
+}
 
 void wheel_init(struct wheel *w, uint64_t now_ms);
 /* Arms (or re-arms) `t` to fire at `at_ms`, not before now + 1. A zeroed struct timer is disarmed.

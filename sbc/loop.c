@@ -43,6 +43,11 @@ static void turn(struct loop *l)
 	wheel_advance(&l->worker.wheel, monotonic_ms(), 0);
 }
 
+static void on_look(struct wheel *w)
+{
+	turn(owner_of(owner_of(w, struct worker, wheel), struct loop, worker));
+}
+
 static void on_mail(evutil_socket_t fd, short what, void *ctx)
 {
 	struct loop *l = ctx;
@@ -181,6 +186,7 @@ int loop_new(struct loop **out, struct shared *shared, unsigned index, struct li
 		free(l);
 		return err;
 	}
+	l->worker.wheel.look = on_look;
 	if ((err = loop_events(l)) || (err = loop_net(l, shared, set))) {
 		loop_free(l);
 		return err;

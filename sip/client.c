@@ -355,7 +355,7 @@ static int client_send_cancel(struct client_txn *ct, struct sv headers)
 	return client_start(ct->stack, ct->in_table.key, M_CANCEL, &ct->path, cancel, NULL, NULL, &cancel_txn);
 }
 
-/* Nothing came so far, so there is nothing to cancel (§9.1): what comes late, from its last copy perhaps, is waited for. It would ring on. */
+/* Nothing came so far, so there is nothing to cancel (§9.1): an answer to its last copy is waited for, or it would ring on. */
 static void client_linger(struct client_txn *ct)
 {
 	ct->end_ms = ct->stack->wheel->now_ms + SIP_TIMEOUT;

@@ -70,6 +70,7 @@ static void on_acceptable(evutil_socket_t listening, short what, void *arg)
 	struct acceptor *a = arg;
 
 	(void)what;
+	wheel_look(a->s->p.wheel);
 	for (unsigned i = 0; i < SOCKETS_ACCEPT_BATCH; i++) {
 		struct sockaddr_storage sa;
 		socklen_t len = sizeof sa;

@@ -696,6 +696,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 	struct conn *c = arg;
 
 	(void)fd;
+	wheel_look(c->s->p.wheel);
 	if (c->state == CONN_CONNECTING) {
 		connected(c);
 		return;

@@ -534,6 +534,7 @@ static void on_io(evutil_socket_t fd, short what, void *arg)
 	struct io *io = arg;
 	struct real *r = io->r;
 
+	wheel_look(r->wheel);
 	ares_process_fd(r->channel, what & EV_READ ? fd : ARES_SOCKET_BAD, what & EV_WRITE ? fd : ARES_SOCKET_BAD);
 	answer_finished(r); /* `io` may be gone */
 }

@@ -569,6 +569,26 @@ static void an_answer_lives_as_long_as_it_says(void **state)
 	assert_int_equal(r->n_asked, asked + 4);
 }
 
+static void wake_five_seconds_later(struct wheel *w)
+{
+	w->look = NULL;
+	wheel_advance(w, w->now_ms + 5000, 0);
+}
+
+/* The loop slept while the answer was on its way, and nobody has looked at the clock since. */
+static void it_lives_from_the_time_it_came(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+
+	ZONE(r, { "h.example", A, 100, "192.0.2.7", 0, 0, 0 });
+	r->wheel.look = wake_five_seconds_later;
+	assert_int_equal(ask_and_wait(r, query("h.example", 5060, T_UDP, 4), &a), 0);
+	assert_null(r->wheel.look);
+	after_ms(r, 99999);
+	assert_int_equal(ask(r, query("h.example", 5060, T_UDP, 4), &a), 0);
+}
+
 static void that_it_does_not_exist_is_remembered(void **state)
 {
 	struct rig *r = rig_of(state);
@@ -811,6 +831,7 @@ int main(void)
 		TEST(more_records_than_fit),
 		TEST(aliases_are_followed),
 		TEST(an_answer_lives_as_long_as_it_says),
+		TEST(it_lives_from_the_time_it_came),
 		TEST(that_it_does_not_exist_is_remembered),
 		TEST(the_cache_is_bounded),
 		TEST(equal_questions_are_asked_once),

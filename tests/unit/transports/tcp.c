@@ -517,6 +517,43 @@ static void an_accepted_connection_has_to_say_something(void **state)
 	close(fd);
 }
 
+/* Time has passed while the loop slept, and its owner has not looked at the clock: the five seconds are not taken from anybody. */
+static void wake_five_seconds_later(struct wheel *w)
+{
+	w->look = NULL;
+	wheel_advance(w, w->now_ms + 5000, 0);
+}
+
+static void deadlines_count_from_the_time_of_waking(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	struct addr me, there;
+	int fd, listening = plain_socket(SOCK_STREAM, 4, &there), accepted;
+	struct path to = path_to(there, TCP4, T_TCP);
+	uint64_t began = r->wheel.now_ms;
+
+	r->wheel.look = wake_five_seconds_later;
+	fd = dial(r, &o->at[TCP4], &me);
+	assert_int_equal(r->wheel.now_ms, began + 5000);
+	after_ms(r, NET_FIRST_MESSAGE_MS - 1);
+	assert_int_equal(sockets_connections(r->net), 1);
+	after_ms(r, 1);
+	settle(r);
+	assert_int_equal(count(r, NET_CLOSED_SILENT), 1);
+	close(fd);
+
+	assert_int_equal(listen(listening, 1), 0);
+	r->wheel.look = wake_five_seconds_later; /* the connection is there, and what was said on it */
+	assert_int_equal(send_text(r, &to, OPT, 5), 0);
+	until(r, !r->wheel.look);
+	accepted = accept(listening, NULL, NULL);
+	assert_true(accepted >= 0);
+	close(accepted);
+	close(listening);
+	settle(r);
+}
+
 static void an_idle_connection_ends(void **state)
 {
 	struct one *o = *state;
@@ -793,6 +830,7 @@ int main(void)
 		TEST(who_reads_slowly_is_waited_for),
 		TEST(a_reset_fails_what_waits),
 		TEST(an_accepted_connection_has_to_say_something),
+		TEST(deadlines_count_from_the_time_of_waking),
 		TEST(an_idle_connection_ends),
 		TEST(a_message_has_to_be_finished),
 		TEST(the_next_message_has_its_own_time),
