@@ -150,7 +150,7 @@ static struct worker *worker_of(struct rig *r, const struct addr *from)
 static void deliver_mail(struct rig *r)
 {
 	unsigned first = (unsigned)rig_random(r, r->shared.workers);
-	bool any = true;
+	bool any = !r->holds_mail;
 
 	while (any) {
 		any = false;
@@ -437,9 +437,8 @@ void rig_free(struct rig *r, bool is_idle_expected)
 {
 	if (is_idle_expected)
 		assert_int_equal(rig_in_use(r), 0);
-	for (unsigned i = 0; i < r->shared.workers; i++)
-		while (worker_mail(&r->workers[i]))
-			;
+	r->holds_mail = false;
+	deliver_mail(r);
 	for (unsigned i = 0; i < r->shared.workers; i++) {
 		worker_fini(&r->workers[i]);
 		worker_release(&r->workers[i]);
@@ -503,6 +502,13 @@ static struct addr address(const char *text)
 	if (!a.port)
 		a.port = 5060;
 	return a;
+}
+
+unsigned rig_worker_of(struct rig *r, const char *endpoint)
+{
+	struct addr a = address(endpoint);
+
+	return worker_of(r, &a)->index;
 }
 
 uint16_t rig_listener(const struct rig *r, const char *text)

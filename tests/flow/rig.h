@@ -60,6 +60,7 @@ struct rig {
 	struct rig_name names[RIG_NAMES_MAX];
 	unsigned n_names;
 	size_t sent, received, lost; /* packets */
+	bool holds_mail;             /* mail between workers waits: what they ask each other stays unanswered */
 	bool is_refusing_streams;    /* connections to endpoints are refused */
 	struct node refused;         /* struct refusal: told in the next turn, as sockets do */
 	char **cdrs; size_t n_cdrs;
@@ -77,6 +78,8 @@ uint64_t rig_random(struct rig *r, uint64_t n);
 /* An endpoint sends: `from` "192.0.2.1:5060", `to` a listener as written in the configuration ("udp:203.0.113.10:5060"). The
  * text is taken as it is (CRLFs included). Subject to the weather unless it is calm. */
 void rig_send(struct rig *r, const char *from, const char *to, const char *text);
+/* Which worker reads what `endpoint` sends. */
+unsigned rig_worker_of(struct rig *r, const char *endpoint);
 /* The number of a listener as written in the configuration. */
 uint16_t rig_listener(const struct rig *r, const char *text);
 void rig_send_bytes(struct rig *r, const struct addr *from, uint16_t listener, const char *bytes, size_t len);

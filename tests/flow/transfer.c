@@ -1,6 +1,6 @@
 /* Transfers (RFC 3515, 3891, 3892, 3911, 4538, 5589): whoever names a call is understood, and so is whoever gets to read it; nobody
  * sees anything of a leg that is not his (LESSONS 1-6, 13-15; DECISIONS 5, 10, 20). */
-#include "tests/flow/talk.h"
+#include "tests/flow/cast.h"
 #include "base/arena.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,16 +11,22 @@
 	"  " name ": { zone: " zone ", probe: off, destinations: [{ name: " name ", uri: \"sip:" address "\" }] }\n"
 #define ROUTE(name) "  - { when: { caller: any, user: \"" name "\" }, to: { pool: " name " } }\n"
 #define YAML \
-	FLOW_ZONES "    domains: [\"example.com\"]\n" "pools:\n" POOL("alice", "public", "192.0.2.10:5060") POOL("dave", "public", "192.0.2.20:5060") \
+	FLOW_ZONES "    domains: [\"example.com\"]\n" "pools:\n" \
+		POOL("alice", "public", "192.0.2.10:5060") POOL("dave", "public", "192.0.2.20:5060") \
 		POOL("bob", "core", "10.0.0.21:5060") POOL("carol", "core", "10.0.0.22:5060") \
 	"  pbx: { zone: core, probe: off, balance: round-robin, destinations: [{ name: one, uri: \"sip:10.0.0.21:5060\" }, " \
 	"{ name: two, uri: \"sip:10.0.0.22:5060\" }] }\n" \
 	"routes:\n" ROUTE("alice") ROUTE("dave") ROUTE("bob") ROUTE("carol") ROUTE("pbx")
 
-static const struct party alice = { "alice", ALICE, EDGE, "203.0.113.10" };
-static const struct party dave = { "dave", "192.0.2.20:5060", EDGE, "203.0.113.10" };
-static const struct party bob = { "bob", BOB, CORE, "10.0.0.10" };
-static const struct party carol = { "carol", CAROL, CORE, "10.0.0.10" };
+/* Where somebody is; `us`: what we are called there. */
+struct party {
+	const char *name, *at, *us;
+};
+
+static const struct party alice = { "alice", "192.0.2.10:5060", "203.0.113.10" };
+static const struct party dave = { "dave", "192.0.2.20:5060", "203.0.113.10" };
+static const struct party bob = { "bob", "10.0.0.21:5060", "10.0.0.10" };
+static const struct party carol = { "carol", "10.0.0.22:5060", "10.0.0.10" };
 static const struct party *const parties[] = { &alice, &dave, &bob, &carol };
 enum { PARTIES = 4 };
 
@@ -53,16 +59,14 @@ static void nothing_leaks(void *ctx, const struct packet *p)
 
 		if (other == to)
 			continue;
-		snprintf(mark, sizeof(mark), "T-%s", other->name);
-		never(p, mark, "a tag");
-		snprintf(mark, sizeof(mark), "C-%s", other->name);
-		never(p, mark, "a Call-ID");
+		snprintf(mark, sizeof(mark), "NEAR-%s", other->name);
+		never(p, mark, "an identifier");
+		snprintf(mark, sizeof(mark), "FAR-%s", other->name);
+		never(p, mark, "an identifier");
 		snprintf(mark, sizeof(mark), "%.*s", (int)strcspn(other->at, ":"), other->at);
 		never(p, mark, "an address");
-		if (strcmp(to->host, other->host) != 0) {
-			snprintf(mark, sizeof(mark), "%.*s", (int)strcspn(other->host, ":"), other->host);
-			never(p, mark, "our own address on the other side");
-		}
+		if (strcmp(to->us, other->us) != 0)
+			never(p, other->us, "our own address on the other side");
 	}
 }
 
@@ -82,6 +86,40 @@ static void end(struct rig *r)
 	rig_free(r, true);
 }
 
+/* A phone of `who`, the `n`th, with identifiers that have to be escaped in a URI. */
+static void phone(struct phone *p, struct rig *r, const struct party *who, unsigned n)
+{
+	static const char *const names[][6] = { { "alice", "alice1", "alice2", "alice3", "alice4", "alice5" },
+		                                { "dave", "dave1", "dave2", "dave3", "dave4", "dave5" },
+		                                { "bob", "bob1", "bob2", "bob3", "bob4", "bob5" },
+		                                { "carol", "carol1", "carol2", "carol3", "carol4", "carol5" } };
+	unsigned i = 0;
+
+	while (parties[i] != who)
+		i++;
+	phone_new(p, r, names[i][n], who->at);
+	snprintf(p->call_id, sizeof(p->call_id), "%s%%<?>\"%u@%.*s", p->tag, n, (int)strcspn(who->at, ":"), who->at);
+	snprintf(p->local, sizeof(p->local), "<sip:%s@example.com>;tag=%s", who->name, p->tag);
+}
+
+static void calls(struct phone *a, struct phone *b)
+{
+	char uri[64];
+
+	for (unsigned i = 0; i < PARTIES; i++)
+		if (!strncmp(parties[i]->name, b->name, strlen(parties[i]->name)))
+			snprintf(uri, sizeof(uri), "sip:%s@example.com", parties[i]->name);
+	*b->call_id = '\0';
+	phones_talk(a, b, uri);
+}
+
+static void free_all(struct phone *const *all, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		phone_free(all[i]);
+}
+#define FREE(...) free_all((struct phone *const[]){ __VA_ARGS__ }, sizeof((struct phone *const[]){ __VA_ARGS__ }) / sizeof(struct phone *))
+
 static const char *escaped(const char *text, char *area, size_t size)
 {
 	size_t n = 0;
@@ -95,19 +133,32 @@ static const char *escaped(const char *text, char *area, size_t size)
 	return area;
 }
 
-/* Refer-To as somebody who transfers to the other end of `l` writes it. */
-static const char *refer_to_line(const struct line *l, const char *header, char *area, size_t size)
+/* The call of `p` as he names it for who is at its other end. */
+static const char *named(const struct phone *p)
 {
-	char name[512], coded[1536];
+	static char text[4][512];
+	static unsigned next;
+	char *t = text[next++ % 4];
 
-	snprintf(area, size, "Refer-To: <%s?%s=%s>\nReferred-By: <sip:%s@%s>\n", l->target, header,
-	         escaped(line_names(l, name, sizeof(name)), coded, sizeof(coded)), l->who->name, l->who->at);
-	return area;
+	snprintf(t, sizeof(text[0]), "%s;to-tag=%.*s;from-tag=%.*s", p->call_id, SV_ARG(tag_of(sv_from(p->remote))),
+	         SV_ARG(tag_of(sv_from(p->local))));
+	return t;
 }
 
-/* What a REFER asks for: the URI and the named dialog. */
+/* Refer-To and Referred-By of somebody who transfers to the other end of `p`'s call. */
+static const char *refer_to(const struct phone *p, const char *header)
+{
+	static char text[3072];
+	char coded[1536];
+
+	snprintf(text, sizeof(text), "Refer-To: <%s?%s=%s>\nReferred-By: <sip:%.*s@%s>\n", p->target, header,
+	         escaped(named(p), coded, sizeof(coded)), (int)strcspn(p->name, "12345"), p->name, p->at);
+	return text;
+}
+
+/* What a REFER asks for: the URI, and the header in it with its value. */
 struct wish {
-	char uri[512], header[64], dialog[512];
+	char uri[512], header[64], dialog[512], by[256];
 };
 
 static void wish_of(const struct got *refer, struct wish *w)
@@ -123,6 +174,7 @@ static void wish_of(const struct got *refer, struct wish *w)
 	assert_int_equal(name_addr_parse(&na, view_value(&refer->v, HDR_REFER_TO)), 0);
 	assert_int_equal(uri_parse(&u, na.uri), 0);
 	snprintf(w->uri, sizeof(w->uri), "%.*s", (int)sv_chr(na.uri, '?'), na.uri.p);
+	snprintf(w->by, sizeof(w->by), "%s", got_value(refer, HDR_REFERRED_BY));
 	headers = u.headers;
 	if (uri_header_next(&headers, &name, &value)) {
 		snprintf(w->header, sizeof(w->header), "%.*s", SV_ARG(name));
@@ -131,74 +183,82 @@ static void wish_of(const struct got *refer, struct wish *w)
 	arena_reset(&arena);
 }
 
-static void names_line(const struct got *g, enum hdr_id header, const struct line *l)
+static void names_call_of(const struct got *g, enum hdr_id header, const struct phone *p)
 {
 	struct dialog_ref ref;
 
 	assert_int_equal(dialog_ref_parse(NULL, &ref, view_value(&g->v, header)), 0);
-	assert_true(sv_eq(ref.call_id, sv_from(l->call_id)));
-	assert_true(sv_eq(ref.to_tag, sv_from(l->tag)));
-	assert_true(sv_eq(ref.from_tag, sv_from(l->peer_tag)));
+	assert_true(sv_eq(ref.call_id, sv_from(p->call_id)));
+	assert_true(sv_eq(ref.to_tag, tag_of(sv_from(p->local))));
+	assert_true(sv_eq(ref.from_tag, tag_of(sv_from(p->remote))));
 }
 
-/* `from` refers the other end of its call to the other end of another. */
-static void refers(struct line *from, struct line *to, const struct line *other, const char *header, struct got *refer)
+static void notifies(struct phone *from, struct phone *to, const char *state)
 {
-	struct got g = { .packet = NULL };
-	char extra[3072];
+	char extra[128];
 
-	line_says(from, "REFER", refer_to_line(other, header, extra, sizeof(extra)), "");
-	line_expects(to, "REFER ", refer);
-	line_answers(to, refer, 202, "", "");
-	line_expects(from, "SIP/2.0 202", &g);
-	got_free(&g);
+	snprintf(extra, sizeof(extra), "Event: refer\nSubscription-State: %s\n", state);
+	phone_asks(from, "NOTIFY", extra, "");
+	phone_gets(to, "NOTIFY ");
+	phone_answers(to, 200, "", "");
+	phone_gets(from, "SIP/2.0 200");
 }
 
-static void notifies(struct line *from, struct line *to, const char *status)
+/* `from` refers `to` to the other end of `other`. */
+static void refers(struct phone *from, struct phone *to, const struct phone *other, const char *header, struct wish *wish)
 {
-	struct got g = { .packet = NULL };
-
-	line_says(from, "NOTIFY", "Event: refer\nSubscription-State: active;expires=60\nContent-Type: message/sipfrag\n", status);
-	line_expects(to, "NOTIFY ", &g);
-	assert_true(sv_eq(view_body(&g.v), sv_from(status)));
-	line_answers(to, &g, 200, "", "");
-	line_expects(from, "SIP/2.0 200", &g);
-	got_free(&g);
+	phone_asks(from, "REFER", refer_to(other, header), "");
+	phone_gets(to, "REFER ");
+	wish_of(&to->got, wish);
+	phone_answers(to, 202, "", "");
+	phone_gets(from, "SIP/2.0 202");
+	notifies(to, from, "active;expires=60");
 }
 
-/* RFC 5589 §7: `x` talks to `y` and to `z`, and connects them. Whoever called whom. */
-static void attended(struct rig *r, const struct party *who[3], bool y_called, bool z_called, const char *header)
+/* He does what he was asked to. */
+static void follows(struct phone *p, const struct wish *w)
 {
-	struct line x1, x2, y1, y2, z2, z3;
-	struct got g = { .packet = NULL };
-	struct wish wish;
 	char extra[1024];
 
-	line_init(&x1, r, who[0], 1);
-	line_init(&y1, r, who[1], 1);
-	line_init(&x2, r, who[0], 2);
-	line_init(&z2, r, who[2], 2);
-	line_init(&y2, r, who[1], 3);
-	line_init(&z3, r, who[2], 3);
-	line_calls(y_called ? &y1 : &x1, y_called ? &x1 : &y1);
-	line_calls(z_called ? &z2 : &x2, z_called ? &x2 : &z2);
-	refers(&x1, &y1, &x2, header, &g);
-	assert_true(*got_value(&g, HDR_REFERRED_BY));
-	wish_of(&g, &wish);
-	notifies(&y1, &x1, "SIP/2.0 100 Trying\r\n");
+	snprintf(extra, sizeof(extra), "%s: %s\nReferred-By: %s\n", w->header, w->dialog, w->by);
+	phone_calls(p, w->uri, *w->header ? extra : "", OFFER);
+	phone_gets(p, "SIP/2.0 100");
+}
 
-	snprintf(extra, sizeof(extra), "%s: %s\nReferred-By: %s\n", wish.header, wish.dialog, got_value(&g, HDR_REFERRED_BY));
-	line_begins(&y2, "INVITE", wish.uri, extra, "");
-	line_expects(&y2, "SIP/2.0 100", &g);
-	line_expects(&z3, "INVITE ", &g);
-	names_line(&g, strcmp(header, "Join") ? HDR_REPLACES : HDR_JOIN, &z2);
-	line_answered(&y2, &z3, &g);
-	notifies(&y1, &x1, "SIP/2.0 200 OK\r\n");
-	line_hangs_up(&z2, &x2);
-	line_hangs_up(&x1, &y1);
-	rig_expect_silence(r, who[0]->at);
-	line_hangs_up(&z3, &y2);
-	got_free(&g);
+static void is_answered(struct phone *a, struct phone *b)
+{
+	phone_answers_invite(b, 200, "", ANSWER);
+	phone_gets(a, "SIP/2.0 200");
+	phone_acks(a, "");
+	phone_gets(b, "ACK ");
+}
+
+/* RFC 5589 §7: `x` talks to `y` and to `z`, and connects them; whoever called whom. The whole life of all three calls (LESSONS 15). */
+static void attended(struct rig *r, const struct party *who[3], bool y_called, bool z_called, const char *header)
+{
+	struct phone x1, x2, y1, y2, z2, z3;
+	struct wish wish;
+
+	phone(&x1, r, who[0], 1);
+	phone(&y1, r, who[1], 1);
+	phone(&x2, r, who[0], 2);
+	phone(&z2, r, who[2], 2);
+	phone(&y2, r, who[1], 3);
+	phone(&z3, r, who[2], 3);
+	calls(y_called ? &y1 : &x1, y_called ? &x1 : &y1);
+	calls(z_called ? &z2 : &x2, z_called ? &x2 : &z2);
+	refers(&x1, &y1, &x2, header, &wish);
+	*z3.call_id = '\0';
+	snprintf(z3.uri, sizeof(z3.uri), "%s", z2.uri);
+	follows(&y2, &wish);
+	phone_gets(&z3, "INVITE ");
+	names_call_of(&z3.invite, strcmp(header, "Join") ? HDR_REPLACES : HDR_JOIN, &z2);
+	is_answered(&y2, &z3);
+	phones_end(&z2, &x2);
+	phones_end(&x1, &y1);
+	notifies(&y1, &x1, "terminated;reason=noresource");
+	phones_end(&z3, &y2);
+	FREE(&x1, &x2, &y1, &y2, &z2, &z3);
 }
 
 static void all_casts(unsigned workers, const char *header)
