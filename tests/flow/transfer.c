@@ -293,12 +293,142 @@ static void joins_complete(void **state)
 	all_casts(2, "Join");
 }
 
+/* RFC 5589 §6: to somebody by name. Whoever is addressed at a host of the sender's side, us included, is reached through us. */
+static void blind(const struct party *x, const struct party *y, const struct party *z, const char *refer_uri, const char *expected,
+                  unsigned workers)
+{
+	struct rig *r = begin(workers, workers);
+	struct phone x1, y1, y2, z2;
+	struct wish wish;
+	char extra[512];
+
+	phone(&x1, r, x, 1);
+	phone(&y1, r, y, 1);
+	phone(&y2, r, y, 2);
+	phone(&z2, r, z, 2);
+	calls(&x1, &y1);
+	snprintf(extra, sizeof(extra), "Refer-To: \"Somebody\" <%s>\nReferred-By: \"X\" <sip:%s@example.com>;cid=\"a@b\"\nRefer-Sub: true\n"
+	         "Supported: norefersub\n", refer_uri, x->name);
+	phone_asks(&x1, "REFER", extra, "");
+	phone_gets(&y1, "REFER ");
+	wish_of(&y1.got, &wish);
+	assert_string_equal(wish.uri, expected);
+	assert_string_equal(got_value(&y1.got, HDR_REFER_SUB), "true");
+	assert_string_equal(got_value(&y1.got, HDR_SUPPORTED), "norefersub");
+	snprintf(extra, sizeof(extra), "\"X\" <sip:%s@example.com>;cid=\"a@b\"", x->name);
+	assert_string_equal(wish.by, extra);
+	phone_answers(&y1, 202, "", "");
+	phone_gets(&x1, "SIP/2.0 202");
+	notifies(&y1, &x1, "active;expires=60");
+	phones_end(&x1, &y1);
+	if (strstr(wish.uri, y->us)) /* a Request-URI passes as it is: by name here, so that nobody sees the other address of ours */
+		snprintf(wish.uri, sizeof(wish.uri), "sip:%s@example.com", z->name);
+	follows(&y2, &wish);
+	*z2.call_id = '\0';
+	phone_gets(&z2, "INVITE ");
+	is_answered(&y2, &z2);
+	notifies(&y1, &x1, "terminated;reason=noresource");
+	phones_end(&z2, &y2);
+	FREE(&x1, &y1, &y2, &z2);
+	end(r);
+}
+
+static void blind_transfers_complete(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 8; workers *= 2) {
+		blind(&alice, &bob, &dave, "sip:dave@example.com", "sip:dave@example.com", workers);
+		blind(&alice, &bob, &carol, "sip:carol@203.0.113.10:5060;user=phone;transport=tcp", "sip:carol@10.0.0.10;user=phone", workers);
+		blind(&bob, &alice, &carol, "sip:carol@10.0.0.22:5060;method=INVITE", "sip:carol@203.0.113.10;method=INVITE", workers);
+		blind(&bob, &alice, &dave, "sips:dave@10.0.0.10", "sips:dave@203.0.113.10", workers);
+		blind(&dave, &alice, &bob, "sip:bob@example.com;x=1", "sip:bob@example.com;x=1", workers);
+		blind(&carol, &bob, &dave, "sip:dave@example.com", "sip:dave@example.com", workers);
+	}
+}
+
+/* DECISIONS 10: who holds both calls reads his own identifiers, and the URI of his own phone. */
+static void one_server_reads_its_own_identifiers(void **state)
+{
+	struct rig *r = begin(2, 3);
+	struct phone x1, x2, y1, z2;
+	struct wish wish;
+
+	(void)state;
+	phone(&x1, r, &alice, 1);
+	phone(&x2, r, &alice, 2);
+	phone(&y1, r, &bob, 1);
+	phone(&z2, r, &bob, 2);
+	calls(&x1, &y1);
+	calls(&z2, &x2);
+	refers(&x1, &y1, &x2, "Replaces", &wish);
+	assert_string_equal(wish.uri, z2.uri);
+	assert_string_equal(wish.header, "Replaces");
+	assert_true(sv_find(sv_from(wish.dialog), sv_from(z2.call_id)) == 0);
+	assert_non_null(strstr(wish.dialog, ";to-tag=FAR-bob2;from-tag="));
+	phones_end(&y1, &x1);
+	phones_end(&z2, &x2);
+	FREE(&x1, &x2, &y1, &z2);
+	end(r);
+}
+
+/* A call that is to replace another goes to the destination that has it, whoever's turn it is, and names it there as that one does. */
+static void the_destination_that_has_the_call_gets_its_replacement(void **state)
+{
+	struct phone x1, x2, y1, y3, z2, z3;
+	struct wish wish;
+
+	(void)state;
+	for (unsigned turn = 0; turn < 4; turn++) {
+		struct rig *r = begin(2, 4 + turn);
+		const struct party *holder = NULL;
+
+		phone(&x1, r, &alice, 1);
+		phone(&y1, r, &dave, 1);
+		calls(&x1, &y1);
+		for (unsigned n = 0; n <= turn; n++) { /* the last one stays */
+			phone(&x2, r, &alice, 2 + n);
+			phone_calls(&x2, "sip:pbx@example.com", "", OFFER);
+			phone_gets(&x2, "SIP/2.0 100");
+			rig_after(r, 0);
+			holder = holder == &bob ? &carol : &bob; /* round robin */
+			phone(&z2, r, holder, 2 + n);
+			*z2.call_id = '\0';
+			phone_gets(&z2, "INVITE ");
+			is_answered(&x2, &z2);
+			if (n < turn) {
+				phones_end(&x2, &z2);
+				FREE(&x2, &z2);
+			}
+		}
+		snprintf(x2.target, sizeof(x2.target), "sip:pbx@example.com");
+		refers(&x1, &y1, &x2, "Replaces", &wish);
+		assert_string_equal(wish.uri, "sip:pbx@example.com");
+		phone(&y3, r, &dave, 3);
+		phone(&z3, r, holder, 1);
+		*z3.call_id = '\0';
+		follows(&y3, &wish);
+		phone_gets(&z3, "INVITE sip:pbx@example.com");
+		names_call_of(&z3.invite, HDR_REPLACES, &z2);
+		phone_answers_invite(&z3, 603, "", "");
+		phone_gets(&z3, "ACK ");
+		phone_gets(&y3, "SIP/2.0 603");
+		phone_acks_refusal(&y3);
+		phones_end(&z2, &x2);
+		phones_end(&x1, &y1);
+		FREE(&x1, &x2, &y1, &y3, &z2, &z3);
+		end(r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(attended_transfers_complete_in_all_zones),
 		cmocka_unit_test(attended_transfers_complete_on_other_workers),
 		cmocka_unit_test(joins_complete),
+		cmocka_unit_test(blind_transfers_complete),
+		cmocka_unit_test(one_server_reads_its_own_identifiers),
+		cmocka_unit_test(the_destination_that_has_the_call_gets_its_replacement),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
