@@ -43,6 +43,9 @@ struct conf_listener {
 };
 
 enum conf_unknown { UNKNOWN_PASS, UNKNOWN_DROP };
+enum conf_identity { IDENTITY_TRUST, IDENTITY_DROP, IDENTITY_MASK };
+enum conf_preferred { PREFERRED_DROP, PREFERRED_ASSERT };
+enum conf_mask { MASK_FROM = 1, MASK_TO = 2, MASK_PAI = 4, MASK_SDP_ORIGIN = 8 }; /* bits */
 
 struct conf_zone {
 	struct sv name;
@@ -51,6 +54,10 @@ struct conf_zone {
 	struct sv *domains;  unsigned n_domains;
 	struct prefix *trust; unsigned n_trust;
 	uint8_t headers_unknown;     /* enum conf_unknown */
+	uint8_t identity;            /* enum conf_identity: of what comes in */
+	uint8_t preferred_identity;  /* enum conf_preferred */
+	uint8_t masks;               /* enum conf_mask: of what goes out */
+	bool drops_signature;        /* Identity (RFC 8224) does not go out: masks apply to what carried one, too */
 	struct sv advertise;         /* zone-wide default for its listeners, or empty */
 	struct conf_mark mark;       /* of its name */
 };

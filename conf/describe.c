@@ -96,6 +96,26 @@ int describe_route(const struct conf *c, const struct conf_route *route, struct 
 	return text_end(&t, out);
 }
 
+/* What a zone tells and is told about who calls. */
+static void add_privacy(struct text *t, const struct conf_zone *z)
+{
+	static const char *const masks[] = { "From", "To", "P-Asserted-Identity" };
+	const char *between = "  is shown its own domain as the host in ";
+
+	if (z->identity != IDENTITY_TRUST)
+		text_add(t, "  identity headers from here %s\n", z->identity == IDENTITY_DROP ? "are dropped" : "lose their hosts");
+	if (z->preferred_identity == PREFERRED_ASSERT)
+		text_add(t, "  a trusted source's P-Preferred-Identity is asserted\n");
+	for (unsigned i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
+		if (!(z->masks & 1u << i))
+			continue;
+		text_add(t, "%s%s", between, masks[i]);
+		between = ", ";
+	}
+	if (z->masks)
+		text_add(t, "%s\n", z->drops_signature ? "; Identity is removed" : "; not in messages with Identity");
+}
+
 static void add_zone(struct text *t, const struct conf_zone *z)
 {
 	text_add(t, "zone %.*s\n", SV_ARG(z->name));
@@ -117,6 +137,7 @@ static void add_zone(struct text *t, const struct conf_zone *z)
 	}
 	if (z->headers_unknown == UNKNOWN_DROP)
 		text_add(t, "  drops headers that are not known\n");
+	add_privacy(t, z);
 }
 
 static void add_health(struct text *t, const struct conf_pool *p)

@@ -54,6 +54,14 @@ void on_zone_open(struct reader *r, void *into)
 	z->mark = r->key_mark;
 }
 
+void on_zone_mask(struct reader *r, const struct value *v, void *into)
+{
+	struct conf_zone *z = into;
+
+	(void)r;
+	z->masks |= (uint8_t)(1u << v->number); /* in the order of enum conf_mask */
+}
+
 static bool is_multicast(const struct addr *a)
 {
 	return a->family == 6 ? a->ip[0] == 0xff : a->ip[0] >= 224 && a->ip[0] < 240;

@@ -72,6 +72,7 @@ void on_root_done(struct reader *r, void *into);
 void on_workers_auto(struct reader *r, const struct value *v, void *into);
 void on_zone_open(struct reader *r, void *into);
 void on_zone_done(struct reader *r, void *into);
+void on_zone_mask(struct reader *r, const struct value *v, void *into);
 void on_listener(struct reader *r, const struct value *v, void *into);
 bool is_same_listener(const void *now, const void *next, char was[192], char is[192]);
 void on_listener_advertise(struct reader *r, const struct value *v, void *into);

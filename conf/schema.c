@@ -52,11 +52,22 @@ static const struct row rows[] = {
 	{ .path = "zones.*.headers.unknown", .type = TY_CHOICE, .unset = "pass", ONE_OF("pass", "drop"),
 	  FIELD(conf_zone, headers_unknown),
 	  .help = "Headers we do not know. `pass`: byte-exact, unless the value holds an address or host of the sending side." },
-	{ .path = "zones.*.privacy", .type = TY_MAP, .is_later = true, .help = "Masking of what passes by default." },
+	{ .path = "zones.*.identity", .type = TY_CHOICE, .unset = "trust", ONE_OF("trust", "drop", "mask"), FIELD(conf_zone, identity),
+	  .help = "P-Asserted-Identity, Remote-Party-ID, Diversion, History-Info and their kin as they come in. `trust`: those of trusted "
+	          "sources pass, and a host that names the inside becomes the receiving zone's domain; from others they end here. "
+	          "`mask`: the same, and every host becomes that domain. `drop`: none passes." },
+	{ .path = "zones.*.preferred-identity", .type = TY_CHOICE, .unset = "drop", ONE_OF("drop", "assert"),
+	  FIELD(conf_zone, preferred_identity),
+	  .help = "P-Preferred-Identity of a trusted source. `assert`: leaves as P-Asserted-Identity when there is none (RFC 3325 §5)." },
+	{ .path = "zones.*.privacy", .type = TY_MAP, .min = 1, .help = "What is masked on its way into this zone." },
 	{ .path = "zones.*.privacy.mask", .type = TY_LIST, .takes_one = true, .max = 4,
-	  .help = "What is masked on its way into this zone." },
-	{ .path = "zones.*.privacy.mask[]", .type = TY_CHOICE, ONE_OF("from", "to", "pai", "sdp-origin"),
-	  .help = "The host in From, To or P-Asserted-Identity; the address in the SDP origin line." },
+	  .help = "The host in From, To (when a call begins; it stays so) or P-Asserted-Identity becomes the zone's first domain, or "
+	          "without domains our address there." },
+	{ .path = "zones.*.privacy.mask[]", .type = TY_CHOICE, ONE_OF("from", "to", "pai"), .take = on_zone_mask,
+	  .help = "`pai`: P-Asserted-Identity." },
+	{ .path = "zones.*.privacy.identity", .type = TY_CHOICE, .unset = "keep", ONE_OF("keep", "remove"), FIELD(conf_zone, drops_signature),
+	  .help = "Identity (RFC 8224), a signature over From, To, Date and SDP. `keep`: it passes, and a message with it is not masked. "
+	          "`remove`: it ends here, and everything is masked." },
 	{ .path = "zones.*.tls", .type = TY_LIST, .is_later = true, .min = 1, .max = 64,
 	  .help = "Certificates for tls and wss listeners, chosen by the name a client asks for." },
 	{ .path = "zones.*.tls[]", .type = TY_MAP, .help = "One certificate." },

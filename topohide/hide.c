@@ -1,4 +1,4 @@
-#include "topohide/hide.h"
+#include "topohide/lines.h"
 #include "sip/header.h"
 #include "base/hash.h"
 #include <errno.h>
@@ -35,9 +35,9 @@ static const uint8_t classes[HDR_COUNT] = {
 	[HDR_ACCEPT] = HIDE_CHECKED, [HDR_ACCEPT_CONTACT] = HIDE_CHECKED, [HDR_ACCEPT_ENCODING] = HIDE_CHECKED,
 	[HDR_ACCEPT_LANGUAGE] = HIDE_CHECKED, [HDR_CONTENT_DISPOSITION] = HIDE_CHECKED, [HDR_CONTENT_ENCODING] = HIDE_CHECKED,
 	[HDR_CONTENT_LANGUAGE] = HIDE_CHECKED, [HDR_DATE] = HIDE_CHECKED, [HDR_EVENT] = HIDE_CHECKED, [HDR_EXPIRES] = HIDE_CHECKED,
-	[HDR_GEOLOCATION_ROUTING] = HIDE_CHECKED, [HDR_IDENTITY] = HIDE_CHECKED, [HDR_INFO_PACKAGE] = HIDE_CHECKED,
+	[HDR_GEOLOCATION_ROUTING] = HIDE_CHECKED, [HDR_IDENTITY] = HIDE_SIGNATURE, [HDR_INFO_PACKAGE] = HIDE_CHECKED,
 	[HDR_MIME_VERSION] = HIDE_CHECKED, [HDR_MIN_EXPIRES] = HIDE_CHECKED, [HDR_MIN_SE] = HIDE_CHECKED,
-	[HDR_P_EARLY_MEDIA] = HIDE_CHECKED, [HDR_PRIORITY] = HIDE_CHECKED, [HDR_PRIVACY] = HIDE_CHECKED,
+	[HDR_P_EARLY_MEDIA] = HIDE_CHECKED, [HDR_PRIORITY] = HIDE_CHECKED, [HDR_PRIVACY] = HIDE_ASKED,
 	[HDR_RECV_INFO] = HIDE_CHECKED, [HDR_REFER_SUB] = HIDE_CHECKED, [HDR_REJECT_CONTACT] = HIDE_CHECKED,
 	[HDR_REQUEST_DISPOSITION] = HIDE_CHECKED, [HDR_RETRY_AFTER] = HIDE_CHECKED, [HDR_RSEQ] = HIDE_CHECKED,
 	[HDR_SESSION_EXPIRES] = HIDE_CHECKED, [HDR_SESSION_ID] = HIDE_CHECKED, [HDR_SIP_ETAG] = HIDE_CHECKED,
@@ -56,16 +56,15 @@ void hide_begin(struct hide *h, const struct hide_index *index, uint16_t zone, c
 	h->v = v;
 	h->counters = counters;
 	h->source = source;
-	h->zone = zone;
+	h->zone = h->to_zone = zone;
 	h->is_trusted = h->trusts_receiver = false;
 	h->agent = SV("");
 	h->line = NULL;
-	h->has_hosts = false;
+	h->has_hosts = h->has_asked = false;
 	h->n_hosts = h->runs = 0;
 }
 
-/* As it came: `value` stands behind `name` in the message. */
-static void line(struct out *o, struct sv name, struct sv value)
+void hide_line(struct out *o, struct sv name, struct sv value)
 {
 	out_sv(o, sv_span(name.p, value.p + value.len));
 	out_lit(o, "\r\n");
@@ -107,7 +106,7 @@ static void options_line(struct out *o, struct hide *h, struct sv name, struct s
 	while (option_next(&tag, &rest))
 		any_stays |= option_ends_here(h, tag);
 	if (!any_stays) {
-		line(o, name, value);
+		hide_line(o, name, value);
 		return;
 	}
 	for (rest = value; option_next(&tag, &rest);) {
@@ -178,12 +177,12 @@ static void warning_line(struct out *o, struct hide *h, struct sv name, struct s
 		out_lit(o, "\r\n");
 }
 
-static void checked_line(struct out *o, struct hide *h, struct sv name, struct sv value)
+void hide_checked_line(struct out *o, struct hide *h, struct sv name, struct sv value)
 {
 	if (hide_names_inside(h, value))
 		counter_inc(h->counters, HIDE_DROPPED_ADDRESS);
 	else
-		line(o, name, value);
+		hide_line(o, name, value);
 }
 
 /* Method names and the like, as they nearly always are: what is no capital letter is looked through. */
@@ -194,9 +193,9 @@ static void words_line(struct out *o, struct hide *h, struct sv name, struct sv 
 	for (size_t i = 0; i < value.len; i++)
 		odd |= !((value.p[i] >= 'A' && value.p[i] <= 'Z') || value.p[i] == ',' || value.p[i] == ' ');
 	if (odd)
-		checked_line(o, h, name, value);
+		hide_checked_line(o, h, name, value);
 	else
-		line(o, name, value);
+		hide_line(o, name, value);
 }
 
 /* A body needs its type: it loses those parameters that name the sending side, and goes on. */
@@ -205,11 +204,11 @@ static void type_line(struct out *o, struct hide *h, struct sv name, struct sv v
 	struct sv rest = sv_skip(value, sv_chr(value, ';')), param, word;
 
 	if (sv_eq(value, SV("application/sdp")) || !hide_names_inside(h, value)) {
-		line(o, name, value);
+		hide_line(o, name, value);
 		return;
 	}
 	counter_inc(h->counters, HIDE_DROPPED_ADDRESS);
-	line(o, name, sv_trim((struct sv){ value.p, value.len - rest.len }));
+	hide_line(o, name, sv_trim((struct sv){ value.p, value.len - rest.len }));
 	o->at -= 2;
 	while (param_next(&rest, &param, &word)) {
 		struct sv whole = sv_span(param.p, word.p ? word.p + word.len : param.p + param.len);
@@ -222,32 +221,6 @@ static void type_line(struct out *o, struct hide *h, struct sv name, struct sv v
 	out_lit(o, "\r\n");
 }
 
-static bool wants_id_privacy(const struct view *v)
-{
-	const struct hdr *h = view_find(v, HDR_PRIVACY, 0);
-	struct sv rest = h ? hdr_value(v, h) : SV("");
-
-	while (rest.len) { /* priv-values are separated by ';' (RFC 3323 §4.2) */
-		size_t at = sv_chr(rest, ';');
-
-		if (sv_ieq(sv_trim((struct sv){ rest.p, at }), SV("id")))
-			return true;
-		rest = sv_skip(rest, at + 1);
-	}
-	return false;
-}
-
-static void identity_line(struct out *o, struct hide *h, enum hdr_id id, struct sv name, struct sv value)
-{
-	bool is_asserted = id == HDR_P_ASSERTED_IDENTITY || id == HDR_REMOTE_PARTY_ID;
-
-	/* A preferred identity is for us, who are trusted by the receiver; it never travels on (RFC 3325 §9.2). */
-	if (!h->is_trusted || id == HDR_P_PREFERRED_IDENTITY || (is_asserted && !h->trusts_receiver && wants_id_privacy(h->v)))
-		counter_inc(h->counters, HIDE_DROPPED_IDENTITY);
-	else
-		checked_line(o, h, name, value);
-}
-
 static void unknown_line(struct out *o, struct hide *h, struct sv name, struct sv value);
 
 static void pass_one(struct out *o, struct hide *h, const struct hdr *hdr)
@@ -256,7 +229,7 @@ static void pass_one(struct out *o, struct hide *h, const struct hdr *hdr)
 
 	switch (classes[hdr->id]) {
 	case HIDE_PASS:
-		line(o, name, value);
+		hide_line(o, name, value);
 		return;
 	case HIDE_WORDS:
 		words_line(o, h, name, value);
@@ -277,7 +250,16 @@ static void pass_one(struct out *o, struct hide *h, const struct hdr *hdr)
 		warning_line(o, h, name, value);
 		return;
 	case HIDE_CHECKED:
-		checked_line(o, h, name, value);
+		if (is_private(h, hdr->id))
+			counter_inc(h->counters, HIDE_DROPPED_IDENTITY);
+		else
+			hide_checked_line(o, h, name, value);
+		return;
+	case HIDE_ASKED:
+		privacy_asked_line(o, h, name, value);
+		return;
+	case HIDE_SIGNATURE:
+		signature_line(o, h, name, value);
 		return;
 	case HIDE_UNKNOWN:
 		unknown_line(o, h, name, value);
@@ -355,6 +337,11 @@ struct hide_index {
 	unsigned n, room;
 	uint16_t bucket[BUCKETS];
 };
+
+const struct conf *hide_conf(const struct hide_index *x)
+{
+	return x->conf;
+}
 
 static uint64_t host_hash(const struct hide_index *x, struct sv name, const struct addr *a)
 {
@@ -672,10 +659,65 @@ bool hide_names_inside(struct hide *h, struct sv text)
 	return text.len > HIDE_ESCAPED_MAX || text_names_inside(h, without_escapes(text, area));
 }
 
+/* How much of an inside word to leave: "udp:" of "udp:10.0.0.21:5060", the longest beginning behind which all is still inside. */
+static size_t prefix_of(struct hide *h, struct sv word)
+{
+	size_t kept = 0, at = 0;
+
+	for (unsigned i = 0; i < HIDE_COLONS_MAX && (at += sv_chr(sv_skip(word, at), ':') + 1) < word.len; i++)
+		if (word_is_inside(h, sv_skip(word, at)) && !word_is_inside(h, (struct sv){ word.p, at - 1 }))
+			kept = at;
+	return kept;
+}
+
+/* `text` from the inside word of `*len` bytes on: what of it, brackets and port of an IPv6 address too, the domain stands for. */
+static void mask_word(struct out *o, struct hide *h, struct sv text, size_t from, size_t *end, struct sv domain)
+{
+	bool has_brackets = from && text.p[from - 1] == '[' && *end < text.len && text.p[*end] == ']';
+	struct sv word = { text.p + from, *end - from };
+
+	if (has_brackets) {
+		o->at -= o->at > o->begin;
+		for (*end += 1; *end < text.len && (text.p[*end] == ':' || (text.p[*end] >= '0' && text.p[*end] <= '9'));)
+			*end += 1;
+	} else {
+		out_sv(o, (struct sv){ word.p, prefix_of(h, word) });
+	}
+	out_sv(o, domain);
+}
+
+bool hide_mask(struct out *o, struct hide *h, struct sv text)
+{
+	struct sv domain = hide_domain(h->index->conf, h->to_zone, h->agent);
+	char *begin = o->at;
+	size_t at = 0;
+
+	if (!hide_names_inside(h, text)) {
+		out_sv(o, text);
+		return true;
+	}
+	while (at < text.len) {
+		size_t from = at;
+
+		while (at < text.len && host_char(text.p[at]))
+			at++;
+		if (at == from)
+			out_sv(o, (struct sv){ text.p + at++, 1 });
+		else if (word_is_inside(h, (struct sv){ text.p + from, at - from }))
+			mask_word(o, h, text, from, &at, domain);
+		else
+			out_sv(o, (struct sv){ text.p + from, at - from });
+	}
+	if (!hide_names_inside(h, sv_span(begin, o->at)))
+		return true;
+	o->at = begin;
+	return false;
+}
+
 static void unknown_line(struct out *o, struct hide *h, struct sv name, struct sv value)
 {
 	if (h->index->conf->zones[h->zone].headers_unknown == UNKNOWN_DROP)
 		counter_inc(h->counters, HIDE_DROPPED_UNKNOWN);
 	else
-		checked_line(o, h, name, value);
+		hide_checked_line(o, h, name, value);
 }

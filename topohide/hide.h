@@ -18,6 +18,8 @@ enum hide_class {
 	HIDE_HOP,         /* hop by hop: ends here */
 	HIDE_PRIVATE,     /* tells about the sender's software: ends here */
 	HIDE_IDENTITY,    /* believed from trusted sources only (RFC 3325) */
+	HIDE_ASKED,       /* Privacy: what was asked for and done ends here */
+	HIDE_SIGNATURE,   /* Identity: where the receiving zone takes it */
 	HIDE_OPTIONS,     /* a list of option tags, filtered */
 	HIDE_CHALLENGE,   /* digest challenge: without domain= */
 	HIDE_WARNING,     /* warn-agent becomes ours */
@@ -49,7 +51,7 @@ struct hide {
 	const struct view *v;
 	struct counters *counters;
 	const struct addr *source;    /* of the message: its address counts as the sender's */
-	uint16_t zone;                /* the sender's */
+	uint16_t zone, to_zone;       /* the sender's, the receiver's */
 	bool is_trusted;              /* the sender is (DECISIONS 16) */
 	bool trusts_receiver;         /* asserted identities pass in spite of Privacy: id */
 	struct sv agent;              /* our name towards the receiver, for Warning */
@@ -58,10 +60,12 @@ struct hide {
 	void *ctx;
 	/* private */
 	bool has_hosts;               /* else `hosts` is not initialised: hardly any message needs it */
+	bool has_asked;               /* else `asked` is not either: enum privacy, of the message */
+	uint8_t asked;
 	unsigned n_hosts, runs;
 	struct sv hosts[HIDE_HOSTS_MAX];
 };
-/* Nobody is trusted and `agent` is empty until the caller says otherwise. All arguments outlive `h`. */
+/* Nobody is trusted, both sides are in `zone` and `agent` is empty until the caller says otherwise. All arguments outlive `h`. */
 void hide_begin(struct hide *h, const struct hide_index *index, uint16_t zone, const struct addr *source, const struct view *v,
                 struct counters *counters);
 
@@ -73,6 +77,16 @@ bool hide_names_inside(struct hide *h, struct sv text);
  * Not needed where hide_address_is_plain: nothing but a short display name, a URI without parameters, and a tag. */
 bool hide_address_is_plain(struct sv value);
 struct sv hide_address(struct arena *a, struct hide *h, struct sv value);
+/* `text` with the receiver's domain for each word of it that names the sending side. False, with nothing written: something is left
+ * that does. */
+bool hide_mask(struct out *o, struct hide *h, struct sv text);
+/* What stands for the host of a URI in `zone`: its first domain, else `agent`. */
+struct sv hide_domain(const struct conf *c, uint16_t zone, struct sv agent);
+/* The values of a From, To or P-Asserted-Identity with `domain` for the host and port of each SIP URI, and without its maddr. False, with
+ * nothing written: the value does not follow the grammar. */
+bool hide_mask_hosts(struct out *o, struct sv value, struct sv domain);
+/* Is the sender's From to be masked or made anonymous on its way into `to_zone`? Not what a passing Identity signs (RFC 8224 §4). */
+bool hide_may_mask(const struct conf *c, uint16_t to_zone, const struct view *v);
 /* The Contact parameters that pass: RFC 3840's. Appended with their ';'. */
 void hide_contact_params(struct out *o, struct sv params);
 

@@ -367,6 +367,10 @@ void redirect_free(struct redirect *r);
 /* Contacts of a 3xx as tokens of ours. */
 void compose_redirects(struct compose *c, struct attempt *a, const struct view *v, const struct path *from);
 
+/* privacy.c: From and To of a far leg as they may be seen where it leads; out of `a` when they change. 0, -ENOMEM, or -ENOTSUP: privacy
+ * that cannot be had is critical. */
+int far_names(struct b2bua *b, const struct leg *far, struct arena *a, const struct view *v, struct sv *from, struct sv *to);
+
 /* dial.c: where they go */
 void dial(struct setup *s, const struct view *v); /* v NULL: the kept request is read again. May end the call */
 void setup_drop(struct setup *s);      /* frees it; its attempt is abandoned */

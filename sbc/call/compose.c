@@ -185,6 +185,7 @@ void compose_rest(struct compose *c, const struct view *v, const struct path *fr
 	struct hide h;
 
 	hide_from(&h, c->b, v, from);
+	h.to_zone = path_zone(c->b, &to->path);
 	h.is_trusted = is_trusted(c->b, from);
 	h.trusts_receiver = is_trusted(c->b, &to->path);
 	h.agent = listener_of(c->b, &to->path)->advertise;

@@ -246,6 +246,8 @@ static int far_text(struct b2bua *b, struct leg *l, struct arena *a, const struc
 		return err;
 	from = compose_address(b, a, v, source, from);
 	to = compose_address(b, a, v, source, to);
+	if ((v->first[HDR_PRIVACY] || b->conf->zones[path_zone(b, &l->path)].masks) && (err = far_names(b, l, a, v, &from, &to)))
+		return err;
 	room += from.len + to.len;
 	if (!(area = arena_alloc(a, 2 * room)))
 		return -ENOMEM;
@@ -413,7 +415,7 @@ static void dial_path(struct setup *s, const struct view *v, const struct path *
 	}
 	s->attempt = NULL;
 	attempt_drop(a);
-	s->why = err == -EMSGSIZE ? WHY_TOO_LARGE : err == -EBADMSG ? WHY_BAD_URI : WHY_UNREACHABLE;
+	s->why = err == -EMSGSIZE ? WHY_TOO_LARGE : err == -EBADMSG ? WHY_BAD_URI : err == -ENOTSUP ? WHY_PRIVACY : WHY_UNREACHABLE;
 	if (s->why == WHY_UNREACHABLE)
 		dial_next(s, v);
 	else

@@ -43,6 +43,9 @@
 	  "Refer-To names a dialog or a Contact of ours that we do not hold, or one of another zone.") \
 	X(WHY_NAMES_LATE, "refer-to-late", 503, "", "Whom the request names could not be found out in time.") \
 	X(WHY_TOO_LARGE, "message-too-large", 513, "", "The message that would have to be sent exceeds 65,535 bytes.") \
+	X(WHY_PRIVACY, "privacy-not-possible", 500, "Privacy Not Possible", \
+	  "Privacy says `critical`, and what it asks for cannot be had here (RFC 3323 5): session, something unknown, or a From that a " \
+	  "passing Identity signs.") \
 	X(WHY_ENDED, "call-ended", 487, "", "The call ended while the request was on its way.") \
 	X(WHY_NORMAL, "bye", 0, "", "One side hung up.") \
 	X(WHY_REMOTE, "far-response", 0, "", "The answer is the far side's.") \

@@ -463,8 +463,10 @@ static const struct bad {
 	  "2:78: warning: zones.a.tls: not active in this version\n"
 	  "2:110: warning: zones.a.tls[0].cert: /nonexistent cannot be read: No such file or directory\n"
 	  "2:129: warning: zones.a.tls[0].key: /nonexistent cannot be read: No such file or directory" },
-	{ NODE ZONE("listen: \"udp:127.0.0.1:5060\", privacy: { mask: [from, sdp-origin] }") POOLS ROUTES,
-	  "2:54: warning: zones.a.privacy: not active in this version" },
+	{ NODE ZONE("listen: \"udp:127.0.0.1:5060\", privacy: { mask: [from, contact], identity: drop }, identity: mine") POOLS ROUTES,
+	  "2:69: zones.a.privacy.mask[1]: `contact` is not one of: from, to, pai\n"
+	  "2:89: zones.a.privacy.identity: `drop` is not one of: keep, remove\n"
+	  "2:107: zones.a.identity: `mine` is not one of: trust, drop, mask" },
 };
 
 static void each_problem_has_its_place_and_its_remedy(void **state)

@@ -40,6 +40,10 @@ static void defaults_hold_for_what_is_not_written(void **state)
 	assert_int_equal(c->max_calls, 200000);
 	assert_int_equal(c->n_name_servers, 0);
 	assert_int_equal(c->zones[0].headers_unknown, UNKNOWN_PASS);
+	assert_int_equal(c->zones[0].identity, IDENTITY_TRUST);
+	assert_int_equal(c->zones[0].preferred_identity, PREFERRED_DROP);
+	assert_int_equal(c->zones[0].masks, 0);
+	assert_false(c->zones[0].drops_signature);
 	assert_int_equal(c->zones[0].n_trust + c->zones[0].n_domains, 0);
 	assert_int_equal(p->balance, BALANCE_ROUND_ROBIN);
 	assert_int_equal(p->request_uri, RURI_KEEP);
@@ -97,6 +101,9 @@ static void zones_and_listeners_are_as_written(void **state)
 		"    domains: [example.com, example.org]\n"
 		"    trust: [10.0.0.0/8, \"2001:db8::/32\", 192.0.2.1]\n"
 		"    headers: { unknown: drop }\n"
+		"    identity: mask\n"
+		"    preferred-identity: assert\n"
+		"    privacy: { mask: [to, pai], identity: remove }\n"
 		"  b:\n"
 		"    advertise: sip.example.com\n"
 		"    listen: [\"udp:127.0.0.1:6060\", \"tls:127.0.0.1:5061\",\n"
@@ -114,6 +121,10 @@ static void zones_and_listeners_are_as_written(void **state)
 	assert_int_equal(c->zones[0].trust[0].bits, 8);
 	assert_int_equal(c->zones[0].trust[2].bits, 32);
 	assert_int_equal(c->zones[0].headers_unknown, UNKNOWN_DROP);
+	assert_int_equal(c->zones[0].identity, IDENTITY_MASK);
+	assert_int_equal(c->zones[0].preferred_identity, PREFERRED_ASSERT);
+	assert_int_equal(c->zones[0].masks, MASK_TO | MASK_PAI);
+	assert_true(c->zones[0].drops_signature);
 	assert_int_equal(c->zones[1].first_listener, 4);
 	assert_int_equal(c->zones[1].n_listeners, 3);
 	assert_ptr_equal(c->zones[2].listeners, &l[7]);
@@ -134,7 +145,7 @@ static void zones_and_listeners_are_as_written(void **state)
 	assert_addr(&l[6].bind, "127.0.0.1:6060");
 	assert_sv(l[7].advertise, "[2001:db8::2]:5062");
 	assert_sv(l[7].advertise_host, "2001:db8::2");
-	assert_int_equal(l[6].mark.line, 11);
+	assert_int_equal(l[6].mark.line, 14);
 	conf_free(c);
 }
 

@@ -15,7 +15,13 @@ static const char yaml[] =
 	"    listen: [\"udp:10.0.0.10:5060\", \"udp:[2001:db8::10]:5060\"]\n"
 	"    advertise: edge.inside.example\n"
 	"    trust: [\"10.9.0.0/16\", \"2001:db8:9::/48\"]\n"
-	"  strict: { listen: [\"udp:172.16.0.1:5060\"], headers: { unknown: drop } }\n"
+	"  strict: { listen: [\"udp:172.16.0.1:5060\"], headers: { unknown: drop }, identity: drop }\n"
+	"  carrier:\n"
+	"    listen: [\"udp:198.51.100.1:5060\"]\n"
+	"    identity: mask\n"
+	"    preferred-identity: assert\n"
+	"    domains: [carrier.example, second.example]\n"
+	"    privacy: { mask: [from, pai], identity: remove }\n"
 	"pools:\n"
 	"  apps: { zone: core, probe: off, destinations: [{ name: a, uri: \"sip:10.0.0.21:5060\" }, { name: b, uri: \"sip:app.inside.example\" }] }\n"
 	"routes: [{ when: { zone: public, caller: any }, to: { pool: apps } }]\n";
@@ -59,8 +65,8 @@ static int rig_close(void **state)
 
 enum trust { NOBODY, SENDER = 1, RECEIVER = 2 };
 
-/* What is left of these header lines when a message with them crosses from `zone`. */
-static const char *crossing(struct rig *r, const char *zone, unsigned trust, const char *lines)
+/* What is left of these header lines when a message with them crosses from `zone` to `to`. */
+static const char *crossing_to(struct rig *r, const char *zone, const char *to, unsigned trust, const char *lines)
 {
 	struct view v;
 	struct view_fault fault;
@@ -80,6 +86,7 @@ static const char *crossing(struct rig *r, const char *zone, unsigned trust, con
 		fail_msg("%s:\n%s", fault.reason, lines);
 	assert_int_equal(addr_parse(&source, SV("10.7.7.7:5060")), 0);
 	hide_begin(&h, r->index, (uint16_t)index, &source, &v, &r->counters);
+	h.to_zone = (uint16_t)conf_find_zone(r->conf, sv_from(to));
 	h.is_trusted = trust & SENDER;
 	h.trusts_receiver = trust & RECEIVER;
 	h.agent = SV("203.0.113.10");
@@ -88,6 +95,11 @@ static const char *crossing(struct rig *r, const char *zone, unsigned trust, con
 	assert_false(o.is_full);
 	*o.at = '\0';
 	return r->area;
+}
+
+static const char *crossing(struct rig *r, const char *zone, unsigned trust, const char *lines)
+{
+	return crossing_to(r, zone, "public", trust, lines);
 }
 
 static void passes(struct rig *r, const char *line)
@@ -124,6 +136,7 @@ static void end_to_end_headers_pass_as_they_are(void **state)
 	passes(*state, "Session-Expires: 1800;refresher=uac\r\nMin-SE: 90\r\n");
 	passes(*state, "Authorization: Digest username=\"a\", uri=\"sip:10.0.0.21\"\r\n"); /* DECISIONS 9: credentials are untouched */
 	passes(*state, "RSeq: 5\r\nPrivacy: id\r\nRetry-After: 10 (busy)\r\n");
+	passes(*state, "Privacy: none\r\n");
 	passes(*state, "User-to-User: 0102;encoding=hex\r\n");
 	passes(*state, "Event: presence\r\nSubscription-State: active;expires=60\r\n");
 	passes(*state, "Identity: abc;info=<https://cert.example/x>\r\nDate: Sat, 21 Nov 2026 10:00:00 GMT\r\n");
@@ -161,6 +174,156 @@ static void identities_go_by_trust(void **state)
 	assert_string_equal(crossing(r, "core", SENDER, private), "Privacy: critical; ID\r\n");
 	assert_string_equal(crossing(r, "core", SENDER | RECEIVER, private), private);
 	assert_string_equal(crossing(r, "core", SENDER | RECEIVER, "P-Preferred-Identity: <sip:a@b>\r\n"), "");
+}
+
+/* A believed identity that names the inside leaves with the receiver's domain in that place; what cannot be mended does not leave. */
+static void identities_lose_inside_hosts(void **state)
+{
+	static const struct {
+		const char *value, *left;
+	} cases[] = {
+		{ "<sip:+49@10.0.0.21>", "<sip:+49@example.com>" },
+		{ "\"A\" <sip:+49@10.0.0.21:5060;user=phone>, <tel:+49>", "\"A\" <sip:+49@example.com;user=phone>, <tel:+49>" },
+		{ "<sip:+49@[2001:db8::10]:5060;user=phone>", "<sip:+49@example.com;user=phone>" },
+		{ "<sip:app.inside.example>", "<sip:example.com>" },
+		{ "<sip:a@x.example;maddr=10.0.0.21>", "<sip:a@x.example;maddr=example.com>" },
+		{ "\"at 10.0.0.21\" <sip:a@x.example>", "\"at example.com\" <sip:a@x.example>" },
+		{ "<tel:42;phone-context=app.inside.example>", "<tel:42;phone-context=example.com>" },
+		{ "<sip:bob@contact.inside.example>", "<sip:bob@example.com>" },
+		{ "<sip:a@outside.example>  , <sip:b@x>", "<sip:a@outside.example>  , <sip:b@x>" },
+	};
+	static const char *const headers[] = { "P-Asserted-Identity", "Remote-Party-ID", "Diversion", "History-Info", "P-Associated-URI",
+	                                       "P-Called-Party-ID" };
+	struct rig *r = *state;
+	char line[256], left[256];
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		for (unsigned k = 0; k < sizeof(headers) / sizeof(*headers); k++) {
+			snprintf(line, sizeof(line), "%s: %s\r\n", headers[k], cases[i].value);
+			snprintf(left, sizeof(left), "%s: %s\r\n", headers[k], cases[i].left);
+			assert_string_equal(crossing(r, "core", SENDER, line), left);
+		}
+	}
+	/* a zone without domains: our address there */
+	assert_string_equal(crossing_to(r, "core", "strict", SENDER, "Diversion: <sip:a@10.0.0.21>\r\n"), "Diversion: <sip:a@203.0.113.10>\r\n");
+	assert_int_equal(counter_get(&r->counters, HIDE_DROPPED_ADDRESS), 0);
+}
+
+/* Work is bounded: where a value is too long to be looked through, it ends here. */
+static void endless_identities_end_here(void **state)
+{
+	char text[3000] = "Diversion: <sip:a@10.0.0.21>;x=\"";
+
+	for (unsigned i = 0; i < HIDE_RUNS_MAX + 10; i++)
+		strcat(text, "a ");
+	strcat(text, "\"\r\n");
+	assert_string_equal(crossing(*state, "core", SENDER, text), "");
+	strcpy(text, "Diversion: <sip:10.0.0.21");
+	for (unsigned i = 0; i < 1000; i++)
+		strcat(text, "::");
+	strcat(text, ">\r\n");
+	assert_string_equal(crossing(*state, "core", SENDER, text), "Diversion: <sip:example.com>\r\n");
+}
+
+/* `identity:` of the zone it comes from, `privacy.mask: pai` of the one it goes to. */
+static void identities_by_zone(void **state)
+{
+	static const char pai[] = "P-Asserted-Identity: \"A\" <sip:+49@x.example:5080;user=phone;maddr=1.2.3.4>, <tel:+49>\r\n";
+	struct rig *r = *state;
+
+	assert_string_equal(crossing(r, "strict", SENDER | RECEIVER, pai), "");
+	assert_string_equal(crossing(r, "core", SENDER, pai), pai);
+	assert_string_equal(crossing(r, "carrier", SENDER, pai), "P-Asserted-Identity: \"A\" <sip:+49@example.com;user=phone>, <tel:+49>\r\n");
+	assert_string_equal(crossing_to(r, "core", "carrier", SENDER, pai),
+	                    "P-Asserted-Identity: \"A\" <sip:+49@carrier.example;user=phone>, <tel:+49>\r\n");
+	assert_string_equal(crossing_to(r, "core", "carrier", SENDER, "Diversion: <sip:a@b>\r\n"), "Diversion: <sip:a@b>\r\n");
+	assert_string_equal(crossing(r, "carrier", SENDER, "Diversion: <sip:a@b:99?x=y>;reason=no-answer\r\n"),
+	                    "Diversion: <sip:a@example.com?x=y>;reason=no-answer\r\n");
+	assert_string_equal(crossing(r, "carrier", NOBODY, pai), "");
+	assert_int_equal(counter_get(&r->counters, HIDE_DROPPED_IDENTITY), 2);
+	assert_string_equal(crossing(r, "carrier", SENDER, "P-Asserted-Identity: <sip:a b>\r\n"), "");
+	assert_int_equal(counter_get(&r->counters, HIDE_DROPPED_ADDRESS), 1);
+}
+
+/* RFC 3325 §5: what a trusted side prefers is what we assert, where the zone says so and nobody has asserted anything. */
+static void preferred_identities(void **state)
+{
+	static const char ppi[] = "P-Preferred-Identity: <sip:a@198.51.100.1>\r\n";
+	struct rig *r = *state;
+
+	assert_string_equal(crossing(r, "core", SENDER, ppi), "");
+	assert_string_equal(crossing(r, "carrier", NOBODY, ppi), "");
+	assert_string_equal(crossing(r, "carrier", SENDER, ppi), "P-Asserted-Identity: <sip:a@example.com>\r\n");
+	assert_string_equal(crossing(r, "carrier", SENDER, "P-Preferred-Identity: <sip:a@b>\r\nP-Asserted-Identity: <tel:1>\r\n"),
+	                    "P-Asserted-Identity: <tel:1>\r\n");
+	assert_string_equal(crossing(r, "carrier", SENDER, "P-Preferred-Identity: <sip:a@b>\r\nPrivacy: id\r\n"), "Privacy: id\r\n");
+}
+
+/* RFC 3323 §5.3, RFC 7044 §10.1.2: what those whom we do not trust do not get to see; what was done is no longer asked for. */
+static void privacy(void **state)
+{
+	static const struct {
+		const char *lines, *left;
+	} cases[] = {
+		{ "Privacy: user\r\nSubject: s\r\nCall-Info: <http://x>\r\nReply-To: <sip:a@b>\r\nReason: Q.850;cause=16\r\n", "Reason: Q.850;cause=16\r\n" },
+		{ "Privacy: id;user\r\n", "Privacy: id\r\n" },
+		{ "Privacy: header, critical\r\n", "" },
+		{ "Privacy: session;critical\r\n", "Privacy: session;critical\r\n" },
+		{ "Privacy: user;none\r\nSubject: s\r\n", "Privacy: user;none\r\nSubject: s\r\n" },
+		{ "Privacy: user\r\nP-Asserted-Identity: <tel:1>\r\nRemote-Party-ID: <tel:1>\r\n", "" },
+		{ "Privacy: id\r\nDiversion: <tel:1>\r\nHistory-Info: <tel:1>;index=1\r\n", "Privacy: id\r\nDiversion: <tel:1>\r\nHistory-Info: <tel:1>;index=1\r\n" },
+		{ "Privacy: history\r\nHistory-Info: <tel:1>;index=1\r\n", "" },
+		{ "Privacy: header\r\nHistory-Info: <tel:1>;index=1\r\n", "" },
+		{ "History-Info: <sip:a@b?Privacy=history>;index=1\r\n", "" },
+		{ "History-Info: <sip:a@b?Privacy=none>;index=1\r\n", "History-Info: <sip:a@b?Privacy=none>;index=1\r\n" },
+		{ "Diversion: <tel:1>;privacy = \"full\"\r\n", "" },
+		{ "Diversion: <tel:1>;privacy=off\r\n", "Diversion: <tel:1>;privacy=off\r\n" },
+		{ "Remote-Party-ID: <tel:1>;PRIVACY=name;screen=yes\r\n", "" },
+		{ "Remote-Party-ID: <tel:1>;privacy\r\n", "Remote-Party-ID: <tel:1>;privacy\r\n" },
+		{ "Identity: x\r\nPrivacy: user\r\n", "Identity: x\r\nPrivacy: user\r\n" },
+	};
+	struct rig *r = *state;
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_string_equal(crossing(r, "core", SENDER, cases[i].lines), cases[i].left);
+		assert_string_equal(crossing(r, "core", SENDER | RECEIVER, cases[i].lines), cases[i].lines);
+	}
+}
+
+/* RFC 8224: where From, To or the SDP are changed, the signature over them does not go out. */
+static void signatures_by_zone(void **state)
+{
+	struct rig *r = *state;
+
+	assert_string_equal(crossing_to(r, "core", "carrier", NOBODY, "Identity: x\r\nDate: now\r\nPrivacy: user\r\n"), "Date: now\r\n");
+}
+
+/* Hosts of From and To (hide_mask_hosts). */
+static void masked_hosts(void **state)
+{
+	static const struct {
+		const char *value, *left;
+	} cases[] = {
+		{ "\"A\" <sip:a:pw@10.0.0.1:5060;user=phone>;tag=1", "\"A\" <sip:a:pw@d.example;user=phone>;tag=1" },
+		{ "sip:a@10.0.0.1:5060;tag=1", "sip:a@d.example;tag=1" },
+		{ "<sips:[2001:db8::1]:5061>", "<sips:d.example>" },
+		{ "<tel:+49;phone-context=x>;tag=2", "<tel:+49;phone-context=x>;tag=2" },
+		{ "<sip:a@b;maddr=1.2.3.4;lr>", "<sip:a@d.example;lr>" },
+		{ "<sip:@>", NULL },
+		{ "*", NULL },
+		{ "", NULL },
+	};
+	char area[256];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct out o;
+
+		out_init(&o, area, sizeof(area) - 1);
+		assert_int_equal(hide_mask_hosts(&o, sv_from(cases[i].value), SV("d.example")), cases[i].left != NULL);
+		*o.at = '\0';
+		assert_string_equal(area, cases[i].left ? cases[i].left : "");
+	}
 }
 
 /* DECISIONS 8: what concerns one hop or our own registrar is taken out of the list. */
@@ -434,6 +597,13 @@ int main(void)
 		WITH_RIG(ours_hop_by_hop_and_private_end_here),
 		WITH_RIG(names_of_dialogs_end_here),
 		WITH_RIG(identities_go_by_trust),
+		WITH_RIG(identities_lose_inside_hosts),
+		WITH_RIG(endless_identities_end_here),
+		WITH_RIG(identities_by_zone),
+		WITH_RIG(preferred_identities),
+		WITH_RIG(privacy),
+		WITH_RIG(signatures_by_zone),
+		cmocka_unit_test(masked_hosts),
 		WITH_RIG(option_tags),
 		WITH_RIG(challenges),
 		WITH_RIG(warnings),

@@ -1,0 +1,91 @@
+/* topohide/identity.c - who somebody is: told by whom we believe, kept from those who are not to know (RFC 3323, RFC 3325, RFC 7044). */
+#include "topohide/lines.h"
+#include "topohide/privacy.h"
+
+/* Read once: there may be many Privacy headers, and long ones. */
+static unsigned asked_of(struct hide *h)
+{
+	if (!h->has_asked)
+		h->asked = (uint8_t)privacy_of(h->v);
+	h->has_asked = true;
+	return h->asked;
+}
+
+bool is_private(struct hide *h, enum hdr_id id)
+{
+	return (id == HDR_SUBJECT || id == HDR_CALL_INFO || id == HDR_REPLY_TO) && !h->trusts_receiver && (asked_of(h) & PRIVACY_USER);
+}
+
+void privacy_asked_line(struct out *o, struct hide *h, struct sv name, struct sv value)
+{
+	unsigned done = PRIVACY_HEADER | PRIVACY_HISTORY;
+
+	if (hide_may_mask(hide_conf(h->index), h->to_zone, h->v))
+		done |= PRIVACY_USER;
+	if (h->trusts_receiver || !asked_of(h))
+		hide_checked_line(o, h, name, value);
+	else
+		privacy_line(o, name, value, done);
+}
+
+void signature_line(struct out *o, struct hide *h, struct sv name, struct sv value)
+{
+	if (hide_conf(h->index)->zones[h->to_zone].drops_signature)
+		counter_inc(h->counters, HIDE_DROPPED_IDENTITY);
+	else
+		hide_checked_line(o, h, name, value);
+}
+
+/* RFC 3325 §7, RFC 7044 §10.1.2: what its subject wants to be kept from those whom we do not trust. */
+static bool is_withheld(struct hide *h, enum hdr_id id, struct sv value)
+{
+	unsigned asked = h->trusts_receiver ? 0 : asked_of(h);
+
+	switch (id) {
+	case HDR_P_ASSERTED_IDENTITY:
+	case HDR_P_PREFERRED_IDENTITY:
+		return asked & (PRIVACY_ID | PRIVACY_USER);
+	case HDR_REMOTE_PARTY_ID:
+		return (asked & (PRIVACY_ID | PRIVACY_USER)) || (!h->trusts_receiver && privacy_is_asked_in(value));
+	case HDR_HISTORY_INFO:
+		return (asked & (PRIVACY_HISTORY | PRIVACY_HEADER)) || (!h->trusts_receiver && privacy_is_asked_in(value));
+	case HDR_DIVERSION:
+		return !h->trusts_receiver && privacy_is_asked_in(value);
+	default:
+		return false;
+	}
+}
+
+/* A preferred identity is for us, and ends here (RFC 3325 §9.2); where the zone says so, it is the one that we assert (§5). */
+static bool is_asserted(const struct hide *h, enum hdr_id id)
+{
+	return id != HDR_P_PREFERRED_IDENTITY ||
+	       (hide_conf(h->index)->zones[h->zone].preferred_identity == PREFERRED_ASSERT && !view_find(h->v, HDR_P_ASSERTED_IDENTITY, 0));
+}
+
+void identity_line(struct out *o, struct hide *h, enum hdr_id id, struct sv name, struct sv value)
+{
+	const struct conf *c = hide_conf(h->index);
+	uint8_t mode = c->zones[h->zone].identity;
+	bool is_pai = id == HDR_P_ASSERTED_IDENTITY || id == HDR_P_PREFERRED_IDENTITY;
+	char *begin = o->at;
+
+	if (!h->is_trusted || mode == IDENTITY_DROP || !is_asserted(h, id) || is_withheld(h, id, value)) {
+		counter_inc(h->counters, HIDE_DROPPED_IDENTITY);
+		return;
+	}
+	out_sv(o, id == HDR_P_PREFERRED_IDENTITY ? SV("P-Asserted-Identity: ") : sv_span(name.p, value.p));
+	if (mode == IDENTITY_MASK || (is_pai && (c->zones[h->to_zone].masks & MASK_PAI))) {
+		char *from = o->at;
+
+		if (hide_mask_hosts(o, value, hide_domain(c, h->to_zone, h->agent)) && !hide_names_inside(h, sv_span(from, o->at))) {
+			out_lit(o, "\r\n");
+			return;
+		}
+	} else if (hide_mask(o, h, value)) {
+		out_lit(o, "\r\n");
+		return;
+	}
+	o->at = begin;
+	counter_inc(h->counters, HIDE_DROPPED_ADDRESS);
+}
