@@ -33,7 +33,7 @@ static bool value_next(struct sv *value, struct sv *rest)
 
 unsigned privacy_of(const struct view *v)
 {
-	unsigned bits = 0;
+	unsigned bits = 0, n = 0;
 
 	for (unsigned i = v->first[HDR_PRIVACY]; i && i <= v->n; i++) {
 		struct sv rest = hdr_value(v, &v->h[i - 1]), value;
@@ -41,6 +41,8 @@ unsigned privacy_of(const struct view *v)
 		if (v->h[i - 1].id != HDR_PRIVACY)
 			continue;
 		while (value_next(&value, &rest)) {
+			if (++n > PRIVACY_VALUES_MAX)
+				return bits | PRIVACY_OTHER;
 			if (sv_ieq(value, SV("none")))
 				return 0; /* nobody is to add any */
 			bits |= bit_of(value);
@@ -54,7 +56,7 @@ void privacy_line(struct out *o, struct sv name, struct sv value, unsigned done)
 	struct sv rest = value, one;
 	bool is_first = true, is_left = false, is_done = false;
 
-	while (value_next(&one, &rest)) {
+	for (unsigned n = 0; n < PRIVACY_VALUES_MAX && value_next(&one, &rest); n++) {
 		is_done |= (bit_of(one) & done) != 0;
 		is_left |= !(bit_of(one) & (done | PRIVACY_CRITICAL));
 	}
@@ -65,7 +67,8 @@ void privacy_line(struct out *o, struct sv name, struct sv value, unsigned done)
 	if (!is_done || !is_left)
 		return;
 	out_sv(o, name);
-	for (rest = value; value_next(&one, &rest);) {
+	rest = value;
+	for (unsigned n = 0; n < PRIVACY_VALUES_MAX && value_next(&one, &rest); n++) {
 		if (bit_of(one) & done)
 			continue;
 		out_str(o, is_first ? ": " : ";");

@@ -12,7 +12,11 @@ enum privacy {
 	PRIVACY_HISTORY = 8,
 	PRIVACY_SESSION = 16, /* where the media goes: not ours to hide */
 	PRIVACY_OTHER = 32,   /* something that is not known */
-	PRIVACY_CRITICAL = 64,/* all of it, or no request at all */
+	PRIVACY_CRITICAL = 64,/* all of it, or no request at all; the last bit that struct hide has room for */
+};
+
+enum privacy_limits {
+	PRIVACY_VALUES_MAX = 32, /* looked at in one message; those behind count as not known, and are not passed on by privacy_line */
 };
 
 /* Bits of all Privacy headers. 0 without one, and when one says `none`. */

@@ -1,5 +1,6 @@
 /* Unit tests of topohide/hide.h: every class of headers, and every way a value can name the side it comes from (DECISIONS 7, 8, 9). */
 #include "topohide/hide.h"
+#include "topohide/privacy.h"
 #include "sip/header.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -288,6 +289,21 @@ static void privacy(void **state)
 		assert_string_equal(crossing(r, "core", SENDER, cases[i].lines), cases[i].left);
 		assert_string_equal(crossing(r, "core", SENDER | RECEIVER, cases[i].lines), cases[i].lines);
 	}
+}
+
+/* Work per message is bounded; what was not looked at may be anything. */
+static void endless_privacy(void **state)
+{
+	struct rig *r = *state;
+	char text[512] = "Privacy: user";
+
+	for (unsigned i = 1; i < PRIVACY_VALUES_MAX; i++)
+		strcat(text, ";id");
+	strcat(text, ";none\r\nSubject: s\r\n");
+	assert_null(strstr(crossing(r, "core", SENDER, text), "Subject"));
+	assert_null(strstr(crossing(r, "core", SENDER, text), "none"));
+	strcpy(text, "Privacy: user;none;id\r\nSubject: s\r\n");
+	assert_non_null(strstr(crossing(r, "core", SENDER, text), "Subject"));
 }
 
 /* RFC 8224: where From, To or the SDP are changed, the signature over them does not go out. */
@@ -602,6 +618,7 @@ int main(void)
 		WITH_RIG(identities_by_zone),
 		WITH_RIG(preferred_identities),
 		WITH_RIG(privacy),
+		WITH_RIG(endless_privacy),
 		WITH_RIG(signatures_by_zone),
 		cmocka_unit_test(masked_hosts),
 		WITH_RIG(option_tags),
