@@ -659,6 +659,13 @@ bool hide_names_inside(struct hide *h, struct sv text)
 	return text.len > HIDE_ESCAPED_MAX || text_names_inside(h, without_escapes(text, area));
 }
 
+bool hide_tells_identifiers(const struct hide *h, struct sv text)
+{
+	char area[HIDE_ESCAPED_MAX];
+
+	return names_identifiers(h, text) || text.len > HIDE_ESCAPED_MAX || names_identifiers(h, without_escapes(text, area));
+}
+
 /* How much of an inside word to leave: "udp:" of "udp:10.0.0.21:5060", the longest beginning behind which all is still inside. */
 static size_t prefix_of(struct hide *h, struct sv word)
 {
@@ -696,6 +703,8 @@ bool hide_mask(struct out *o, struct hide *h, struct sv text)
 		out_sv(o, text);
 		return true;
 	}
+	if (hide_tells_identifiers(h, text))
+		return false; /* with another host it would not be known again */
 	while (at < text.len) {
 		size_t from = at;
 

@@ -63,26 +63,38 @@ static bool is_asserted(const struct hide *h, enum hdr_id id)
 	       (hide_conf(h->index)->zones[h->zone].preferred_identity == PREFERRED_ASSERT && !view_find(h->v, HDR_P_ASSERTED_IDENTITY, 0));
 }
 
-void identity_line(struct out *o, struct hide *h, enum hdr_id id, struct sv name, struct sv value)
+/* Does the zone it comes from, or the one it goes to, want every host of it masked? */
+static bool masks_all(const struct hide *h, enum hdr_id id)
 {
 	const struct conf *c = hide_conf(h->index);
-	uint8_t mode = c->zones[h->zone].identity;
 	bool is_pai = id == HDR_P_ASSERTED_IDENTITY || id == HDR_P_PREFERRED_IDENTITY;
+
+	return c->zones[h->zone].identity == IDENTITY_MASK || (is_pai && (c->zones[h->to_zone].masks & MASK_PAI));
+}
+
+/* False, with nothing written: something is left that names the sending side. */
+static bool masked(struct out *o, struct hide *h, enum hdr_id id, struct sv value)
+{
 	char *begin = o->at;
 
-	if (!h->is_trusted || mode == IDENTITY_DROP || !is_asserted(h, id) || is_withheld(h, id, value)) {
+	if (!masks_all(h, id))
+		return hide_mask(o, h, value);
+	return !hide_tells_identifiers(h, value) &&
+	       hide_mask_hosts(o, value, hide_domain(hide_conf(h->index), h->to_zone, h->agent)) &&
+	       !hide_names_inside(h, sv_span(begin, o->at));
+}
+
+void identity_line(struct out *o, struct hide *h, enum hdr_id id, struct sv name, struct sv value)
+{
+	char *begin = o->at;
+
+	if (!h->is_trusted || hide_conf(h->index)->zones[h->zone].identity == IDENTITY_DROP || !is_asserted(h, id) ||
+	    is_withheld(h, id, value)) {
 		counter_inc(h->counters, HIDE_DROPPED_IDENTITY);
 		return;
 	}
 	out_sv(o, id == HDR_P_PREFERRED_IDENTITY ? SV("P-Asserted-Identity: ") : sv_span(name.p, value.p));
-	if (mode == IDENTITY_MASK || (is_pai && (c->zones[h->to_zone].masks & MASK_PAI))) {
-		char *from = o->at;
-
-		if (hide_mask_hosts(o, value, hide_domain(c, h->to_zone, h->agent)) && !hide_names_inside(h, sv_span(from, o->at))) {
-			out_lit(o, "\r\n");
-			return;
-		}
-	} else if (hide_mask(o, h, value)) {
+	if (masked(o, h, id, value)) {
 		out_lit(o, "\r\n");
 		return;
 	}

@@ -9,6 +9,9 @@ void hide_line(struct out *o, struct sv name, struct sv value);
 /* The same, unless it names the sending side. */
 void hide_checked_line(struct out *o, struct hide *h, struct sv name, struct sv value);
 
+/* Does `text` hold an identifier of the sender's message? With another host in it it would not be known again. */
+bool hide_tells_identifiers(const struct hide *h, struct sv text);
+
 /* identity.c: what tells who somebody is, or asks that it be kept private */
 void identity_line(struct out *o, struct hide *h, enum hdr_id id, struct sv name, struct sv value);
 void privacy_asked_line(struct out *o, struct hide *h, struct sv name, struct sv value);

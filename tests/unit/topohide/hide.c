@@ -77,7 +77,7 @@ static const char *crossing_to(struct rig *r, const char *zone, const char *to, 
 	int index = conf_find_zone(r->conf, sv_from(zone));
 	int n = snprintf(r->text, sizeof(r->text) - 64,
 	                 "INFO sip:b@example.com SIP/2.0\r\nVia: SIP/2.0/UDP via.inside.example;branch=z9hG4bK1\r\nFrom: <sip:a@x>;tag=1\r\n"
-	                 "To: <sip:b@x>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INFO\r\nMax-Forwards: 70\r\nContact: <sip:me@contact.inside.example>\r\n"
+	                 "To: <sip:b@x>;tag=2\r\nCall-ID: long-call-id@10.0.0.21\r\nCSeq: 1 INFO\r\nMax-Forwards: 70\r\nContact: <sip:me@contact.inside.example>\r\n"
 	                 "%sContent-Length: 0\r\n\r\n",
 	                 lines);
 
@@ -208,6 +208,14 @@ static void identities_lose_inside_hosts(void **state)
 	/* a zone without domains: our address there */
 	assert_string_equal(crossing_to(r, "core", "strict", SENDER, "Diversion: <sip:a@10.0.0.21>\r\n"), "Diversion: <sip:a@203.0.113.10>\r\n");
 	assert_int_equal(counter_get(&r->counters, HIDE_DROPPED_ADDRESS), 0);
+}
+
+/* An identifier that holds an address would not be known again with another host in it: such a line ends here. */
+static void identities_with_identifiers_end_here(void **state)
+{
+	assert_string_equal(crossing(*state, "core", SENDER, "Diversion: <sip:long-call-id@10.0.0.21>\r\n"), "");
+	assert_string_equal(crossing(*state, "core", SENDER, "Diversion: <sip:lon%67-call-id@10.0.0.21>\r\n"), "");
+	assert_string_equal(crossing_to(*state, "core", "carrier", SENDER, "P-Asserted-Identity: <sip:long-call-id@10.0.0.21>\r\n"), "");
 }
 
 /* Work is bounded: where a value is too long to be looked through, it ends here. */
@@ -614,6 +622,7 @@ int main(void)
 		WITH_RIG(names_of_dialogs_end_here),
 		WITH_RIG(identities_go_by_trust),
 		WITH_RIG(identities_lose_inside_hosts),
+		WITH_RIG(identities_with_identifiers_end_here),
 		WITH_RIG(endless_identities_end_here),
 		WITH_RIG(identities_by_zone),
 		WITH_RIG(preferred_identities),
