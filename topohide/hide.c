@@ -266,7 +266,7 @@ static void pass_one(struct out *o, struct hide *h, const struct hdr *hdr)
 		return;
 	case HIDE_REFER:
 		if (!h->line)
-			checked_line(o, h, name, value);
+			hide_checked_line(o, h, name, value);
 		else if (!h->line(h->ctx, o, h, hdr))
 			counter_inc(h->counters, HIDE_DROPPED_ADDRESS);
 		return;
