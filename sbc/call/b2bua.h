@@ -33,6 +33,7 @@ enum b2bua_limits {
 	USAGE_DEFAULT_S = 3600,            /* a subscription that nobody gave a time */
 	USAGE_REFER_MS = 180000,           /* a REFER's, from its answer or from a NOTIFY that says no other time */
 	USAGE_GRACE_MS = SIP_TIMEOUT,      /* for the last NOTIFY of one that expires */
+	WATCH_MEMORY_MAX = 4 * NET_MESSAGE_MAX, /* for one dialog-info body */
 	USAGE_NEW_MS = 2 * SIP_TIMEOUT,    /* for the answer to the request that makes one */
 };
 
@@ -41,7 +42,7 @@ enum b2bua_limits {
 enum call_counter {
 	CALLS_STARTED, CALLS_ANSWERED, CALLS_FAILED, CALLS_ENDED, CALLS_REFUSED, CALLS_FAILOVERS, CALLS_NO_ACK, CALLS_EXPIRED,
 	REQUESTS_RELAYED, REQUESTS_REFUSED, STRAY_REQUESTS, STRAY_ACKS, STRAY_2XX, FORGED_TOKENS, FORKS_REFUSED,
-	SUBSCRIPTIONS_STARTED, SUBSCRIPTIONS_ENDED, SUBSCRIPTIONS_EXPIRED, SUBSCRIPTIONS_REFUSED, CALL_COUNTERS
+	SUBSCRIPTIONS_STARTED, SUBSCRIPTIONS_ENDED, SUBSCRIPTIONS_EXPIRED, SUBSCRIPTIONS_REFUSED, BODIES_REFUSED, CALL_COUNTERS
 };
 extern const struct counter_def call_counter_defs[CALL_COUNTERS];
 

@@ -20,6 +20,7 @@ const struct counter_def call_counter_defs[CALL_COUNTERS] = {
 	[STRAY_ACKS] = { "stray_acks_total", "ACKs for nothing", false },
 	[STRAY_2XX] = { "stray_2xx_total", "Answers of forks or given-up attempts: acknowledged and ended", false },
 	[FORGED_TOKENS] = { "forged_tokens_total", "Identifiers in the place of ours that are not ours", false },
+	[BODIES_REFUSED] = { "bodies_refused_total", "dialog-info bodies that could not be shown to the other side", false },
 	[SUBSCRIPTIONS_STARTED] = { "subscriptions_started_total", "Subscriptions asked for, those of REFER included", false },
 	[SUBSCRIPTIONS_ENDED] = { "subscriptions_ended_total", "Subscriptions that ended, whatever ended them", false },
 	[SUBSCRIPTIONS_EXPIRED] = { "subscriptions_expired_total", "Subscriptions that ended because nobody refreshed them", false },

@@ -308,11 +308,13 @@ void compose_request(struct compose *c, const struct outgoing *m);
 void compose_contact(struct compose *c, const struct leg *leg, const struct view *v);
 /* Everything of `v` that may pass from `from` to `to`, then Content-Length and body. */
 void compose_rest(struct compose *c, const struct view *v, const struct path *from, const struct leg *to);
+void out_body(struct out *o, struct sv body); /* Content-Length and body */
 struct buf *compose_done(struct compose *c);
 void compose_reason(struct compose *c, enum why why);
 struct sv tag_token(struct b2bua *b, uint16_t shard, uint64_t id, char out[TOKEN_LEN]);
 /* A request of our own within a dialog (BYE): composed and sent; nobody waits for it. */
 int send_bye(struct dialog *d, enum side to, enum why why); /* 0, -ENOMEM, or as client_start */
+void hide_from(struct hide *h, struct b2bua *b, const struct view *v, const struct path *from);
 /* The words of a response, if they name nobody on the side it comes from. */
 struct sv compose_phrase(struct b2bua *b, const struct view *v, const struct path *from);
 /* A From or To of `v` without what names the side it comes from, beside its URI (DECISIONS 14). */
@@ -421,6 +423,13 @@ void usage_keep(struct call *c);
 void call_keep(struct call *c);
 /* May a request of this method come? Some need a session. */
 bool usage_admits(const struct call *c, uint8_t method);
+
+/* watch.c: dialog-info bodies (RFC 4235) */
+bool watch_is_told(const struct view *v);
+/* WHY_COUNT: `v` has no such body, or one that can be shown to the other side. */
+enum why watch_fault(struct b2bua *b, const struct view *v, const struct path *from);
+/* Content-Length and the body as `to` may see it. */
+void watch_out(struct compose *c, struct hide *h, const struct leg *to, struct sv body);
 
 /* echo.c: answers that outlive their call */
 void echo_new(struct relay *r);        /* takes the relay's server transaction */

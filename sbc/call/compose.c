@@ -152,7 +152,7 @@ void compose_contact(struct compose *c, const struct leg *leg, const struct view
 	out_lit(&c->o, "\r\n");
 }
 
-static void hide_from(struct hide *h, struct b2bua *b, const struct view *v, const struct path *from)
+void hide_from(struct hide *h, struct b2bua *b, const struct view *v, const struct path *from)
 {
 	hide_begin(h, b->index, path_zone(b, from), &from->remote, v, &b->hide_counters);
 }
@@ -178,6 +178,14 @@ struct sv compose_phrase(struct b2bua *b, const struct view *v, const struct pat
 	return hide_names_inside(&h, phrase) ? SV("") : phrase;
 }
 
+void out_body(struct out *o, struct sv body)
+{
+	out_lit(o, "Content-Length: ");
+	out_u64(o, body.len);
+	out_lit(o, "\r\n\r\n");
+	out_sv(o, body);
+}
+
 void compose_rest(struct compose *c, const struct view *v, const struct path *from, const struct leg *to)
 {
 	char area[TRANSFER_FRAG_MAX];
@@ -193,12 +201,13 @@ void compose_rest(struct compose *c, const struct view *v, const struct path *fr
 	h.ctx = c;
 	c->to = to;
 	hide_headers(&c->o, &h);
+	if (body.len && v->method != M_INVITE && watch_is_told(v)) {
+		watch_out(c, &h, to, body);
+		return;
+	}
 	if (v->method == M_NOTIFY && !v->status)
 		body = transfer_frag(&h, body, area);
-	out_lit(&c->o, "Content-Length: ");
-	out_u64(&c->o, body.len);
-	out_lit(&c->o, "\r\n\r\n");
-	out_sv(&c->o, body);
+	out_body(&c->o, body);
 }
 
 struct buf *compose_done(struct compose *c)

@@ -116,7 +116,7 @@ static enum why initial_fault(struct b2bua *b, const struct request *r, struct u
 		return names_fault(r);
 	if (!is_trusted(b, r->from) && has_foreign_route(b, r))
 		return WHY_FOREIGN_ROUTE;
-	return WHY_COUNT;
+	return r->v->method != M_INVITE && r->v->body_len ? watch_fault(b, r->v, r->from) : WHY_COUNT;
 }
 
 static enum why route_why(const char *reason)

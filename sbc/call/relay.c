@@ -127,7 +127,7 @@ static enum why place_fault(const struct place *p, const struct request *r)
 	if (v->method == M_PRACK && rack_parse(view_value(v, HDR_RACK), &rseq, &cseq, &method))
 		return WHY_BAD_RACK;
 	if (v->method != M_INVITE)
-		return WHY_COUNT;
+		return v->body_len ? watch_fault(p->call->b, v, r->from) : WHY_COUNT;
 	if ((p->call->setup && p->side == NEAR) || relay_pending(p->call, 1u << p->side))
 		return WHY_PENDING;
 	return p->call->setup || relay_pending(p->call, 3) ? WHY_GLARE : WHY_COUNT;

@@ -1,0 +1,322 @@
+/* What passes in and beside subscriptions: dialog-info bodies (RFC 4235), and the methods that begin no dialog. Both ways, and nothing of
+ * one side is seen on the other. */
+#include "tests/flow/flow.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#define FLOW_BOTH_WAYS \
+	FLOW_ZONES \
+	"pools:\n" \
+	"  apps: { zone: core, probe: off, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }] }\n" \
+	"  phones: { zone: public, probe: off, destinations: [{ name: alice, uri: \"sip:192.0.2.10:5060\" }] }\n" \
+	"routes: [{ when: { zone: public, caller: any }, to: { pool: apps } }, { when: { zone: core }, to: { pool: phones }, relay: true }]\n"
+
+#define DIALOG "Event: dialog\nSubscription-State: active;expires=3600\nContact: <sip:bob@10.0.0.21:5060>\n" \
+	"Content-Type: application/dialog-info+xml\n"
+
+static void alice_asks(struct flow *f, const char *method, const char *lines, const char *body)
+{
+	rig_say(f->rig, ALICE, EDGE, body,
+	        "%s sip:bob@example.com SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKa%s%u;rport\nMax-Forwards: 70\n"
+	        "From: \"Alice\" <sip:alice@example.com>;tag=alice\nTo: <sip:bob@example.com>\nCall-ID: alice-call@192.0.2.10\n"
+	        "CSeq: %u %s\n%s",
+	        method, method, f->alice_cseq, f->alice_cseq, method, lines);
+	f->alice_cseq++;
+}
+
+static void bob_asks(struct flow *f, const char *method, const char *lines, const char *body)
+{
+	rig_say(f->rig, BOB, CORE, body,
+	        "%s sip:alice@example.com SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.21:5060;branch=z9hG4bKb%s%u;rport\nMax-Forwards: 70\n"
+	        "From: \"Bob\" <sip:bob@example.com>;tag=bob\nTo: <sip:alice@example.com>\nCall-ID: bob-call@10.0.0.21\n"
+	        "CSeq: %u %s\n%s",
+	        method, method, f->bob_cseq, f->bob_cseq, method, lines);
+	f->bob_cseq++;
+}
+
+static void subscribed(struct flow *f, const char *yaml, unsigned workers)
+{
+	flow_begin(f, yaml, workers, 1);
+	alice_asks(f, "SUBSCRIBE", "Event: dialog\nExpires: 3600\nContact: <sip:alice@192.0.2.10:5060>\n", "");
+	flow_expect_at_bob(f, "SUBSCRIBE ");
+	snprintf(f->far_from, sizeof(f->far_from), "%s", got_value(&f->at_bob, HDR_FROM));
+	snprintf(f->far_to, sizeof(f->far_to), "%s;tag=bob", got_value(&f->at_bob, HDR_TO));
+	snprintf(f->far_call_id, sizeof(f->far_call_id), "%s", got_value(&f->at_bob, HDR_CALL_ID));
+	snprintf(f->far_contact, sizeof(f->far_contact), "%s", got_contact(&f->at_bob));
+	flow_bob_answers(f, 200, "Expires: 3600\n", "");
+	flow_expect_at_alice(f, "SIP/2.0 200");
+}
+
+static void unsubscribed(struct flow *f)
+{
+	flow_bob_says(f, "NOTIFY", "Event: dialog\nSubscription-State: terminated\nContact: <sip:bob@10.0.0.21:5060>\n", "");
+	flow_expect_at_alice(f, "NOTIFY ");
+	flow_alice_answers(f, 200, "", "");
+	rig_expect(f->rig, BOB, "SIP/2.0 200", &f->at_bob);
+	rig_after(f->rig, 70000);
+	assert_int_equal(rig_in_use(f->rig), 0);
+	flow_end(f);
+}
+
+/* What Alice gets of Bob's body; NULL: he is refused. */
+static const char *shown(struct flow *f, const char *body)
+{
+	flow_bob_says(f, "NOTIFY", DIALOG, body);
+	flow_expect_at_alice(f, "NOTIFY ");
+	flow_alice_answers(f, 200, "", "");
+	rig_expect(f->rig, BOB, "SIP/2.0 200", &f->at_bob);
+	return f->at_alice.v.base + f->at_alice.v.body;
+}
+
+static void refused(struct flow *f, const char *body)
+{
+	flow_bob_says(f, "NOTIFY", DIALOG, body);
+	rig_expect(f->rig, BOB, "SIP/2.0 488", &f->at_bob);
+	rig_expect_silence(f->rig, ALICE);
+}
+
+#define INFO "<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"1\" state=\"full\" entity=\"sip:bob@example.com\">"
+
+/* Where a body names its side: people are found at the receiver's domain, dialogs by names that say nothing. */
+static void dialog_info(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 8; workers *= 8) {
+		struct flow f;
+		char first[1024];
+
+		subscribed(&f, FLOW_ONE, workers);
+		shown(&f, INFO "<dialog id=\"1\" call-id=\"xyz@10.0.0.21\" local-tag=\"lt\" remote-tag=\"rt\">"
+		      "<local><identity>sip:bob@example.com</identity><target uri=\"sip:bob@10.0.0.21:5060;transport=tcp\"/></local>"
+		      "<remote><identity display=\"Al\">sip:alice@10.0.0.10</identity></remote></dialog></dialog-info>");
+		assert_false(got_has(&f.at_alice, "10.0.0."));
+		assert_false(got_has(&f.at_alice, "xyz"));
+		assert_false(got_has(&f.at_alice, "\"lt\""));
+		assert_false(got_has(&f.at_alice, "\"rt\""));
+		assert_true(got_has(&f.at_alice, "<target uri=\"sip:bob@example.com\"/>"));
+		assert_true(got_has(&f.at_alice, "<identity display=\"Al\">sip:alice@example.com</identity>"));
+		assert_true(got_has(&f.at_alice, "entity=\"sip:bob@example.com\""));
+		snprintf(first, sizeof(first), "%.*s", SV_ARG(view_body(&f.at_alice.v)));
+		shown(&f, INFO "<dialog id=\"1\" call-id=\"xyz@10.0.0.21\" local-tag=\"lt\" remote-tag=\"rt\">"
+		      "<local><identity>sip:bob@example.com</identity><target uri=\"sip:bob@10.0.0.21:5060;transport=tcp\"/></local>"
+		      "<remote><identity display=\"Al\">sip:alice@10.0.0.10</identity></remote></dialog></dialog-info>");
+		assert_true(sv_eq(view_body(&f.at_alice.v), sv_from(first))); /* the same names each time */
+		shown(&f, INFO "</dialog-info>");
+		assert_true(sv_eq(view_body(&f.at_alice.v), SV(INFO "</dialog-info>")));
+		unsubscribed(&f);
+	}
+}
+
+/* A target that is a Contact of ours is no way to its far side. */
+static void dialog_info_with_our_contact(void **state)
+{
+	struct flow f;
+	char body[512];
+
+	(void)state;
+	subscribed(&f, FLOW_ONE, 2);
+	snprintf(body, sizeof(body), INFO "<dialog id=\"1\" call-id=\"%s\"><remote><target uri=\"%s\"/></remote></dialog></dialog-info>",
+	         f.far_call_id, f.far_contact);
+	shown(&f, body);
+	assert_false(got_has(&f.at_alice, f.far_call_id));
+	assert_true(got_has(&f.at_alice, "<target uri=\"sip:example.com\"/>"));
+	unsubscribed(&f);
+}
+
+/* What cannot be read or shown goes back to its sender, and is counted; the subscription lives. */
+static void dialog_info_that_cannot_pass(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	subscribed(&f, FLOW_ONE, 2);
+	refused(&f, "no xml at all, but 10.0.0.21");
+	refused(&f, INFO "<dialog id=\"1\" version=\"10.0.0.21\"/></dialog-info>");
+	refused(&f, INFO "<note>come to 10&#46;0.0.21</note></dialog-info>");
+	refused(&f, "<!DOCTYPE x>" INFO "</dialog-info>");
+	assert_int_equal(rig_count(f.rig, BODIES_REFUSED), 4);
+	shown(&f, INFO "</dialog-info>");
+	unsubscribed(&f);
+}
+
+/* The id of a dialog stays, unless it is made of what is hidden. */
+static void ids_made_of_identifiers(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	subscribed(&f, FLOW_ONE, 2);
+	shown(&f, INFO "<dialog id=\"7\"/><dialog id=\"x@10.0.0.21\"/><dialog id=\"a-b-c-1\" call-id=\"a-b-c\"/></dialog-info>");
+	assert_true(got_has(&f.at_alice, "<dialog id=\"7\"/>"));
+	assert_false(got_has(&f.at_alice, "10.0.0."));
+	assert_false(got_has(&f.at_alice, "a-b-c"));
+	unsubscribed(&f);
+}
+
+/* RFC 3903: the entity tag is opaque and comes back as it went; a dialog-info body is looked at here too. */
+static void publish(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_begin(&f, FLOW_BOTH_WAYS, 2, 1);
+	alice_asks(&f, "PUBLISH", "Event: presence\nExpires: 3600\nContent-Type: application/pidf+xml\n", "<presence/>");
+	flow_expect_at_bob(&f, "PUBLISH sip:bob@example.com SIP/2.0");
+	assert_string_equal(got_value(&f.at_bob, HDR_EVENT), "presence");
+	flow_bob_answers(&f, 200, "SIP-ETag: dx200xyz\nExpires: 1800\n", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	assert_string_equal(got_value(&f.at_alice, HDR_SIP_ETAG), "dx200xyz");
+	assert_string_equal(got_value(&f.at_alice, HDR_EXPIRES), "1800");
+	assert_false(got_has(&f.at_alice, "10.0.0."));
+	alice_asks(&f, "PUBLISH", "Event: presence\nSIP-If-Match: dx200xyz\nExpires: 3600\n", "");
+	flow_expect_at_bob(&f, "PUBLISH ");
+	assert_string_equal(got_value(&f.at_bob, HDR_SIP_IF_MATCH), "dx200xyz");
+	flow_bob_answers(&f, 412, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 412");
+	alice_asks(&f, "PUBLISH", "Event: dialog\nExpires: 3600\nContent-Type: application/dialog-info+xml\n",
+	           INFO "<dialog id=\"1\" call-id=\"alice-call@192.0.2.10\"/></dialog-info>");
+	flow_expect_at_bob(&f, "PUBLISH ");
+	assert_false(got_has(&f.at_bob, "192.0.2.10"));
+	flow_bob_answers(&f, 200, "SIP-ETag: a\nExpires: 3600\n", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	alice_asks(&f, "PUBLISH", "Event: dialog\nExpires: 3600\nContent-Type: application/dialog-info+xml\n", "192.0.2.10");
+	flow_expect_at_alice(&f, "SIP/2.0 488");
+	bob_asks(&f, "PUBLISH", "Event: presence\nExpires: 3600\n", "");
+	flow_expect_at_alice(&f, "PUBLISH sip:alice@example.com SIP/2.0");
+	assert_false(got_has(&f.at_alice, "10.0.0."));
+	flow_alice_answers(&f, 200, "SIP-ETag: b\nExpires: 3600\n", "");
+	rig_expect(f.rig, BOB, "SIP/2.0 200", &f.at_bob);
+	assert_false(got_has(&f.at_bob, "192.0.2."));
+	assert_int_equal(f.rig->n_cdrs, 0);
+	flow_end(&f);
+}
+
+/* Methods without dialog, in both directions, their bodies byte for byte. */
+static void without_dialog(void **state)
+{
+	static const struct {
+		const char *method, *lines, *body;
+	} requests[] = {
+		{ "MESSAGE", "Content-Type: text/plain\n", "Hello, 10.0.0.21 and 192.0.2.10!" },
+		{ "OPTIONS", "Accept: application/sdp\n", "" },
+		{ "NOTIFY", "Event: message-summary\nSubscription-State: active\nContent-Type: application/simple-message-summary\n",
+		  "Messages-Waiting: yes\r\n" },
+		{ "INFO", "", "" },
+		{ "FROBNICATE", "", "x" },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(requests) / sizeof(*requests); i++) {
+		struct flow f;
+		char start[64];
+
+		flow_begin(&f, FLOW_BOTH_WAYS, 2, i);
+		snprintf(start, sizeof(start), "%s sip:bob@example.com SIP/2.0", requests[i].method);
+		alice_asks(&f, requests[i].method, requests[i].lines, requests[i].body);
+		flow_expect_at_bob(&f, start);
+		assert_true(sv_eq(view_body(&f.at_bob.v), sv_from(requests[i].body)));
+		assert_false(got_has(&f.at_bob, "alice-call"));
+		flow_bob_answers(&f, 200, "Allow: INVITE, ACK\n", "");
+		flow_expect_at_alice(&f, "SIP/2.0 200");
+		assert_string_equal(got_value(&f.at_alice, HDR_CALL_ID), "alice-call@192.0.2.10");
+		assert_false(got_has(&f.at_alice, "10.0.0."));
+		snprintf(start, sizeof(start), "%s sip:alice@example.com SIP/2.0", requests[i].method);
+		bob_asks(&f, requests[i].method, requests[i].lines, requests[i].body);
+		flow_expect_at_alice(&f, start);
+		assert_true(sv_eq(view_body(&f.at_alice.v), sv_from(requests[i].body)));
+		assert_false(got_has(&f.at_alice, "bob-call"));
+		flow_alice_answers(&f, 202, "", "");
+		rig_expect(f.rig, BOB, "SIP/2.0 202", &f.at_bob);
+		assert_false(got_has(&f.at_bob, "@192.0.2."));
+		assert_int_equal(f.rig->n_cdrs, 0);
+		flow_end(&f);
+	}
+}
+
+/* RFC 6086: what each side takes is told, and the packages pass within the call, both ways. */
+static void info_packages(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_begin(&f, FLOW_ONE, 2, 1);
+	flow_alice_calls(&f, "Recv-Info: foo, bar\n", SDP);
+	rig_expect(f.rig, ALICE, "SIP/2.0 100", &f.at_alice);
+	flow_expect_at_bob(&f, "INVITE ");
+	assert_string_equal(got_value(&f.at_bob, HDR_RECV_INFO), "foo, bar");
+	flow_bob_answers(&f, 200, "Recv-Info: nil\nContent-Type: application/sdp\n", SDP);
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	assert_string_equal(got_value(&f.at_alice, HDR_RECV_INFO), "nil");
+	flow_ack(&f);
+	flow_bob_says(&f, "INFO", "Info-Package: foo\nContent-Type: application/foo\nContent-Disposition: Info-Package\n", "foo=1");
+	flow_expect_at_alice(&f, "INFO sip:alice@192.0.2.10:5060 SIP/2.0");
+	assert_string_equal(got_value(&f.at_alice, HDR_INFO_PACKAGE), "foo");
+	assert_string_equal(got_value(&f.at_alice, HDR_CONTENT_DISPOSITION), "Info-Package");
+	assert_true(sv_eq(view_body(&f.at_alice.v), SV("foo=1")));
+	flow_alice_answers(&f, 200, "", "");
+	rig_expect(f.rig, BOB, "SIP/2.0 200", &f.at_bob);
+	flow_alice_says(&f, "INFO", "Info-Package: foo\nContent-Type: application/foo\n", "foo=2");
+	flow_expect_at_bob(&f, "INFO sip:bob@10.0.0.21:5060 SIP/2.0");
+	flow_bob_answers(&f, 469, "Recv-Info: \n", "");
+	flow_expect_at_alice(&f, "SIP/2.0 469");
+	flow_alice_says(&f, "BYE", "", "");
+	flow_expect_at_bob(&f, "BYE ");
+	flow_bob_answers(&f, 200, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	flow_end(&f);
+}
+
+/* Subscriptions the other way: a server watches a phone. */
+static void server_subscribes(void **state)
+{
+	struct flow f;
+	char to[256], contact[128];
+
+	(void)state;
+	flow_begin(&f, FLOW_BOTH_WAYS, 8, 1);
+	bob_asks(&f, "SUBSCRIBE", "Event: reg\nExpires: 600\nContact: <sip:bob@10.0.0.21:5060>\n", "");
+	flow_expect_at_alice(&f, "SUBSCRIBE sip:alice@example.com SIP/2.0");
+	assert_false(got_has(&f.at_alice, "10.0.0."));
+	struct got request = f.at_alice;
+
+	snprintf(contact, sizeof(contact), "%s", got_contact(&request));
+	snprintf(to, sizeof(to), "%s", got_value(&request, HDR_FROM));
+	rig_say(f.rig, ALICE, EDGE, "",
+	        "NOTIFY %s SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKn1;rport\nMax-Forwards: 70\n"
+	        "From: <sip:alice@example.com>;tag=al\nTo: %s\nCall-ID: %s\nCSeq: 1 NOTIFY\nContact: <sip:alice@192.0.2.10:5060>\n"
+	        "Event: reg\nSubscription-State: active;expires=600\n",
+	        contact, to, got_value(&request, HDR_CALL_ID));
+	rig_expect(f.rig, BOB, "NOTIFY sip:bob@10.0.0.21:5060 SIP/2.0", &f.at_bob);
+	assert_false(got_has(&f.at_bob, "192.0.2."));
+	assert_string_equal(got_value(&f.at_bob, HDR_CALL_ID), "bob-call@10.0.0.21");
+	flow_bob_answers(&f, 200, "", "");
+	f.at_alice = (struct got){ .packet = NULL };
+	rig_expect(f.rig, ALICE, "SIP/2.0 200", &f.at_alice);
+	got_free(&f.at_alice);
+	f.at_alice = request;
+	rig_forget(f.rig, ALICE);
+	rig_after(f.rig, SIP_TIMEOUT + 600000 + USAGE_GRACE_MS);
+	rig_forget(f.rig, ALICE);
+	rig_forget(f.rig, BOB);
+	assert_int_equal(rig_in_use(f.rig), 0); /* the SUBSCRIBE itself was never answered */
+	flow_end(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(dialog_info),
+		cmocka_unit_test(dialog_info_with_our_contact),
+		cmocka_unit_test(dialog_info_that_cannot_pass),
+		cmocka_unit_test(ids_made_of_identifiers),
+		cmocka_unit_test(publish),
+		cmocka_unit_test(without_dialog),
+		cmocka_unit_test(info_packages),
+		cmocka_unit_test(server_subscribes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
