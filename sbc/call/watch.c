@@ -61,10 +61,11 @@ static bool map_value(void *ctx, struct sv *text)
 	struct out o;
 	char *area;
 	bool is_uri = uri_parse(&u, trimmed) == 0 && (u.scheme == URI_SIP || u.scheme == URI_SIPS);
+	struct sv user = is_uri && is_token(w, u.user) ? SV("") : u.user;
 
-	if (!hide_names_inside(w->h, *text) && !(is_uri && is_token(w, u.user)))
+	if (!hide_names_inside(w->h, *text) && (!is_uri || user.len == u.user.len))
 		return true;
-	if (!is_uri || hide_names_inside(w->h, u.user))
+	if (!is_uri || hide_names_inside(w->h, user))
 		return false;
 	host = shown_host(w);
 	if (!(area = arena_alloc(w->arena, trimmed.len + host.len)))
@@ -72,8 +73,8 @@ static bool map_value(void *ctx, struct sv *text)
 	out_init(&o, area, trimmed.len + host.len);
 	out_sv(&o, u.scheme_text);
 	out_lit(&o, ":");
-	if (u.user.len && !is_token(w, u.user)) {
-		out_sv(&o, u.user);
+	if (user.len) {
+		out_sv(&o, user);
 		out_lit(&o, "@");
 	}
 	out_sv(&o, host);
