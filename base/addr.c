@@ -49,7 +49,7 @@ static int parse_ip4(struct addr *out, struct sv text)
 /* An address alone, no port, no brackets, no zone id: those have no meaning in SIP (RFC 6874 §1). */
 static int parse_ip(struct addr *out, struct sv text)
 {
-	char z[INET6_ADDRSTRLEN];
+	char z[INET6_ADDRSTRLEN], *colons;
 	unsigned char ip[16];
 
 	if (sv_chr(text, ':') == text.len)
@@ -58,6 +58,8 @@ static int parse_ip(struct addr *out, struct sv text)
 		return -EBADMSG;
 	memcpy(z, text.p, text.len);
 	z[text.len] = '\0';
+	if ((colons = strstr(z, ":::")) && strchr(colons, '.')) /* RFC 3261's grammar wants a third before an IPv4 address (RFC 5118 §4.10) */
+		memmove(colons, colons + 1, strlen(colons));
 	if (inet_pton(AF_INET6, z, ip) != 1)
 		return -EBADMSG;
 	set_ip6(out, ip);
