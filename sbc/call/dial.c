@@ -322,6 +322,8 @@ static int attempt_write(struct attempt *a, const struct view *v, struct buf **o
 	struct sv uri;
 	int err;
 
+	if (!s->names && names_anybody(v)) /* another node knew whom; a call that replaces nothing is another one */
+		return -ENOLINK;
 	arena_init(&arena, scratch, sizeof(scratch), 8 * (size_t)NET_MESSAGE_MAX);
 	uri = far_uri(s, &arena, a->destination, v);
 	if (!(err = rewrite(&arena, rule, rule && rule->rewrite.request_uri, &uri)) &&
@@ -415,7 +417,8 @@ static void dial_path(struct setup *s, const struct view *v, const struct path *
 	}
 	s->attempt = NULL;
 	attempt_drop(a);
-	s->why = err == -EMSGSIZE ? WHY_TOO_LARGE : err == -EBADMSG ? WHY_BAD_URI : err == -ENOTSUP ? WHY_PRIVACY : WHY_UNREACHABLE;
+	s->why = err == -EMSGSIZE ? WHY_TOO_LARGE : err == -EBADMSG ? WHY_BAD_URI : err == -ENOTSUP ? WHY_PRIVACY :
+	         err == -ENOLINK  ? WHY_TRANSFER : WHY_UNREACHABLE;
 	if (s->why == WHY_UNREACHABLE)
 		dial_next(s, v);
 	else

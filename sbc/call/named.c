@@ -55,13 +55,10 @@ static void name_tokens(struct b2bua *b, struct name *x)
 		x->check = x->is_asked ? 0 : own.id;
 		return;
 	}
-	x->has_second = token_read(b->p.tokens, TOKEN_TAG, x->from_tag, &x->second) == 0;
 	if (token_read(b->p.tokens, TOKEN_TAG, x->to_tag, &x->token) == 0)
-		return;
-	x->token = x->second;
-	x->is_swapped = x->has_second;
-	x->is_asked = !x->has_second; /* it names nothing of ours: unknown */
-	x->has_second = false;
+		return; /* of a call through us twice both may be: then this is the one */
+	x->is_swapped = true;
+	x->is_asked = token_read(b->p.tokens, TOKEN_TAG, x->from_tag, &x->token); /* nothing of ours: unknown */
 }
 
 /* `value`, unescaped into `o` if it was embedded, as one more name. 0 or -EBADMSG. */
@@ -245,6 +242,11 @@ static bool end_set(struct b2bua *b, struct end *e, const struct leg *l, const s
 	return true;
 }
 
+static bool begins_in_its_place(unsigned header)
+{
+	return header == HDR_REPLACES || header == HDR_JOIN;
+}
+
 static void name_look_up(struct b2bua *b, struct names *n, struct name *x)
 {
 	struct dialog *d = NULL;
@@ -261,14 +263,11 @@ static void name_look_up(struct b2bua *b, struct names *n, struct name *x)
 	} else {
 		l = NULL;
 	}
+	if (l && begins_in_its_place(x->header) && (l->call->is_kept || l->call->method != M_INVITE))
+		l = NULL; /* only a subscription is left of it, or was ever there */
 	x->is_asked = true;
 	if (l && !(x->is_known = end_set(b, &x->end, l, d)))
 		n->has_no_memory = true;
-	if (l || !x->has_second)
-		return;
-	x->token = x->second;
-	x->is_swapped = true;
-	x->has_second = x->is_asked = false;
 }
 
 /* Answers what this worker holds, and sends them on to the next or home. 0: they are at home, and all is answered. */
@@ -279,7 +278,7 @@ static int names_travel(struct b2bua *b, struct names *n)
 	for (unsigned i = 0; i < n->n; i++) {
 		struct name *x = &n->name[i];
 
-		while (!x->is_asked && x->token.shard % b->p.workers == b->p.worker)
+		if (!x->is_asked && x->token.shard % b->p.workers == b->p.worker)
 			name_look_up(b, n, x);
 		if (!x->is_asked && to == n->home)
 			to = x->token.shard % b->p.workers;
@@ -380,6 +379,7 @@ static const struct server_ops waiting_ops = { .on_cancel = waiting_cancelled, .
 static void waiting_woken(struct parked *job, int result)
 {
 	(void)result; /* the deadline came first, or the worker ends */
+	counter_inc(&owner_of(job, struct waiting, parked)->b->counters, NAMES_UNANSWERED);
 	waiting_refuse(owner_of(job, struct waiting, parked), WHY_NAMES_LATE);
 }
 
@@ -441,6 +441,7 @@ static void refuse_unnamed(struct b2bua *b, const struct request *r)
 	struct names none = { .refs = 2, .why = WHY_FULL }; /* nobody frees it */
 	struct request request = *r;
 
+	counter_inc(&b->counters, NAMES_UNANSWERED);
 	request.names = &none;
 	b2bua_dispatch(b, &request);
 }
@@ -461,6 +462,7 @@ void names_request(struct b2bua *b, const struct request *r)
 		return;
 	}
 	if (err == -EINPROGRESS) {
+		counter_inc(&b->counters, NAMES_ASKED);
 		/* the names are on their way, and answer to their ticket when they are back */
 		if (!(w = waiting_new(b, r, b->last_ticket)))
 			refuse_unnamed(b, r);

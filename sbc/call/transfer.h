@@ -28,9 +28,8 @@ struct name {
 	bool is_early_only;
 	bool is_transfer;            /* TOKEN_TRANSFER: the answer to an earlier crossing */
 	bool is_swapped;             /* our tag is the from-tag: the namer's own end is meant */
-	bool has_second;             /* both tags are ours (a call through us twice): the other one is still to be tried */
 	bool is_asked, is_known;
-	struct token token, second;  /* where to look: of a leg or dialog */
+	struct token token;          /* where to look: of a leg or dialog */
 	uint64_t check;              /* of a TOKEN_TRANSFER: the dialog's id, mixed with the zone */
 	struct sv call_id, to_tag, from_tag; /* in `text` of the names */
 	struct end end;              /* is_known */

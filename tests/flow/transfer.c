@@ -420,6 +420,187 @@ static void the_destination_that_has_the_call_gets_its_replacement(void **state)
 	}
 }
 
+/* The other way round: who names his own end is called by who was asked to (call pickup, RFC 5359 §2.17). */
+static void ones_own_end_can_be_named(void **state)
+{
+	struct rig *r = begin(2, 7);
+	struct phone x1, x2, x3, y1, y3, z2;
+	struct wish wish;
+	char extra[2048], name[512], coded[1536];
+
+	(void)state;
+	phone(&x1, r, &alice, 1);
+	phone(&y1, r, &dave, 1);
+	phone(&x2, r, &alice, 2);
+	phone(&z2, r, &bob, 2);
+	calls(&x1, &y1);
+	calls(&x2, &z2);
+	snprintf(name, sizeof(name), "%s;to-tag=%s;from-tag=%.*s;early-only", x2.call_id, x2.tag, SV_ARG(tag_of(sv_from(x2.remote))));
+	snprintf(extra, sizeof(extra), "Refer-To: <sip:alice@example.com?Replaces=%s>\n", escaped(name, coded, sizeof(coded)));
+	phone_asks(&x1, "REFER", extra, "");
+	phone_gets(&y1, "REFER ");
+	wish_of(&y1.got, &wish);
+	phone_answers(&y1, 202, "", "");
+	phone_gets(&x1, "SIP/2.0 202");
+	notifies(&y1, &x1, "terminated");
+	phone(&y3, r, &dave, 3);
+	phone(&x3, r, &alice, 3);
+	*x3.call_id = '\0';
+	follows(&y3, &wish);
+	phone_gets(&x3, "INVITE ");
+	names_call_of(&x3.invite, HDR_REPLACES, &x2);
+	assert_non_null(strstr(got_value(&x3.invite, HDR_REPLACES), ";early-only"));
+	phone_answers_invite(&x3, 486, "", ""); /* RFC 3891 §3: it was answered already */
+	phone_gets(&x3, "ACK ");
+	phone_gets(&y3, "SIP/2.0 486");
+	phone_acks_refusal(&y3);
+	phones_end(&x1, &y1);
+	phones_end(&x2, &z2);
+	FREE(&x1, &x2, &x3, &y1, &y3, &z2);
+	end(r);
+}
+
+/* What is refused ---------------------------------------------------------------------------------------------------- */
+
+/* `who` begins an INVITE to `uri` with these lines, and gets this. Nobody else hears of it. */
+static void refused(struct rig *r, const struct party *who, const char *uri, const char *extra, const char *status)
+{
+	struct phone p;
+
+	phone(&p, r, who, 5);
+	phone_calls(&p, uri, extra, OFFER);
+	phone_gets(&p, status);
+	phone_acks_refusal(&p);
+	for (unsigned i = 0; i < PARTIES; i++)
+		rig_expect_silence(r, parties[i]->at);
+	FREE(&p);
+}
+
+static void refused_name(struct rig *r, const struct party *who, const char *name)
+{
+	static const char *const headers[] = { "Replaces", "Join" };
+	char extra[1024];
+
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(extra, sizeof(extra), "%s: %s\n", headers[i], name);
+		refused(r, who, "sip:bob@example.com", extra, "SIP/2.0 481");
+	}
+}
+
+/* `text` with the last character of `part` in it exchanged. */
+static const char *damaged(const char *text, const char *part)
+{
+	static char copy[512];
+	char *at;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	assert_non_null(at = strstr(copy, part));
+	at += strlen(part) - 1;
+	*at = *at == 'a' ? 'b' : 'a';
+	return copy;
+}
+
+static void calls_we_do_not_hold_are_not_replaced(void **state)
+{
+	struct phone x1, x2, y1, z2;
+	struct wish wish, other;
+	char mixed[512];
+
+	(void)state;
+	for (unsigned workers = 1; workers <= 8; workers *= 2) {
+		struct rig *r = begin(workers, 8);
+		const char *tag;
+
+		phone(&x1, r, &alice, 1);
+		phone(&x2, r, &alice, 2);
+		phone(&y1, r, &bob, 1);
+		phone(&z2, r, &carol, 2);
+		calls(&x1, &y1);
+		calls(&x2, &z2);
+		refused_name(r, &dave, "1@2;to-tag=a;from-tag=b");
+		tag = strstr(x1.remote, "tag=") + 4;
+		refused_name(r, &dave, damaged(named(&x1), tag));                  /* forged */
+		refused_name(r, &dave, damaged(named(&x1), x1.tag));               /* another tag */
+		refused_name(r, &dave, damaged(named(&x1), x1.call_id));           /* another call */
+		refused_name(r, &bob, named(&x1));                                 /* of another zone */
+		refused_name(r, &dave, named(&y1));
+		refers(&x1, &y1, &x2, "Replaces", &wish);
+		refused_name(r, &dave, wish.dialog);                               /* given to the other zone */
+		snprintf(mixed, sizeof(mixed), "%.*s@%s", (int)strcspn(wish.uri, "@"), wish.uri, dave.us);
+		refused(r, &dave, mixed, "", "SIP/2.0 404");
+		refers(&x2, &z2, &x1, "Replaces", &other);
+		snprintf(mixed, sizeof(mixed), "%.*s%s", (int)strcspn(other.dialog, ";"), other.dialog, strchr(wish.dialog, ';'));
+		refused_name(r, &bob, mixed);                                      /* of two calls */
+		snprintf(mixed, sizeof(mixed), "%.*s;to-tag=%s;from-tag=a", (int)strcspn(other.dialog, ";"), other.dialog, "b");
+		refused_name(r, &bob, mixed);
+		phones_end(&z2, &x2);
+		refused_name(r, &bob, wish.dialog);                                /* over, but for a subscription */
+		refused_name(r, &dave, named(&x2));
+		notifies(&z2, &x2, "terminated");
+		rig_after(r, 100000);
+		refused_name(r, &bob, wish.dialog);
+		refused(r, &bob, wish.uri, "", "SIP/2.0 404");
+		phones_end(&y1, &x1);
+		FREE(&x1, &x2, &y1, &z2);
+		end(r);
+	}
+}
+
+static void refused_within(struct phone *p, struct phone *other, const char *method, const char *extra, const char *status)
+{
+	phone_asks(p, method, extra, "");
+	phone_gets(p, status);
+	if (!strcmp(method, "INVITE"))
+		phone_acks_refusal(p);
+	rig_expect_silence(p->rig, other->at);
+}
+
+/* RFC 3891 §3, RFC 3911 §4, RFC 3515 §2.4.2. The call that they came in goes on. */
+static void faulty_names_are_refused(void **state)
+{
+	static const char *const faulty[] = {
+		"Replaces: 1@2;to-tag=a\n", "Replaces: 1@2\n", "Join: ;to-tag=a;from-tag=b\n", "Target-Dialog: 1;local-tag=a\n",
+		"Replaces: 1@2;to-tag=a;from-tag=b;to-tag=c\n", "Target-Dialog: 1;local-tag=a;remote-tag=b\nTarget-Dialog: 2;local-tag=a;remote-tag=b\n",
+	};
+	static const char *const no_uri[] = {
+		"", "Refer-To: <dave>\n", "Refer-To: sip:\n", "Refer-To: *\n", "Refer-To: <sip:a@b>, <sip:c@d>\n", "Refer-To: <sip:a@b>\nr: <sip:a@b>\n",
+		"Refer-To: <sip:dave@example.com?Replaces=1%402>\n", "Refer-To: <sip:dave@example.com?Replaces>\n",
+		"Refer-To: <sip:d@example.com?Replaces=1%3Bto-tag%3Da%3Bfrom-tag%3Db&Join=1%3Bto-tag%3Da%3Bfrom-tag%3Db>\n",
+	};
+	struct rig *r = begin(2, 9);
+	struct phone x1, x2, y1, y2;
+	char extra[1024], gone[512];
+
+	(void)state;
+	phone(&x1, r, &alice, 1);
+	phone(&y1, r, &bob, 1);
+	phone(&x2, r, &alice, 2);
+	phone(&y2, r, &bob, 2);
+	calls(&x1, &y1);
+	calls(&x2, &y2);
+	snprintf(gone, sizeof(gone), "Refer-To: <%s>\n", x2.target);
+	phones_end(&x2, &y2);
+	for (unsigned i = 0; i < sizeof(faulty) / sizeof(*faulty); i++) {
+		refused(r, &dave, "sip:bob@example.com", faulty[i], "SIP/2.0 400");
+		refused_within(&x1, &y1, "INFO", faulty[i], "SIP/2.0 400");
+	}
+	snprintf(extra, sizeof(extra), "Replaces: %s\nJoin: %s\n", named(&x1), named(&x1));
+	refused(r, &dave, "sip:bob@example.com", extra, "SIP/2.0 400");
+	snprintf(extra, sizeof(extra), "Replaces: %s\nReplaces: %s\n", named(&x1), named(&x1));
+	refused(r, &dave, "sip:bob@example.com", extra, "SIP/2.0 400");
+	snprintf(extra, sizeof(extra), "Replaces: %s\n", named(&x1));
+	refused_within(&x1, &y1, "INVITE", extra, "SIP/2.0 400");
+	refused_within(&x1, &y1, "MESSAGE", extra, "SIP/2.0 400");
+	for (unsigned i = 0; i < sizeof(no_uri) / sizeof(*no_uri); i++)
+		refused_within(&x1, &y1, "REFER", no_uri[i], "SIP/2.0 400");
+	refused_within(&x1, &y1, "REFER", "Refer-To: <sip:d@example.com?Replaces=1%3Bto-tag%3Da%3Bfrom-tag%3Db>\n", "SIP/2.0 403");
+	refused_within(&x1, &y1, "REFER", gone, "SIP/2.0 403");
+	refused_within(&y1, &x1, "REFER", gone, "SIP/2.0 403"); /* and in the other zone */
+	phones_end(&x1, &y1);
+	FREE(&x1, &x2, &y1, &y2);
+	end(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -429,6 +610,9 @@ int main(void)
 		cmocka_unit_test(blind_transfers_complete),
 		cmocka_unit_test(one_server_reads_its_own_identifiers),
 		cmocka_unit_test(the_destination_that_has_the_call_gets_its_replacement),
+		cmocka_unit_test(ones_own_end_can_be_named),
+		cmocka_unit_test(calls_we_do_not_hold_are_not_replaced),
+		cmocka_unit_test(faulty_names_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
