@@ -4,7 +4,8 @@
  *
  * Waking: `is_signalled` says that the eventfd has been written since the reader's last ack. A sender publishes its
  * mail, then sets the flag, and writes only if it was clear. The reader clears the flag before it looks into the
- * cells. Whoever finds the flag set knows that the reader has still to come, and will see the mail. */
+ * cells. Whoever finds the flag set knows that the reader has still to come, and will see the mail. A reader that is awake
+ * and will look before it sleeps sets the flag itself. */
 #include "base/mailbox.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -149,6 +150,23 @@ void mailbox_ack(struct mailbox *mb)
 		;
 	/* After the read: a sender in between finds the flag set, writes nothing, and its mail is drained now. */
 	atomic_exchange_explicit(&mb->is_signalled, false, memory_order_acq_rel);
+}
+
+void mailbox_rise(struct mailbox *mb)
+{
+	atomic_store_explicit(&mb->is_signalled, true, memory_order_relaxed);
+}
+
+/* As with the ack: a sender whose exchange comes after ours writes, of one before it we see the mail. */
+bool mailbox_rest(struct mailbox *mb)
+{
+	size_t pos = atomic_load_explicit(&mb->head, memory_order_relaxed);
+
+	atomic_exchange_explicit(&mb->is_signalled, false, memory_order_acq_rel);
+	if (atomic_load_explicit(&mb->cell[pos & (mb->cells - 1)].mark, memory_order_acquire) != pos + 1)
+		return false;
+	mailbox_rise(mb);
+	return true;
 }
 
 uint64_t mailbox_refused(const struct mailbox *mb)

@@ -27,6 +27,11 @@ size_t mailbox_drain(struct mailbox *mb, void *reader, size_t max);
 /* Readable when there is mail. mailbox_ack() before draining makes it quiet again. */
 int mailbox_fd(const struct mailbox *mb);
 void mailbox_ack(struct mailbox *mb);
+/* Instead of mailbox_ack(), for a reader that drains in each of its turns and watches the descriptor edge-triggered:
+ * mailbox_rest() before it sleeps, mailbox_rise() when it wakes. In between senders have to write, but nobody has to
+ * read; otherwise they do not even write. True: mail came meanwhile, so it should not sleep. */
+bool mailbox_rest(struct mailbox *mb);
+void mailbox_rise(struct mailbox *mb);
 uint64_t mailbox_refused(const struct mailbox *mb);
 
 #endif

@@ -21,7 +21,7 @@ struct loop {
 	int timer_fd;                 /* not a timer of libevent's: with one it would ask for the time twice a turn */
 	uint64_t timer_at_ms;         /* what it is set for; 0 = nothing */
 	bool is_turning;              /* time was read in this turn */
-	bool has_mail;
+	bool has_mail;                /* more than a turn takes */
 	_Atomic bool is_stopping;
 };
 
@@ -50,12 +50,9 @@ static void on_look(struct wheel *w)
 
 static void on_mail(evutil_socket_t fd, short what, void *ctx)
 {
-	struct loop *l = ctx;
-
 	(void)fd;
 	(void)what;
-	turn(l);
-	l->has_mail = worker_mail(&l->worker) == WORKER_MAIL_BATCH;
+	(void)ctx; /* it woke us: the mail is taken at the end of each turn */
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
@@ -130,10 +127,10 @@ static void *loop_run(void *ctx)
 		sockets_flush(l->net);
 		set_timer(l);
 		l->is_turning = false;
-		event_base_loop(l->base, l->has_mail ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+		event_base_loop(l->base, l->has_mail || mailbox_rest(l->worker.mail) ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+		mailbox_rise(l->worker.mail);
 		turn(l);
-		if (l->has_mail)
-			l->has_mail = worker_mail(&l->worker) == WORKER_MAIL_BATCH;
+		l->has_mail = worker_mail(&l->worker) == WORKER_MAIL_BATCH;
 		worker_tick(&l->worker, l->worker.wheel.now_ms);
 	}
 	sockets_flush(l->net);
@@ -153,7 +150,7 @@ static int loop_events(struct loop *l)
 	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST | EVENT_BASE_FLAG_NO_CACHE_TIME);
 	l->base = event_base_new_with_config(config);
 	event_config_free(config);
-	if (!l->base || !(l->mail = event_new(l->base, mailbox_fd(l->worker.mail), EV_READ | EV_PERSIST, on_mail, l)) ||
+	if (!l->base || !(l->mail = event_new(l->base, mailbox_fd(l->worker.mail), EV_READ | EV_PERSIST | EV_ET, on_mail, l)) ||
 	    !(l->timer = event_new(l->base, l->timer_fd, EV_READ | EV_PERSIST | EV_ET, on_timer, l)) || event_add(l->mail, NULL) ||
 	    event_add(l->timer, NULL))
 		return -ENOMEM;

@@ -510,7 +510,6 @@ void worker_tick(struct worker *w, uint64_t now_ms)
 
 size_t worker_mail(struct worker *w)
 {
-	mailbox_ack(w->mail);
 	return mailbox_drain(w->mail, w, WORKER_MAIL_BATCH);
 }
 

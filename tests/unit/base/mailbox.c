@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/epoll.h>
 
 enum { SENDERS = 4, EACH = 40000, BATCH = 64 };
 
@@ -153,26 +154,43 @@ static void *send_all(void *arg)
 	return NULL;
 }
 
-/* Four senders and a reader that sleeps on the descriptor: nothing lost, nothing turned around, no missed wake. */
-static void order_of_each_sender(void **state)
+static void sleep_and_ack(struct mailbox *mb, int epoll)
 {
+	struct pollfd p = { .fd = mailbox_fd(mb), .events = POLLIN };
+
+	(void)epoll;
+	assert_int_equal(poll(&p, 1, 10000), 1); /* else a wake was missed */
+	mailbox_ack(mb);
+}
+
+static void rest_and_rise(struct mailbox *mb, int epoll)
+{
+	struct epoll_event event;
+
+	if (!mailbox_rest(mb))
+		assert_int_equal(epoll_wait(epoll, &event, 1, 10000), 1); /* else a wake was missed */
+	mailbox_rise(mb);
+}
+
+/* Four senders and a reader that sleeps on the descriptor: nothing lost, nothing turned around, no missed wake. */
+static void keep_order(void (*sleep_on)(struct mailbox *mb, int epoll))
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
 	struct sender senders[SENDERS];
 	pthread_t threads[SENDERS];
 	struct reader reader = { 0 };
 	struct mailbox *mb;
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
 
-	(void)state;
 	assert_int_equal(mailbox_new(&mb, 128), 0);
+	assert_int_equal(epoll_ctl(epoll, EPOLL_CTL_ADD, mailbox_fd(mb), &event), 0);
 	for (unsigned i = 0; i < SENDERS; i++) {
 		senders[i] = (struct sender){ mb, i, calloc(EACH, sizeof(struct letter)) };
 		assert_non_null(senders[i].letters);
 		assert_int_equal(pthread_create(&threads[i], NULL, send_all, &senders[i]), 0);
 	}
 	while (reader.seen < SENDERS * EACH) {
-		struct pollfd p = { .fd = mailbox_fd(mb), .events = POLLIN };
-
-		assert_int_equal(poll(&p, 1, 10000), 1); /* else a wake was missed */
-		mailbox_ack(mb);
+		sleep_on(mb, epoll);
 		mailbox_drain(mb, &reader, BATCH);
 	}
 	for (unsigned i = 0; i < SENDERS; i++) {
@@ -182,6 +200,41 @@ static void order_of_each_sender(void **state)
 	}
 	assert_int_equal(reader.out_of_order, 0);
 	assert_int_equal(mailbox_drain(mb, &reader, 1), 0);
+	close(epoll);
+	mailbox_free(mb);
+}
+
+static void order_of_each_sender(void **state)
+{
+	(void)state;
+	keep_order(sleep_and_ack);
+	keep_order(rest_and_rise);
+}
+
+/* Who is awake is not woken; the first mail after it lies down wakes it, once. */
+static void no_wake_for_who_is_awake(void **state)
+{
+	struct letter letters[4];
+	struct reader reader = { 0 };
+	struct mailbox *mb;
+	uint64_t writes;
+
+	(void)state;
+	write_letters(letters, COUNT_OF(letters));
+	assert_int_equal(mailbox_new(&mb, 16), 0);
+	mailbox_rise(mb);
+	assert_int_equal(mailbox_post(mb, &letters[0].mail, false), 0);
+	assert_true(mailbox_rest(mb)); /* there is mail: it must not sleep */
+	assert_int_equal(mailbox_post(mb, &letters[1].mail, false), 0);
+	assert_false(is_readable(mb));
+	assert_int_equal(mailbox_drain(mb, &reader, 100), 2);
+	assert_false(mailbox_rest(mb));
+	for (int i = 2; i < 4; i++)
+		assert_int_equal(mailbox_post(mb, &letters[i].mail, false), 0);
+	assert_int_equal(read(mailbox_fd(mb), &writes, sizeof(writes)), sizeof(writes));
+	assert_int_equal(writes, 1);
+	mailbox_rise(mb);
+	assert_int_equal(mailbox_drain(mb, &reader, 100), 2);
 	mailbox_free(mb);
 }
 
@@ -205,6 +258,7 @@ int main(void)
 		cmocka_unit_test(last_quarter_is_for_urgent_mail), cmocka_unit_test(one_wake_per_batch),
 		cmocka_unit_test(rest_of_a_batch_is_announced),    cmocka_unit_test(rounds_and_rounds),
 		cmocka_unit_test(order_of_each_sender),            cmocka_unit_test(refusals),
+		cmocka_unit_test(no_wake_for_who_is_awake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
