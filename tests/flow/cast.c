@@ -1,4 +1,5 @@
 #include "tests/flow/cast.h"
+#include "base/arena.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,7 +42,7 @@ static void keep(struct got *to, const struct got *from)
 
 static void called_by(struct phone *p)
 {
-	const struct got *g = &p->invite;
+	const struct got *g = p->last;
 
 	p->is_callee = true;
 	p->peer_cseq = g->v.cseq;
@@ -227,7 +228,7 @@ void phone_gets(struct phone *p, const char *start)
 	                                                      !strcmp(got_branch(p->last), got_branch(&p->invite)));
 	if (p->last->v.status)
 		learn_from_response(p);
-	else if (!*got_tag(p->last, HDR_TO) && p->last == &p->invite)
+	else if (!*got_tag(p->last, HDR_TO) && !is_of_transaction && (p->last == &p->invite || !*p->call_id))
 		called_by(p);
 	else if (*p->call_id && !is_of_transaction)
 		check_request(p);
@@ -304,4 +305,100 @@ void phones_silent(struct phone *const *all, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
 		rig_expect_silence(all[i]->rig, all[i]->at);
+}
+
+/* Transfers -------------------------------------------------------------------------------------------------------- */
+
+const char *uri_escaped(const char *text, char *area, size_t size)
+{
+	size_t n = 0;
+
+	for (; *text; text++) {
+		bool is_plain = (*text >= '0' && *text <= '9') || ((*text | 0x20) >= 'a' && (*text | 0x20) <= 'z');
+
+		n += (size_t)snprintf(area + n, size - n, is_plain ? "%c" : "%%%02x", (uint8_t)*text);
+		assert_true(n < size);
+	}
+	return area;
+}
+
+const char *phone_call_name(const struct phone *p)
+{
+	static char text[4][512];
+	static unsigned next;
+	char *t = text[next++ % 4];
+
+	snprintf(t, sizeof(text[0]), "%s;to-tag=%.*s;from-tag=%.*s", p->call_id, SV_ARG(tag_of(sv_from(p->remote))),
+	         SV_ARG(tag_of(sv_from(p->local))));
+	return t;
+}
+
+const char *phone_refer_lines(const struct phone *p, const char *header)
+{
+	static char text[3072];
+	char coded[1536];
+
+	snprintf(text, sizeof(text), "Refer-To: <%s?%s=%s>\nReferred-By: <sip:%.*s@%s>\n", p->target, header,
+	         uri_escaped(phone_call_name(p), coded, sizeof(coded)), (int)strcspn(p->name, "12345"), p->name, p->at);
+	return text;
+}
+
+void wish_of(const struct got *refer, struct wish *w)
+{
+	char scratch[2048];
+	struct sv headers, name, value;
+	struct name_addr na;
+	struct arena arena;
+	struct uri u;
+
+	*w = (struct wish){ .uri = "" };
+	arena_init(&arena, scratch, sizeof(scratch), 0);
+	assert_int_equal(name_addr_parse(&na, view_value(&refer->v, HDR_REFER_TO)), 0);
+	assert_int_equal(uri_parse(&u, na.uri), 0);
+	snprintf(w->uri, sizeof(w->uri), "%.*s", (int)sv_chr(na.uri, '?'), na.uri.p);
+	snprintf(w->by, sizeof(w->by), "%s", got_value(refer, HDR_REFERRED_BY));
+	headers = u.headers;
+	if (uri_header_next(&headers, &name, &value)) {
+		snprintf(w->header, sizeof(w->header), "%.*s", SV_ARG(name));
+		snprintf(w->dialog, sizeof(w->dialog), "%.*s", SV_ARG(unescape(&arena, value)));
+	}
+	arena_reset(&arena);
+}
+
+void phone_notifies(struct phone *from, struct phone *to, const char *state)
+{
+	char extra[128];
+
+	snprintf(extra, sizeof(extra), "Event: refer\nSubscription-State: %s\n", state);
+	phone_asks(from, "NOTIFY", extra, "");
+	phone_gets(to, "NOTIFY ");
+	phone_answers(to, 200, "", "");
+	phone_gets(from, "SIP/2.0 200");
+}
+
+void phone_refers(struct phone *from, struct phone *to, const struct phone *other, const char *header, struct wish *wish)
+{
+	phone_asks(from, "REFER", phone_refer_lines(other, header), "");
+	phone_gets(to, "REFER ");
+	wish_of(&to->got, wish);
+	phone_answers(to, 202, "", "");
+	phone_gets(from, "SIP/2.0 202");
+	phone_notifies(to, from, "active;expires=60");
+}
+
+void phone_follows(struct phone *p, const struct wish *w)
+{
+	char extra[1024];
+
+	snprintf(extra, sizeof(extra), "%s: %s\nReferred-By: %s\n", w->header, w->dialog, w->by);
+	phone_calls(p, w->uri, *w->header ? extra : "", OFFER);
+	phone_gets(p, "SIP/2.0 100");
+}
+
+void phones_answered(struct phone *a, struct phone *b)
+{
+	phone_answers_invite(b, 200, "", ANSWER);
+	phone_gets(a, "SIP/2.0 200");
+	phone_acks(a, "");
+	phone_gets(b, "ACK ");
 }

@@ -55,6 +55,25 @@ void phones_exchange(struct phone *p, struct phone *q, const char *method, unsig
 void phones_talk(struct phone *a, struct phone *b, const char *uri);
 /* The whole BYE. */
 void phones_end(struct phone *p, struct phone *q);
+/* `b` answers the INVITE that `a` sent: 200 and ACK. */
+void phones_answered(struct phone *a, struct phone *b);
+
+/* The call of `p` as he names it for who is at its other end: Replaces and the like. Four may be in use at once. */
+const char *phone_call_name(const struct phone *p);
+/* Everything but letters and digits as %xx. */
+const char *uri_escaped(const char *text, char *area, size_t size);
+/* Refer-To and Referred-By of somebody who transfers to the other end of `p`'s call; `header` in the URI names it. */
+const char *phone_refer_lines(const struct phone *p, const char *header);
+/* What a REFER asks for: the URI, and the header in it with its value; and who asks. */
+struct wish {
+	char uri[512], header[64], dialog[512], by[256];
+};
+void wish_of(const struct got *refer, struct wish *w);
+void phone_notifies(struct phone *from, struct phone *to, const char *state); /* Event: refer */
+/* `from` refers `to` to the other end of `other`: REFER, 202, NOTIFY, 200. */
+void phone_refers(struct phone *from, struct phone *to, const struct phone *other, const char *header, struct wish *wish);
+void phone_follows(struct phone *p, const struct wish *w); /* INVITE and 100 */
+
 /* Nothing is on its way to any of them. */
 void phones_silent(struct phone *const *all, unsigned n);
 

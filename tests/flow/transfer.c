@@ -1,7 +1,6 @@
 /* Transfers (RFC 3515, 3891, 3892, 3911, 4538, 5589): whoever names a call is understood, and so is whoever gets to read it; nobody
  * sees anything of a leg that is not his (LESSONS 1-6, 13-15; DECISIONS 5, 10, 20). */
 #include "tests/flow/cast.h"
-#include "base/arena.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -120,69 +119,6 @@ static void free_all(struct phone *const *all, unsigned n)
 }
 #define FREE(...) free_all((struct phone *const[]){ __VA_ARGS__ }, sizeof((struct phone *const[]){ __VA_ARGS__ }) / sizeof(struct phone *))
 
-static const char *escaped(const char *text, char *area, size_t size)
-{
-	size_t n = 0;
-
-	for (; *text; text++) {
-		bool is_plain = (*text >= '0' && *text <= '9') || ((*text | 0x20) >= 'a' && (*text | 0x20) <= 'z');
-
-		n += (size_t)snprintf(area + n, size - n, is_plain ? "%c" : "%%%02x", (uint8_t)*text);
-		assert_true(n < size);
-	}
-	return area;
-}
-
-/* The call of `p` as he names it for who is at its other end. */
-static const char *named(const struct phone *p)
-{
-	static char text[4][512];
-	static unsigned next;
-	char *t = text[next++ % 4];
-
-	snprintf(t, sizeof(text[0]), "%s;to-tag=%.*s;from-tag=%.*s", p->call_id, SV_ARG(tag_of(sv_from(p->remote))),
-	         SV_ARG(tag_of(sv_from(p->local))));
-	return t;
-}
-
-/* Refer-To and Referred-By of somebody who transfers to the other end of `p`'s call. */
-static const char *refer_to(const struct phone *p, const char *header)
-{
-	static char text[3072];
-	char coded[1536];
-
-	snprintf(text, sizeof(text), "Refer-To: <%s?%s=%s>\nReferred-By: <sip:%.*s@%s>\n", p->target, header,
-	         escaped(named(p), coded, sizeof(coded)), (int)strcspn(p->name, "12345"), p->name, p->at);
-	return text;
-}
-
-/* What a REFER asks for: the URI, and the header in it with its value. */
-struct wish {
-	char uri[512], header[64], dialog[512], by[256];
-};
-
-static void wish_of(const struct got *refer, struct wish *w)
-{
-	char scratch[2048];
-	struct sv headers, name, value;
-	struct name_addr na;
-	struct arena arena;
-	struct uri u;
-
-	*w = (struct wish){ .uri = "" };
-	arena_init(&arena, scratch, sizeof(scratch), 0);
-	assert_int_equal(name_addr_parse(&na, view_value(&refer->v, HDR_REFER_TO)), 0);
-	assert_int_equal(uri_parse(&u, na.uri), 0);
-	snprintf(w->uri, sizeof(w->uri), "%.*s", (int)sv_chr(na.uri, '?'), na.uri.p);
-	snprintf(w->by, sizeof(w->by), "%s", got_value(refer, HDR_REFERRED_BY));
-	headers = u.headers;
-	if (uri_header_next(&headers, &name, &value)) {
-		snprintf(w->header, sizeof(w->header), "%.*s", SV_ARG(name));
-		snprintf(w->dialog, sizeof(w->dialog), "%.*s", SV_ARG(unescape(&arena, value)));
-	}
-	arena_reset(&arena);
-}
-
 static void names_call_of(const struct got *g, enum hdr_id header, const struct phone *p)
 {
 	struct dialog_ref ref;
@@ -191,46 +127,6 @@ static void names_call_of(const struct got *g, enum hdr_id header, const struct 
 	assert_true(sv_eq(ref.call_id, sv_from(p->call_id)));
 	assert_true(sv_eq(ref.to_tag, tag_of(sv_from(p->local))));
 	assert_true(sv_eq(ref.from_tag, tag_of(sv_from(p->remote))));
-}
-
-static void notifies(struct phone *from, struct phone *to, const char *state)
-{
-	char extra[128];
-
-	snprintf(extra, sizeof(extra), "Event: refer\nSubscription-State: %s\n", state);
-	phone_asks(from, "NOTIFY", extra, "");
-	phone_gets(to, "NOTIFY ");
-	phone_answers(to, 200, "", "");
-	phone_gets(from, "SIP/2.0 200");
-}
-
-/* `from` refers `to` to the other end of `other`. */
-static void refers(struct phone *from, struct phone *to, const struct phone *other, const char *header, struct wish *wish)
-{
-	phone_asks(from, "REFER", refer_to(other, header), "");
-	phone_gets(to, "REFER ");
-	wish_of(&to->got, wish);
-	phone_answers(to, 202, "", "");
-	phone_gets(from, "SIP/2.0 202");
-	notifies(to, from, "active;expires=60");
-}
-
-/* He does what he was asked to. */
-static void follows(struct phone *p, const struct wish *w)
-{
-	char extra[1024];
-
-	snprintf(extra, sizeof(extra), "%s: %s\nReferred-By: %s\n", w->header, w->dialog, w->by);
-	phone_calls(p, w->uri, *w->header ? extra : "", OFFER);
-	phone_gets(p, "SIP/2.0 100");
-}
-
-static void is_answered(struct phone *a, struct phone *b)
-{
-	phone_answers_invite(b, 200, "", ANSWER);
-	phone_gets(a, "SIP/2.0 200");
-	phone_acks(a, "");
-	phone_gets(b, "ACK ");
 }
 
 /* RFC 5589 §7: `x` talks to `y` and to `z`, and connects them; whoever called whom. The whole life of all three calls (LESSONS 15). */
@@ -247,16 +143,16 @@ static void attended(struct rig *r, const struct party *who[3], bool y_called, b
 	phone(&z3, r, who[2], 3);
 	calls(y_called ? &y1 : &x1, y_called ? &x1 : &y1);
 	calls(z_called ? &z2 : &x2, z_called ? &x2 : &z2);
-	refers(&x1, &y1, &x2, header, &wish);
+	phone_refers(&x1, &y1, &x2, header, &wish);
 	*z3.call_id = '\0';
 	snprintf(z3.uri, sizeof(z3.uri), "%s", z2.uri);
-	follows(&y2, &wish);
+	phone_follows(&y2, &wish);
 	phone_gets(&z3, "INVITE ");
 	names_call_of(&z3.invite, strcmp(header, "Join") ? HDR_REPLACES : HDR_JOIN, &z2);
-	is_answered(&y2, &z3);
+	phones_answered(&y2, &z3);
 	phones_end(&z2, &x2);
 	phones_end(&x1, &y1);
-	notifies(&y1, &x1, "terminated;reason=noresource");
+	phone_notifies(&y1, &x1, "terminated;reason=noresource");
 	phones_end(&z3, &y2);
 	FREE(&x1, &x2, &y1, &y2, &z2, &z3);
 }
@@ -319,15 +215,15 @@ static void blind(const struct party *x, const struct party *y, const struct par
 	assert_string_equal(wish.by, extra);
 	phone_answers(&y1, 202, "", "");
 	phone_gets(&x1, "SIP/2.0 202");
-	notifies(&y1, &x1, "active;expires=60");
+	phone_notifies(&y1, &x1, "active;expires=60");
 	phones_end(&x1, &y1);
 	if (strstr(wish.uri, y->us)) /* a Request-URI passes as it is: by name here, so that nobody sees the other address of ours */
 		snprintf(wish.uri, sizeof(wish.uri), "sip:%s@example.com", z->name);
-	follows(&y2, &wish);
+	phone_follows(&y2, &wish);
 	*z2.call_id = '\0';
 	phone_gets(&z2, "INVITE ");
-	is_answered(&y2, &z2);
-	notifies(&y1, &x1, "terminated;reason=noresource");
+	phones_answered(&y2, &z2);
+	phone_notifies(&y1, &x1, "terminated;reason=noresource");
 	phones_end(&z2, &y2);
 	FREE(&x1, &y1, &y2, &z2);
 	end(r);
@@ -360,7 +256,7 @@ static void one_server_reads_its_own_identifiers(void **state)
 	phone(&z2, r, &bob, 2);
 	calls(&x1, &y1);
 	calls(&z2, &x2);
-	refers(&x1, &y1, &x2, "Replaces", &wish);
+	phone_refers(&x1, &y1, &x2, "Replaces", &wish);
 	assert_string_equal(wish.uri, z2.uri);
 	assert_string_equal(wish.header, "Replaces");
 	assert_true(sv_find(sv_from(wish.dialog), sv_from(z2.call_id)) == 0);
@@ -394,19 +290,19 @@ static void the_destination_that_has_the_call_gets_its_replacement(void **state)
 			phone(&z2, r, holder, 2 + n);
 			*z2.call_id = '\0';
 			phone_gets(&z2, "INVITE ");
-			is_answered(&x2, &z2);
+			phones_answered(&x2, &z2);
 			if (n < turn) {
 				phones_end(&x2, &z2);
 				FREE(&x2, &z2);
 			}
 		}
 		snprintf(x2.target, sizeof(x2.target), "sip:pbx@example.com");
-		refers(&x1, &y1, &x2, "Replaces", &wish);
+		phone_refers(&x1, &y1, &x2, "Replaces", &wish);
 		assert_string_equal(wish.uri, "sip:pbx@example.com");
 		phone(&y3, r, &dave, 3);
 		phone(&z3, r, holder, 1);
 		*z3.call_id = '\0';
-		follows(&y3, &wish);
+		phone_follows(&y3, &wish);
 		phone_gets(&z3, "INVITE sip:pbx@example.com");
 		names_call_of(&z3.invite, HDR_REPLACES, &z2);
 		phone_answers_invite(&z3, 603, "", "");
@@ -436,17 +332,17 @@ static void ones_own_end_can_be_named(void **state)
 	calls(&x1, &y1);
 	calls(&x2, &z2);
 	snprintf(name, sizeof(name), "%s;to-tag=%s;from-tag=%.*s;early-only", x2.call_id, x2.tag, SV_ARG(tag_of(sv_from(x2.remote))));
-	snprintf(extra, sizeof(extra), "Refer-To: <sip:alice@example.com?Replaces=%s>\n", escaped(name, coded, sizeof(coded)));
+	snprintf(extra, sizeof(extra), "Refer-To: <sip:alice@example.com?Replaces=%s>\n", uri_escaped(name, coded, sizeof(coded)));
 	phone_asks(&x1, "REFER", extra, "");
 	phone_gets(&y1, "REFER ");
 	wish_of(&y1.got, &wish);
 	phone_answers(&y1, 202, "", "");
 	phone_gets(&x1, "SIP/2.0 202");
-	notifies(&y1, &x1, "terminated");
+	phone_notifies(&y1, &x1, "terminated");
 	phone(&y3, r, &dave, 3);
 	phone(&x3, r, &alice, 3);
 	*x3.call_id = '\0';
-	follows(&y3, &wish);
+	phone_follows(&y3, &wish);
 	phone_gets(&x3, "INVITE ");
 	names_call_of(&x3.invite, HDR_REPLACES, &x2);
 	assert_non_null(strstr(got_value(&x3.invite, HDR_REPLACES), ";early-only"));
@@ -519,24 +415,24 @@ static void calls_we_do_not_hold_are_not_replaced(void **state)
 		calls(&x2, &z2);
 		refused_name(r, &dave, "1@2;to-tag=a;from-tag=b");
 		tag = strstr(x1.remote, "tag=") + 4;
-		refused_name(r, &dave, damaged(named(&x1), tag));                  /* forged */
-		refused_name(r, &dave, damaged(named(&x1), x1.tag));               /* another tag */
-		refused_name(r, &dave, damaged(named(&x1), x1.call_id));           /* another call */
-		refused_name(r, &bob, named(&x1));                                 /* of another zone */
-		refused_name(r, &dave, named(&y1));
-		refers(&x1, &y1, &x2, "Replaces", &wish);
+		refused_name(r, &dave, damaged(phone_call_name(&x1), tag));                  /* forged */
+		refused_name(r, &dave, damaged(phone_call_name(&x1), x1.tag));               /* another tag */
+		refused_name(r, &dave, damaged(phone_call_name(&x1), x1.call_id));           /* another call */
+		refused_name(r, &bob, phone_call_name(&x1));                                 /* of another zone */
+		refused_name(r, &dave, phone_call_name(&y1));
+		phone_refers(&x1, &y1, &x2, "Replaces", &wish);
 		refused_name(r, &dave, wish.dialog);                               /* given to the other zone */
 		snprintf(mixed, sizeof(mixed), "%.*s@%s", (int)strcspn(wish.uri, "@"), wish.uri, dave.us);
 		refused(r, &dave, mixed, "", "SIP/2.0 404");
-		refers(&x2, &z2, &x1, "Replaces", &other);
+		phone_refers(&x2, &z2, &x1, "Replaces", &other);
 		snprintf(mixed, sizeof(mixed), "%.*s%s", (int)strcspn(other.dialog, ";"), other.dialog, strchr(wish.dialog, ';'));
 		refused_name(r, &bob, mixed);                                      /* of two calls */
 		snprintf(mixed, sizeof(mixed), "%.*s;to-tag=%s;from-tag=a", (int)strcspn(other.dialog, ";"), other.dialog, "b");
 		refused_name(r, &bob, mixed);
 		phones_end(&z2, &x2);
 		refused_name(r, &bob, wish.dialog);                                /* over, but for a subscription */
-		refused_name(r, &dave, named(&x2));
-		notifies(&z2, &x2, "terminated");
+		refused_name(r, &dave, phone_call_name(&x2));
+		phone_notifies(&z2, &x2, "terminated");
 		rig_after(r, 100000);
 		refused_name(r, &bob, wish.dialog);
 		refused(r, &bob, wish.uri, "", "SIP/2.0 404");
@@ -584,11 +480,11 @@ static void faulty_names_are_refused(void **state)
 		refused(r, &dave, "sip:bob@example.com", faulty[i], "SIP/2.0 400");
 		refused_within(&x1, &y1, "INFO", faulty[i], "SIP/2.0 400");
 	}
-	snprintf(extra, sizeof(extra), "Replaces: %s\nJoin: %s\n", named(&x1), named(&x1));
+	snprintf(extra, sizeof(extra), "Replaces: %s\nJoin: %s\n", phone_call_name(&x1), phone_call_name(&x1));
 	refused(r, &dave, "sip:bob@example.com", extra, "SIP/2.0 400");
-	snprintf(extra, sizeof(extra), "Replaces: %s\nReplaces: %s\n", named(&x1), named(&x1));
+	snprintf(extra, sizeof(extra), "Replaces: %s\nReplaces: %s\n", phone_call_name(&x1), phone_call_name(&x1));
 	refused(r, &dave, "sip:bob@example.com", extra, "SIP/2.0 400");
-	snprintf(extra, sizeof(extra), "Replaces: %s\n", named(&x1));
+	snprintf(extra, sizeof(extra), "Replaces: %s\n", phone_call_name(&x1));
 	refused_within(&x1, &y1, "INVITE", extra, "SIP/2.0 400");
 	refused_within(&x1, &y1, "MESSAGE", extra, "SIP/2.0 400");
 	for (unsigned i = 0; i < sizeof(no_uri) / sizeof(*no_uri); i++)
