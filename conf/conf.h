@@ -58,6 +58,7 @@ struct conf_zone {
 	uint8_t preferred_identity;  /* enum conf_preferred */
 	uint8_t masks;               /* enum conf_mask: of what goes out */
 	bool drops_signature;        /* Identity (RFC 8224) does not go out: masks apply to what carried one, too */
+	struct { uint32_t expires_ms, min_ms, ping_ms; } session; /* RFC 4028: 0 = only if asked, 90 s; 15 min, 0 = no pings */
 	struct sv advertise;         /* zone-wide default for its listeners, or empty */
 	struct conf_mark mark;       /* of its name */
 };

@@ -4,6 +4,8 @@
 #include "conf/reader.h"
 #include "transports/net.h"
 
+enum { SESSION_PING_MIN_MS = 32000 }; /* as long as an unanswered question takes */
+
 struct scheme {
 	const char *name;
 	uint16_t port;       /* what Via and Contact may leave out: RFC 3261 §19.1.2, RFC 7118 §5 with RFC 6455 §3 */
@@ -161,10 +163,19 @@ static void set_advertise(struct reader *r, const struct conf_zone *z, struct co
 		l->advertise = dup_text(r, "%.*s:%u", SV_ARG(l->advertise), l->advertise_port);
 }
 
+static void check_session(struct reader *r, const struct conf_zone *z)
+{
+	if (z->session.expires_ms && z->session.expires_ms < z->session.min_ms)
+		note_error(r, "session: expires is shorter than min: what we ask for we would refuse ourselves");
+	if (z->session.ping_ms && z->session.ping_ms < SESSION_PING_MIN_MS)
+		note_error(r, "session: ping: write %ds or longer, or 0s for never", SESSION_PING_MIN_MS / 1000);
+}
+
 void on_zone_done(struct reader *r, void *into)
 {
 	struct conf_zone *z = into;
 
+	check_session(r, z);
 	for (unsigned i = 0; i < z->n_listeners && !r->err; i++) {
 		z->listeners[i].zone = (uint16_t)(z - r->conf->zones);
 		if (z->listeners[i].bind.family)

@@ -59,6 +59,16 @@ static const struct row rows[] = {
 	{ .path = "zones.*.preferred-identity", .type = TY_CHOICE, .unset = "drop", ONE_OF("drop", "assert"),
 	  FIELD(conf_zone, preferred_identity),
 	  .help = "P-Preferred-Identity of a trusted source. `assert`: leaves as P-Asserted-Identity when there is none (RFC 3325 §5)." },
+	{ .path = "zones.*.session", .type = TY_MAP,
+	  .help = "How long a call is believed in without a word from its ends in this zone (session timers, RFC 4028). Each side of a "
+	          "call agrees on its own." },
+	{ .path = "zones.*.session.expires", .type = TY_DURATION, .unset = "0s", .max = MS(86400), FIELD(conf_zone, session.expires_ms),
+	  .help = "The interval we ask for, and the longest we agree to. 0s: only what the ends ask for." },
+	{ .path = "zones.*.session.min", .type = TY_DURATION, .unset = "90s", .min = MS(90), .max = MS(86400),
+	  FIELD(conf_zone, session.min_ms), .help = "A shorter interval is answered 422." },
+	{ .path = "zones.*.session.ping", .type = TY_DURATION, .unset = "15m", .max = MS(86400), FIELD(conf_zone, session.ping_ms),
+	  .help = "Ends without a session timer are asked (OPTIONS within the call) in such intervals whether they are still there; "
+	          "no answer, 408 or 481 ends the call. 0s: never." },
 	{ .path = "zones.*.privacy", .type = TY_MAP, .min = 1, .help = "What is masked on its way into this zone." },
 	{ .path = "zones.*.privacy.mask", .type = TY_LIST, .takes_one = true, .max = 4,
 	  .help = "The host in From, To (when a call begins; it stays so) or P-Asserted-Identity becomes the zone's first domain, or "

@@ -15,7 +15,7 @@ const struct counter_def hide_counter_defs[HIDE_COUNTERS] = {
 static const uint8_t classes[HDR_COUNT] = {
 	[HDR_VIA] = HIDE_OURS, [HDR_FROM] = HIDE_OURS, [HDR_TO] = HIDE_OURS, [HDR_CALL_ID] = HIDE_OURS, [HDR_CSEQ] = HIDE_OURS,
 	[HDR_CONTACT] = HIDE_OURS, [HDR_MAX_FORWARDS] = HIDE_OURS, [HDR_CONTENT_LENGTH] = HIDE_OURS, [HDR_ROUTE] = HIDE_OURS,
-	[HDR_RECORD_ROUTE] = HIDE_OURS, [HDR_RACK] = HIDE_OURS,
+	[HDR_RECORD_ROUTE] = HIDE_OURS, [HDR_RACK] = HIDE_OURS, [HDR_SESSION_EXPIRES] = HIDE_OURS, [HDR_MIN_SE] = HIDE_OURS,
 	[HDR_FLOW_TIMER] = HIDE_HOP, [HDR_MAX_BREADTH] = HIDE_HOP, [HDR_PATH] = HIDE_HOP, [HDR_PROXY_REQUIRE] = HIDE_HOP,
 	[HDR_SERVICE_ROUTE] = HIDE_HOP, [HDR_TIMESTAMP] = HIDE_HOP, [HDR_IN_REPLY_TO] = HIDE_HOP,
 	[HDR_USER_AGENT] = HIDE_PRIVATE, [HDR_SERVER] = HIDE_PRIVATE, [HDR_ORGANIZATION] = HIDE_PRIVATE,
@@ -36,11 +36,11 @@ static const uint8_t classes[HDR_COUNT] = {
 	[HDR_ACCEPT_LANGUAGE] = HIDE_CHECKED, [HDR_CONTENT_DISPOSITION] = HIDE_CHECKED, [HDR_CONTENT_ENCODING] = HIDE_CHECKED,
 	[HDR_CONTENT_LANGUAGE] = HIDE_CHECKED, [HDR_DATE] = HIDE_CHECKED, [HDR_EVENT] = HIDE_CHECKED, [HDR_EXPIRES] = HIDE_CHECKED,
 	[HDR_GEOLOCATION_ROUTING] = HIDE_CHECKED, [HDR_IDENTITY] = HIDE_SIGNATURE, [HDR_INFO_PACKAGE] = HIDE_CHECKED,
-	[HDR_MIME_VERSION] = HIDE_CHECKED, [HDR_MIN_EXPIRES] = HIDE_CHECKED, [HDR_MIN_SE] = HIDE_CHECKED,
+	[HDR_MIME_VERSION] = HIDE_CHECKED, [HDR_MIN_EXPIRES] = HIDE_CHECKED,
 	[HDR_P_EARLY_MEDIA] = HIDE_CHECKED, [HDR_PRIORITY] = HIDE_CHECKED, [HDR_PRIVACY] = HIDE_ASKED,
 	[HDR_RECV_INFO] = HIDE_CHECKED, [HDR_REFER_SUB] = HIDE_CHECKED, [HDR_REJECT_CONTACT] = HIDE_CHECKED,
 	[HDR_REQUEST_DISPOSITION] = HIDE_CHECKED, [HDR_RETRY_AFTER] = HIDE_CHECKED, [HDR_RSEQ] = HIDE_CHECKED,
-	[HDR_SESSION_EXPIRES] = HIDE_CHECKED, [HDR_SESSION_ID] = HIDE_CHECKED, [HDR_SIP_ETAG] = HIDE_CHECKED,
+	[HDR_SESSION_ID] = HIDE_CHECKED, [HDR_SIP_ETAG] = HIDE_CHECKED,
 	[HDR_SIP_IF_MATCH] = HIDE_CHECKED, [HDR_SUBSCRIPTION_STATE] = HIDE_CHECKED, [HDR_USER_TO_USER] = HIDE_CHECKED,
 };
 
@@ -70,10 +70,10 @@ void hide_line(struct out *o, struct sv name, struct sv value)
 	out_lit(o, "\r\n");
 }
 
-/* Option tags that concern one hop or our own registrar only (DECISIONS 8). */
+/* Option tags that concern one hop or our own registrar only, and `timer`, which each leg agrees on for itself (DECISIONS 8). */
 static bool option_stays(struct sv tag)
 {
-	return sv_ieq(tag, SV("outbound")) || sv_ieq(tag, SV("path")) || sv_ieq(tag, SV("gruu"));
+	return sv_ieq(tag, SV("outbound")) || sv_ieq(tag, SV("path")) || sv_ieq(tag, SV("gruu")) || sv_ieq(tag, SV("timer"));
 }
 
 /* Option tags are tokens: between commas there is nothing else (RFC 3261 §25.1). */
@@ -89,7 +89,7 @@ static bool option_next(struct sv *tag, struct sv *rest)
 /* One that everybody has names nobody. */
 static bool option_is_common(struct sv tag)
 {
-	return sv_eq(tag, SV("replaces")) || sv_eq(tag, SV("timer")) || sv_eq(tag, SV("100rel"));
+	return sv_eq(tag, SV("replaces")) || sv_eq(tag, SV("100rel"));
 }
 
 static bool option_ends_here(struct hide *h, struct sv tag)

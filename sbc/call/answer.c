@@ -50,6 +50,8 @@ int setup_pass(struct setup *s, const struct view *v, const struct path *from, u
 	server_begin(s->st, &c.o, v->status, compose_phrase(call->b, v, from), tag_token(call->b, call->shard, tag_id, tag));
 	if (v->status < 300)
 		compose_contact(&c, &call->near, v);
+	if (v->status / 100 == 2 && v->method == M_INVITE)
+		session_accept(&c, &s->session, &c.b->conf->zones[path_zone(c.b, &call->near.path)]);
 	compose_rest(&c, v, from, &call->near);
 	return server_send(s->st, v->status, &c.o);
 }
@@ -89,7 +91,6 @@ static void on_2xx(struct attempt *a, const struct view *v, const struct path *f
 	struct call *c = s->call;
 	struct dialog *d = dialog_of(a, v);
 	struct relay *r = d && s->st ? relay_new(c, d, NEAR, v) : NULL;
-	uint64_t longest = s->max_duration_ms ? s->max_duration_ms : CALL_MAX_MS;
 
 	if (!r || !dialog_target(d).len || setup_pass(s, v, from, d->in_table.key)) {
 		struct leg *far = STEAL(a->leg);
@@ -104,6 +105,7 @@ static void on_2xx(struct attempt *a, const struct view *v, const struct path *f
 	a->leg->has_forks = c->n_dialogs > 1;
 	r->st = STEAL(s->st);
 	r->ct = STEAL(a->ct);
+	r->in_cseq = c->cseq;
 	r->out_cseq = v->cseq; /* requests within early dialogs may have counted on (§13.2.2.4) */
 	r->had_offer = s->has_offer;
 	if (d->cseq_in[NEAR] < r->in_cseq)
@@ -114,12 +116,13 @@ static void on_2xx(struct attempt *a, const struct view *v, const struct path *f
 	list_each_safe(n, &c->dialogs)
 		if (owner_of(n, struct dialog, in_call) != d)
 			dialog_free(owner_of(n, struct dialog, in_call));
-	setup_leave(s);
 	c->answered_ms = c->b->p.wheel->now_ms;
+	c->longest_ms = s->max_duration_ms ? s->max_duration_ms : CALL_MAX_MS;
 	c->status = v->status;
 	counter_inc(&c->b->counters, CALLS_ANSWERED);
-	wheel_arm_in(c->b->p.wheel, &c->timer, longest);
 	relay_await_ack(r);
+	session_begin(r, &s->session, v);
+	setup_leave(s);
 }
 
 /* §16.7 step 6 among serial attempts: 6xx wins, then the lowest class; the later one among equals. */
@@ -136,7 +139,7 @@ static unsigned mapped_status(const struct conf_pool *pool, unsigned status)
 	for (unsigned i = 0; pool && i < pool->n_responses; i++)
 		if (pool->responses[i].from == status)
 			return pool->responses[i].to;
-	return status == 503 ? 500 : status;
+	return status == 503 || status == 422 ? 500 : status; /* 422 is between us and them */
 }
 
 static void keep_best(struct attempt *a, const struct view *v, const struct path *from, const struct conf_pool *pool)
@@ -180,6 +183,23 @@ static bool fails_over(struct setup *s, const struct conf_pool *pool, unsigned s
 	return false;
 }
 
+/* RFC 4028 §7.3: a longer interval is asked for; the caller never hears of it. Early dialogs of the refused request are over. */
+static bool asks_for_more(struct attempt *a, const struct view *v)
+{
+	struct setup *s = a->setup;
+	struct call *c = s->call;
+	uint32_t min = v->status == 422 && v->method == M_INVITE && a->ahead < SESSION_RAISES_MAX ?
+	                       session_raise(&s->session, &a->b->conf->zones[path_zone(a->b, &a->leg->path)], a->min_s, v) : 0;
+
+	if (!min || !s->st)
+		return false;
+	list_each_safe(n, &c->dialogs)
+		if (owner_of(n, struct dialog, in_call)->far == a->leg)
+			dialog_free(owner_of(n, struct dialog, in_call));
+	a->min_s = min;
+	return attempt_again(a) == 0;
+}
+
 static void on_final(struct attempt *a, const struct view *v, const struct path *from)
 {
 	struct setup *s = a->setup;
@@ -187,12 +207,17 @@ static void on_final(struct attempt *a, const struct view *v, const struct path 
 	const struct conf_pool *pool = pool_of(s);
 	bool goes_on = fails_over(s, pool, v->status);
 
+	if (asks_for_more(a, v))
+		return;
 	if (!s->direct && s->pick_gen == b->conf->gen)
 		dest_report(b->p.pools, b->conf, a->destination, goes_on ? CALL_FAILED : CALL_OK, b->p.wheel->now_ms,
 		            status_phrase(v->status));
 	keep_best(a, v, from, pool);
-	if ((v->status == 401 || v->status == 407) && a->leg->has_slot)
+	if ((v->status == 401 || v->status == 407) && a->leg->has_slot) {
 		s->challenger = (uint16_t)(a->leg->slot + 1);
+		s->ahead = a->ahead;
+		s->min_s = a->min_s;
+	}
 	s->attempt = NULL;
 	attempt_drop(a);
 	if (goes_on && pool->failover.tries > s->n_tried) {

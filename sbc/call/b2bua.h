@@ -20,6 +20,7 @@ enum b2bua_limits {
 	RELAYS_PER_CALL_MAX = 16,          /* requests on their way within one call */
 	CALL_SETUP_MAX_MS = 600000,        /* an INVITE that nobody answers, whatever rings */
 	CALL_MAX_MS = 86400000,            /* an answered call without `max-duration` */
+	CALL_DURATION_MAX_MS = 604800000,  /* the longest `max-duration` */
 	CALL_TOMBSTONE_MS = SIP_TIMEOUT,   /* an ended dialog still answers (LESSONS 10) */
 	CALL_BYE_WAIT_MS = 4000,           /* for the other side's answer to a BYE before we give it ourselves */
 	CALL_TEXT_MAX = 16384,             /* bytes of identifiers and routes kept per leg */
@@ -42,7 +43,8 @@ enum b2bua_limits {
 enum call_counter {
 	CALLS_STARTED, CALLS_ANSWERED, CALLS_FAILED, CALLS_ENDED, CALLS_REFUSED, CALLS_FAILOVERS, CALLS_NO_ACK, CALLS_EXPIRED,
 	REQUESTS_RELAYED, REQUESTS_REFUSED, STRAY_REQUESTS, STRAY_ACKS, STRAY_2XX, FORGED_TOKENS, NAMES_ASKED, NAMES_UNANSWERED, FORKS_REFUSED,
-	SUBSCRIPTIONS_STARTED, SUBSCRIPTIONS_ENDED, SUBSCRIPTIONS_EXPIRED, SUBSCRIPTIONS_REFUSED, BODIES_REFUSED, CALL_COUNTERS
+	SUBSCRIPTIONS_STARTED, SUBSCRIPTIONS_ENDED, SUBSCRIPTIONS_EXPIRED, SUBSCRIPTIONS_REFUSED, BODIES_REFUSED,
+	SESSION_REFRESHES_SENT, SESSION_REFRESHES_TAKEN, SESSION_PINGS, CALLS_SESSION_EXPIRED, CALLS_SILENT, CALL_COUNTERS
 };
 extern const struct counter_def call_counter_defs[CALL_COUNTERS];
 

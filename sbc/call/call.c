@@ -28,6 +28,11 @@ const struct counter_def call_counter_defs[CALL_COUNTERS] = {
 	[SUBSCRIPTIONS_EXPIRED] = { "subscriptions_expired_total", "Subscriptions that ended because nobody refreshed them", false },
 	[SUBSCRIPTIONS_REFUSED] = { "subscriptions_refused_total", "Subscriptions for which there was no room", false },
 	[FORKS_REFUSED] = { "forks_refused_total", "Early dialogs beyond the bound of one call, or without memory", false },
+	[SESSION_REFRESHES_SENT] = { "session_refreshes_sent_total", "Session refreshes (UPDATE, re-INVITE) of our own", false },
+	[SESSION_REFRESHES_TAKEN] = { "session_refreshes_taken_total", "Session refreshes (UPDATE) answered by us", false },
+	[SESSION_PINGS] = { "session_pings_total", "OPTIONS sent within calls to see whether an end is there", false },
+	[CALLS_SESSION_EXPIRED] = { "calls_session_expired_total", "Calls ended because a session was not refreshed", false },
+	[CALLS_SILENT] = { "calls_silent_total", "Calls ended because an end did not answer any more", false },
 };
 
 const struct reason call_reasons[WHY_COUNT] = {
@@ -58,6 +63,7 @@ int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 	slab_init(&b->relays, "relay", sizeof(struct relay), params->max_calls * 2);
 	slab_init(&b->usages, "usage", sizeof(struct usage), params->max_calls * 2);
 	slab_init(&b->redirect_slab, "redirect", sizeof(struct redirect), params->max_calls);
+	slab_init(&b->sessions, "session", sizeof(struct session), params->max_calls);
 	blocks_init(&b->texts);
 	slab_init(&b->tombstones, "tombstone", sizeof(struct tombstone), params->max_calls * 4);
 	if ((err = table_init(&b->legs, 0)) || (err = table_init(&b->dialogs, 0)) || (err = table_init(&b->tombs, 0)) ||
@@ -115,6 +121,7 @@ void b2bua_free(struct b2bua *b)
 	slab_fini(&b->relays);
 	slab_fini(&b->usages);
 	slab_fini(&b->tombstones);
+	slab_fini(&b->sessions);
 	blocks_fini(&b->texts);
 	slab_fini(&b->echo_slab);
 	table_fini(&b->echoes);
@@ -165,8 +172,8 @@ struct counters *b2bua_hide_counters(struct b2bua *b)
 void b2bua_slabs(struct b2bua *b, void (*fn)(void *ctx, const struct slab *s), void *ctx)
 {
 	const struct slab *all[] = { &b->calls, &b->far_legs, &b->dialog_slab, &b->setups, &b->attempts, &b->relays,
-	                             &b->tombstones, &b->usages, &b->redirect_slab, &b->echo_slab, &b->p.stack->servers,
-	                             &b->p.stack->clients };
+	                             &b->tombstones, &b->usages, &b->sessions, &b->redirect_slab, &b->echo_slab,
+	                             &b->p.stack->servers, &b->p.stack->clients };
 
 	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
 		fn(ctx, all[i]);
@@ -175,7 +182,8 @@ void b2bua_slabs(struct b2bua *b, void (*fn)(void *ctx, const struct slab *s), v
 void b2bua_trim(struct b2bua *b)
 {
 	struct slab *all[] = { &b->calls, &b->far_legs, &b->dialog_slab, &b->setups, &b->attempts, &b->relays, &b->tombstones,
-	                       &b->usages, &b->redirect_slab, &b->echo_slab, &b->p.stack->servers, &b->p.stack->clients };
+	                       &b->usages, &b->sessions, &b->redirect_slab, &b->echo_slab, &b->p.stack->servers,
+	                       &b->p.stack->clients };
 
 	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
 		slab_trim(all[i]);
@@ -359,6 +367,8 @@ static void call_expires(struct timer *t)
 {
 	struct call *c = owner_of(t, struct call, timer);
 
+	if (session_asks(c))
+		return;
 	counter_inc(&c->b->counters, CALLS_EXPIRED);
 	call_hangup(c, 1 << NEAR | 1 << FAR, c->setup ? WHY_RING_TIMEOUT : WHY_MAX_DURATION);
 }
@@ -407,6 +417,8 @@ void call_free(struct call *c)
 	wheel_disarm(b->p.wheel, &c->timer);
 	if (c->setup)
 		setup_drop(c->setup);
+	if (c->session)
+		session_free(c);
 	while (!list_empty(&c->dialogs))
 		dialog_free(owner_of(c->dialogs.next, struct dialog, in_call));
 	while (!list_empty(&c->relays))
@@ -453,7 +465,11 @@ bool tombstone_new(struct call *c)
 	if (!t)
 		return false;
 	t->b = b;
-	t->challenger = c->setup ? c->setup->challenger : 0;
+	if (c->setup && c->setup->challenger) {
+		t->challenger = c->setup->challenger;
+		t->ahead = c->setup->ahead;
+		t->min_s = c->setup->min_s;
+	}
 	t->timer.fire = tombstone_expires;
 	list_push(&b->ended, &t->in_ended);
 	table_add(&b->tombs, &t->near, c->near.in_table.key);
@@ -463,12 +479,12 @@ bool tombstone_new(struct call *c)
 	return true;
 }
 
-uint16_t tombstone_challenger(const struct b2bua *b, uint64_t near_id)
+const struct tombstone *tombstone_challenged(const struct b2bua *b, uint64_t near_id)
 {
 	for (struct link *l = table_find(&b->tombs, near_id); l; l = table_next(&b->tombs, l))
 		if (owner_of(l, struct tombstone, near)->challenger)
-			return owner_of(l, struct tombstone, near)->challenger;
-	return 0;
+			return owner_of(l, struct tombstone, near);
+	return NULL;
 }
 
 bool tombstone_has(const struct b2bua *b, const struct request *r)

@@ -5,6 +5,7 @@
 #include "base/table.h"
 #include "sbc/call/b2bua.h"
 #include "sbc/call/reasons.h"
+#include "sbc/call/session.h"
 #include "sip/header.h"
 #include "topohide/hide.h"
 
@@ -85,6 +86,9 @@ struct setup {
 	uint8_t n_tried;
 	uint16_t tried[POOL_TRIES_MAX];
 	uint16_t challenger;       /* as in the tombstone it will leave */
+	uint8_t ahead;             /* of the attempt that it asked; of the next one */
+	uint32_t min_s;
+	struct session_words session; /* of the request */
 	uint16_t best_status;      /* of the finals so far (§16.7) */
 	struct buf *best;          /* its headers and body as they would go out */
 	struct sv best_phrase;     /* in `best` */
@@ -108,6 +112,8 @@ struct attempt {
 	uint64_t branch_id;
 	uint64_t end_ms;           /* abandoned: latest end */
 	uint32_t destination;
+	uint32_t min_s;            /* what 422 raised Min-SE to; 0: nothing */
+	uint8_t ahead;             /* CSeq numbers used up by 422 (RFC 4028 §7.3) */
 	bool has_response;
 };
 
@@ -133,6 +139,7 @@ struct relay {
 	uint8_t method;
 	bool is_resolving, had_offer; /* had_offer: the INVITE carried a body */
 	bool is_answered;          /* 2xx passed, waiting for ACK */
+	struct session_words session; /* of the request */
 };
 
 /* A subscription within a dialog (RFC 5057): made by SUBSCRIBE or REFER, alive as long as what passes says (RFC 6665). */
@@ -158,13 +165,15 @@ struct call {
 	struct leg near;
 	struct leg *far;           /* once answered */
 	struct node dialogs, relays;
-	struct timer timer;        /* longest duration */
+	struct timer timer;        /* longest duration, or before it the first question whether its ends are there */
+	struct session *session;   /* NULL: no session timer, and nobody has been asked yet */
 	uint64_t started_ms, answered_ms, started_wall_ms;
 	uint16_t shard, n_dialogs, n_relays, status;
 	uint8_t method;
 	bool is_ending;
 	bool is_kept;              /* by its usages: no session (any more), only subscriptions */
 	uint32_t cseq;             /* of the request it began with */
+	uint32_t longest_ms;       /* from its answer on */
 	struct usage *usages;
 };
 
@@ -176,7 +185,9 @@ struct tombstone {
 	struct timer timer;
 	struct b2bua *b;
 	uint16_t challenger;       /* slot + 1 of the destination that asked for credentials; 0: none */
+	uint8_t ahead;             /* as in the attempt that it asked */
 	bool has_dialog;
+	uint32_t min_s;
 };
 
 /* A 2xx that nobody had acknowledged when the call ended: repeated until somebody does. */
@@ -195,7 +206,7 @@ struct b2bua {
 	struct table legs, dialogs, tombs, redirects, echoes;
 	struct slab redirect_slab;
 	struct blocks texts;          /* of legs and dialogs */
-	struct slab calls, far_legs, dialog_slab, setups, attempts, relays, tombstones, usages;
+	struct slab calls, far_legs, dialog_slab, setups, attempts, relays, tombstones, usages, sessions;
 	size_t n_kept;                /* calls with subscriptions only */
 	struct counters counters, hide_counters;
 	struct node all;
@@ -280,8 +291,8 @@ void call_hangup(struct call *c, unsigned sides, enum why why);
 bool tombstone_new(struct call *c);
 /* Is this a request within a dialog that has ended, its identifiers agreeing as they would have had to while it lasted? */
 bool tombstone_has(const struct b2bua *b, const struct request *r);
-/* Slot + 1 of the destination that asked this near leg for credentials; 0: none. */
-uint16_t tombstone_challenger(const struct b2bua *b, uint64_t near_id);
+/* Of this near leg, one that a destination asked for credentials, or NULL. */
+const struct tombstone *tombstone_challenged(const struct b2bua *b, uint64_t near_id);
 bool is_trusted(const struct b2bua *b, const struct path *p);
 uint16_t path_zone(const struct b2bua *b, const struct path *p);
 int conf_listener_for(const struct conf *c, uint16_t zone, uint8_t transport, uint8_t family);
@@ -311,6 +322,10 @@ void compose_rest(struct compose *c, const struct view *v, const struct path *fr
 void out_body(struct out *o, struct sv body); /* Content-Length and body */
 struct buf *compose_done(struct compose *c);
 void compose_reason(struct compose *c, enum why why);
+/* The same, whoever asks for it. */
+void compose_own_contact(struct compose *c, const struct leg *leg);
+/* The fixed part of a request of our own within a dialog; `tag` is room for a token. */
+struct outgoing own_request(const struct dialog *d, enum side to, struct sv method, uint32_t cseq, char tag[TOKEN_LEN]);
 struct sv tag_token(struct b2bua *b, uint16_t shard, uint64_t id, char out[TOKEN_LEN]);
 /* A request of our own within a dialog (BYE): composed and sent; nobody waits for it. */
 int send_bye(struct dialog *d, enum side to, enum why why); /* 0, -ENOMEM, or as client_start */
@@ -342,8 +357,8 @@ void compose_our_uri(struct compose *c, const struct leg *leg, enum token_kind k
 
 /* initial.c: requests that begin something */
 enum { UNSUPPORTED_MAX = 512 };
-/* For WHY_EXTENSION: the line that says which (empty when they are too many). Else empty. */
-struct sv unsupported_line(enum why why, const struct view *v, char area[UNSUPPORTED_MAX]);
+/* For WHY_EXTENSION: the line that says which (empty when they are too many); for WHY_SESSION_SHORT: Min-SE. Else empty. */
+struct sv refusal_line(const struct b2bua *b, enum why why, const struct request *r, char area[UNSUPPORTED_MAX]);
 /* Does `v` ask for an extension of proxies? Not in a CANCEL or ACK (RFC 3261 §20.29). */
 bool wants_extension(const struct view *v);
 void initial_request(struct b2bua *b, const struct request *r);
@@ -385,6 +400,8 @@ void attempt_drop(struct attempt *a);  /* frees it; its transaction lives on alo
 void attempt_adopt(struct b2bua *b, struct leg *far);
 void refuse(struct b2bua *b, const struct request *r, enum why why, unsigned status);
 
+/* The same request once more, on the same leg with the next CSeq (RFC 4028 §7.3). 0, or an error: then nothing is on its way. */
+int attempt_again(struct attempt *a);
 /* `leg` becomes the attempt's. NULL: memory is out, and it stays the caller's. */
 struct attempt *attempt_alloc(struct setup *s, struct leg *leg);
 extern const struct client_ops attempt_ops;
@@ -439,6 +456,8 @@ void echo_free(struct echo *e);
 /* target.c: remote targets and what moves them (§12.2) */
 void target_asked(struct relay *r, const struct view *v);
 void target_answered(struct relay *r, const struct view *v);
+/* What one side says with no relay between: a refresh that we answer, or an answer to one of ours. */
+void target_moved(struct dialog *d, enum side side, const struct view *v);
 void target_forget(struct relay *r);
 /* The far target of a dialog whose INVITE may have no final response yet. */
 struct sv target_early(const struct dialog *d);
@@ -446,6 +465,8 @@ struct sv target_early(const struct dialog *d);
 /* relay.c: requests within a dialog */
 struct leg *leg_find(const struct b2bua *b, uint64_t id); /* of a call; one given up is not found */
 void dialog_request(struct b2bua *b, const struct request *r);
+/* What each accepted request says of the side that sent it: its CSeq, and whence it sends. */
+void dialog_heard(struct dialog *d, enum side side, const struct request *r);
 struct relay *relay_new(struct call *c, struct dialog *d, enum side from, const struct view *v);
 void relay_free(struct relay *r);
 /* RFC 3264 §6: every stream of the offer refused, for an answer that its owner never gave: Content-Type, Content-Length, body. */

@@ -136,6 +136,19 @@ void compose_our_uri(struct compose *c, const struct leg *leg, enum token_kind k
 	compose_our_host(c, leg);
 }
 
+static void contact_begin(struct compose *c, const struct leg *leg)
+{
+	out_lit(&c->o, "Contact: <");
+	compose_our_uri(c, leg, TOKEN_LEG, (struct token){ .id = leg->in_table.key, .shard = leg->shard });
+	out_lit(&c->o, ">");
+}
+
+void compose_own_contact(struct compose *c, const struct leg *leg)
+{
+	contact_begin(c, leg);
+	out_lit(&c->o, "\r\n");
+}
+
 void compose_contact(struct compose *c, const struct leg *leg, const struct view *v)
 {
 	struct sv value = view_value(v, HDR_CONTACT);
@@ -144,9 +157,7 @@ void compose_contact(struct compose *c, const struct leg *leg, const struct view
 
 	if (!value.len || (!is_bare && name_addr_next(&na, &value)))
 		return;
-	out_lit(&c->o, "Contact: <");
-	compose_our_uri(c, leg, TOKEN_LEG, (struct token){ .id = leg->in_table.key, .shard = leg->shard });
-	out_lit(&c->o, ">");
+	contact_begin(c, leg);
 	if (!is_bare)
 		hide_contact_params(&c->o, na.params);
 	out_lit(&c->o, "\r\n");
@@ -326,6 +337,20 @@ bool path_outgrown(const struct b2bua *b, struct path *path, size_t len)
 	return false;
 }
 
+struct outgoing own_request(const struct dialog *d, enum side to, struct sv method, uint32_t cseq, char tag[TOKEN_LEN])
+{
+	struct call *call = d->call;
+	const struct leg *l = to == NEAR ? &call->near : d->far;
+
+	return (struct outgoing){
+		.method = method, .leg = l, .cseq = cseq, .max_forwards = 70,
+		.branch_id = token_branch_id(call->b->p.tokens, l->in_table.key, 0, cseq),
+		.uri = to == NEAR ? leg_target(l) : dialog_target(d), .routes = to == NEAR ? leg_routes(l) : dialog_routes(d),
+		.local_tag = to == NEAR ? tag_token(call->b, call->shard, d->in_table.key, tag) : SV(""),
+		.remote_tag = to == NEAR ? SV("") : dialog_tag(d),
+	};
+}
+
 int send_bye(struct dialog *d, enum side to, enum why why)
 {
 	struct call *call = d->call;
@@ -334,15 +359,9 @@ int send_bye(struct dialog *d, enum side to, enum why why)
 	SCOPED(buf_putp) struct buf *b = NULL;
 	struct client_txn *ct;
 	char tag[TOKEN_LEN];
-	struct outgoing m = {
-		.method = SV("BYE"), .leg = l, .cseq = ++l->local_cseq, .max_forwards = 70,
-		.uri = to == NEAR ? leg_target(l) : dialog_target(d), .routes = to == NEAR ? leg_routes(l) : dialog_routes(d),
-		.local_tag = to == NEAR ? tag_token(call->b, call->shard, d->in_table.key, tag) : SV(""),
-		.remote_tag = to == NEAR ? SV("") : dialog_tag(d),
-	};
+	struct outgoing m = own_request(d, to, SV("BYE"), ++l->local_cseq, tag);
 
 	l->path = path_at_hand(call->b, l, m.uri, m.routes);
-	m.branch_id = token_branch_id(call->b->p.tokens, l->in_table.key, 0, m.cseq);
 	compose_request(&c, &m);
 	compose_reason(&c, why);
 	out_lit(&c.o, "Content-Length: 0\r\n\r\n");

@@ -121,7 +121,8 @@ static bool pick_wanted(struct setup *s, const struct conf_pool *pool)
 {
 	struct b2bua *b = s->call->b;
 	uint16_t held = s->n_tried ? 0 : names_slot(s->names, pool->zone);
-	uint16_t wanted = s->n_tried || held ? held : tombstone_challenger(b, s->call->near.in_table.key);
+	const struct tombstone *t = s->n_tried || held ? NULL : tombstone_challenged(b, s->call->near.in_table.key);
+	uint16_t wanted = t ? t->challenger : held;
 	struct dest_info info;
 
 	for (unsigned i = 0; wanted && i < pool->n_destinations; i++) {
@@ -132,6 +133,8 @@ static bool pick_wanted(struct setup *s, const struct conf_pool *pool)
 		dest_info(b->p.pools, (uint16_t)(wanted - 1), &info);
 		if (!info.is_up || info.wish == WISH_DISABLED || (d->max_calls && info.load >= d->max_calls))
 			return false;
+		s->ahead = t ? t->ahead : 0;
+		s->min_s = t ? t->min_s : 0;
 		s->pick = (struct pick){ (uint16_t)(wanted - 1), d->id };
 		dest_reserve(b->p.pools, b->p.worker, s->pick.slot);
 		return true;
@@ -328,12 +331,14 @@ static int attempt_write(struct attempt *a, const struct view *v, struct buf **o
 	uri = far_uri(s, &arena, a->destination, v);
 	if (!(err = rewrite(&arena, rule, rule && rule->rewrite.request_uri, &uri)) &&
 	    !(err = far_text(b, a->leg, &arena, rule, s->direct, v, &s->call->near.path))) {
-		struct outgoing m = { .method = view_method(v), .leg = a->leg, .uri = uri, .branch_id = a->branch_id, .cseq = v->cseq,
+		struct outgoing m = { .method = view_method(v), .leg = a->leg, .uri = uri, .branch_id = a->branch_id, .cseq = v->cseq + a->ahead,
 		                      .routes = s->direct ? direct_routes(s->direct) : SV(""), .max_forwards = hops_left(v) };
 
 		c.names = s->names;
 		compose_request(&c, &m);
 		compose_contact(&c, a->leg, v);
+		if (v->method == M_INVITE)
+			session_offer(&c, &s->session, &b->conf->zones[path_zone(b, &a->leg->path)], a->min_s);
 		compose_rest(&c, v, &s->call->near.path, a->leg);
 		*out = compose_done(&c);
 		err = *out ? 0 : c.o.is_full ? -EMSGSIZE : -ENOMEM;
@@ -348,7 +353,7 @@ static int attempt_send(struct attempt *a, const struct view *v)
 	SCOPED(buf_putp) struct buf *out = NULL;
 	int err = attempt_write(a, v, &out);
 
-	a->leg->local_cseq = v->cseq;
+	a->leg->local_cseq = v->cseq + a->ahead;
 	a->leg->wants_answer = !v->body_len;
 	if (!err && path_outgrown(a->b, &a->leg->path, out->len)) {
 		buf_put(STEAL(out));
@@ -387,13 +392,31 @@ static struct attempt *attempt_new(struct setup *s, const struct view *v, const 
 		return NULL;
 	}
 	a->destination = s->pick.destination;
-	a->branch_id = token_branch_id(b->p.tokens, id, s->st ? server_id(s->st) : 0, v->cseq);
+	a->ahead = s->ahead;
+	a->min_s = s->min_s;
+	a->branch_id = token_branch_id(b->p.tokens, id, s->st ? server_id(s->st) : 0, v->cseq + a->ahead);
 	leg->path = *path;
 	leg->attempt = s->n_attempts;
 	leg->slot = s->pick.slot;
 	leg->has_slot = is_pooled(s);
 	leg->destination = s->pick.destination;
 	return a;
+}
+
+int attempt_again(struct attempt *a)
+{
+	struct setup *s = a->setup;
+	struct view_fault fault;
+	struct view v;
+
+	if (view_scan(&v, s->request->data, s->request->len, false, &fault))
+		return -EBADMSG;
+	client_own(a->ct, NULL, NULL);
+	a->ct = NULL;
+	a->ahead++;
+	a->branch_id = token_branch_id(a->b->p.tokens, a->leg->in_table.key, server_id(s->st), v.cseq + a->ahead);
+	wheel_disarm(a->b->p.wheel, &a->timer);
+	return attempt_send(a, &v);
 }
 
 /* The address is known: the attempt begins, or fails at once and the next one is chosen. */

@@ -11,10 +11,13 @@ bool wants_extension(const struct view *v)
 	return v->first[HDR_PROXY_REQUIRE] && v->method != M_ACK && v->method != M_CANCEL;
 }
 
-struct sv unsupported_line(enum why why, const struct view *v, char area[UNSUPPORTED_MAX])
+struct sv refusal_line(const struct b2bua *b, enum why why, const struct request *r, char area[UNSUPPORTED_MAX])
 {
+	const struct view *v = r->v;
 	struct out o;
 
+	if (why == WHY_SESSION_SHORT)
+		return session_min_line(b, r->from, area);
 	if (why != WHY_EXTENSION)
 		return SV("");
 	out_init(&o, area, UNSUPPORTED_MAX);
@@ -39,7 +42,7 @@ void refuse(struct b2bua *b, const struct request *r, enum why why, unsigned sta
 	 * out of us than it put in. */
 	id = token_tag_id(b->p.tokens, 0, 0, view_value(r->v, HDR_CALL_ID));
 	sip_answer_stateless(b->p.stack, r->v, r->from, status, sv_from(reason->phrase), tag_token(b, r->shard, id, tag),
-	                     unsupported_line(why, r->v, area));
+	                     refusal_line(b, why, r, area));
 }
 
 /* DECISIONS 18. */
@@ -54,7 +57,7 @@ static void answer_options(struct b2bua *b, const struct request *r)
 	}
 	sip_answer_stateless(b->p.stack, r->v, r->from, 200, SV(""), tag_token(b, r->shard, id, tag),
 	                     SV("Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, MESSAGE\r\n"
-	                        "Accept: application/sdp\r\nSupported: 100rel\r\n"));
+	                        "Accept: application/sdp\r\nSupported: 100rel, timer\r\n"));
 }
 
 static struct sv query_header(void *ctx, struct sv name)
@@ -112,6 +115,8 @@ static enum why initial_fault(struct b2bua *b, const struct request *r, struct u
 	*contact = contact_uri(r->v);
 	if (r->v->method == M_INVITE && !contact->p)
 		return WHY_NO_CONTACT;
+	if (r->v->method == M_INVITE && session_is_short(b, r->from, r->v))
+		return WHY_SESSION_SHORT;
 	if (names_fault(r) != WHY_COUNT)
 		return names_fault(r);
 	if (!is_trusted(b, r->from) && has_foreign_route(b, r))
@@ -136,6 +141,8 @@ static int setup_new(struct call *c, const struct request *r)
 		return -ENOMEM;
 	s->call = c;
 	s->has_offer = r->v->body_len != 0;
+	if (session_speaks(r->v))
+		session_read(&s->session, r->v);
 	s->why = WHY_NO_DESTINATION;
 	if (!(s->request = buf_copy_in(b->p.stack->bufs, (struct sv){ r->v->base, r->v->len }))) {
 		slab_free(&b->setups, s);

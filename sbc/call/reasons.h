@@ -54,6 +54,14 @@
 	X(WHY_NO_ACK, "no-ack", 0, "", "The caller never acknowledged the answer: both sides got BYE.") \
 	X(WHY_DIALOG_LOST, "dialog-lost", 0, "", "One side answered 481 or 408 within the dialog: the other got BYE.") \
 	X(WHY_MAX_DURATION, "max-duration", 0, "", "The rule's max-duration, or the bound on every call, was reached.") \
+	X(WHY_SESSION_SHORT, "session-interval-too-small", 422, "", \
+	  "Session-Expires below `session.min` of the zone, from a peer that supports timers (RFC 4028 9).") \
+	X(WHY_SESSION_RAISED, "session-interval-raised", 491, "", \
+	  "The other side wants a longer session interval than the one in force: the next request brings it.") \
+	X(WHY_SESSION_REFUSED, "session-interval-refused", 500, "", "The other side refused the session interval and named none it takes.") \
+	X(WHY_SESSION_EXPIRED, "session-expired", 408, "", \
+	  "A session was not refreshed in time, or refreshing it failed: both sides got BYE (RFC 4028 10).") \
+	X(WHY_SILENT, "peer-silent", 408, "", "One side no longer answers within the call (`session.ping`): both sides got BYE.") \
 	X(WHY_OPERATOR, "operator", 0, "", "`sbcctl hangup`.")
 
 enum why {

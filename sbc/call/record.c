@@ -8,7 +8,7 @@
 enum { RECORD_MAX = 262144, VERSION = 1 };
 
 enum call_field { CALL_VERSION = 1, CALL_SHARD, CALL_AGE, CALL_ANSWERED, CALL_LEFT, CALL_NEAR, CALL_FAR, CALL_DIALOG,
-	          CALL_RELAY, CALL_SETUP, CALL_STATUS, CALL_METHOD, CALL_CSEQ, CALL_USAGE };
+	          CALL_RELAY, CALL_SETUP, CALL_STATUS, CALL_METHOD, CALL_CSEQ, CALL_USAGE, CALL_SESSION };
 enum leg_field { LEG_ID = 1, LEG_ZONE, LEG_TRANSPORT, LEG_REMOTE, LEG_CSEQ, LEG_CALL_ID, LEG_LOCAL, LEG_REMOTE_PARTY, LEG_TARGET,
 	         LEG_ROUTES, LEG_FOLLOWS, LEG_POOL, LEG_DESTINATION, LEG_ATTEMPT };
 enum dialog_field { DIALOG_ID = 1, DIALOG_TAG, DIALOG_TARGET, DIALOG_ROUTES, DIALOG_CONFIRMED, DIALOG_NEAR_CSEQ, DIALOG_FAR_CSEQ };
@@ -16,7 +16,7 @@ enum relay_field { RELAY_DIALOG = 1, RELAY_FROM, RELAY_IN, RELAY_OUT, RELAY_OFFE
 enum usage_field { USAGE_DIALOG = 1, USAGE_NOTIFIER, USAGE_LEFT, USAGE_PACKAGE, USAGE_ID, USAGE_REFER, USAGE_NEAR_CSEQ, USAGE_FAR_CSEQ,
 	           USAGE_ASKED, USAGE_ESTABLISHED };
 enum setup_field { SETUP_SERVER = 1, SETUP_CLIENT, SETUP_REQUEST, SETUP_PROVISIONAL, SETUP_POOL, SETUP_TRIED, SETUP_AFTER, SETUP_ANSWER,
-	           SETUP_DURATION, SETUP_OFFER };
+	           SETUP_DURATION, SETUP_OFFER, SETUP_AHEAD, SETUP_MIN_SE };
 enum txn_field { TXN_KEY = 1, TXN_HEAD, TXN_LAST, TXN_STATE, TXN_METHOD, TXN_STATUS, TXN_REQUEST };
 
 /* Writing ---------------------------------------------------------------------------------------------------------- */
@@ -138,6 +138,8 @@ static void put_setup(struct tlv_out *o, const struct setup *s)
 	tlv_put_u64(o, SETUP_ANSWER, s->answer_ms);
 	tlv_put_u64(o, SETUP_DURATION, s->max_duration_ms);
 	tlv_put_u64(o, SETUP_OFFER, s->has_offer);
+	tlv_put_u64(o, SETUP_AHEAD, s->attempt->ahead);
+	tlv_put_u64(o, SETUP_MIN_SE, s->attempt->min_s);
 	tlv_end(o, place);
 }
 
@@ -171,13 +173,13 @@ static void put_usages(struct tlv_out *o, const struct call *c)
 static void put_call(struct tlv_out *o, const struct call *c)
 {
 	const struct b2bua *b = c->b;
-	uint64_t now = b->p.wheel->now_ms;
+	uint64_t now = b->p.wheel->now_ms, end = c->answered_ms ? c->answered_ms + c->longest_ms : c->timer.at_ms;
 
 	tlv_put_u64(o, CALL_VERSION, VERSION);
 	tlv_put_u64(o, CALL_SHARD, c->shard);
 	tlv_put_u64(o, CALL_AGE, now - c->started_ms);
 	tlv_put_u64(o, CALL_ANSWERED, c->answered_ms ? now - c->answered_ms + 1 : 0);
-	tlv_put_u64(o, CALL_LEFT, c->timer.at_ms > now ? c->timer.at_ms - now : 1);
+	tlv_put_u64(o, CALL_LEFT, end > now ? end - now : 1);
 	tlv_put_u64(o, CALL_STATUS, c->status);
 	put_leg(o, CALL_NEAR, b, &c->near);
 	put_leg(o, CALL_FAR, b, c->far ? c->far : c->setup->attempt->leg);
@@ -187,6 +189,7 @@ static void put_call(struct tlv_out *o, const struct call *c)
 		if (owner_of(n, struct relay, in_call)->is_answered)
 			put_relay(o, owner_of(n, struct relay, in_call));
 	put_usages(o, c);
+	session_put(o, CALL_SESSION, c);
 	if (c->setup)
 		put_setup(o, c->setup);
 }
@@ -421,6 +424,20 @@ static int relay_apply(struct call *c, struct sv bytes)
 	return 0;
 }
 
+/* What the request said of session timers: it is there to be read again. */
+static int setup_words(struct setup *s)
+{
+	struct view_fault fault;
+	struct view v;
+
+	if (view_scan(&v, s->request->data, s->request->len, false, &fault))
+		return -EBADMSG;
+	s->call->cseq = v.cseq;
+	if (session_speaks(&v))
+		session_read(&s->session, &v);
+	return 0;
+}
+
 static int setup_alloc(struct call *c, const struct fields *f)
 {
 	struct setup *s = slab_alloc(&c->b->setups);
@@ -439,7 +456,7 @@ static int setup_alloc(struct call *c, const struct fields *f)
 	s->max_duration_ms = (uint32_t)number(f, SETUP_DURATION);
 	s->why = WHY_TIMEOUT;
 	memcpy(s->pool, pool.p ? pool.p : "", pool.len < sizeof(s->pool) ? pool.len : sizeof(s->pool) - 1);
-	return (s->request = buf_copy_in(c->b->p.stack->bufs, f->of[SETUP_REQUEST])) ? 0 : -ENOMEM;
+	return (s->request = buf_copy_in(c->b->p.stack->bufs, f->of[SETUP_REQUEST])) ? setup_words(s) : -ENOMEM;
 }
 
 /* A ringing call: its rule is looked up again when it is needed, since `conf_gen` 0 is nobody's. */
@@ -457,6 +474,8 @@ static int setup_apply(struct call *c, struct leg *leg, struct sv bytes)
 	c->setup->attempt = a;
 	a->destination = leg->destination;
 	a->has_response = true;
+	a->ahead = (uint8_t)(number(&f, SETUP_AHEAD) < SESSION_RAISES_MAX ? number(&f, SETUP_AHEAD) : SESSION_RAISES_MAX);
+	a->min_s = (uint32_t)(number(&f, SETUP_MIN_SE) < SESSION_MAX_S ? number(&f, SETUP_MIN_SE) : SESSION_MAX_S);
 	c->setup->tried[0] = leg->slot;
 	if ((err = server_apply(b, f.of[SETUP_SERVER], &c->near.path, &c->setup->st)) ||
 	    (err = client_apply(b, f.of[SETUP_CLIENT], &leg->path, &attempt_ops, a, &a->ct)))
@@ -469,8 +488,9 @@ static int setup_apply(struct call *c, struct leg *leg, struct sv bytes)
 	return 0;
 }
 
-static int answered_apply(struct call *c, struct sv record)
+static int answered_apply(struct call *c, struct sv record, struct sv session)
 {
+	uint64_t longest = c->timer.at_ms - c->answered_ms;
 	struct sv bytes;
 	uint8_t field;
 	int err = 0;
@@ -478,7 +498,14 @@ static int answered_apply(struct call *c, struct sv record)
 	while (!err && tlv_next(&record, &field, &bytes) == 0)
 		if (field == CALL_RELAY)
 			err = relay_apply(c, bytes);
-	return err ? err : list_empty(&c->dialogs) ? -EBADMSG : 0;
+	if (err || list_empty(&c->dialogs))
+		return err ? err : -EBADMSG;
+	if (!c->answered_ms)
+		return 0; /* it never was a session */
+	c->longest_ms = longest < UINT32_MAX ? (uint32_t)longest : UINT32_MAX;
+	if ((err = session_apply(c, session)) == 0)
+		session_watch(c);
+	return err;
 }
 
 static int parts_apply(struct call *c, struct sv record, const struct fields *f)
@@ -509,7 +536,7 @@ static int parts_apply(struct call *c, struct sv record, const struct fields *f)
 	while (tlv_next(&rest, &field, &bytes) == 0)
 		if (field == CALL_DIALOG && (err = dialog_apply(c, leg, bytes)))
 			return err;
-	if ((err = c->far ? answered_apply(c, record) : 0) || (err = usages_apply(c, record)))
+	if ((err = c->far ? answered_apply(c, record, f->of[CALL_SESSION]) : 0) || (err = usages_apply(c, record)))
 		return err;
 	return kept_apply(c, f);
 }
@@ -596,7 +623,7 @@ int b2bua_apply(struct b2bua *b, struct sv record)
 	c->started_wall_ms -= age;
 	c->answered_ms = answered ? now - (answered - 1 < now ? answered - 1 : 0) : 0;
 	c->status = (uint16_t)number(&f, CALL_STATUS);
-	wheel_arm_in(b->p.wheel, &c->timer, number(&f, CALL_LEFT) < CALL_MAX_MS ? number(&f, CALL_LEFT) : CALL_MAX_MS);
+	wheel_arm_in(b->p.wheel, &c->timer, number(&f, CALL_LEFT) < CALL_DURATION_MAX_MS ? number(&f, CALL_LEFT) : CALL_DURATION_MAX_MS);
 	if ((err = parts_apply(c, record, &f)) || (err = call_check(c, c->far ? c->far : c->setup->attempt->leg)))
 		discard(c);
 	return err;

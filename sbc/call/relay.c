@@ -126,11 +126,13 @@ static enum why place_fault(const struct place *p, const struct request *r)
 		return WHY_EXTENSION;
 	if (v->method == M_PRACK && rack_parse(view_value(v, HDR_RACK), &rseq, &cseq, &method))
 		return WHY_BAD_RACK;
+	if ((v->method == M_INVITE || v->method == M_UPDATE) && session_is_short(p->call->b, r->from, v))
+		return WHY_SESSION_SHORT;
 	if (v->method != M_INVITE)
 		return v->body_len ? watch_fault(p->call->b, v, r->from) : WHY_COUNT;
 	if ((p->call->setup && p->side == NEAR) || relay_pending(p->call, 1u << p->side))
 		return WHY_PENDING;
-	return p->call->setup || relay_pending(p->call, 3) ? WHY_GLARE : WHY_COUNT;
+	return p->call->setup || relay_pending(p->call, 3) || (p->call->session && session_is_inviting(p->call)) ? WHY_GLARE : WHY_COUNT;
 }
 
 /* §14.2: a random time of 0 to 10 s. The key of the request is one that nobody else can foretell. */
@@ -149,7 +151,7 @@ static void refuse_within(struct b2bua *b, const struct request *r, enum why why
 {
 	const struct reason *reason = &call_reasons[why];
 	char area[UNSUPPORTED_MAX];
-	struct sv headers = why == WHY_PENDING ? retry_line(r->key, area) : unsupported_line(why, r->v, area);
+	struct sv headers = why == WHY_PENDING ? retry_line(r->key, area) : refusal_line(b, why, r, area);
 	struct server_txn *st;
 
 	counter_inc(&b->counters, REQUESTS_REFUSED);
@@ -184,6 +186,13 @@ static void follow_flow(struct leg *l, const struct path *from)
 		l->path = *from;
 }
 
+void dialog_heard(struct dialog *d, enum side side, const struct request *r)
+{
+	if (r->v->cseq > d->cseq_in[side]) /* what waited may have been overtaken */
+		d->cseq_in[side] = r->v->cseq;
+	follow_flow(side == NEAR ? &d->call->near : d->far, r->from);
+}
+
 /* Who says BYE is gone whatever we answer (§15.1.1): a BYE that finds no room ends the call by one of our own. When there is no room for
  * that either, silence: it comes again, and if not, the call has little time left. */
 static void bye_without_relay(struct b2bua *b, const struct place *p, const struct request *r)
@@ -208,14 +217,14 @@ static void relay_start(struct b2bua *b, const struct place *p, const struct req
 			refuse_within(b, r, WHY_FULL);
 		return;
 	}
-	if (r->v->cseq > p->dialog->cseq_in[p->side]) /* what waited may have been overtaken */
-		p->dialog->cseq_in[p->side] = r->v->cseq;
+	dialog_heard(p->dialog, p->side, r);
 	relay->names = names_get(r->names);
 	server_own(relay->st, &relay_server_ops, relay);
 	if (r->v->method == M_INVITE)
 		server_answer(relay->st, 100, SV(""), SV(""), SV(""));
+	if ((r->v->method == M_INVITE || r->v->method == M_UPDATE) && session_speaks(r->v))
+		session_read(&relay->session, r->v);
 	target_asked(relay, r->v);
-	follow_flow(leg_of(relay, p->side), r->from);
 	if (subscribes(r->v->method) && !usage_join(relay, r->v))
 		relay_refuse(relay, WHY_FULL);
 	else
@@ -248,7 +257,8 @@ void dialog_request(struct b2bua *b, const struct request *r)
 		return;
 	}
 	if ((why = place_fault(&p, r)) == WHY_COUNT) {
-		relay_start(b, &p, r);
+		if (!session_takes(p.dialog, p.side, r))
+			relay_start(b, &p, r);
 		return;
 	}
 	refuse_within(b, r, why);
@@ -393,6 +403,8 @@ static void rack_line(struct compose *c, const struct relay *r, const struct vie
 		if (invite->method == M_INVITE && invite->from == r->from && invite->in_cseq == cseq)
 			cseq = invite->out_cseq;
 	}
+	if (r->call->setup && r->call->setup->attempt && r->from == NEAR)
+		cseq += r->call->setup->attempt->ahead;
 	out_lit(&c->o, "RAck: ");
 	out_u64(&c->o, rseq);
 	out_lit(&c->o, " ");
@@ -441,6 +453,7 @@ static struct buf *relay_write(struct relay *r, const struct view *v, struct out
 
 	compose_request(&c, m);
 	compose_contact(&c, l, v);
+	session_request_lines(&c, r);
 	rack_line(&c, r, v);
 	if (r->usage)
 		v = usage_lines(&c, r, v, &other);
@@ -606,6 +619,8 @@ static int relay_pass(struct relay *r, const struct view *v, const struct path *
 	server_begin(r->st, &c.o, v->status, compose_phrase(c.b, v, from), SV(""));
 	if (v->status < 300)
 		compose_contact(&c, l, v);
+	if (v->status / 100 == 2)
+		session_response_lines(&c, r);
 	compose_rest(&c, v, from, l);
 	return server_send(r->st, v->status, &c.o);
 }
@@ -669,16 +684,24 @@ static void relay_on_response(void *owner, struct client_txn *ct, const struct v
 	target_answered(r, v);
 	if (v->status < 200 && r->method != M_INVITE)
 		return;
+	if (v->status == 422 && (r->method == M_INVITE || r->method == M_UPDATE)) {
+		relay_refuse(r, session_told(r, v) ? WHY_SESSION_RAISED : WHY_SESSION_REFUSED);
+		return;
+	}
 	err = relay_pass(r, v, from);
 	if (v->status < 200)
 		return;
 	if (r->method == M_INVITE && v->status < 300) {
-		if (!err)
+		if (!err) {
 			relay_await_ack(r);
-		else if (err == -EMSGSIZE)
+			session_renew(r, v);
+		} else if (err == -EMSGSIZE) {
 			relay_outgrown(r);
+		}
 		return; /* memory is out: a 2xx comes again */
 	}
+	if (!err && v->status < 300)
+		session_renew(r, v);
 	if (err)
 		server_answer(r->st, err == -EMSGSIZE ? 513 : 500, SV(""), SV(""), SV(""));
 	relay_final(r, v);
@@ -774,6 +797,7 @@ static void relay_ack_go(struct relay *r, const struct view *v)
 	if (!(ack = compose_done(&c)))
 		return; /* the 2xx is repeated, and so will be the ACK */
 	send_ack(r, ack);
+	session_sent(r->call, !r->from, ack);
 	buf_put(STEAL(r->answer));
 	relay_free(r);
 }

@@ -36,6 +36,14 @@ void target_asked(struct relay *r, const struct view *v)
 	r->moved_len = (uint16_t)uri.len;
 }
 
+void target_moved(struct dialog *d, enum side side, const struct view *v)
+{
+	struct sv now = target_of(d, side), uri = contact_uri_again(v, now);
+
+	if (uri.p && !sv_eq(uri, now))
+		target_set(d, side, uri);
+}
+
 void target_forget(struct relay *r)
 {
 	if (r->moved)
@@ -45,16 +53,12 @@ void target_forget(struct relay *r)
 /* By a 2xx, or a provisional that is sure to arrive (RFC 6141 §4.6). */
 void target_answered(struct relay *r, const struct view *v)
 {
-	struct sv uri, now = target_of(r->dialog, !r->from);
-
 	if (!refreshes_target(r->method) || v->status >= 300 || (v->status < 200 && !v->first[HDR_RSEQ]))
 		return;
 	if (r->moved)
 		target_set(r->dialog, r->from, (struct sv){ r->moved, r->moved_len });
 	target_forget(r);
-	uri = contact_uri_again(v, now);
-	if (uri.p && !sv_eq(uri, now))
-		target_set(r->dialog, !r->from, uri);
+	target_moved(r->dialog, !r->from, v);
 }
 
 /* A provisional without Contact names no target: then its dialog is where the INVITE went. Borrowed from the INVITE. */

@@ -496,6 +496,8 @@ void call_keep(struct call *c)
 	c->is_ending = false;
 	c->b->n_kept++;
 	wheel_disarm(c->b->p.wheel, &c->timer);
+	if (c->session)
+		session_free(c);
 	release_slot(c->b, c->far); /* a subscription may last for weeks: no drain waits for it */
 }
 

@@ -134,7 +134,7 @@ static void end_to_end_headers_pass_as_they_are(void **state)
 {
 	passes(*state, "Content-Type: multipart/mixed;boundary=\"a b\"\r\n");
 	passes(*state, "Allow: INVITE, ACK\r\nAllow: BYE\r\n");
-	passes(*state, "Session-Expires: 1800;refresher=uac\r\nMin-SE: 90\r\n");
+	becomes(*state, "Session-Expires: 1800;refresher=uac\r\nMin-SE: 90\r\n", ""); /* each leg's own */
 	passes(*state, "Authorization: Digest username=\"a\", uri=\"sip:10.0.0.21\"\r\n"); /* DECISIONS 9: credentials are untouched */
 	passes(*state, "RSeq: 5\r\nPrivacy: id\r\nRetry-After: 10 (busy)\r\n");
 	passes(*state, "Privacy: none\r\n");
@@ -353,9 +353,10 @@ static void masked_hosts(void **state)
 /* DECISIONS 8: what concerns one hop or our own registrar is taken out of the list. */
 static void option_tags(void **state)
 {
-	passes(*state, "Supported: 100rel, timer\r\n");
+	passes(*state, "Supported: 100rel, replaces\r\n");
+	becomes(*state, "Supported: 100rel, Timer\r\nRequire: timer\r\n", "Supported: 100rel\r\n");
 	passes(*state, "Require: 100rel\r\n");
-	becomes(*state, "Supported: path, 100rel , gruu,timer, OUTBOUND\r\n", "Supported: 100rel, timer\r\n");
+	becomes(*state, "Supported: path, 100rel , gruu,timer, OUTBOUND,replaces\r\n", "Supported: 100rel, replaces\r\n");
 	ends_here(*state, "Require: path\r\n");
 	becomes(*state, "k: outbound,replaces\r\n", "k: replaces\r\n");
 }
