@@ -569,8 +569,10 @@ static bool rings(struct dialogue *d, const char *lines)
 
 	d->g->phase = "INVITE";
 	send_request(d, d->caller, "INVITE", lines, "application/sdp", SDP_OF(d->caller));
-	if (!take(d, callee) || d->last[callee].v.method != M_INVITE)
-		return false;
+	do
+		if (!take(d, callee))
+			return false;
+	while (d->last[callee].v.status || d->last[callee].v.method != M_INVITE);
 	callee_learns(d);
 	d->g->phase = "1xx";
 	send_response(d, callee, 100, payload(d, callee, true, LINES_PER_MESSAGE), "", "");
@@ -694,35 +696,49 @@ static void cancelled_call(struct gate *g, unsigned caller)
 	dialogue_end(&d);
 }
 
-/* The test ---------------------------------------------------------------------------------------------------------------- */
+/* A node --------------------------------------------------------------------------------------------------------------------- */
 
 #define GATE_ZONES \
 	"node: test\nzones:\n" \
 	"  public:\n    listen: [\"udp:203.0.113.10:5060\", \"tcp:203.0.113.10:5060\", \"udp:[2001:db8::10]:5060\"]\n    domains: [\"example.com\"]\n%s" \
-	"  core:\n    listen: [\"udp:10.0.0.10:5060\", \"tcp:10.0.0.10:5060\"]\n    trust: [\"10.0.0.0/24\", \"2001:db8:f::/48\"]\n"
-/* A far side that is called goes to Bob; one that calls, to Alice's own server in the public zone. */
-#define GATE_YAML \
-	GATE_ZONES \
+	"  core:\n    listen: [\"udp:10.0.0.10:5060\", \"tcp:10.0.0.10:5060\"]\n    domains: [\"example.com\"]\n" \
+	"    trust: [\"10.0.0.0/24\", \"2001:db8:f::/48\"]\n"
+#define PHONES "  phones: { zone: public, probe: off, failover: { on: [] }, destinations: [{ name: alice, uri: \"sip:192.0.2.10:5060\" }] }\n"
+/* Those who are called are Bob and Alice; the others are only there to be named. */
+#define POOLS \
 	"pools:\n" \
 	"  apps: { zone: core, probe: off, failover: { on: [] }, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }, " \
-	"{ name: spare, uri: \"sip:spare.inside.example:5060\" }, { name: box, uri: \"sip:farbox:5060\" }] }\n" \
-	"  phones: { zone: public, probe: off, failover: { on: [] }, destinations: [{ name: alice, uri: \"sip:192.0.2.10:5060\" }] }\n" \
-	"routes: [{ when: { zone: public, caller: any }, to: { pool: apps }, relay: on }, { when: { zone: core }, to: { pool: phones }, relay: on }]\n"
+	"{ name: spare, uri: \"sip:spare.inside.example:5060\" }, { name: box, uri: \"sip:farbox:5060\" }] }\n" PHONES
+#define POOL_OF(options, uris) "pools:\n  apps: { zone: core, " options ", destinations: [" uris "] }\n" PHONES
+#define BOTH_WAYS(more) \
+	"routes: [{ when: { zone: public, caller: any }, to: { pool: apps }" more " }, { when: { zone: core }, to: { pool: phones }" more " }]\n"
+#define ROUTES POOLS BOTH_WAYS(", relay: on")
+#define ROUTES_STRICT POOLS BOTH_WAYS("")
+#define ROUTES_SHORT POOLS BOTH_WAYS(", relay: on, max-duration: 10s")
+#define ROUTES_NOBODY POOLS "routes: [{ when: { user: \"nobody\", caller: any }, to: { pool: apps } }]\n"
+#define ROUTES_REJECT POOLS "routes: [{ when: { caller: any }, to: { reject: 603 } }]\n"
+#define ROUTES_UNKNOWN_NAME POOL_OF("probe: off", "{ name: b, uri: \"sip:gone.inside.example\" }") BOTH_WAYS("")
+#define ROUTES_TCP POOL_OF("probe: off", "{ name: b, uri: \"sip:10.0.0.21:5060;transport=tcp\" }") BOTH_WAYS("")
+#define ROUTES_TWO \
+	POOL_OF("probe: off, answer-timeout: 5s, failover: { after: 1s, tries: 2 }", \
+	        "{ name: bob, uri: \"sip:10.0.0.21:5060\" }, { name: carol, uri: \"sip:10.0.0.22:5060\" }") \
+	BOTH_WAYS("")
+#define ROUTES_PROBED POOL_OF("probe: { every: 1s, timeout: 1s }", "{ name: bob, uri: \"sip:10.0.0.21:5060\", max-calls: 1 }") BOTH_WAYS("")
 
-static void gate_open(struct gate *g, const char *public_lines)
+static void gate_open(struct gate *g, const char *public_lines, const char *tail)
 {
+	static const char *const names[] = { "app.inside.example", "spare.inside.example", "farbox", "phone.near.example" };
 	char yaml[4096];
+	int n = snprintf(yaml, sizeof(yaml), GATE_ZONES "%s", public_lines, tail);
 
-	snprintf(yaml, sizeof(yaml), GATE_YAML, public_lines);
+	assert_true(n > 0 && (size_t)n < sizeof(yaml));
 	g->rig = rig_new(yaml, 1, 1);
 	g->rig->hooks = (struct rig_hooks){ .ctx = g, .on_sent = on_sent };
-	for (unsigned i = 0; i < 3; i++) {
-		g->rig->names[i] = (struct rig_name){ .host = i == 2 ? "farbox" : i ? "spare.inside.example" : "app.inside.example" };
-		assert_int_equal(addr_parse(&g->rig->names[i].addr, SV("10.0.0.21")), 0);
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		g->rig->names[i].host = names[i];
+		assert_int_equal(addr_parse(&g->rig->names[i].addr, i < 3 ? SV("10.0.0.21") : SV("192.0.2.10")), 0);
 	}
-	g->rig->names[3] = (struct rig_name){ .host = "phone.near.example" };
-	assert_int_equal(addr_parse(&g->rig->names[3].addr, SV("192.0.2.10")), 0);
-	g->rig->n_names = 4;
+	g->rig->n_names = sizeof(names) / sizeof(*names);
 }
 
 static void gate_close(struct gate *g)
@@ -745,6 +761,8 @@ static void print_gate(const struct gate *g)
 		printf("exception %-16s %6lu  %s\n", exceptions[i].name, g->found[i], exceptions[i].what);
 }
 
+/* The test: what passes ----------------------------------------------------------------------------------------------------- */
+
 static void nothing_of_one_side_on_the_other(void **state)
 {
 	struct gate g = { .seen = calloc(TOKENS, sizeof(struct token_seen)) };
@@ -752,7 +770,7 @@ static void nothing_of_one_side_on_the_other(void **state)
 	(void)state;
 	assert_non_null(g.seen);
 	for (unsigned trusting = 0; trusting < 2; trusting++) {
-		gate_open(&g, trusting ? "    trust: [\"192.0.2.0/24\"]\n" : "");
+		gate_open(&g, trusting ? "    trust: [\"192.0.2.0/24\"]\n" : "", ROUTES);
 		for (unsigned i = 0; i < CALLS; i++) {
 			unsigned caller = i / 4 % 2;
 
@@ -780,10 +798,280 @@ static void nothing_of_one_side_on_the_other(void **state)
 	free(g.seen);
 }
 
+/* What the SBC says by itself ---------------------------------------------------------------------------------------------- */
+
+/* One request that is answered by the SBC alone: its reasons (docs/reasons.md), each sent by either side. */
+static const struct refused {
+	const char *name, *tail, *method, *uri, *lines, *hops, *to_tag;
+	unsigned status, sides;          /* sides: bits of those who may ask */
+} refused[] = {
+	{ "no-route", ROUTES_NOBODY, "INVITE", NULL, "", NULL, "", 404, 3 },
+	{ "rule-reject", ROUTES_REJECT, "INVITE", NULL, "", NULL, "", 603, 3 },
+	{ "host-not-ours", ROUTES_STRICT, "INVITE", "sip:bob@elsewhere.example", "", NULL, "", 403, 3 },
+	{ "foreign-route", ROUTES, "INVITE", NULL, "Route: <sip:elsewhere.example;lr>\r\n", NULL, "", 403, 1 },
+	{ "bad-request-uri", ROUTES, "INVITE", "sip:", "", NULL, "", 400, 3 },
+	{ "uri-scheme", ROUTES, "INVITE", "http://example.com/x", "", NULL, "", 416, 3 },
+	{ "proxy-require", ROUTES, "INVITE", NULL, "Proxy-Require: foo\r\n", NULL, "", 420, 3 },
+	{ "too-many-hops", ROUTES, "INVITE", NULL, "", "00", "", 483, 3 },
+	{ "replaces-unknown", ROUTES, "INVITE", NULL, "Replaces: 1@x;to-tag=a;from-tag=b\r\n", NULL, "", 481, 3 },
+	{ "unknown-dialog", ROUTES, "INFO", NULL, "", NULL, ";tag=forged", 481, 3 },
+	{ "name-not-found", ROUTES_UNKNOWN_NAME, "INVITE", NULL, "", NULL, "", 503, 1 },
+	{ "destinations-unreachable", ROUTES_TCP, "INVITE", NULL, "", NULL, "", 503, 1 },
+	{ "destinations-unreachable (MESSAGE)", ROUTES_TCP, "MESSAGE", NULL, "", NULL, "", 503, 1 },
+	{ "options", ROUTES, "OPTIONS", "sip:203.0.113.10", "", NULL, "", 200, 1 },
+	{ "options", ROUTES, "OPTIONS", "sip:10.0.0.10:5060", "", NULL, "", 200, 2 },
+	{ "duplicate header", ROUTES, "INVITE", NULL, "Max-Forwards: 70\r\n", NULL, "", 400, 3 },
+};
+
+static void expect_status(struct dialogue *d, unsigned side, unsigned status, const char *name)
+{
+	while (take(d, side))
+		if (d->last[side].v.status >= 200) {
+			if (d->last[side].v.status != status)
+				fail_msg("%s: %u, not %u", name, d->last[side].v.status, status);
+			return;
+		}
+	fail_msg("%s: no answer", name);
+}
+
+static void refused_by_us(struct gate *g, const struct refused *r, unsigned side)
+{
+	struct dialogue d;
+	char head[4096], lines[LINES_PER_MESSAGE * 512 + 256];
+	char *hops;
+
+	g->phase = r->name;
+	gate_open(g, "", r->tail);
+	g->rig->is_refusing_streams = true;
+	dialogue_begin(&d, g, side);
+	if (r->uri)
+		keep(d.target[side], sizeof(d.target[0]), r->uri);
+	strcat(d.to[side], r->to_tag);
+	snprintf(lines, sizeof(lines), "%s%s", r->lines, payload(&d, side, false, LINES_PER_MESSAGE));
+	put_head(&d, side, head, r->method, d.target[side]);
+	if (r->hops && (hops = strstr(head, "Max-Forwards: ")))
+		memcpy(hops + 14, r->hops, 2);
+	send_text(g, side, "%s%sContent-Length: 0\r\n\r\n", head, lines);
+	rig_after(g->rig, 6000); /* names and connections take their time */
+	expect_status(&d, side, r->status, r->name);
+	dialogue_end(&d);
+	gate_close(g);
+}
+
+/* Both ends of an answered call, the ACK still to come. */
+static bool answered(struct dialogue *d, unsigned caller)
+{
+	if (!rings(d, ""))
+		return false;
+	send_response(d, !caller, 200, "", "application/sdp", SDP_OF(!caller));
+	while (take(d, caller))
+		if (d->last[caller].v.status == 200)
+			caller_learns(d);
+	d->cseq[caller] = 2;
+	d->cseq[!caller] = 10;
+	return true;
+}
+
+/* How many messages that begin so come to this side within `ms`; each request is answered with 200. */
+static unsigned hears(struct dialogue *d, unsigned side, const char *start, unsigned ms)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 8; i++, rig_after(d->g->rig, ms / 8))
+		while (take(d, side)) {
+			n += strncmp(d->last[side].packet->bytes, start, strlen(start)) == 0;
+			if (!d->last[side].v.status && d->last[side].v.method == M_BYE)
+				send_response(d, side, 200, payload(d, side, true, LINES_PER_MESSAGE), "", "");
+		}
+	return n;
+}
+
+static void a_call_nobody_acknowledges(struct gate *g, unsigned caller)
+{
+	struct dialogue d;
+
+	gate_open(g, "", ROUTES);
+	dialogue_begin(&d, g, caller);
+	assert_true(answered(&d, caller));
+	g->phase = "no-ack";
+	rig_after(g->rig, 32000);
+	assert_true(hears(&d, !caller, "ACK ", 800)); /* ours */
+	assert_true(hears(&d, caller, "BYE ", 800));
+	dialogue_end(&d);
+	gate_close(g);
+}
+
+/* Longest duration, operator, and a dialog one side has lost: BYEs of our own with a Reason. */
+static void calls_ended_by_us(struct gate *g, unsigned caller, unsigned how)
+{
+	static const char *const phases[] = { "max-duration", "operator", "dialog-lost" };
+	struct dialogue d;
+	struct token token;
+
+	gate_open(g, "", ROUTES_SHORT);
+	dialogue_begin(&d, g, caller);
+	assert_true(answered(&d, caller));
+	acknowledge(&d, caller, "");
+	g->phase = phases[how];
+	if (how == 0) {
+		rig_after(g->rig, 10000);
+	} else if (how == 1) {
+		struct sv user = { strchr(d.target[caller], ':') + 1, TOKEN_LEN };
+
+		assert_int_equal(token_read(g->rig->workers[0].tokens, TOKEN_LEG, user, &token), 0);
+		assert_true(b2bua_hangup(g->rig->workers[0].calls, token.id, "test"));
+	} else {
+		d.cseq[caller] = 10;
+		exchange(&d, caller, "INFO", 481, "", "", "");
+	}
+	assert_true(hears(&d, caller, "BYE ", 800) || how == 2);
+	dialogue_end(&d);
+	assert_int_equal(rig_calls(g->rig), 0);
+	gate_close(g);
+}
+
+/* Out of order, too early, crossing: refused within the dialog. */
+static void refused_within(struct gate *g, unsigned caller)
+{
+	struct dialogue d;
+	unsigned callee = !caller;
+
+	gate_open(g, "", ROUTES);
+	dialogue_begin(&d, g, caller);
+	assert_true(answered(&d, caller));
+	acknowledge(&d, caller, "");
+	g->phase = "cseq-out-of-order";
+	exchange(&d, caller, "INFO", 200, "", "", "");
+	d.cseq[caller] -= 2;
+	send_request(&d, caller, "INFO", payload(&d, caller, false, LINES_PER_MESSAGE), "", "");
+	expect_status(&d, caller, 500, g->phase);
+	d.cseq[caller] = 20;
+	g->phase = "invite-in-progress";
+	for (unsigned i = 0; i < 2; i++)
+		send_request(&d, caller, "INVITE", payload(&d, caller, false, LINES_PER_MESSAGE), "application/sdp", SDP_OF(caller));
+	expect_status(&d, caller, 500, g->phase);
+	g->phase = "invite-glare";
+	d.cseq[callee] = 30;
+	send_request(&d, callee, "INVITE", payload(&d, callee, false, LINES_PER_MESSAGE), "application/sdp", SDP_OF(callee));
+	expect_status(&d, callee, 491, g->phase);
+	g->phase = "requests after the end";
+	exchange(&d, callee, "BYE", 200, "", "", "");
+	send_request(&d, caller, "BYE", payload(&d, caller, false, LINES_PER_MESSAGE), "", "");
+	assert_true(hears(&d, caller, "SIP/2.0 200", 0));
+	send_request(&d, caller, "INFO", payload(&d, caller, false, LINES_PER_MESSAGE), "", "");
+	assert_true(hears(&d, caller, "SIP/2.0 481", 0));
+	dialogue_end(&d);
+	gate_close(g);
+}
+
+/* The first destination is given up and answers late; nobody else does. */
+static void silent_destinations(struct gate *g)
+{
+	struct dialogue d;
+	struct got late;
+
+	gate_open(g, "", ROUTES_TWO);
+	g->phase = "failover leftovers";
+	dialogue_begin(&d, g, A);
+	send_request(&d, A, "INVITE", payload(&d, A, false, LINES_PER_MESSAGE), "application/sdp", SDP_OF(A));
+	assert_true(take(&d, B));
+	late = d.last[B];
+	d.last[B] = (struct got){ .packet = NULL };
+	rig_after(g->rig, 3000); /* Carol is asked, and silent too */
+	while (take(&d, B))
+		;
+	got_free(&d.last[B]);
+	d.last[B] = late;
+	send_response(&d, B, 180, payload(&d, B, true, LINES_PER_MESSAGE), "", "");
+	send_response(&d, B, 200, payload(&d, B, true, LINES_PER_MESSAGE), "application/sdp", SDP_OF(B));
+	assert_true(hears(&d, B, "BYE ", 800));
+	rig_after(g->rig, 60000);
+	expect_status(&d, A, 408, "no-answer-from-destination");
+	rig_forget(g->rig, CAROL);
+	dialogue_end(&d);
+	gate_close(g);
+}
+
+static void a_call_that_rings_too_long(struct gate *g)
+{
+	struct dialogue d;
+
+	gate_open(g, "", ROUTES_TWO);
+	dialogue_begin(&d, g, A);
+	assert_true(rings(&d, ""));
+	g->phase = "answer-timeout";
+	rig_after(g->rig, 6000);
+	expect_status(&d, A, 408, g->phase);
+	assert_true(hears(&d, B, "CANCEL ", 800));
+	dialogue_end(&d);
+	gate_close(g);
+}
+
+static void probes_and_limits(struct gate *g)
+{
+	struct dialogue d, other;
+
+	g->phase = "probes";
+	gate_open(g, "", ROUTES_PROBED);
+	dialogue_begin(&d, g, A);
+	for (unsigned i = 0; i < 12; i++, rig_after(g->rig, 250))
+		while (take(&d, B))
+			send_response(&d, B, 200, payload(&d, B, true, LINES_PER_MESSAGE), "", "");
+	assert_int_equal(d.last[B].v.method, M_OPTIONS);
+	g->phase = "destinations-full";
+	assert_true(rings(&d, ""));
+	dialogue_begin(&other, g, A);
+	send_request(&other, A, "INVITE", payload(&other, A, false, LINES_PER_MESSAGE), "", "");
+	expect_status(&other, A, 503, g->phase);
+	g->phase = "merged-request";
+	d.cseq[A] = 0;
+	keep(d.to[A], sizeof(d.to[0]), "<sip:bob@example.com>");
+	keep(d.target[A], sizeof(d.target[0]), "sip:bob@example.com");
+	d.number += 1000; /* another branch */
+	send_request(&d, A, "INVITE", "", "", "");
+	expect_status(&d, A, 482, g->phase);
+	g->phase = "shutting-down";
+	b2bua_close(g->rig->workers[0].calls);
+	other.number += 1000;
+	send_request(&other, A, "INVITE", "", "", "");
+	expect_status(&other, A, 503, g->phase);
+	dialogue_end(&other);
+	dialogue_end(&d);
+	rig_after(g->rig, 60000);
+	rig_forget(g->rig, BOB);
+	rig_forget(g->rig, ALICE);
+	rig_free(g->rig, false); /* probes go on */
+}
+
+static void nothing_in_what_the_sbc_says_by_itself(void **state)
+{
+	struct gate g = { .seen = calloc(TOKENS, sizeof(struct token_seen)) };
+
+	(void)state;
+	assert_non_null(g.seen);
+	for (unsigned i = 0; i < sizeof(refused) / sizeof(*refused); i++)
+		for (unsigned side = 0; side < SIDES; side++)
+			if (refused[i].sides & 1u << side)
+				refused_by_us(&g, &refused[i], side);
+	for (unsigned caller = 0; caller < SIDES; caller++) {
+		a_call_nobody_acknowledges(&g, caller);
+		for (unsigned how = 0; how < 3; how++)
+			calls_ended_by_us(&g, caller, how);
+		refused_within(&g, caller);
+	}
+	silent_destinations(&g);
+	a_call_that_rings_too_long(&g);
+	probes_and_limits(&g);
+	print_gate(&g);
+	assert_int_equal(g.leaks, 0);
+	free(g.seen);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_of_one_side_on_the_other),
+		cmocka_unit_test(nothing_in_what_the_sbc_says_by_itself),
 	};
 
 	setvbuf(stdout, NULL, _IONBF, 0);
