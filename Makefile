@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := build
 DESTDIR ?=
 PREFIX ?= /usr/local
-.PHONY: help build run test check bench install format clean
+.PHONY: help build run test check mutants bench install format clean
 
 help:                ## this list
 	@sed -n 's/^\([a-z]*\): *\(.*\)## \(.*\)/  make \1\t\3/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -23,6 +23,10 @@ test:                ## everything that proves it; SUITE="fast storm live run" c
 check:               ## format, analysers, sanitizers, allocation failures, fuzz smoke; SUITE=... chooses
 	@tools/need build check
 	@tools/check $(SUITE)
+
+mutants:             ## breaks each rewrite and timer once in a copy and expects tests to notice; SUITE=gate: what the hiding gate sees
+	@tools/need build
+	@tools/mutants $(SUITE)
 
 bench:               ## our figures beside a bare relay's and Kamailio's
 	@tools/need build bench
