@@ -48,7 +48,7 @@ static const struct side sides[SIDES] = {
 	               "farserver/2.0", "far-user", "farorg", "spare.inside.example" },
 	  .addrs = { "10.0.0.21", "10.0.0.10", "10.0.0.77", "2001:db8:f::1", "10.0.0.22" },
 	  .spellings = { "10.0.0.21", "app.inside.example", "App.INSIDE.example", "farbox", "10.0.0.10", "[2001:db8:f::1]",
-	                 "[2001:0DB8:F:0:0:0:0:1]", "10.0.0.77", "[::ffff:10.0.0.21]", "::ffff:a00:15", "10%2E0%2e0.21",
+	                 "spare.inside.example", "10.0.0.77", "[::ffff:10.0.0.21]", "::ffff:a00:15", "10%2E0%2e0.21",
 	                 "app%2einside.example" } },
 };
 enum { PLACES = 12, WORDS = PLACES + 3 }; /* places: words for where the side is; then Call-ID, tag, software */
@@ -275,7 +275,7 @@ struct dialogue {
 	struct got last[SIDES];
 };
 
-/* How a header's value carries a word: `$` is replaced by it. NULL: every one of `forms`. Headers of which a message has one, and those
+/* How a header's value carries a word: `$` is replaced by it. Not named: every one of `forms`. Headers of which a message has one, and those
  * that say where it goes, are written by the message itself. */
 static const struct {
 	enum hdr_id id;
@@ -302,6 +302,7 @@ static const char *const forms[] = {
 	"<sip:u@$>", "\"the one at $\" <sip:u@$:5060;transport=udp>;p=$", "sip:u@$;maddr=$", "<sip:a@other.example>, <sip:u@$>",
 	"<sip:a@other.example>,\r\n\t\"x\" <sip:u@$>", "$", "<http://$:8080/pic.png>;purpose=icon", "id-$-5060", "_$_", "urn:x:$;y",
 	"\"quoted \\\"$\\\"\"", "(comment $)", "a=b;call-id=$;tag=$", "<sip:x@other.example?Call-Info=%3Csip:u@$%3E>", "sips:$:5061;lr,$",
+	"~$.internal", /* behind a ~ only addresses: of a name, this is another one */
 };
 enum { FORMS = sizeof(forms) / sizeof(*forms) };
 
@@ -370,7 +371,7 @@ static const char *payload(const struct dialogue *d, unsigned side, bool is_resp
 		unsigned k = g->next[side][is_response]++ % LINES, name = k % NAMES, form = k / NAMES / WORDS;
 		const char *shape = shape_of(name), *word = word_of(d, side, k / NAMES % WORDS, is_response);
 
-		if (!word || (shape && (!*shape || (form && form != 7)))) /* one form only: twice through all words */
+		if (!word || (!shape && *forms[form] == '~' && word[strspn(word, "0123456789.")]) || (shape && (!*shape || (form && form != 7)))) /* one form only: twice through all words */
 			continue;
 		n += put_name(to + n, 512, name, k / 7);
 		n += put_form(to + n, 400, shape ? shape : forms[form], word);
@@ -702,7 +703,7 @@ static void cancelled_call(struct gate *g, unsigned caller)
 	"  public:\n    listen: [\"udp:203.0.113.10:5060\", \"tcp:203.0.113.10:5060\", \"udp:[2001:db8::10]:5060\"]\n    domains: [\"example.com\"]\n%s" \
 	"  core:\n    listen: [\"udp:10.0.0.10:5060\", \"tcp:10.0.0.10:5060\"]\n    domains: [\"example.com\"]\n" \
 	"    trust: [\"10.0.0.0/24\", \"2001:db8:f::/48\"]\n"
-#define PHONES "  phones: { zone: public, probe: off, failover: { on: [] }, destinations: [{ name: alice, uri: \"sip:192.0.2.10:5060\" }] }\n"
+#define PHONES "  phones: { zone: public, probe: off, failover: { on: [] }, destinations: [{ name: alice, uri: \"sip:phone.near.example:5060\" }] }\n"
 /* Those who are called are Bob and Alice; the others are only there to be named. */
 #define POOLS \
 	"pools:\n" \
