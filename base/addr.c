@@ -58,7 +58,7 @@ static int parse_ip(struct addr *out, struct sv text)
 		return -EBADMSG;
 	memcpy(z, text.p, text.len);
 	z[text.len] = '\0';
-	if ((colons = strstr(z, ":::")) && strchr(colons, '.')) /* RFC 3261's grammar wants a third before an IPv4 address (RFC 5118 §4.10) */
+	if ((colons = strstr(z, ":::")) && strchr(colons, '.')) /* a third, before IPv4: RFC 3261, RFC 5118 §4.10 */
 		memmove(colons, colons + 1, strlen(colons));
 	if (inet_pton(AF_INET6, z, ip) != 1)
 		return -EBADMSG;

@@ -70,27 +70,55 @@ static void reserve(struct cdr *c)
 	counter_set(&c->counters, CDR_DISK_LOW, is_low);
 }
 
+/* A line of which only a part could be written is taken back, so that it never lies in two files. */
+static size_t whole_lines(struct cdr *c, size_t done)
+{
+	const char *end = done ? memrchr(c->batch, '\n', done) : NULL;
+	size_t whole = end ? (size_t)(end + 1 - c->batch) : 0;
+	struct stat st;
+
+	if (whole == done || fstat(c->fd, &st) || ftruncate(c->fd, st.st_size - (off_t)(done - whole)))
+		return done;
+	return whole;
+}
+
 /* False: not all was written; what is left stays in the batch. */
 static bool flush(struct cdr *c)
 {
 	size_t done = 0;
+	int err = 0;
 
 	while (done < c->held) {
 		ssize_t n = write(c->fd, c->batch + done, c->held - done);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
+		if (n <= 0) {
+			err = n ? errno : ENOSPC;
 			break;
+		}
 		done += (size_t)n;
 	}
+	if (done < c->held)
+		done = whole_lines(c, done);
 	memmove(c->batch, c->batch + done, c->held - done);
 	c->held -= done;
 	if (!c->held)
 		return true;
 	counter_inc(&c->counters, CDR_WRITE_ERRORS);
-	log_error(c->log, "cdr.write-failed", "path=%s error=%s", c->path, strerror(errno));
+	log_error(c->log, "cdr.write-failed", "path=%s error=%s", c->path, strerror(err));
 	return false;
+}
+
+/* What is looked after between writes, also while they fail: another file may be what ends that. */
+static void tend(struct cdr *c)
+{
+	int err;
+
+	if (atomic_exchange(&c->is_reopening, false) && (err = file_open(c)))
+		log_error(c->log, "cdr.reopen-failed", "path=%s error=%s", c->path, strerror(-err));
+	reserve(c);
+	counter_set(&c->counters, CDR_LOST, atomic_load(&c->lost) + mailbox_refused(c->mail));
 }
 
 static void wait_ms(int ms)
@@ -111,6 +139,7 @@ static void line_deliver(struct mail *m, void *reader)
 			return;
 		}
 		wait_ms(CDR_RETRY_MS);
+		tend(c);
 	}
 	memcpy(c->batch + c->held, l->text, l->len);
 	c->held += l->len;
@@ -130,9 +159,7 @@ static void *writer(void *ctx)
 			poll(&p, 1, c->held ? CDR_RETRY_MS : 60000);
 			wait_ms(CDR_GATHER_MS);
 		}
-		if (atomic_exchange(&c->is_reopening, false) && file_open(c))
-			log_error(c->log, "cdr.reopen-failed", "path=%s error=%s", c->path, strerror(errno));
-		reserve(c);
+		tend(c);
 		mailbox_ack(c->mail);
 		while (mailbox_drain(c->mail, c, CDR_LINES_MAX))
 			;

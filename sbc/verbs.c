@@ -42,7 +42,7 @@ struct slab_row {
 	size_t in_use, pages;
 };
 
-enum { SLABS = 16 };
+enum { SLABS = 32 };
 
 /* One question to all workers: `work` runs on each of them, `finish` here when the last has answered. */
 struct question {
