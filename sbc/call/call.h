@@ -443,10 +443,13 @@ bool usage_admits(const struct call *c, uint8_t method);
 
 /* watch.c: dialog-info bodies (RFC 4235) */
 bool watch_is_told(const struct view *v);
+struct dialoginfo_names;
+/* Every dialog it tells of. */
+void watch_each(const struct view *v, void (*fn)(void *ctx, const struct dialoginfo_names *n), void *ctx);
 /* WHY_COUNT: `v` has no such body, or one that can be shown to the other side. */
 enum why watch_fault(struct b2bua *b, const struct view *v, const struct path *from);
-/* Content-Length and the body as `to` may see it. */
-void watch_out(struct compose *c, struct hide *h, const struct leg *to, struct sv body);
+/* Content-Length and the body as c->to may see it. */
+void watch_out(struct compose *c, struct hide *h, struct sv body);
 
 /* echo.c: answers that outlive their call */
 void echo_new(struct relay *r);        /* takes the relay's server transaction */

@@ -213,7 +213,7 @@ void compose_rest(struct compose *c, const struct view *v, const struct path *fr
 	c->to = to;
 	hide_headers(&c->o, &h);
 	if (body.len && v->method != M_INVITE && watch_is_told(v)) {
-		watch_out(c, &h, to, body);
+		watch_out(c, &h, body);
 		return;
 	}
 	if (v->method == M_NOTIFY && !v->status)

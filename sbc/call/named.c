@@ -1,5 +1,6 @@
 /* sbc/call/named.c - finding whom a request names: read here, looked up on the worker that holds it (DECISIONS 10, 20). */
 #include "sbc/call/transfer.h"
+#include "topohide/dialoginfo.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -14,7 +15,7 @@ bool names_anybody(const struct view *v)
 {
 	if (v->method == M_ACK || v->method == M_BYE || v->method == M_CANCEL || v->method == M_PRACK)
 		return false;
-	if (v->method == M_REFER)
+	if (v->method == M_REFER || (v->body_len && v->method != M_INVITE && watch_is_told(v)))
 		return true;
 	for (unsigned i = 0; i < v->n; i++)
 		if (is_dialog_name(v->h[i].id))
@@ -27,6 +28,18 @@ struct names *names_get(struct names *n)
 	if (n)
 		n->refs++;
 	return n;
+}
+
+const struct end *names_end(const struct names *n, struct sv call_id, struct sv to_tag, struct sv from_tag)
+{
+	for (unsigned i = 0; n && i < n->n; i++) {
+		const struct name *x = &n->name[i];
+
+		if (x->is_known && x->header == HDR_CONTENT_TYPE && sv_eq(x->call_id, call_id) && sv_eq(x->to_tag, to_tag) &&
+		    sv_eq(x->from_tag, from_tag))
+			return &x->end;
+	}
+	return NULL;
 }
 
 void names_put(struct names *n)
@@ -120,6 +133,39 @@ static int name_refer_to(struct b2bua *b, struct names *n, struct out *o, const 
 	return 0;
 }
 
+struct body_reader {
+	struct b2bua *b;
+	struct names *n;
+	struct out *o;
+};
+
+/* A dialog of a body as a Replaces would name it that comes of it: its own tag is what the other end calls to-tag. Those that have nothing
+ * of ours are not asked for. */
+static void name_in_body(void *ctx, const struct dialoginfo_names *d)
+{
+	const struct body_reader *r = ctx;
+	struct names *n = r->n;
+	struct sv part[] = { d->call_id, d->local_tag, d->remote_tag };
+	struct out o = *r->o;
+	struct name *x;
+
+	for (unsigned i = 0; i < 3; i++) {
+		char *from = o.at;
+
+		out_sv(&o, part[i]);
+		part[i] = sv_span(from, o.at);
+	}
+	if (n->n == NAMES_MAX || o.is_full || !d->call_id.len)
+		return;
+	x = &n->name[n->n];
+	*x = (struct name){ .header = HDR_CONTENT_TYPE, .call_id = part[0], .to_tag = part[1], .from_tag = part[2] };
+	name_tokens(r->b, x);
+	if (x->is_asked || x->is_transfer)
+		return;
+	n->n++;
+	*r->o = o;
+}
+
 static unsigned count_of(const struct names *n, unsigned header, bool is_embedded)
 {
 	unsigned count = 0;
@@ -146,6 +192,8 @@ static void read_names(struct b2bua *b, const struct view *v, struct names *n, s
 			n->why = WHY_BAD_DIALOG_NAME;
 	if (n->why == WHY_COUNT && v->method == M_REFER && name_refer_to(b, n, o, v))
 		n->why = WHY_BAD_REFER_TO;
+	if (n->why == WHY_COUNT && watch_is_told(v))
+		watch_each(v, name_in_body, &(struct body_reader){ b, n, o });
 	if (n->why == WHY_COUNT && (contradicts(n, false) || contradicts(n, true)))
 		n->why = WHY_BAD_DIALOG_NAME;
 }
@@ -157,6 +205,8 @@ static size_t text_of(const struct view *v)
 	for (unsigned i = 0; i < v->n; i++)
 		if (is_dialog_name(v->h[i].id) || v->h[i].id == HDR_REFER_TO)
 			len += v->h[i].value_len;
+	if (watch_is_told(v))
+		len += v->body_len < NAMES_BODY_MAX ? v->body_len : NAMES_BODY_MAX;
 	return len;
 }
 
@@ -311,7 +361,8 @@ static void waiting_free(struct waiting *w)
 	free(w);
 }
 
-/* RFC 3891 §3: a call that is to be replaced or joined has to be there. A Refer-To has to lead somewhere; Target-Dialog only helps. */
+/* RFC 3891 §3: a call that is to be replaced or joined has to be there. A Refer-To has to lead somewhere; Target-Dialog only helps, and
+ * so does a body. */
 static enum why judge(const struct names *n)
 {
 	if (n->why != WHY_COUNT)
@@ -319,7 +370,7 @@ static enum why judge(const struct names *n)
 	for (unsigned i = 0; i < n->n; i++) {
 		const struct name *x = &n->name[i];
 
-		if (x->is_known || x->header == HDR_TARGET_DIALOG)
+		if (x->is_known || x->header == HDR_TARGET_DIALOG || x->header == HDR_CONTENT_TYPE)
 			continue;
 		return n->has_no_memory ? WHY_FULL : x->is_embedded || x->header == HDR_REFER_TO ? WHY_REFER_UNKNOWN : WHY_TRANSFER;
 	}
@@ -489,7 +540,7 @@ void waiting_free_all(struct b2bua *b)
 uint16_t names_slot(const struct names *n, uint16_t zone)
 {
 	for (unsigned i = 0; n && i < n->n; i++)
-		if (n->name[i].is_known && !n->name[i].is_embedded && n->name[i].header != HDR_REFER_TO && n->name[i].end.zone == zone)
+		if (n->name[i].is_known && !n->name[i].is_embedded && is_dialog_name(n->name[i].header) && n->name[i].end.zone == zone)
 			return n->name[i].end.slot;
 	return 0;
 }

@@ -31,35 +31,34 @@ static uint64_t zone_mask(const struct compose *c)
 	return token_zone_mask(c->b->p.tokens, c->b->conf->zones[path_zone(c->b, &c->to->path)].name);
 }
 
-static void out_token(struct out *o, const struct compose *c, uint16_t shard, uint64_t id)
+static struct sv transfer_token(const struct compose *c, uint16_t shard, uint64_t id, char area[TOKEN_LEN])
 {
-	char text[TOKEN_LEN];
-
-	token_write(c->b->p.tokens, TOKEN_TRANSFER, (struct token){ .id = id, .shard = shard }, text);
-	out_sv(o, (struct sv){ text, TOKEN_LEN });
+	token_write(c->b->p.tokens, TOKEN_TRANSFER, (struct token){ .id = id, .shard = shard }, area);
+	return (struct sv){ area, TOKEN_LEN };
 }
 
 /* A dialog as the receiver knows it, or by three tokens: its leg, itself, and itself turned over. */
-static void out_dialog(struct out *o, const struct compose *c, const struct name *x)
+void transfer_names(const struct compose *c, const struct end *e, struct end_names *out)
 {
-	const struct end *e = &x->end;
-	bool is_target = x->header == HDR_TARGET_DIALOG, is_known = is_for_remote(c, e);
+	bool is_known = is_for_remote(c, e);
 	uint64_t mask = zone_mask(c), id = e->dialog ^ mask;
 
-	if (is_known)
-		out_sv(o, end_call_id(e));
-	else
-		out_token(o, c, e->shard, e->leg ^ mask);
+	out->call_id = is_known ? end_call_id(e) : transfer_token(c, e->shard, e->leg ^ mask, out->area[0]);
+	out->own = is_known ? end_own(e) : transfer_token(c, e->shard, id, out->area[1]);
+	out->ours = is_known ? end_ours(e) : transfer_token(c, e->shard, ~id, out->area[2]);
+}
+
+static void out_dialog(struct out *o, const struct compose *c, const struct name *x)
+{
+	bool is_target = x->header == HDR_TARGET_DIALOG;
+	struct end_names names;
+
+	transfer_names(c, &x->end, &names);
+	out_sv(o, names.call_id);
 	out_str(o, is_target ? ";local-tag=" : ";to-tag=");
-	if (is_known)
-		out_sv(o, end_own(e));
-	else
-		out_token(o, c, e->shard, id);
+	out_sv(o, names.own);
 	out_str(o, is_target ? ";remote-tag=" : ";from-tag=");
-	if (is_known)
-		out_sv(o, end_ours(e));
-	else
-		out_token(o, c, e->shard, ~id);
+	out_sv(o, names.ours);
 	if (x->is_early_only)
 		out_lit(o, ";early-only");
 }

@@ -1,5 +1,5 @@
 /* sbc/call/transfer.h - whom a request names (DECISIONS 10): dialogs, by Replaces, Join and Target-Dialog, in a header or escaped in
- * Refer-To, and the other end of a call, by a Contact of ours in Refer-To. Everybody names them by the identifiers of his own leg;
+ * Refer-To, or in a dialog-info body, and the other end of a call, by a Contact of ours in Refer-To. Everybody names them by the identifiers of his own leg;
  * whoever gets the request has to read his own. In between they are an end of a call: a leg and its remote. The leg may be
  * another worker's: then the names travel there and back, and the request waits. */
 #ifndef SBC_CALL_TRANSFER_H
@@ -7,7 +7,8 @@
 #include "sbc/call/call.h"
 
 enum transfer_limits {
-	NAMES_MAX = 6,               /* in one request */
+	NAMES_MAX = 12,              /* in one request */
+	NAMES_BODY_MAX = 4096,       /* bytes of identifiers of ours in a dialog-info body; those beyond are as unknown */
 	NAMES_WAIT_MS = 2000,        /* for other workers' answers */
 	NAMES_TEXT_MAX = 16384,      /* bytes of what is named */
 	TRANSFER_FRAG_MAX = 128,     /* a status line of ours in a sipfrag */
@@ -23,7 +24,8 @@ struct end {
 };
 
 struct name {
-	uint8_t header;              /* HDR_REPLACES, HDR_JOIN, HDR_TARGET_DIALOG; HDR_REFER_TO: the Contact that is its URI */
+	uint8_t header;              /* HDR_REPLACES, HDR_JOIN, HDR_TARGET_DIALOG; HDR_REFER_TO: the Contact that is its URI;
+	                              * HDR_CONTENT_TYPE: a dialog in a dialog-info body, as a Replaces would name it that comes of it */
 	bool is_embedded;            /* in the headers of Refer-To's URI */
 	bool is_early_only;
 	bool is_transfer;            /* TOKEN_TRANSFER: the answer to an earlier crossing */
@@ -55,6 +57,8 @@ static inline enum why names_fault(const struct request *r)
 {
 	return r->names ? r->names->why : WHY_COUNT;
 }
+/* The end that a dialog of a body turned out to be; NULL: unknown. */
+const struct end *names_end(const struct names *n, struct sv call_id, struct sv to_tag, struct sv from_tag);
 /* NULL is allowed. */
 struct names *names_get(struct names *n);
 void names_put(struct names *n);
@@ -67,6 +71,12 @@ void b2bua_dispatch(struct b2bua *b, const struct request *r);
 
 /* transfer.c: what becomes of them in a message. As `line` of struct hide; ctx is a struct compose. */
 bool transfer_line(void *ctx, struct out *o, struct hide *h, const struct hdr *hdr);
+/* What the receiver of `c` is to call the dialog of `e`; tokens lie in `area`. */
+struct end_names {
+	struct sv call_id, own, ours;
+	char area[3][TOKEN_LEN];
+};
+void transfer_names(const struct compose *c, const struct end *e, struct end_names *out);
 /* A NOTIFY's body: a message/sipfrag that says more than it may is cut down to its status line (RFC 3515 §2.4.5). */
 struct sv transfer_frag(struct hide *h, struct sv body, char area[TRANSFER_FRAG_MAX]);
 

@@ -1,15 +1,21 @@
 /* sbc/call/watch.c - what somebody who watches dialogs (RFC 4235) is told of those on the other side: not by the identifiers they have
  * there, and not by addresses of there. */
-#include "sbc/call/call.h"
+#include "sbc/call/transfer.h"
 #include "topohide/dialoginfo.h"
 #include <errno.h>
 
 struct watch {
 	struct b2bua *b;
 	struct hide *h;
-	const struct leg *to;       /* NULL: it is only looked at */
+	const struct compose *c;    /* NULL: it is only looked at */
 	struct arena *arena;
-	char names[4][SV_HEX];
+	struct end_names known;
+	char hashed[4][SV_HEX];
+};
+
+struct watch_reader {
+	void (*fn)(void *ctx, const struct dialoginfo_names *n);
+	void *ctx;
 };
 
 bool watch_is_told(const struct view *v)
@@ -23,18 +29,55 @@ bool watch_is_told(const struct view *v)
 static void hash_name(struct watch *w, unsigned which, struct sv *name)
 {
 	if (name->len)
-		*name = sv_hex(hash_bytes(token_hash_key(w->b->p.tokens), name->p, name->len), w->names[which]);
+		*name = sv_hex(hash_bytes(token_hash_key(w->b->p.tokens), name->p, name->len), w->hashed[which]);
 }
 
+/* A dialog that we hold is named as whoever is to take it over has to name it (DECISIONS 10). */
 static void map_names(void *ctx, struct dialoginfo_names *n)
 {
 	struct watch *w = ctx;
+	const struct end *e = w->c ? names_end(w->c->names, n->call_id, n->local_tag, n->remote_tag) : NULL;
 
 	if (hide_names_inside(w->h, n->id) || (n->call_id.len && sv_find(n->id, n->call_id) != SIZE_MAX))
 		hash_name(w, 3, &n->id); /* often made of the Call-ID */
-	hash_name(w, 0, &n->call_id);
-	hash_name(w, 1, &n->local_tag);
-	hash_name(w, 2, &n->remote_tag);
+	if (!e) {
+		hash_name(w, 0, &n->call_id);
+		hash_name(w, 1, &n->local_tag);
+		hash_name(w, 2, &n->remote_tag);
+		return;
+	}
+	transfer_names(w->c, e, &w->known);
+	n->call_id = w->known.call_id;
+	n->local_tag = w->known.own;
+	n->remote_tag = w->known.ours;
+}
+
+static void read_names(void *ctx, struct dialoginfo_names *n)
+{
+	const struct watch_reader *r = ctx;
+
+	r->fn(r->ctx, n);
+}
+
+static bool pass_value(void *ctx, struct sv *text)
+{
+	(void)ctx;
+	(void)text;
+	return true;
+}
+
+void watch_each(const struct view *v, void (*fn)(void *ctx, const struct dialoginfo_names *n), void *ctx)
+{
+	struct watch_reader r = { fn, ctx };
+	const struct dialoginfo m = { .ctx = &r, .names = read_names, .value = pass_value };
+	struct arena arena;
+	struct out nowhere;
+	char area[1];
+
+	arena_init(&arena, NULL, 0, WATCH_MEMORY_MAX);
+	out_init(&nowhere, area, 0);
+	dialoginfo_map(&nowhere, view_body(v), &arena, &m);
+	arena_reset(&arena);
 }
 
 static bool is_token(struct watch *w, struct sv user)
@@ -48,9 +91,10 @@ static bool is_token(struct watch *w, struct sv user)
 static struct sv shown_host(const struct watch *w)
 {
 	const struct conf *c = w->b->conf;
-	const struct conf_zone *z = &c->zones[w->to ? path_zone(w->b, &w->to->path) : w->h->zone];
+	const struct path *to = w->c ? &w->c->to->path : NULL;
+	const struct conf_zone *z = &c->zones[to ? path_zone(w->b, to) : w->h->zone];
 
-	return z->n_domains ? z->domains[0] : w->to ? c->listeners[w->to->path.listener].advertise : SV("");
+	return z->n_domains ? z->domains[0] : to ? c->listeners[to->listener].advertise : SV("");
 }
 
 static bool map_value(void *ctx, struct sv *text)
@@ -118,10 +162,10 @@ enum why watch_fault(struct b2bua *b, const struct view *v, const struct path *f
 	return err == -ENOMEM ? WHY_FULL : WHY_BODY;
 }
 
-void watch_out(struct compose *c, struct hide *h, const struct leg *to, struct sv body)
+void watch_out(struct compose *c, struct hide *h, struct sv body)
 {
 	struct arena arena;
-	struct watch w = { .b = c->b, .h = h, .to = to, .arena = &arena };
+	struct watch w = { .b = c->b, .h = h, .c = c, .arena = &arena };
 
 	arena_init(&arena, NULL, 0, WATCH_MEMORY_MAX);
 	if (watch_map(&w, body, &body))

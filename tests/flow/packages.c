@@ -156,6 +156,138 @@ static void ids_made_of_identifiers(void **state)
 	unsubscribed(&f);
 }
 
+/* A second phone outside, who watches Bob. */
+#define DAVE "192.0.2.20:5060"
+
+static void dave_asks(struct flow *f, const char *method, const char *lines, const char *body)
+{
+	rig_say(f->rig, DAVE, EDGE, body,
+	        "%s sip:bob@example.com SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.20:5060;branch=z9hG4bKd%s;rport\nMax-Forwards: 70\n"
+	        "From: <sip:dave@example.com>;tag=dave\nTo: <sip:bob@example.com>\nCall-ID: dave-%s\nCSeq: 1 %s\n"
+	        "Contact: <sip:dave@192.0.2.20:5060>\n%s",
+	        method, method, method, method, lines);
+}
+
+/* Bob tells Dave of a dialog; `told` is what Dave reads of it. */
+static void bob_tells_dave(struct flow *f, const char *dialog, char told[3][64])
+{
+	static const char *const names[] = { "call-id=\"", "local-tag=\"", "remote-tag=\"" };
+	char from[256], call_id[64], contact[128], body[1024];
+	struct got at_dave = { .packet = NULL };
+
+	dave_asks(f, "SUBSCRIBE", "Event: dialog\nExpires: 600\n", "");
+	rig_expect(f->rig, BOB, "SUBSCRIBE ", &f->at_bob);
+	snprintf(from, sizeof(from), "%s", got_value(&f->at_bob, HDR_FROM));
+	snprintf(call_id, sizeof(call_id), "%s", got_value(&f->at_bob, HDR_CALL_ID));
+	snprintf(contact, sizeof(contact), "%s", got_contact(&f->at_bob));
+	flow_bob_answers(f, 200, "Expires: 600\n", "");
+	rig_expect(f->rig, DAVE, "SIP/2.0 200", &at_dave);
+	snprintf(body, sizeof(body), INFO "%s</dialog-info>", dialog);
+	rig_say(f->rig, BOB, CORE, body,
+	        "NOTIFY %s SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.21:5060;branch=z9hG4bKtell\nMax-Forwards: 70\n"
+	        "From: <sip:bob@example.com>;tag=bob\nTo: %s\nCall-ID: %s\nCSeq: 1 NOTIFY\n" DIALOG,
+	        contact, from, call_id);
+	rig_expect(f->rig, DAVE, "NOTIFY sip:dave@192.0.2.20:5060 SIP/2.0", &at_dave);
+	assert_false(got_has(&at_dave, "10.0.0."));
+	for (unsigned i = 0; i < 3; i++) {
+		struct sv text = view_body(&at_dave.v);
+		size_t at = sv_find(text, sv_from(names[i]));
+
+		assert_true(at != SIZE_MAX);
+		text = sv_skip(text, at + strlen(names[i]));
+		snprintf(told[i], 64, "%.*s", (int)sv_chr(text, '"'), text.p);
+	}
+	rig_say(f->rig, DAVE, EDGE, "", "SIP/2.0 200 OK\nVia: %s\nFrom: %s\nTo: %s\nCall-ID: %s\nCSeq: %s\n", got_value(&at_dave, HDR_VIA),
+	        got_value(&at_dave, HDR_FROM), got_value(&at_dave, HDR_TO), got_value(&at_dave, HDR_CALL_ID), got_value(&at_dave, HDR_CSEQ));
+	rig_expect(f->rig, BOB, "SIP/2.0 200", &f->at_bob);
+	got_free(&at_dave);
+}
+
+/* RFC 4235, RFC 3891: Dave picks up Bob's call by the names he was told, wherever call and subscription live; what reaches Bob are the
+ * names that he has for it. */
+static void picked_up(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 8; workers *= 2) {
+		struct flow f;
+		char dialog[512], told[3][64], replaces[256], wanted[512];
+		struct got at_dave = { .packet = NULL };
+
+		flow_begin(&f, FLOW_ONE, workers, 1);
+		flow_invite(&f, BOB);
+		flow_bob_answers(&f, 180, "", "");
+		flow_expect_at_alice(&f, "SIP/2.0 180");
+		struct got invite = f.at_bob;
+
+		f.at_bob = (struct got){ .packet = NULL };
+		snprintf(dialog, sizeof(dialog), "<dialog id=\"1\" call-id=\"%s\" local-tag=\"bob\" remote-tag=\"%s\" direction=\"recipient\">"
+		         "<state>early</state></dialog>", f.far_call_id, got_tag(&invite, HDR_FROM));
+		bob_tells_dave(&f, dialog, told);
+		assert_string_not_equal(told[0], f.far_call_id);
+		assert_string_not_equal(told[1], "bob");
+		snprintf(replaces, sizeof(replaces), "Replaces: %s;to-tag=%s;from-tag=%s;early-only\n", told[0], told[1], told[2]);
+		dave_asks(&f, "INVITE", replaces, "");
+		rig_expect(f.rig, DAVE, "SIP/2.0 100", &at_dave);
+		rig_expect(f.rig, BOB, "INVITE ", &f.at_bob);
+		snprintf(wanted, sizeof(wanted), "%s;to-tag=bob;from-tag=%s;early-only", f.far_call_id, got_tag(&invite, HDR_FROM));
+		assert_string_equal(got_value(&f.at_bob, HDR_REPLACES), wanted);
+		flow_bob_answers(&f, 486, "", "");
+		rig_expect(f.rig, BOB, "ACK ", &f.at_bob);
+		rig_expect(f.rig, DAVE, "SIP/2.0 486", &at_dave);
+		got_free(&at_dave);
+		got_free(&f.at_bob);
+		f.at_bob = invite;
+		flow_bob_answers(&f, 486, "", "");
+		flow_expect_at_alice(&f, "SIP/2.0 486");
+		flow_refused(&f);
+		rig_after(f.rig, 40000);
+		rig_forget(f.rig, BOB);
+		rig_forget(f.rig, DAVE);
+		flow_end(&f);
+	}
+}
+
+/* A server that reports its phones' dialogs as they see them: it is Alice's end that is meant. Whoever is asked first, the server, gets
+ * names for it that lead to her when it sends the call on. */
+static void picked_up_at_the_other_end(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 8; workers *= 8) {
+		struct flow f;
+		char dialog[512], told[3][64], lines[512], wanted[512];
+		struct got at_dave = { .packet = NULL };
+
+		flow_answered(&f, FLOW_BOTH_WAYS, workers, 1);
+		snprintf(dialog, sizeof(dialog), "<dialog id=\"1\" call-id=\"%s\" local-tag=\"%s\" remote-tag=\"bob\"/>", f.far_call_id,
+		         strstr(f.far_from, ";tag=") + 5);
+		bob_tells_dave(&f, dialog, told);
+		snprintf(lines, sizeof(lines), "Replaces: %s;to-tag=%s;from-tag=%s\n", told[0], told[1], told[2]);
+		dave_asks(&f, "INVITE", lines, "");
+		rig_expect(f.rig, DAVE, "SIP/2.0 100", &at_dave);
+		rig_expect(f.rig, BOB, "INVITE ", &f.at_bob);
+		assert_false(got_has(&f.at_bob, f.far_call_id));
+		snprintf(lines, sizeof(lines), "Replaces: %s\nContact: <sip:bob@10.0.0.21:5060>\n", got_value(&f.at_bob, HDR_REPLACES));
+		flow_bob_answers(&f, 486, "", "");
+		rig_expect(f.rig, BOB, "ACK ", &f.at_bob);
+		bob_asks(&f, "INVITE", lines, "");
+		rig_expect(f.rig, BOB, "SIP/2.0 100", &f.at_bob);
+		rig_expect(f.rig, ALICE, "INVITE sip:alice@example.com SIP/2.0", &f.at_alice);
+		snprintf(wanted, sizeof(wanted), "alice-call@192.0.2.10;to-tag=alice;from-tag=%s", strstr(f.near_to, ";tag=") + 5);
+		assert_string_equal(got_value(&f.at_alice, HDR_REPLACES), wanted);
+		flow_alice_answers(&f, 486, "", "");
+		got_free(&at_dave);
+		rig_after(f.rig, 40000);
+		rig_forget(f.rig, BOB);
+		rig_forget(f.rig, ALICE);
+		rig_forget(f.rig, DAVE);
+		flow_alice_says(&f, "BYE", "", "");
+		flow_expect_at_bob(&f, "BYE ");
+		flow_bob_answers(&f, 200, "", "");
+		flow_expect_at_alice(&f, "SIP/2.0 200");
+		flow_end(&f);
+	}
+}
+
 /* RFC 3903: the entity tag is opaque and comes back as it went; a dialog-info body is looked at here too. */
 static void publish(void **state)
 {
@@ -312,6 +444,8 @@ int main(void)
 		cmocka_unit_test(dialog_info_with_our_contact),
 		cmocka_unit_test(dialog_info_that_cannot_pass),
 		cmocka_unit_test(ids_made_of_identifiers),
+		cmocka_unit_test(picked_up),
+		cmocka_unit_test(picked_up_at_the_other_end),
 		cmocka_unit_test(publish),
 		cmocka_unit_test(without_dialog),
 		cmocka_unit_test(info_packages),
