@@ -251,7 +251,7 @@ static void out_quote(struct out *o, char quote)
 
 static int pass_attributes(struct reader *r, bool is_dialog)
 {
-	struct dialoginfo_names was = { .call_id = SV("") }, now;
+	struct dialoginfo_names was = { SV(""), SV(""), SV(""), SV("") }, now;
 	int err = is_dialog ? read_names(r, &was) : 0;
 
 	now = was;
