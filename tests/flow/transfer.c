@@ -497,6 +497,337 @@ static void faulty_names_are_refused(void **state)
 	end(r);
 }
 
+/* RFC 4538: whom a request is about, told to the other end; a name of nothing is left out. */
+static void target_dialogs_are_understood(void **state)
+{
+	struct phone x1, x2, y1, y2;
+	char extra[1024];
+
+	(void)state;
+	for (unsigned workers = 1; workers <= 8; workers *= 2) {
+		struct rig *r = begin(workers, 10);
+
+		phone(&x1, r, &alice, 1);
+		phone(&y1, r, &bob, 1);
+		calls(&y1, &x1);
+		phone(&x2, r, &alice, 2);
+		snprintf(extra, sizeof(extra), "Target-Dialog: %s;local-tag=%.*s;remote-tag=%s\nRequire: tdialog\n", x1.call_id,
+		         SV_ARG(tag_of(sv_from(x1.remote))), x1.tag);
+		phone_begins(&x2, "OPTIONS", x1.target, extra, "");
+		phone(&y2, r, &bob, 2);
+		*y2.call_id = '\0';
+		phone_gets(&y2, "OPTIONS sip:FAR-bob1@10.0.0.21:5060 ");
+		names_call_of(&y2.got, HDR_TARGET_DIALOG, &y1);
+		assert_non_null(strstr(got_value(&y2.got, HDR_TARGET_DIALOG), ";local-tag=FAR-bob1;remote-tag="));
+		assert_string_equal(got_value(&y2.got, HDR_REQUIRE), "tdialog");
+		phone_answers(&y2, 200, "", "");
+		phone_gets(&x2, "SIP/2.0 200");
+		phone_begins(&x2, "MESSAGE", x1.target, "Target-Dialog: 1@192.0.2.10;local-tag=a;remote-tag=b\n", "");
+		*y2.call_id = '\0';
+		phone_gets(&y2, "MESSAGE ");
+		assert_string_equal(got_value(&y2.got, HDR_TARGET_DIALOG), "");
+		phone_answers(&y2, 200, "", "");
+		phone_gets(&x2, "SIP/2.0 200");
+		phones_end(&x1, &y1);
+		FREE(&x1, &x2, &y1, &y2);
+		end(r);
+	}
+}
+
+/* DECISIONS 5, RFC 5589 §5: a REFER outside of the call, to its Contact, with the call as its reason. */
+static void a_contact_of_ours_can_be_referred(void **state)
+{
+	struct rig *r = begin(2, 11);
+	struct phone x1, x2, x3, y1, y2, z2, z3;
+	struct wish wish;
+	char extra[4096];
+
+	(void)state;
+	phone(&x1, r, &bob, 1);
+	phone(&y1, r, &alice, 1);
+	phone(&x2, r, &bob, 2);
+	phone(&z2, r, &carol, 2);
+	calls(&x1, &y1);
+	calls(&x2, &z2);
+	phone(&x3, r, &bob, 3);
+	phone(&y2, r, &alice, 2);
+	*y2.call_id = '\0';
+	snprintf(extra, sizeof(extra), "Target-Dialog: %s;local-tag=%.*s;remote-tag=%s\nRefer-Sub: false\n%s", x1.call_id,
+	         SV_ARG(tag_of(sv_from(x1.remote))), x1.tag, phone_refer_lines(&x2, "Replaces"));
+	phone_begins(&x3, "REFER", x1.target, extra, "");
+	phone_gets(&y2, "REFER sip:NEAR-alice1@192.0.2.10:5060 ");
+	names_call_of(&y2.got, HDR_TARGET_DIALOG, &y1);
+	wish_of(&y2.got, &wish);
+	phone_answers(&y2, 202, "Refer-Sub: false\n", "");
+	phone_gets(&x3, "SIP/2.0 202");
+	assert_string_equal(got_value(&x3.got, HDR_REFER_SUB), "false");
+	phone_free(&y2);
+	phone(&y2, r, &alice, 3);
+	phone_follows(&y2, &wish);
+	phone(&z3, r, &carol, 3);
+	*z3.call_id = '\0';
+	phone_gets(&z3, "INVITE sip:FAR-carol2@10.0.0.22:5060 ");
+	names_call_of(&z3.invite, HDR_REPLACES, &z2);
+	phone_answers_invite(&z3, 603, "", "");
+	phone_gets(&z3, "ACK ");
+	phone_gets(&y2, "SIP/2.0 603");
+	phone_acks_refusal(&y2);
+	phones_end(&x1, &y1);
+	phones_end(&x2, &z2);
+	FREE(&x1, &x2, &x3, &y1, &y2, &z2, &z3);
+	end(r);
+}
+
+/* While a request waits for another worker -------------------------------------------------------------------------- */
+
+/* Call-IDs whose worker is `w`. */
+static void live_on(struct phone *p, unsigned w)
+{
+	size_t len = strlen(p->call_id);
+
+	for (unsigned i = 0; token_shard(p->rig->workers[0].tokens, sv_from(p->call_id)) % p->rig->shared.workers != w; i++)
+		snprintf(p->call_id + len, sizeof(p->call_id) - len, "-%u", i);
+}
+
+struct wait {
+	struct rig *rig;
+	struct phone x, y;           /* have the call that is named */
+	char call_id[128], extra[1024];
+	unsigned home;               /* worker of Dave, whose INVITE waits */
+};
+
+static void waits_begin(struct wait *w)
+{
+	struct phone id;
+
+	w->rig = begin(2, 12);
+	w->home = rig_worker_of(w->rig, dave.at);
+	phone(&w->x, w->rig, &alice, 1);
+	phone(&w->y, w->rig, &bob, 1);
+	live_on(&w->x, !w->home);
+	calls(&w->x, &w->y);
+	phone(&id, w->rig, &dave, 1);
+	live_on(&id, w->home);
+	snprintf(w->call_id, sizeof(w->call_id), "%s", id.call_id);
+	snprintf(w->extra, sizeof(w->extra), "Replaces: %s\n", phone_call_name(&w->x));
+	w->rig->holds_mail = true;
+}
+
+static void dave_says(struct wait *w, const char *listener, const char *method, const char *extra)
+{
+	bool is_tcp = !strncmp(listener, "tcp", 3);
+
+	rig_say(w->rig, dave.at, listener, "",
+	        "%s sip:bob@example.com SIP/2.0\nVia: SIP/2.0/%s 192.0.2.20:5060;branch=z9hG4bKwait;rport\nMax-Forwards: 70\n"
+	        "From: <sip:dave@example.com>;tag=NEAR-dave\nTo: <sip:bob@example.com>\nCall-ID: %s\nCSeq: 1 %s\n"
+	        "Contact: <sip:NEAR-dave@192.0.2.20:5060>\n%s", method, is_tcp ? "TCP" : "UDP", w->call_id, method, extra);
+}
+
+static void waits(struct wait *w, const char *listener)
+{
+	dave_says(w, listener, "INVITE", w->extra);
+	rig_expect_silence(w->rig, dave.at);
+	rig_expect_silence(w->rig, bob.at);
+	assert_int_equal(w->rig->workers[w->home].park.count, 1);
+}
+
+static void mail_arrives(struct wait *w)
+{
+	w->rig->holds_mail = false;
+	rig_after(w->rig, 1);
+	assert_int_equal(w->rig->workers[w->home].park.count, 0);
+}
+
+static void waits_end(struct wait *w)
+{
+	phones_end(&w->x, &w->y);
+	FREE(&w->x, &w->y);
+	end(w->rig);
+}
+
+static void dave_acks_refusal(struct wait *w, const struct got *g)
+{
+	rig_say(w->rig, dave.at, EDGE, "",
+	        "ACK sip:bob@example.com SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.20:5060;branch=z9hG4bKwait;rport\nMax-Forwards: 70\n"
+	        "From: <sip:dave@example.com>;tag=NEAR-dave\nTo: %s\nCall-ID: %s\nCSeq: 1 ACK\n", got_value(g, HDR_TO), w->call_id);
+}
+
+static void repetitions_while_waiting_are_absorbed(void **state)
+{
+	struct got g = { .packet = NULL };
+	struct phone y2;
+	struct wait w;
+
+	(void)state;
+	waits_begin(&w);
+	waits(&w, EDGE);
+	waits(&w, EDGE);
+	waits(&w, EDGE);
+	mail_arrives(&w);
+	phone(&y2, w.rig, &bob, 2);
+	*y2.call_id = '\0';
+	phone_gets(&y2, "INVITE ");
+	names_call_of(&y2.invite, HDR_REPLACES, &w.y);
+	rig_expect(w.rig, dave.at, "SIP/2.0 100", &g);
+	phone_answers_invite(&y2, 486, "", "");
+	phone_gets(&y2, "ACK ");
+	rig_expect(w.rig, dave.at, "SIP/2.0 486", &g);
+	dave_acks_refusal(&w, &g);
+	assert_int_equal(rig_count(w.rig, NAMES_ASKED), 1);
+	got_free(&g);
+	FREE(&y2);
+	waits_end(&w);
+}
+
+static void a_waiting_request_is_cancelled(void **state)
+{
+	struct got g = { .packet = NULL };
+	struct wait w;
+
+	(void)state;
+	waits_begin(&w);
+	waits(&w, EDGE);
+	dave_says(&w, EDGE, "CANCEL", "");
+	rig_expect(w.rig, dave.at, "SIP/2.0 200", &g);
+	rig_expect(w.rig, dave.at, "SIP/2.0 487", &g);
+	assert_true(*got_tag(&g, HDR_TO));
+	dave_acks_refusal(&w, &g);
+	mail_arrives(&w);
+	rig_expect_silence(w.rig, bob.at);
+	rig_after(w.rig, 60000);
+	rig_expect_silence(w.rig, dave.at);
+	got_free(&g);
+	waits_end(&w);
+}
+
+static void a_request_waits_no_longer_than_it_may(void **state)
+{
+	struct got g = { .packet = NULL };
+	struct wait w;
+
+	(void)state;
+	waits_begin(&w);
+	waits(&w, EDGE);
+	rig_after(w.rig, 1999);
+	rig_expect_silence(w.rig, dave.at);
+	rig_after(w.rig, 1);
+	rig_expect(w.rig, dave.at, "SIP/2.0 503", &g);
+	dave_acks_refusal(&w, &g);
+	assert_int_equal(rig_count(w.rig, NAMES_UNANSWERED), 1);
+	mail_arrives(&w);
+	rig_expect_silence(w.rig, bob.at);
+	got_free(&g);
+	waits_end(&w);
+}
+
+static void no_deliver(struct mail *m, void *reader)
+{
+	(void)m;
+	(void)reader;
+}
+
+/* Bounds: the other worker's mailbox, and the requests that wait here. */
+static void a_request_that_cannot_wait_is_refused(void **state)
+{
+	static struct mail idle = { no_deliver };
+	struct got g = { .packet = NULL };
+	struct wait w;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		waits_begin(&w);
+		if (i == 0)
+			while (w.rig->shared.post(&w.rig->shared, !w.home, &idle, true) == 0)
+				;
+		else
+			w.rig->workers[w.home].park.max = 0;
+		dave_says(&w, EDGE, "INVITE", w.extra);
+		rig_expect(w.rig, dave.at, "SIP/2.0 503", &g);
+		dave_acks_refusal(&w, &g);
+		assert_int_equal(rig_count(w.rig, NAMES_UNANSWERED), 1);
+		mail_arrives(&w);
+		rig_expect_silence(w.rig, bob.at);
+		got_free(&g);
+		waits_end(&w);
+	}
+}
+
+/* The connection of who asked is gone when the answer comes: the call begins, nobody acknowledges it, and it ends. */
+static void a_flow_dies_while_its_request_waits(void **state)
+{
+	struct phone y2;
+	struct wait w;
+
+	(void)state;
+	waits_begin(&w);
+	waits(&w, EDGE_TCP);
+	w.rig->is_refusing_streams = true;
+	mail_arrives(&w);
+	phone(&y2, w.rig, &bob, 2);
+	*y2.call_id = '\0';
+	phone_gets(&y2, "INVITE ");
+	phone_answers_invite(&y2, 200, "", ANSWER);
+	rig_after(w.rig, 32100);
+	phone_gets(&y2, "ACK ");
+	phone_gets(&y2, "BYE ");
+	phone_answers(&y2, 200, "", "");
+	FREE(&y2);
+	waits_end(&w);
+}
+
+static void a_node_ends_while_requests_wait(void **state)
+{
+	struct wait w;
+
+	(void)state;
+	waits_begin(&w);
+	waits(&w, EDGE);
+	FREE(&w.x, &w.y);
+	rig_free(w.rig, false);
+	waits_begin(&w);
+	waits(&w, EDGE);
+	FREE(&w.x, &w.y);
+	for (unsigned i = 0; i < 2; i++)
+		w.rig->workers[i].is_ending = true; /* as the loops do: mail that comes last is freed */
+	rig_free(w.rig, false);
+}
+
+/* A REFER within a dialog waits too; a later request may go first, and it still passes. */
+static void a_waiting_refer_is_overtaken(void **state)
+{
+	struct rig *r = begin(2, 13);
+	struct phone x1, x2, y1, z2;
+	unsigned home = rig_worker_of(r, alice.at);
+	struct wish wish;
+
+	(void)state;
+	phone(&x1, r, &alice, 1);
+	phone(&y1, r, &bob, 1);
+	phone(&x2, r, &alice, 2);
+	phone(&z2, r, &carol, 2);
+	live_on(&x1, home);
+	live_on(&x2, !home);
+	calls(&x1, &y1);
+	calls(&x2, &z2);
+	r->holds_mail = true;
+	phone_asks(&x1, "REFER", phone_refer_lines(&x2, "Replaces"), "");
+	phone_asks(&x1, "INFO", "", "");
+	phone_gets(&y1, "INFO ");
+	rig_expect_silence(r, bob.at);
+	phone_answers(&y1, 200, "", "");
+	r->holds_mail = false;
+	phone_gets(&x1, "SIP/2.0 200");
+	phone_gets(&y1, "REFER ");
+	wish_of(&y1.got, &wish);
+	phone_answers(&y1, 202, "", "");
+	phone_gets(&x1, "SIP/2.0 202");
+	phone_notifies(&y1, &x1, "terminated");
+	phones_end(&x1, &y1);
+	phones_end(&x2, &z2);
+	FREE(&x1, &x2, &y1, &z2);
+	end(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -509,6 +840,15 @@ int main(void)
 		cmocka_unit_test(ones_own_end_can_be_named),
 		cmocka_unit_test(calls_we_do_not_hold_are_not_replaced),
 		cmocka_unit_test(faulty_names_are_refused),
+		cmocka_unit_test(target_dialogs_are_understood),
+		cmocka_unit_test(a_contact_of_ours_can_be_referred),
+		cmocka_unit_test(repetitions_while_waiting_are_absorbed),
+		cmocka_unit_test(a_waiting_request_is_cancelled),
+		cmocka_unit_test(a_request_waits_no_longer_than_it_may),
+		cmocka_unit_test(a_request_that_cannot_wait_is_refused),
+		cmocka_unit_test(a_flow_dies_while_its_request_waits),
+		cmocka_unit_test(a_node_ends_while_requests_wait),
+		cmocka_unit_test(a_waiting_refer_is_overtaken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
