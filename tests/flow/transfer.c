@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 #define POOL(name, zone, address) \
@@ -828,6 +829,174 @@ static void a_waiting_refer_is_overtaken(void **state)
 	end(r);
 }
 
+/* What is told of it ------------------------------------------------------------------------------------------------- */
+
+static void frag_notify(struct phone *p, const char *type, const char *body)
+{
+	rig_say(p->rig, p->at, p->listener, body,
+	        "NOTIFY %s SIP/2.0\nVia: SIP/2.0/UDP %s;branch=z9hG4bKfrag%u\nMax-Forwards: 70\nFrom: %s\nTo: %s\nCall-ID: %s\nCSeq: %u NOTIFY\n"
+	        "Contact: <%s>\nEvent: refer\nSubscription-State: active;expires=60\nContent-Type: %s\n", p->target, p->at, p->cseq + 1,
+	        p->local, p->remote, p->call_id, p->cseq + 1, p->uri, type);
+	p->cseq++;
+}
+
+/* RFC 3515 §2.4.5: the status line passes; what else is there of the other leg ends here. */
+static void progress_is_told_without_the_inside(void **state)
+{
+	static const struct {
+		const char *says, *heard;
+	} frags[] = {
+		{ "SIP/2.0 100 Trying", "SIP/2.0 100 Trying" },
+		{ "SIP/2.0 200 OK\r\n", "SIP/2.0 200 OK\r\n" },
+		{ "SIP/2.0 180 Ringing\r\nSubject: hello\r\n", "SIP/2.0 180 Ringing\r\nSubject: hello\r\n" },
+		{ "SIP/2.0 200 OK\r\nSubject: from 10.0.0.77\r\n", "SIP/2.0 200 OK\r\n" },
+		{ "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP x\r\n", "SIP/2.0 200 OK\r\n" },
+		{ "SIP/2.0 200 OK\r\nv: SIP/2.0/UDP x\r\n", "SIP/2.0 200 OK\r\n" },
+		{ "SIP/2.0 200 OK\r\nSubject: x\r\nContact: <sip:x>\r\n", "SIP/2.0 200 OK\r\n" },
+		{ "SIP/2.0 200 OK\r\nCall-ID : 1\r\n", "SIP/2.0 200 OK\r\n" },
+		{ "SIP/2.0 200 OK\nTo: <sip:x>;tag=1\n", "SIP/2.0 200 OK\n" },
+		{ "SIP/2.0 200 OK\r\nRecord-Route: <sip:x;lr>", "SIP/2.0 200 OK\r\n" },
+		{ "SIP/2.0 503 10.0.0.21 is down\r\n", "SIP/2.0 503 Service Unavailable\r\n" },
+		{ "SIP/2.0 503 10.0.0.21 is down\r\nCall-ID: 1\r\n", "SIP/2.0 503 Service Unavailable\r\n" },
+		{ "INVITE sip:carol@10.0.0.22 SIP/2.0\r\n", "" },
+		{ "SIP/2.0 2000 10.0.0.22\r\n", "" },
+		{ "INVITE sip:carol@example.com SIP/2.0\r\n", "INVITE sip:carol@example.com SIP/2.0\r\n" },
+	};
+	struct rig *r = begin(1, 14);
+	struct phone x1, y1;
+
+	(void)state;
+	phone(&x1, r, &alice, 1);
+	phone(&y1, r, &bob, 1);
+	calls(&x1, &y1);
+	phone_asks(&x1, "REFER", "Refer-To: <sip:carol@example.com>\n", "");
+	phone_gets(&y1, "REFER ");
+	phone_answers(&y1, 202, "", "");
+	phone_gets(&x1, "SIP/2.0 202");
+	for (unsigned i = 0; i < sizeof(frags) / sizeof(*frags); i++) {
+		frag_notify(&y1, i % 2 ? "message/sipfrag" : "Message/SipFrag ;version=2.0", frags[i].says);
+		phone_gets(&x1, "NOTIFY ");
+		if (!sv_eq(view_body(&x1.got.v), sv_from(frags[i].heard)))
+			fail_msg("\"%s\" became \"%.*s\"", frags[i].says, SV_ARG(view_body(&x1.got.v)));
+		phone_answers(&x1, 200, "", "");
+		phone_gets(&y1, "SIP/2.0 200");
+	}
+	phones_end(&x1, &y1);
+	FREE(&x1, &y1);
+	end(r);
+}
+
+/* DECISIONS 26: who knows every identifier of a call, as a transferee does, is still not who has it. */
+static void a_transferee_cannot_take_the_call(void **state)
+{
+	struct rig *r = begin(1, 15);
+	struct phone x1, y1, thief;
+
+	(void)state;
+	r->hooks.on_sent = NULL; /* Dave says what he should not know, and is answered */
+	phone(&x1, r, &alice, 1);
+	phone(&y1, r, &bob, 1);
+	calls(&x1, &y1);
+	phone(&thief, r, &dave, 1);
+	strcpy(thief.call_id, x1.call_id);
+	strcpy(thief.local, x1.local);
+	strcpy(thief.remote, x1.remote);
+	strcpy(thief.target, x1.target);
+	strcpy(thief.tag, x1.tag);
+	thief.cseq = x1.cseq;
+	phone_asks(&thief, "INVITE", "", OFFER);
+	rig_expect(r, dave.at, "SIP/2.0 100", &thief.got);
+	phone_gets(&y1, "INVITE ");
+	phone_answers(&y1, 488, "", "");
+	phone_gets(&y1, "ACK ");
+	rig_expect(r, dave.at, "SIP/2.0 488", &thief.got);
+	phone_acks_refusal(&thief);
+	phone_asks(&y1, "INFO", "", ""); /* is still for Alice, where she is */
+	rig_expect_silence(r, dave.at);
+	rig_expect(r, alice.at, "INFO sip:NEAR-alice1@192.0.2.10:5060 ", &x1.got);
+	phone_answers(&x1, 200, "", "");
+	phone_gets(&y1, "SIP/2.0 200");
+	x1.cseq = thief.cseq;
+	phones_end(&x1, &y1);
+	FREE(&x1, &y1, &thief);
+	end(r);
+}
+
+/* Another node ------------------------------------------------------------------------------------------------------- */
+
+struct records {
+	struct b2bua_record_sink sink;
+	char *text[8];
+	size_t len[8];
+	unsigned n;
+};
+
+static void keep(struct b2bua_record_sink *sink, uint64_t id, struct sv record)
+{
+	struct records *all = owner_of(sink, struct records, sink);
+
+	(void)id;
+	assert_true(all->n < 8);
+	assert_non_null(all->text[all->n] = malloc(record.len));
+	memcpy(all->text[all->n], record.p, record.len);
+	all->len[all->n++] = record.len;
+}
+
+static struct rig *taken_over(struct rig *r, unsigned workers)
+{
+	struct records all = { .sink = { keep } };
+	struct rig *next = begin(workers, 99);
+
+	for (unsigned i = 0; i < r->shared.workers; i++)
+		b2bua_export(r->workers[i].calls, &all.sink);
+	next->now_ms = r->now_ms;
+	rig_free(r, false);
+	for (unsigned i = 0; i < all.n; i++) {
+		struct sv record = { all.text[i], all.len[i] };
+
+		assert_int_equal(b2bua_apply(next->workers[b2bua_record_shard(record) % workers].calls, record), 0);
+		free(all.text[i]);
+	}
+	return next;
+}
+
+/* What was given out by one node is understood by the other (DESIGN §7), which may have another number of workers. */
+static void transfers_outlive_a_node(void **state)
+{
+	struct rig *r = begin(2, 16);
+	struct phone x1, x2, y1, y2, z2, z3;
+	struct wish wish;
+
+	(void)state;
+	phone(&x1, r, &alice, 1);
+	phone(&y1, r, &bob, 1);
+	phone(&x2, r, &alice, 2);
+	phone(&z2, r, &carol, 2);
+	calls(&x1, &y1);
+	calls(&x2, &z2);
+	phone_refers(&x1, &y1, &x2, "Replaces", &wish);
+	r = taken_over(r, 8);
+	phone(&y2, r, &bob, 2);
+	phone(&z3, r, &carol, 3);
+	x1.rig = x2.rig = y1.rig = z2.rig = r;
+	*z3.call_id = '\0';
+	snprintf(z3.uri, sizeof(z3.uri), "%s", z2.uri);
+	phone_follows(&y2, &wish);
+	phone_gets(&z3, "INVITE ");
+	names_call_of(&z3.invite, HDR_REPLACES, &z2);
+	phone_answers_invite(&z3, 180, "", "");
+	phone_gets(&y2, "SIP/2.0 180");
+	r = taken_over(r, 1);
+	x1.rig = x2.rig = y1.rig = y2.rig = z2.rig = z3.rig = r;
+	phones_answered(&y2, &z3);
+	phones_end(&z2, &x2);
+	phone_notifies(&y1, &x1, "terminated");
+	phones_end(&x1, &y1);
+	phones_end(&y2, &z3);
+	FREE(&x1, &x2, &y1, &y2, &z2, &z3);
+	end(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -849,6 +1018,9 @@ int main(void)
 		cmocka_unit_test(a_flow_dies_while_its_request_waits),
 		cmocka_unit_test(a_node_ends_while_requests_wait),
 		cmocka_unit_test(a_waiting_refer_is_overtaken),
+		cmocka_unit_test(progress_is_told_without_the_inside),
+		cmocka_unit_test(a_transferee_cannot_take_the_call),
+		cmocka_unit_test(transfers_outlive_a_node),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
