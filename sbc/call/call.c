@@ -83,10 +83,10 @@ static void tombstone_free(struct tombstone *t)
 	struct b2bua *b = t->b;
 
 	table_del(&b->tombs, &t->near);
-	if (t->has_dialog) {
+	if (t->has_dialog)
 		table_del(&b->tombs, &t->from_near);
+	if (t->has_far)
 		table_del(&b->tombs, &t->from_far);
-	}
 	list_del(&t->in_ended);
 	wheel_disarm(b->p.wheel, &t->timer);
 	slab_free(&b->tombstones, t);
@@ -451,8 +451,11 @@ static void tombstone_add_dialog(struct tombstone *t, const struct call *c, cons
 	struct b2bua *b = c->b;
 
 	t->has_dialog = true;
+	t->has_far = c->far == d->far || (c->setup && c->setup->attempt && c->setup->attempt->leg == d->far);
 	table_add(&b->tombs, &t->from_near, tomb_key(b, d->in_table.key, leg_call_id(&c->near), tag_of(leg_remote(&c->near)),
 	                                             path_zone(b, &c->near.path)));
+	if (!t->has_far)
+		return; /* its attempt failed, and the leg has gone */
 	table_add(&b->tombs, &t->from_far, tomb_key(b, d->far->in_table.key, leg_call_id(d->far), dialog_tag(d),
 	                                            path_zone(b, &d->far->path)));
 }

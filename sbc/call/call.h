@@ -186,7 +186,7 @@ struct tombstone {
 	struct b2bua *b;
 	uint16_t challenger;       /* slot + 1 of the destination that asked for credentials; 0: none */
 	uint8_t ahead;             /* as in the attempt that it asked */
-	bool has_dialog;
+	bool has_dialog, has_far;
 	uint32_t min_s;
 };
 
