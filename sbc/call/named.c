@@ -237,14 +237,20 @@ static struct dialog *dialog_with_id(struct call *c, uint64_t id)
 	return NULL;
 }
 
+/* With the tags turned over it is the other end that is meant: who was told of a dialog by one end takes it over at the other (RFC 5359
+ * §2.16). */
 static struct dialog *dialog_of_transfer(struct b2bua *b, const struct name *x, uint16_t zone, struct leg **end)
 {
 	uint64_t mask = token_zone_mask(b->p.tokens, b->conf->zones[zone].name);
 	struct leg *l = leg_find(b, x->token.id ^ mask);
-	struct dialog *d = l ? dialog_with_id(l->call, x->check ^ mask) : NULL;
+	struct dialog *d = l ? dialog_with_id(l->call, x->check ^ mask) : NULL, *turned = NULL;
 
-	*end = l;
-	return d && (l->side == NEAR || d->far == l) ? d : NULL;
+	if (l && !d)
+		d = turned = dialog_with_id(l->call, ~x->check ^ mask);
+	if (!d || (l->side == FAR && d->far != l))
+		return NULL;
+	*end = !turned ? l : l->side == NEAR ? d->far : &l->call->near;
+	return d;
 }
 
 /* By the identifiers of a leg: `ours` has been read, `other` is the remote's tag. The one who names it has to be in the leg's zone. */

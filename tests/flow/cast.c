@@ -97,7 +97,19 @@ void cast_watch(struct rig *rig)
 
 static const char *type_of(const char *body)
 {
-	return *body ? "Content-Type: application/sdp\n" : "";
+	if (!*body)
+		return "";
+	return !strncmp(body, "v=0", 3) ? "Content-Type: application/sdp\n" :
+	       !strncmp(body, "SIP/2.0", 7) ? "Content-Type: message/sipfrag;version=2.0\n" :
+	       *body == '<' ? "Content-Type: application/dialog-info+xml\n" : "Content-Type: text/plain\n";
+}
+
+static const char *contact_end(const struct phone *p)
+{
+	static char text[80];
+
+	snprintf(text, sizeof(text), "%s\n", p->features ? p->features : "");
+	return text;
 }
 
 static void say(struct phone *p, const char *method, const char *uri, unsigned cseq, const char *branch, const char *to,
@@ -108,9 +120,9 @@ static void say(struct phone *p, const char *method, const char *uri, unsigned c
 
 	rig_say(p->rig, p->at, p->listener, body,
 	        "%s %s SIP/2.0\nVia: SIP/2.0/UDP %s;branch=%s;rport\nMax-Forwards: 70\nFrom: %s\nTo: %s\nCall-ID: %s\nCSeq: %u %s\n"
-	        "User-Agent: %s-phone\n%s%s%s%s%s",
+	        "User-Agent: %s-phone\n%s%s%s%s%s%s",
 	        method, uri, p->at, branch, p->local, to, p->call_id, cseq, method, mark(p), has_contact ? "Contact: <" : "",
-	        has_contact ? p->uri : "", has_contact ? ">\n" : "", type_of(body), extra);
+	        has_contact ? p->uri : "", has_contact ? ">" : "", has_contact ? contact_end(p) : "", type_of(body), extra);
 }
 
 static void new_branch(struct phone *p, char branch[64])
@@ -239,13 +251,13 @@ static void answer(struct phone *p, const struct got *g, unsigned status, const 
 	bool is_invite = g->v.method == M_INVITE, has_tag = *got_tag(g, HDR_TO) || status == 100;
 	bool has_contact = (is_invite || g->v.method == M_UPDATE || g->v.method == M_SUBSCRIBE || g->v.method == M_REFER) &&
 	                   status > 100 && status < 300 && !(p->has_no_contact && status < 200);
-	char to[512], lines[1024], contact[80];
+	char to[512], lines[1024], contact[128];
 
 	snprintf(to, sizeof(to), "%s%s%s", got_value(g, HDR_TO), has_tag ? "" : ";tag=", has_tag ? "" : p->tag);
 	snprintf(lines, sizeof(lines), "%s%s%sServer: %s-phone\n%s%s", p->route && is_invite && status < 300 ? "Record-Route: <" : "",
 	         p->route && is_invite && status < 300 ? p->route : "", p->route && is_invite && status < 300 ? ">\n" : "", mark(p),
 	         type_of(body), extra);
-	snprintf(contact, sizeof(contact), "<%s>", p->uri);
+	snprintf(contact, sizeof(contact), "<%s>%s", p->uri, p->features ? p->features : "");
 	flow_answer(p->rig, p->at, p->listener, g, status, to, has_contact ? contact : NULL, lines, body);
 }
 
@@ -363,6 +375,16 @@ void wish_of(const struct got *refer, struct wish *w)
 		snprintf(w->dialog, sizeof(w->dialog), "%.*s", SV_ARG(unescape(&arena, value)));
 	}
 	arena_reset(&arena);
+}
+
+void call_is_named(const struct got *g, enum hdr_id header, const struct phone *p)
+{
+	struct dialog_ref ref;
+
+	assert_int_equal(dialog_ref_parse(NULL, &ref, view_value(&g->v, header)), 0);
+	assert_true(sv_eq(ref.call_id, sv_from(p->call_id)));
+	assert_true(sv_eq(ref.to_tag, tag_of(sv_from(p->local))));
+	assert_true(sv_eq(ref.from_tag, tag_of(sv_from(p->remote))));
 }
 
 void phone_notifies(struct phone *from, struct phone *to, const char *state)

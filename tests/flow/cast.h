@@ -12,6 +12,7 @@
 struct phone {
 	struct rig *rig;
 	const char *name, *at, *listener; /* listener: of the SBC, where it sends */
+	const char *features;             /* parameters of its Contact, or NULL */
 	const char *route;                /* Record-Route it adds to 1xx and 2xx, or NULL */
 	char tag[40], call_id[128], branch[64], uri[64]; /* uri: its Contact's */
 	char local[256], remote[256];     /* values of From and To, with tags once there are some */
@@ -69,6 +70,8 @@ struct wish {
 	char uri[512], header[64], dialog[512], by[256];
 };
 void wish_of(const struct got *refer, struct wish *w);
+/* The header names the call of `p` as he himself knows it. */
+void call_is_named(const struct got *g, enum hdr_id header, const struct phone *p);
 void phone_notifies(struct phone *from, struct phone *to, const char *state); /* Event: refer */
 /* `from` refers `to` to the other end of `other`: REFER, 202, NOTIFY, 200. */
 void phone_refers(struct phone *from, struct phone *to, const struct phone *other, const char *header, struct wish *wish);

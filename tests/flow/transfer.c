@@ -120,16 +120,6 @@ static void free_all(struct phone *const *all, unsigned n)
 }
 #define FREE(...) free_all((struct phone *const[]){ __VA_ARGS__ }, sizeof((struct phone *const[]){ __VA_ARGS__ }) / sizeof(struct phone *))
 
-static void names_call_of(const struct got *g, enum hdr_id header, const struct phone *p)
-{
-	struct dialog_ref ref;
-
-	assert_int_equal(dialog_ref_parse(NULL, &ref, view_value(&g->v, header)), 0);
-	assert_true(sv_eq(ref.call_id, sv_from(p->call_id)));
-	assert_true(sv_eq(ref.to_tag, tag_of(sv_from(p->local))));
-	assert_true(sv_eq(ref.from_tag, tag_of(sv_from(p->remote))));
-}
-
 /* RFC 5589 §7: `x` talks to `y` and to `z`, and connects them; whoever called whom. The whole life of all three calls (LESSONS 15). */
 static void attended(struct rig *r, const struct party *who[3], bool y_called, bool z_called, const char *header)
 {
@@ -149,7 +139,7 @@ static void attended(struct rig *r, const struct party *who[3], bool y_called, b
 	snprintf(z3.uri, sizeof(z3.uri), "%s", z2.uri);
 	phone_follows(&y2, &wish);
 	phone_gets(&z3, "INVITE ");
-	names_call_of(&z3.invite, strcmp(header, "Join") ? HDR_REPLACES : HDR_JOIN, &z2);
+	call_is_named(&z3.invite, strcmp(header, "Join") ? HDR_REPLACES : HDR_JOIN, &z2);
 	phones_answered(&y2, &z3);
 	phones_end(&z2, &x2);
 	phones_end(&x1, &y1);
@@ -305,7 +295,7 @@ static void the_destination_that_has_the_call_gets_its_replacement(void **state)
 		*z3.call_id = '\0';
 		phone_follows(&y3, &wish);
 		phone_gets(&z3, "INVITE sip:pbx@example.com");
-		names_call_of(&z3.invite, HDR_REPLACES, &z2);
+		call_is_named(&z3.invite, HDR_REPLACES, &z2);
 		phone_answers_invite(&z3, 603, "", "");
 		phone_gets(&z3, "ACK ");
 		phone_gets(&y3, "SIP/2.0 603");
@@ -345,7 +335,7 @@ static void ones_own_end_can_be_named(void **state)
 	*x3.call_id = '\0';
 	phone_follows(&y3, &wish);
 	phone_gets(&x3, "INVITE ");
-	names_call_of(&x3.invite, HDR_REPLACES, &x2);
+	call_is_named(&x3.invite, HDR_REPLACES, &x2);
 	assert_non_null(strstr(got_value(&x3.invite, HDR_REPLACES), ";early-only"));
 	phone_answers_invite(&x3, 486, "", ""); /* RFC 3891 §3: it was answered already */
 	phone_gets(&x3, "ACK ");
@@ -518,7 +508,7 @@ static void target_dialogs_are_understood(void **state)
 		phone(&y2, r, &bob, 2);
 		*y2.call_id = '\0';
 		phone_gets(&y2, "OPTIONS sip:FAR-bob1@10.0.0.21:5060 ");
-		names_call_of(&y2.got, HDR_TARGET_DIALOG, &y1);
+		call_is_named(&y2.got, HDR_TARGET_DIALOG, &y1);
 		assert_non_null(strstr(got_value(&y2.got, HDR_TARGET_DIALOG), ";local-tag=FAR-bob1;remote-tag="));
 		assert_string_equal(got_value(&y2.got, HDR_REQUIRE), "tdialog");
 		phone_answers(&y2, 200, "", "");
@@ -557,7 +547,7 @@ static void a_contact_of_ours_can_be_referred(void **state)
 	         SV_ARG(tag_of(sv_from(x1.remote))), x1.tag, phone_refer_lines(&x2, "Replaces"));
 	phone_begins(&x3, "REFER", x1.target, extra, "");
 	phone_gets(&y2, "REFER sip:NEAR-alice1@192.0.2.10:5060 ");
-	names_call_of(&y2.got, HDR_TARGET_DIALOG, &y1);
+	call_is_named(&y2.got, HDR_TARGET_DIALOG, &y1);
 	wish_of(&y2.got, &wish);
 	phone_answers(&y2, 202, "Refer-Sub: false\n", "");
 	phone_gets(&x3, "SIP/2.0 202");
@@ -568,7 +558,7 @@ static void a_contact_of_ours_can_be_referred(void **state)
 	phone(&z3, r, &carol, 3);
 	*z3.call_id = '\0';
 	phone_gets(&z3, "INVITE sip:FAR-carol2@10.0.0.22:5060 ");
-	names_call_of(&z3.invite, HDR_REPLACES, &z2);
+	call_is_named(&z3.invite, HDR_REPLACES, &z2);
 	phone_answers_invite(&z3, 603, "", "");
 	phone_gets(&z3, "ACK ");
 	phone_gets(&y2, "SIP/2.0 603");
@@ -668,7 +658,7 @@ static void repetitions_while_waiting_are_absorbed(void **state)
 	phone(&y2, w.rig, &bob, 2);
 	*y2.call_id = '\0';
 	phone_gets(&y2, "INVITE ");
-	names_call_of(&y2.invite, HDR_REPLACES, &w.y);
+	call_is_named(&y2.invite, HDR_REPLACES, &w.y);
 	rig_expect(w.rig, dave.at, "SIP/2.0 100", &g);
 	phone_answers_invite(&y2, 486, "", "");
 	phone_gets(&y2, "ACK ");
@@ -983,7 +973,7 @@ static void transfers_outlive_a_node(void **state)
 	snprintf(z3.uri, sizeof(z3.uri), "%s", z2.uri);
 	phone_follows(&y2, &wish);
 	phone_gets(&z3, "INVITE ");
-	names_call_of(&z3.invite, HDR_REPLACES, &z2);
+	call_is_named(&z3.invite, HDR_REPLACES, &z2);
 	phone_answers_invite(&z3, 180, "", "");
 	phone_gets(&y2, "SIP/2.0 180");
 	r = taken_over(r, 1);
