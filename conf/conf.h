@@ -139,6 +139,7 @@ struct conf_route {
 	bool has_rewrite; struct conf_rewrite rewrite;
 	bool is_relay;               /* `relay: true`: Request-URI hosts other than ours may pass (DECISIONS 15) */
 	uint32_t max_duration_ms;    /* 0 = none */
+	bool follows_redirects;      /* else 3xx are passed on */
 	unsigned line;               /* in the file, for `sbcctl route` and logs */
 	unsigned col;
 	struct sv text;              /* one line of plain words describing the rule */

@@ -86,6 +86,8 @@ static void add_route(struct text *t, const struct conf *c, const struct conf_ro
 		text_add(t, "; at most ");
 		add_ms(t, route->max_duration_ms);
 	}
+	if (route->follows_redirects)
+		text_add(t, "; follows redirections");
 }
 
 int describe_route(const struct conf *c, const struct conf_route *route, struct conf_text *out)

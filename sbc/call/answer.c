@@ -187,15 +187,12 @@ static bool fails_over(struct setup *s, const struct conf_pool *pool, unsigned s
 static bool asks_for_more(struct attempt *a, const struct view *v)
 {
 	struct setup *s = a->setup;
-	struct call *c = s->call;
 	uint32_t min = v->status == 422 && v->method == M_INVITE && a->ahead < SESSION_RAISES_MAX ?
 	                       session_raise(&s->session, &a->b->conf->zones[path_zone(a->b, &a->leg->path)], a->min_s, v) : 0;
 
-	if (!min || !s->st)
+	if (!min || !s->st || (!s->direct && !a->leg->has_slot)) /* another node knew where it had been sent on to */
 		return false;
-	list_each_safe(n, &c->dialogs)
-		if (owner_of(n, struct dialog, in_call)->far == a->leg)
-			dialog_free(owner_of(n, struct dialog, in_call));
+	dialogs_free(s->call);
 	a->min_s = min;
 	return attempt_again(a) == 0;
 }
@@ -205,26 +202,28 @@ static void on_final(struct attempt *a, const struct view *v, const struct path 
 	struct setup *s = a->setup;
 	struct b2bua *b = a->b;
 	const struct conf_pool *pool = pool_of(s);
-	bool goes_on = fails_over(s, pool, v->status);
+	bool goes_on = fails_over(s, pool, v->status), is_followed;
 
 	if (asks_for_more(a, v))
 		return;
 	if (!s->direct && s->pick_gen == b->conf->gen)
 		dest_report(b->p.pools, b->conf, a->destination, goes_on ? CALL_FAILED : CALL_OK, b->p.wheel->now_ms,
 		            status_phrase(v->status));
-	keep_best(a, v, from, pool);
+	if (!(is_followed = redirect_take(a, v)))
+		keep_best(a, v, from, pool);
 	if ((v->status == 401 || v->status == 407) && a->leg->has_slot) {
 		s->challenger = (uint16_t)(a->leg->slot + 1);
 		s->ahead = a->ahead;
 		s->min_s = a->min_s;
 	}
 	s->attempt = NULL;
+	if (redirect_has_next(s))
+		dialogs_free(s->call);
 	attempt_drop(a);
-	if (goes_on && pool->failover.tries > s->n_tried) {
+	if (goes_on && !is_followed && pool->failover.tries > s->n_tried)
 		setup_next(s);
-		return;
-	}
-	setup_fail(s);
+	else if (v->status >= 600 || !redirect_next(s, NULL)) /* §16.7 step 5: 6xx is everybody's word */
+		setup_fail(s);
 }
 
 /* A method without session: its answer is passed, and all is over, unless a subscription begins. */

@@ -29,6 +29,8 @@ enum b2bua_limits {
 	CALL_DIRECT_ANSWER_MS = 180000,    /* answer-timeout of what goes to a token of ours instead of a pool */
 	CALL_REDIRECT_MS = 600000,         /* a passed 3xx's Contact (DECISIONS 5) */
 	CALL_REDIRECTS_MAX = 8,            /* Contacts of one 3xx */
+	REDIRECT_HOPS_MAX = 5,             /* redirections one after the other that are followed */
+	REDIRECT_TARGETS_MAX = 16,         /* Contacts of one call that are followed, and its first destination */
 	USAGES_PER_CALL_MAX = 16,          /* subscriptions in the dialogs of one call */
 	USAGE_EVENT_MAX = 256,             /* bytes of an event package, and of its id, that tell it from others */
 	USAGE_DEFAULT_S = 3600,            /* a subscription that nobody gave a time */
@@ -44,7 +46,8 @@ enum call_counter {
 	CALLS_STARTED, CALLS_ANSWERED, CALLS_FAILED, CALLS_ENDED, CALLS_REFUSED, CALLS_FAILOVERS, CALLS_NO_ACK, CALLS_EXPIRED,
 	REQUESTS_RELAYED, REQUESTS_REFUSED, STRAY_REQUESTS, STRAY_ACKS, STRAY_2XX, FORGED_TOKENS, NAMES_ASKED, NAMES_UNANSWERED, FORKS_REFUSED,
 	SUBSCRIPTIONS_STARTED, SUBSCRIPTIONS_ENDED, SUBSCRIPTIONS_EXPIRED, SUBSCRIPTIONS_REFUSED, BODIES_REFUSED,
-	SESSION_REFRESHES_SENT, SESSION_REFRESHES_TAKEN, SESSION_PINGS, CALLS_SESSION_EXPIRED, CALLS_SILENT, CALL_COUNTERS
+	SESSION_REFRESHES_SENT, SESSION_REFRESHES_TAKEN, SESSION_PINGS, CALLS_SESSION_EXPIRED, CALLS_SILENT,
+	REDIRECTS_FOLLOWED, REDIRECTS_REFUSED, CALL_COUNTERS
 };
 extern const struct counter_def call_counter_defs[CALL_COUNTERS];
 

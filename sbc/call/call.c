@@ -32,6 +32,8 @@ const struct counter_def call_counter_defs[CALL_COUNTERS] = {
 	[SESSION_REFRESHES_TAKEN] = { "session_refreshes_taken_total", "Session refreshes (UPDATE) answered by us", false },
 	[SESSION_PINGS] = { "session_pings_total", "OPTIONS sent within calls to see whether an end is there", false },
 	[CALLS_SESSION_EXPIRED] = { "calls_session_expired_total", "Calls ended because a session was not refreshed", false },
+	[REDIRECTS_FOLLOWED] = { "redirects_followed_total", "Contacts of 3xx tried in place of the first destination", false },
+	[REDIRECTS_REFUSED] = { "redirects_refused_total", "Contacts of 3xx not tried: known already, too many, or our own", false },
 	[CALLS_SILENT] = { "calls_silent_total", "Calls ended because an end did not answer any more", false },
 };
 
@@ -321,6 +323,12 @@ void dialog_free(struct dialog *d)
 	slab_free(&c->b->dialog_slab, d);
 }
 
+void dialogs_free(struct call *c)
+{
+	while (!list_empty(&c->dialogs))
+		dialog_free(owner_of(c->dialogs.next, struct dialog, in_call));
+}
+
 struct dialog *dialog_by_far_tag(struct call *c, const struct leg *far, struct sv tag)
 {
 	list_each(n, &c->dialogs) {
@@ -419,8 +427,7 @@ void call_free(struct call *c)
 		setup_drop(c->setup);
 	if (c->session)
 		session_free(c);
-	while (!list_empty(&c->dialogs))
-		dialog_free(owner_of(c->dialogs.next, struct dialog, in_call));
+	dialogs_free(c);
 	while (!list_empty(&c->relays))
 		relay_free(owner_of(c->relays.next, struct relay, in_call));
 	if (c->far && c->far->has_forks && c->far->invite)

@@ -54,6 +54,7 @@ struct direct {
 	struct path path;          /* has_path: a client's own flow */
 	uint16_t zone, uri_len, routes_len;
 	bool has_path;
+	bool is_redirect;          /* a 3xx named it: To stays as it is */
 	uint64_t leg;              /* whose remote it is; 0: a redirection's */
 	char text[];               /* uri | routes */
 };
@@ -89,6 +90,8 @@ struct setup {
 	uint8_t ahead;             /* of the attempt that it asked; of the next one */
 	uint32_t min_s;
 	struct session_words session; /* of the request */
+	bool follows;              /* redirections, instead of passing them on */
+	struct trail *trail;       /* of those followed; owned */
 	uint16_t best_status;      /* of the finals so far (§16.7) */
 	struct buf *best;          /* its headers and body as they would go out */
 	struct sv best_phrase;     /* in `best` */
@@ -281,6 +284,7 @@ struct dialog *dialog_new(struct call *c, struct leg *far, uint64_t id, struct s
 struct dialog *dialog_by_far_tag(struct call *c, const struct leg *far, struct sv tag);
 int dialog_set_text(struct b2bua *b, struct dialog *d, struct sv tag, struct sv target, struct sv routes);
 void dialog_free(struct dialog *d);
+void dialogs_free(struct call *c);
 /* Everything of the call goes; transactions live on alone. */
 void call_free(struct call *c);
 /* The same with tombstone and call record. */
@@ -402,6 +406,15 @@ void refuse(struct b2bua *b, const struct request *r, enum why why, unsigned sta
 
 /* The same request once more, on the same leg with the next CSeq (RFC 4028 §7.3). 0, or an error: then nothing is on its way. */
 int attempt_again(struct attempt *a);
+/* redirect.c: where 3xx lead */
+/* Its Contacts, if this call follows them and any can be; what they lead to is tried by redirect_next. */
+bool redirect_take(struct attempt *a, const struct view *v);
+bool redirect_has_next(const struct setup *s);
+/* Dials the best one not tried yet. False: there is none. True: it may have ended the call. */
+bool redirect_next(struct setup *s, const struct view *v);
+/* Has a redirection led back to ourselves? */
+bool redirect_is_loop(const struct setup *s, const struct addr *to);
+
 /* `leg` becomes the attempt's. NULL: memory is out, and it stays the caller's. */
 struct attempt *attempt_alloc(struct setup *s, struct leg *leg);
 extern const struct client_ops attempt_ops;

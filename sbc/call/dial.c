@@ -97,13 +97,15 @@ static void dial_direct(struct setup *s, const struct view *v)
 	struct resolve_query q;
 
 	if (s->n_tried++) {
-		setup_fail(s);
+		if (!redirect_next(s, v))
+			setup_fail(s);
 		return;
 	}
 	s->hop_zone = d->zone;
 	if (next_hop(&probe, direct_uri(d), direct_routes(d), &q)) {
 		s->why = WHY_BAD_URI;
-		setup_fail(s);
+		if (!redirect_next(s, v))
+			setup_fail(s);
 		return;
 	}
 	if (q.host.len) {
@@ -236,7 +238,7 @@ static int far_text(struct b2bua *b, struct leg *l, struct arena *a, const struc
                     const struct view *v, const struct path *source)
 {
 	struct sv near_from = view_value(v, HDR_FROM), from = near_from, to = view_value(v, HDR_TO);
-	struct sv instead = direct ? direct_uri(direct) : SV(""); /* of To's, in which our token is the near side's */
+	struct sv instead = direct && !direct->is_redirect ? direct_uri(direct) : SV(""); /* of To's, in which our token is the near side's */
 	const struct conf_rewrite *rewrites = rule && rule->has_rewrite ? &rule->rewrite : NULL;
 	char token[TOKEN_LEN], call_id[TOKEN_LEN];
 	struct out local, remote;
@@ -304,7 +306,7 @@ static const struct conf_route *setup_rule(struct setup *s, const struct view *v
 	struct route_query q;
 	struct route_result result = { .rule = NULL };
 
-	if (!is_pooled(s) || s->conf_gen == b->conf->gen)
+	if ((s->direct && !s->direct->is_redirect) || s->conf_gen == b->conf->gen)
 		return s->rule;
 	q = query_of(b, v, &s->call->near.path);
 	if (uri_parse(&q.uri, view_uri(v)) == 0)
@@ -329,7 +331,7 @@ static int attempt_write(struct attempt *a, const struct view *v, struct buf **o
 		return -ENOLINK;
 	arena_init(&arena, scratch, sizeof(scratch), 8 * (size_t)NET_MESSAGE_MAX);
 	uri = far_uri(s, &arena, a->destination, v);
-	if (!(err = rewrite(&arena, rule, rule && rule->rewrite.request_uri, &uri)) &&
+	if (!(err = rewrite(&arena, rule, rule && rule->rewrite.request_uri && !s->direct, &uri)) &&
 	    !(err = far_text(b, a->leg, &arena, rule, s->direct, v, &s->call->near.path))) {
 		struct outgoing m = { .method = view_method(v), .leg = a->leg, .uri = uri, .branch_id = a->branch_id, .cseq = v->cseq + a->ahead,
 		                      .routes = s->direct ? direct_routes(s->direct) : SV(""), .max_forwards = hops_left(v) };
@@ -468,6 +470,12 @@ static void dial_address(struct setup *s, const struct view *v)
 	}
 	if (s->direct && s->direct->has_path) {
 		path = s->direct->path;
+	} else if (s->direct && redirect_is_loop(s, &s->addrs.addr[s->next_addr])) {
+		counter_inc(&b->counters, REDIRECTS_REFUSED);
+		s->why = WHY_REDIRECT_LOOP;
+		s->next_addr++;
+		dial_next(s, v);
+		return;
 	} else if (path_to(b, &path, s->hop_zone, s->hop_transport, &s->addrs.addr[s->next_addr++])) {
 		give_back(s);
 		s->why = WHY_UNREACHABLE;
@@ -548,7 +556,7 @@ static bool has_alternative(struct setup *s)
 	int index;
 	const struct conf_pool *pool = is_pooled(s) ? setup_pool(s, &index) : NULL;
 
-	if (s->next_addr < s->addrs.n && s->n_attempts < SETUP_ATTEMPTS_MAX)
+	if ((s->next_addr < s->addrs.n && s->n_attempts < SETUP_ATTEMPTS_MAX) || redirect_has_next(s))
 		return true;
 	if (!pool || s->n_tried >= POOL_TRIES_MAX || s->n_tried >= pool->failover.tries ||
 	    pool_pick(b->p.pools, b->conf, b->p.worker, (uint16_t)index, s->call->near.in_table.key, s->tried, s->n_tried, &pick))
@@ -568,7 +576,8 @@ static void report(struct attempt *a, enum dest_event event, const char *what)
 void setup_next(struct setup *s)
 {
 	if (s->has_provisional) {
-		setup_fail(s);
+		if (!redirect_next(s, NULL))
+			setup_fail(s);
 		return;
 	}
 	counter_inc(&s->call->b->counters, CALLS_FAILOVERS);
@@ -645,6 +654,7 @@ void setup_drop(struct setup *s)
 	buf_put(s->request);
 	buf_put(s->best);
 	free(s->direct);
+	free(s->trail);
 	names_put(s->names);
 	s->call->setup = NULL;
 	slab_free(&b->setups, s);

@@ -162,6 +162,7 @@ static void setup_by_rule(struct setup *s, const struct conf_route *rule)
 	s->after_ms = pool->failover.after_ms;
 	s->answer_ms = pool->answer_timeout_ms;
 	s->max_duration_ms = rule->max_duration_ms;
+	s->follows = rule->follows_redirects;
 	memcpy(s->pool, pool->name.p, pool->name.len < sizeof(s->pool) ? pool->name.len : sizeof(s->pool) - 1);
 }
 

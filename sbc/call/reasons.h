@@ -54,6 +54,8 @@
 	X(WHY_NO_ACK, "no-ack", 0, "", "The caller never acknowledged the answer: both sides got BYE.") \
 	X(WHY_DIALOG_LOST, "dialog-lost", 0, "", "One side answered 481 or 408 within the dialog: the other got BYE.") \
 	X(WHY_MAX_DURATION, "max-duration", 0, "", "The rule's max-duration, or the bound on every call, was reached.") \
+	X(WHY_REDIRECT_LOOP, "redirect-loop", 482, "", \
+	  "A followed redirection led back to a URI already tried or to ourselves, or through too many hops.") \
 	X(WHY_SESSION_SHORT, "session-interval-too-small", 422, "", \
 	  "Session-Expires below `session.min` of the zone, from a peer that supports timers (RFC 4028 9).") \
 	X(WHY_SESSION_RAISED, "session-interval-raised", 491, "", \

@@ -16,7 +16,7 @@ enum relay_field { RELAY_DIALOG = 1, RELAY_FROM, RELAY_IN, RELAY_OUT, RELAY_OFFE
 enum usage_field { USAGE_DIALOG = 1, USAGE_NOTIFIER, USAGE_LEFT, USAGE_PACKAGE, USAGE_ID, USAGE_REFER, USAGE_NEAR_CSEQ, USAGE_FAR_CSEQ,
 	           USAGE_ASKED, USAGE_ESTABLISHED };
 enum setup_field { SETUP_SERVER = 1, SETUP_CLIENT, SETUP_REQUEST, SETUP_PROVISIONAL, SETUP_POOL, SETUP_TRIED, SETUP_AFTER, SETUP_ANSWER,
-	           SETUP_DURATION, SETUP_OFFER, SETUP_AHEAD, SETUP_MIN_SE };
+	           SETUP_DURATION, SETUP_OFFER, SETUP_AHEAD, SETUP_MIN_SE, SETUP_FOLLOWS };
 enum txn_field { TXN_KEY = 1, TXN_HEAD, TXN_LAST, TXN_STATE, TXN_METHOD, TXN_STATUS, TXN_REQUEST };
 
 /* Writing ---------------------------------------------------------------------------------------------------------- */
@@ -132,7 +132,8 @@ static void put_setup(struct tlv_out *o, const struct setup *s)
 	put_client(o, SETUP_CLIENT, s->attempt->ct);
 	tlv_put(o, SETUP_REQUEST, buf_sv(s->request));
 	tlv_put_u64(o, SETUP_PROVISIONAL, s->has_provisional);
-	tlv_put(o, SETUP_POOL, sv_from(s->pool));
+	tlv_put(o, SETUP_POOL, s->direct ? SV("") : sv_from(s->pool)); /* who was sent on does not come back */
+	tlv_put_u64(o, SETUP_FOLLOWS, s->follows);
 	tlv_put_u64(o, SETUP_TRIED, s->n_tried);
 	tlv_put_u64(o, SETUP_AFTER, s->after_ms);
 	tlv_put_u64(o, SETUP_ANSWER, s->answer_ms);
@@ -449,6 +450,7 @@ static int setup_alloc(struct call *c, const struct fields *f)
 	c->setup = s;
 	s->has_provisional = number(f, SETUP_PROVISIONAL);
 	s->has_offer = number(f, SETUP_OFFER);
+	s->follows = number(f, SETUP_FOLLOWS);
 	s->n_tried = (uint8_t)(number(f, SETUP_TRIED) < POOL_TRIES_MAX ? number(f, SETUP_TRIED) : POOL_TRIES_MAX);
 	s->n_attempts = s->n_tried;
 	s->after_ms = (uint32_t)number(f, SETUP_AFTER);
