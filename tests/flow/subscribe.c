@@ -476,6 +476,30 @@ static void refer_without_notify(void **state)
 	flow_end(&f);
 }
 
+/* What kept the session alive ends with it: nobody is asked for it any more while the subscription goes on. */
+static void no_session_timer_after_the_bye(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_begin(&f, FLOW_ONE, 2, 1);
+	flow_alice_calls(&f, "Supported: timer\nSession-Expires: 90;refresher=uas\n", SDP);
+	rig_expect(f.rig, ALICE, "SIP/2.0 100", &f.at_alice);
+	flow_expect_at_bob(&f, "INVITE ");
+	flow_bob_answers(&f, 200, "Require: timer\nSession-Expires: 90;refresher=uas\nContent-Type: application/sdp\n", SDP);
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	flow_ack(&f);
+	refer(&f, "");
+	notify(&f, "Event: refer\nSubscription-State: active;expires=1200\nContact: <sip:bob@10.0.0.21:5060>\n", 200);
+	bye(&f);
+	rig_after(f.rig, 1200000);
+	rig_expect_silence(f.rig, ALICE);
+	rig_expect_silence(f.rig, BOB);
+	notify(&f, DONE, 200);
+	expect_nothing(&f);
+	flow_end(&f);
+}
+
 /* RFC 4488: no subscription, so the call goes with its BYE. A refused REFER leaves none either. */
 static void refer_without_subscription(void **state)
 {
@@ -693,6 +717,7 @@ int main(void)
 		cmocka_unit_test(no_session),
 		cmocka_unit_test(notify_after_bye_of_a_refer),
 		cmocka_unit_test(refer_without_notify),
+		cmocka_unit_test(no_session_timer_after_the_bye),
 		cmocka_unit_test(refer_without_subscription),
 		cmocka_unit_test(event_ids_of_refers),
 		cmocka_unit_test(several_usages),
