@@ -34,11 +34,16 @@ static void expect_beginning(struct flow *f, const char *start)
 	snprintf(f->far_contact, sizeof(f->far_contact), "%s", got_contact(&f->at_bob));
 }
 
-static void subscribe(struct flow *f, unsigned workers)
+static void subscribe_at(struct flow *f, const char *yaml, unsigned workers)
 {
-	flow_begin(f, FLOW_ONE, workers, 1);
+	flow_begin(f, yaml, workers, 1);
 	alice_begins(f, "SUBSCRIBE", "Event: presence\nExpires: 3600\n");
 	expect_beginning(f, "SUBSCRIBE sip:bob@example.com SIP/2.0");
+}
+
+static void subscribe(struct flow *f, unsigned workers)
+{
+	subscribe_at(f, FLOW_ONE, workers);
 }
 
 static void subscribed(struct flow *f, unsigned workers)
@@ -83,6 +88,7 @@ static void expect_nothing(struct flow *f)
 {
 	rig_after(f->rig, 70000);
 	assert_int_equal(rig_in_use(f->rig), 0);
+	assert_int_equal(rig_calls(f->rig), 0);
 }
 
 static uint64_t load_of_bob(struct flow *f)
@@ -169,13 +175,13 @@ static void notify_of_something_else(void **state)
 	flow_end(&f);
 }
 
-/* The SUBSCRIBE fails after all: what its NOTIFY made goes with it. */
+/* The SUBSCRIBE fails after all: what its NOTIFY made goes with it, and nobody else is asked. */
 static void notify_and_then_a_refusal(void **state)
 {
 	struct flow f;
 
 	(void)state;
-	subscribe(&f, 2);
+	subscribe_at(&f, FLOW_TWO, 2);
 	struct got request = f.at_bob;
 
 	f.at_bob = (struct got){ .packet = NULL };
@@ -184,6 +190,7 @@ static void notify_and_then_a_refusal(void **state)
 	f.at_bob = request;
 	flow_bob_answers(&f, 503, "", "");
 	flow_expect_at_alice(&f, "SIP/2.0 500");
+	rig_expect_silence(f.rig, CAROL);
 	refused_notify(&f, ACTIVE);
 	expect_nothing(&f);
 	flow_end(&f);
@@ -236,6 +243,32 @@ static void expires(void **state)
 	rig_expect_silence(f.rig, BOB);
 	refused_notify(&f, ACTIVE);
 	flow_end(&f);
+}
+
+/* It would expire while its refresh is on its way: the answer decides. */
+static void expires_during_a_refresh(void **state)
+{
+	(void)state;
+	for (unsigned is_granted = 0; is_granted < 2; is_granted++) {
+		struct flow f;
+
+		subscribe(&f, 2);
+		flow_bob_answers(&f, 200, "Expires: 60\n", "");
+		flow_expect_at_alice(&f, "SIP/2.0 200");
+		rig_after(f.rig, 60000 + USAGE_GRACE_MS - 100);
+		flow_alice_says(&f, "SUBSCRIBE", "Event: presence\nExpires: 60\n", "");
+		flow_expect_at_bob(&f, "SUBSCRIBE ");
+		rig_after(f.rig, 400);
+		flow_bob_answers(&f, is_granted ? 200 : 503, is_granted ? "Expires: 60\n" : "", "");
+		flow_expect_at_alice(&f, is_granted ? "SIP/2.0 200" : "SIP/2.0 503");
+		rig_after(f.rig, 10);
+		if (is_granted)
+			notify(&f, TERMINATED, 200);
+		else
+			refused_notify(&f, ACTIVE);
+		expect_nothing(&f);
+		flow_end(&f);
+	}
 }
 
 /* LESSONS 19: weeks, a refresh before each end; what is held does not grow. */
@@ -690,6 +723,14 @@ static void hung_up_by_the_operator(void **state)
 	flow_expect_at_bob(&f, "BYE ");
 	refused_notify(&f, TRYING);
 	flow_end(&f);
+	flow_answered(&f, FLOW_ONE, 1, 1);
+	b2bua_each(f.rig->workers[0].calls, see, &id);
+	refer(&f, "");
+	bye(&f);
+	assert_true(b2bua_hangup(f.rig->workers[0].calls, id, "test")); /* who still knows it: it is written down once */
+	refused_notify(&f, TRYING);
+	assert_int_equal(f.rig->n_cdrs, 1);
+	flow_end(&f);
 	subscribed(&f, 1);
 	id = 0;
 	b2bua_each(f.rig->workers[0].calls, see, &id);
@@ -707,6 +748,7 @@ int main(void)
 		cmocka_unit_test(notify_and_then_a_refusal),
 		cmocka_unit_test(route_set_of_notify),
 		cmocka_unit_test(expires),
+		cmocka_unit_test(expires_during_a_refresh),
 		cmocka_unit_test(for_weeks),
 		cmocka_unit_test(forked),
 		cmocka_unit_test(answers_that_end_it),

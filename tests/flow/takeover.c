@@ -182,6 +182,7 @@ static void call_with_a_subscription(void **state)
 	flow_bob_answers(&f, 200, "", "");
 	flow_expect_at_alice(&f, "SIP/2.0 200");
 	assert_int_equal(f.rig->n_cdrs, 1);
+	rig_after(f.rig, USAGE_REFER_MS - 1000);
 	flow_bob_says(&f, "NOTIFY", "Event: refer;id=2\nSubscription-State: active\n", "");
 	flow_expect_at_alice(&f, "NOTIFY ");
 	assert_string_equal(got_value(&f.at_alice, HDR_EVENT), "refer;id=42");
