@@ -1,4 +1,5 @@
-/* base/hash.c - SipHash-2-4 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012), fed piecewise. */
+/* base/hash.c - SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012; one round per word and
+ * three at the end, as hash tables of languages and kernels use it), fed piecewise. */
 #include "base/hash.h"
 #include <endian.h>
 #include <errno.h>
@@ -35,7 +36,6 @@ static inline void sip_round(struct sip *s)
 static inline void sip_word(struct sip *s, uint64_t m)
 {
 	s->v3 ^= m;
-	sip_round(s);
 	sip_round(s);
 	s->v0 ^= m;
 }
@@ -85,7 +85,7 @@ static inline uint64_t sip_end(struct sip *s)
 {
 	sip_word(s, s->tail | (uint64_t)s->total << 56);
 	s->v2 ^= 0xff;
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 3; i++)
 		sip_round(s);
 	return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
 }

@@ -1,4 +1,4 @@
-/* base/hash.h - keyed hash for keys an attacker may choose (SipHash-2-4), and random bytes. */
+/* base/hash.h - keyed hash for keys an attacker may choose (SipHash-1-3), and random bytes. */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
 #include "base/sv.h"

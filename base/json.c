@@ -1,6 +1,9 @@
 /* base/json.c */
 #include "base/json.h"
 #include <stdio.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 void json_init(struct json *j, char *area, size_t size)
 {
@@ -181,16 +184,48 @@ static bool has_special(uint64_t eight)
 	return (eight | (eight + each) | (eight - each * ' ') | (quote - each) | (backslash - each)) & each * 0x80;
 }
 
+#ifdef __SSE2__
+static inline __m128i equal(__m128i x, char c)
+{
+	return _mm_cmpeq_epi8(x, _mm_set1_epi8(c));
+}
+
+/* How many of the 16 bytes stand for themselves. Signed, what is above ASCII is below the space. */
+static inline unsigned plain_of_16(const char *p)
+{
+	__m128i x = _mm_loadu_si128((const __m128i *)(const void *)p), special = _mm_cmplt_epi8(x, _mm_set1_epi8(' '));
+
+	special = _mm_or_si128(special, _mm_or_si128(equal(x, '"'), _mm_or_si128(equal(x, '\\'), equal(x, 0x7f))));
+	return (unsigned)__builtin_ctz((unsigned)_mm_movemask_epi8(special) | 1u << 16);
+}
+#else
+static inline unsigned plain_of_16(const char *p)
+{
+	unsigned n = 0;
+
+	while (n < 16 && is_plain((unsigned char)p[n]))
+		n++;
+	return n;
+}
+#endif
+
 /* How many bytes at the start of `v` stand for themselves. */
 static size_t plain_len(struct sv v)
 {
-	size_t len = 0;
+	size_t len = 0, last;
+	unsigned n;
 	uint64_t eight;
 
-	for (; v.len - len >= sizeof(eight); len += sizeof(eight)) {
+	for (; v.len - len >= 16; len += 16)
+		if ((n = plain_of_16(v.p + len)) < 16)
+			return len + n;
+	if (len && len < v.len) { /* the last 16, of which the first are known to be plain */
+		last = v.len - 16;
+		return last + plain_of_16(v.p + last);
+	}
+	if (v.len - len >= sizeof(eight)) {
 		memcpy(&eight, v.p + len, sizeof(eight));
-		if (has_special(eight))
-			break;
+		len += has_special(eight) ? 0 : sizeof(eight);
 	}
 	while (len < v.len && is_plain((unsigned char)v.p[len]))
 		len++;
@@ -237,18 +272,17 @@ static void put_string(struct json *j, struct sv v)
 	put_char(j, '"');
 }
 
-void json_key(struct json *j, const char *key)
+void json_key_sv(struct json *j, struct sv key)
 {
-	size_t len = strlen(key);
 	char *at;
 
 	begin_value(j);
 	j->needs_comma = false;
-	if (!(at = take(j, len + 3)))
+	if (!(at = take(j, key.len + 3)))
 		return;
 	*at = '"';
-	memcpy(at + 1, key, len);
-	memcpy(at + 1 + len, "\":", 2);
+	memcpy(at + 1, key.p, key.len);
+	memcpy(at + 1 + key.len, "\":", 2);
 }
 
 void json_str(struct json *j, struct sv v)
@@ -285,30 +319,6 @@ void json_null(struct json *j)
 void json_raw(struct json *j, struct sv v)
 {
 	put_value(j, v);
-}
-
-void json_member_str(struct json *j, const char *key, struct sv v)
-{
-	json_key(j, key);
-	json_str(j, v);
-}
-
-void json_member_u64(struct json *j, const char *key, uint64_t v)
-{
-	json_key(j, key);
-	json_u64(j, v);
-}
-
-void json_member_i64(struct json *j, const char *key, int64_t v)
-{
-	json_key(j, key);
-	json_i64(j, v);
-}
-
-void json_member_bool(struct json *j, const char *key, bool v)
-{
-	json_key(j, key);
-	json_bool(j, v);
 }
 
 struct sv json_done(const struct json *j)

@@ -31,7 +31,11 @@ void json_object_end(struct json *j);
 void json_array(struct json *j);
 void json_array_end(struct json *j);
 /* The name of the object member whose value comes next: a word of ours, nothing in it needs an escape. */
-void json_key(struct json *j, const char *key);
+void json_key_sv(struct json *j, struct sv key);
+static inline void json_key(struct json *j, const char *key)
+{
+	json_key_sv(j, sv_from(key)); /* a literal's length is known */
+}
 /* Any bytes. What is no UTF-8 is taken as Latin-1, so nothing is lost and the result is always valid JSON. */
 void json_str(struct json *j, struct sv v);
 void json_u64(struct json *j, uint64_t v);
@@ -41,10 +45,26 @@ void json_null(struct json *j);
 /* A value that is JSON already. */
 void json_raw(struct json *j, struct sv v);
 
-void json_member_str(struct json *j, const char *key, struct sv v);
-void json_member_u64(struct json *j, const char *key, uint64_t v);
-void json_member_i64(struct json *j, const char *key, int64_t v);
-void json_member_bool(struct json *j, const char *key, bool v);
+static inline void json_member_str(struct json *j, const char *key, struct sv v)
+{
+	json_key(j, key);
+	json_str(j, v);
+}
+static inline void json_member_u64(struct json *j, const char *key, uint64_t v)
+{
+	json_key(j, key);
+	json_u64(j, v);
+}
+static inline void json_member_i64(struct json *j, const char *key, int64_t v)
+{
+	json_key(j, key);
+	json_i64(j, v);
+}
+static inline void json_member_bool(struct json *j, const char *key, bool v)
+{
+	json_key(j, key);
+	json_bool(j, v);
+}
 
 /* What was written (borrowed from the area), or {NULL, 0} after an overflow or with something still open. */
 struct sv json_done(const struct json *j);

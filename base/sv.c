@@ -1,6 +1,9 @@
 /* base/sv.c - searching and comparing borrowed bytes. */
 #include "base/sv.h"
 #include <errno.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 static unsigned char lower(unsigned char c)
 {
@@ -17,6 +20,45 @@ bool sv_ieq(struct sv a, struct sv b)
 		if (lower((unsigned char)a.p[i]) != lower((unsigned char)b.p[i]))
 			return false;
 	return true;
+}
+
+static bool is_capital(char c)
+{
+	return (c >= 'A' && c <= 'Z') || c == ',' || c == ' ';
+}
+
+#ifdef __SSE2__
+static inline bool are_capitals(const char *p)
+{
+	__m128i x = _mm_loadu_si128((const __m128i *)(const void *)p), from_a = _mm_sub_epi8(x, _mm_set1_epi8('A'));
+	__m128i letters = _mm_cmpeq_epi8(_mm_min_epu8(from_a, _mm_set1_epi8('Z' - 'A')), from_a);
+	__m128i others = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8(',')), _mm_cmpeq_epi8(x, _mm_set1_epi8(' ')));
+
+	return _mm_movemask_epi8(_mm_or_si128(letters, others)) == 0xffff;
+}
+#else
+static inline bool are_capitals(const char *p)
+{
+	for (size_t i = 0; i < 16; i++)
+		if (!is_capital(p[i]))
+			return false;
+	return true;
+}
+#endif
+
+bool sv_is_capitals(struct sv v)
+{
+	size_t at = 0;
+
+	if (v.len >= 16) {
+		for (; v.len - at >= 16; at += 16)
+			if (!are_capitals(v.p + at))
+				return false;
+		return are_capitals(v.p + v.len - 16); /* the last ones, some of them again */
+	}
+	while (at < v.len && is_capital(v.p[at]))
+		at++;
+	return at == v.len;
 }
 
 size_t sv_chr(struct sv v, char c)

@@ -31,6 +31,8 @@ static inline bool sv_eq(struct sv a, struct sv b)
 
 /* ASCII case-insensitive equality (RFC 3261 §7.3.1). */
 bool sv_ieq(struct sv a, struct sv b);
+/* Nothing but capital letters, commas and spaces. */
+bool sv_is_capitals(struct sv v);
 /* Index of the first `c`, or v.len. */
 size_t sv_chr(struct sv v, char c);
 /* Position of `needle` in `hay` (exact), or SIZE_MAX. */

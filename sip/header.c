@@ -405,16 +405,26 @@ int rack_parse(struct sv value, uint32_t *rseq, uint32_t *cseq, struct sv *metho
 	return 0;
 }
 
+/* Tokens between commas, white space around them. */
+static bool list_has(struct sv list, struct sv token)
+{
+	while (list.len) {
+		size_t comma = sv_chr(list, ',');
+		const char *p = skip_lws(list.p, list.p + comma);
+
+		if (sv_ieq(trim_end(p, list.p + comma), token))
+			return true;
+		list = sv_skip(list, comma + 1);
+	}
+	return false;
+}
+
 bool has_option(const struct view *v, unsigned id, struct sv tag)
 {
 	const struct hdr *h = view_find(v, (enum hdr_id)id, 0);
 
-	for (; h; h = view_find(v, (enum hdr_id)id, (unsigned)(h - v->h) + 1)) {
-		struct sv rest = hdr_value(v, h), one;
-
-		while (list_next(&one, &rest))
-			if (sv_ieq(one, tag))
-				return true;
-	}
+	for (; h; h = view_find(v, (enum hdr_id)id, (unsigned)(h - v->h) + 1))
+		if (list_has(hdr_value(v, h), tag))
+			return true;
 	return false;
 }

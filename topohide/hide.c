@@ -188,14 +188,10 @@ void hide_checked_line(struct out *o, struct hide *h, struct sv name, struct sv 
 /* Method names and the like, as they nearly always are: what is no capital letter is looked through. */
 static void words_line(struct out *o, struct hide *h, struct sv name, struct sv value)
 {
-	unsigned odd = 0;
-
-	for (size_t i = 0; i < value.len; i++)
-		odd |= !((value.p[i] >= 'A' && value.p[i] <= 'Z') || value.p[i] == ',' || value.p[i] == ' ');
-	if (odd)
-		hide_checked_line(o, h, name, value);
-	else
+	if (sv_is_capitals(value))
 		hide_line(o, name, value);
+	else
+		hide_checked_line(o, h, name, value);
 }
 
 /* A body needs its type: it loses those parameters that name the sending side, and goes on. */

@@ -157,10 +157,29 @@ static void numbers_written(void **state)
 	}
 }
 
+/* Every byte at every place of words of every length. */
+static void capitals_are_told(void **state)
+{
+	static const char words[] = "INVITE, ACK, ZZTOP, BYE, CANCEL, OPTIONS";
+	char text[sizeof(words)];
+
+	(void)state;
+	assert_true(sv_is_capitals(SV("")));
+	for (size_t len = 1; len < sizeof(words); len++) {
+		assert_true(sv_is_capitals((struct sv){ words, len }));
+		for (size_t at = 0; at < len; at++)
+			for (unsigned c = 0; c < 256; c++) {
+				memcpy(text, words, sizeof(words));
+				text[at] = (char)c;
+				assert_int_equal(sv_is_capitals((struct sv){ text, len }), (c >= 'A' && c <= 'Z') || c == ',' || c == ' ');
+			}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(equality),         cmocka_unit_test(folding_takes_letters_only),
+		cmocka_unit_test(capitals_are_told), cmocka_unit_test(equality),         cmocka_unit_test(folding_takes_letters_only),
 		cmocka_unit_test(searching),        cmocka_unit_test(cutting),
 		cmocka_unit_test(numbers),          cmocka_unit_test(globs),
 		cmocka_unit_test(globs_as_defined), cmocka_unit_test(hostile_glob_ends),
