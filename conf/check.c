@@ -262,8 +262,49 @@ static void check_routes(struct reader *r)
 	}
 }
 
+static bool use_has(const struct conf_use *use, unsigned rules)
+{
+	for (unsigned i = 0; i < use->n_in; i++) {
+		if (use->in[i] == rules)
+			return true;
+	}
+	for (unsigned i = 0; i < use->n_out; i++) {
+		if (use->out[i] == rules)
+			return true;
+	}
+	return false;
+}
+
+static bool rules_are_used(const struct conf *c, unsigned rules)
+{
+	for (unsigned i = 0; i < c->n_zones; i++) {
+		if (use_has(&c->zones[i].headers, rules))
+			return true;
+	}
+	for (unsigned i = 0; i < c->n_pools; i++) {
+		if (use_has(&c->pools[i].headers, rules))
+			return true;
+	}
+	for (unsigned i = 0; i < c->n_routes; i++) {
+		if (use_has(&c->routes[i].headers, rules))
+			return true;
+	}
+	return false;
+}
+
+static void check_header_rules(struct reader *r)
+{
+	for (unsigned i = 0; i < r->conf->n_rules && !r->notes->errors; i++) {
+		if (rules_are_used(r->conf, i))
+			continue;
+		at(r, r->conf->rules[i].mark, "headers.%.*s", SV_ARG(r->conf->rules[i].name));
+		note_warning(r, "no zone, pool or route uses this list: write its name in their `headers: { in: ..., out: ... }`");
+	}
+}
+
 void conf_check(struct reader *r)
 {
+	check_header_rules(r);
 	check_listeners(r);
 	for (unsigned i = 0; i < r->conf->n_zones; i++)
 		check_zone(r, &r->conf->zones[i]);

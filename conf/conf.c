@@ -261,3 +261,12 @@ int conf_find_zone(const struct conf *c, struct sv name)
 	}
 	return -1;
 }
+
+int conf_find_rules(const struct conf *c, struct sv name)
+{
+	for (unsigned i = 0; i < c->n_rules; i++) {
+		if (sv_eq(c->rules[i].name, name))
+			return (int)i;
+	}
+	return -1;
+}

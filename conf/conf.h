@@ -21,6 +21,10 @@ enum conf_limits {
 	CONF_DESTINATIONS_MAX = 4096,/* in one pool, and all pools together */
 	CONF_ROUTES_MAX = 4096,
 	CONF_REGEX_MAX = 256,        /* bytes of a regex */
+	CONF_RULES_MAX = 256,        /* header rules in one list, and lists in all */
+	CONF_RULE_NAMES_MAX = 64,    /* headers that one rule names */
+	CONF_RULE_USES_MAX = 16,     /* lists in one place */
+	CONF_HEADER_VALUE_MAX = 512, /* bytes of a value that a rule writes, filled in */
 };
 
 /* Where something stands in the file; 1-based. */
@@ -47,6 +51,41 @@ enum conf_identity { IDENTITY_TRUST, IDENTITY_DROP, IDENTITY_MASK };
 enum conf_preferred { PREFERRED_DROP, PREFERRED_ASSERT };
 enum conf_mask { MASK_FROM = 1, MASK_TO = 2, MASK_PAI = 4, MASK_SDP_ORIGIN = 8 }; /* bits */
 
+/* One step of a header policy. */
+enum conf_rule_action { RULE_UNSET, RULE_ADD, RULE_SET, RULE_RENAME, RULE_COPY, RULE_REMOVE, RULE_KEEP, RULE_MASK };
+enum conf_message { MESSAGE_REQUEST, MESSAGE_RESPONSE, MESSAGE_ANY };
+enum conf_piece_kind { PIECE_FROM_USER, PIECE_TO_USER, PIECE_SOURCE_ADDRESS, PIECE_SOURCE_ZONE, PIECE_CALL_ID, PIECE_TEXT };
+
+/* A value is a row of these. */
+struct conf_piece {
+	uint8_t kind;                /* enum conf_piece_kind */
+	struct sv text;              /* PIECE_TEXT */
+};
+
+struct conf_rule {
+	uint8_t action;              /* enum conf_rule_action */
+	uint8_t message;             /* enum conf_message */
+	bool drops_signature;        /* an Identity of the message goes with it */
+	struct sv *names; unsigned n_names;       /* one but for REMOVE, KEEP and MASK; those may end in '*' (headers not known) */
+	struct sv to;                /* RENAME, COPY */
+	struct sv value;             /* ADD, SET: as written */
+	struct conf_piece *pieces; unsigned n_pieces; /* the same, read */
+	struct sv *methods; unsigned n_methods;   /* none: any */
+};
+
+/* A named list of them, under `headers`. */
+struct conf_rules {
+	struct sv name;
+	struct conf_rule *rules; unsigned n;
+	struct conf_mark mark;
+};
+
+/* Which lists hold somewhere, by index in conf.rules: `in` for what comes from there, `out` for what goes there. */
+struct conf_use {
+	uint16_t *in, *out;
+	unsigned n_in, n_out;
+};
+
 struct conf_zone {
 	struct sv name;
 	uint16_t first_listener, n_listeners; /* in conf.listeners */
@@ -54,6 +93,7 @@ struct conf_zone {
 	struct sv *domains;  unsigned n_domains;
 	struct prefix *trust; unsigned n_trust;
 	uint8_t headers_unknown;     /* enum conf_unknown */
+	struct conf_use headers;
 	uint8_t identity;            /* enum conf_identity: of what comes in */
 	uint8_t preferred_identity;  /* enum conf_preferred */
 	uint8_t masks;               /* enum conf_mask: of what goes out */
@@ -96,6 +136,7 @@ struct conf_pool {
 	uint32_t first_destination; unsigned n_destinations;   /* in conf.destinations */
 	struct conf_destination *destinations;                 /* = &conf.destinations[first_destination] */
 	struct conf_response *responses; unsigned n_responses; /* `responses: { 503: 480 }` towards the caller */
+	struct conf_use headers;
 	struct conf_mark mark;       /* of its name */
 };
 
@@ -138,6 +179,7 @@ struct conf_route {
 	struct sv reject_phrase;     /* or empty */
 	bool has_rewrite; struct conf_rewrite rewrite;
 	bool is_relay;               /* `relay: true`: Request-URI hosts other than ours may pass (DECISIONS 15) */
+	struct conf_use headers;     /* `out`: towards where it leads */
 	uint32_t max_duration_ms;    /* 0 = none */
 	bool follows_redirects;      /* else 3xx are passed on */
 	unsigned line;               /* in the file, for `sbcctl route` and logs */
@@ -149,6 +191,7 @@ struct conf {
 	uint64_t gen;                /* set by the publisher */
 	struct sv file, node;        /* node is required */
 	unsigned workers;            /* resolved: auto = online cores */
+	struct conf_rules *rules; unsigned n_rules;
 	struct conf_zone *zones; unsigned n_zones;
 	struct conf_listener *listeners; unsigned n_listeners;
 	struct conf_pool *pools; unsigned n_pools;
@@ -209,5 +252,6 @@ bool conf_user_match(struct sv pattern, struct sv user);
 /* Index, or -1. */
 int conf_find_pool(const struct conf *c, struct sv name);
 int conf_find_zone(const struct conf *c, struct sv name);
+int conf_find_rules(const struct conf *c, struct sv name);
 
 #endif

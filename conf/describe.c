@@ -82,6 +82,10 @@ static void add_route(struct text *t, const struct conf *c, const struct conf_ro
 		add_rewrite(t, &route->rewrite);
 	if (route->is_relay)
 		text_add(t, "; foreign hosts may pass");
+	for (unsigned i = 0; i < route->headers.n_out; i++)
+		text_add(t, "%s%.*s", i ? ", " : "; header rules ", SV_ARG(c->rules[route->headers.out[i]].name));
+	for (unsigned i = 0; i < route->headers.n_in; i++)
+		text_add(t, "%s%.*s", i ? ", " : "; coming back ", SV_ARG(c->rules[route->headers.in[i]].name));
 	if (route->max_duration_ms) {
 		text_add(t, "; at most ");
 		add_ms(t, route->max_duration_ms);
@@ -96,6 +100,38 @@ int describe_route(const struct conf *c, const struct conf_route *route, struct 
 
 	add_route(&t, c, route);
 	return text_end(&t, out);
+}
+
+static void add_rule(struct text *t, const struct conf_rule *rule)
+{
+	static const char *const verbs[] = { "", "adds ", "sets ", "renames ", "copies ", "removes ", "keeps ", "masks the inside in " };
+	static const char *const messages[] = { " in requests", " in responses", "" };
+
+	text_add(t, "  ");
+	for (unsigned i = 0; i < rule->n_names; i++)
+		text_add(t, "%s%.*s", i ? ", " : verbs[rule->action], SV_ARG(rule->names[i]));
+	if (rule->to.len || rule->value.len)
+		text_add(t, " to %.*s", SV_ARG(rule->to.len ? rule->to : rule->value));
+	text_add(t, "%s", messages[rule->message]);
+	add_list(t, ", method ", rule->methods, rule->n_methods);
+	text_add(t, "%s\n", rule->drops_signature ? "; an Identity goes with it" : "");
+}
+
+static void add_rules(struct text *t, const struct conf_rules *rules)
+{
+	text_add(t, "header rules %.*s\n", SV_ARG(rules->name));
+	for (unsigned i = 0; i < rules->n; i++)
+		add_rule(t, &rules->rules[i]);
+}
+
+static void add_use(struct text *t, const struct conf *c, const struct conf_use *use)
+{
+	for (unsigned i = 0; i < use->n_in; i++)
+		text_add(t, "%s%.*s", i ? ", " : "  header rules for what comes from here: ", SV_ARG(c->rules[use->in[i]].name));
+	text_add(t, "%s", use->n_in ? "\n" : "");
+	for (unsigned i = 0; i < use->n_out; i++)
+		text_add(t, "%s%.*s", i ? ", " : "  header rules for what goes there: ", SV_ARG(c->rules[use->out[i]].name));
+	text_add(t, "%s", use->n_out ? "\n" : "");
 }
 
 /* What a zone tells and is told about who calls. */
@@ -118,7 +154,7 @@ static void add_privacy(struct text *t, const struct conf_zone *z)
 		text_add(t, "%s\n", z->drops_signature ? "; Identity is removed" : "; not in messages with Identity");
 }
 
-static void add_zone(struct text *t, const struct conf_zone *z)
+static void add_zone(struct text *t, const struct conf *c, const struct conf_zone *z)
 {
 	text_add(t, "zone %.*s\n", SV_ARG(z->name));
 	for (unsigned i = 0; i < z->n_listeners; i++) {
@@ -140,6 +176,7 @@ static void add_zone(struct text *t, const struct conf_zone *z)
 	if (z->headers_unknown == UNKNOWN_DROP)
 		text_add(t, "  drops headers that are not known\n");
 	add_privacy(t, z);
+	add_use(t, c, &z->headers);
 }
 
 static void add_health(struct text *t, const struct conf_pool *p)
@@ -188,6 +225,7 @@ static void add_pool(struct text *t, const struct conf *c, const struct conf_poo
 	add_health(t, p);
 	for (unsigned i = 0; i < p->n_responses; i++)
 		text_add(t, "  its %u reaches the caller as %u\n", p->responses[i].from, p->responses[i].to);
+	add_use(t, c, &p->headers);
 }
 
 static void add_routes(struct text *t, const struct conf *c)
@@ -239,8 +277,10 @@ int conf_describe(const struct conf *c, struct conf_text *out)
 	struct text t = { 0 };
 
 	add_process(&t, c);
+	for (unsigned i = 0; i < c->n_rules; i++)
+		add_rules(&t, &c->rules[i]);
 	for (unsigned i = 0; i < c->n_zones; i++)
-		add_zone(&t, &c->zones[i]);
+		add_zone(&t, c, &c->zones[i]);
 	for (unsigned i = 0; i < c->n_pools; i++)
 		add_pool(&t, c, &c->pools[i]);
 	add_routes(&t, c);

@@ -154,6 +154,7 @@ static void store(const struct row *row, const struct value *v, void *into)
 
 	switch (row->type) {
 	case TY_BOOL: case TY_INT: case TY_DURATION: case TY_SIZE: case TY_RATE: case TY_CHOICE: case TY_ZONE: case TY_POOL:
+	case TY_RULES:
 		store_number(at, row->slot_size, v->number);
 		break;
 	case TY_PREFIX:
@@ -471,7 +472,10 @@ static const struct row *read_scalar(struct reader *r, const struct row *row, ya
 	chosen = scalar_row(row, *text);
 	if (!chosen)
 		wrong_shape(r, row, "a single value");
-	return chosen;
+	if (!chosen || !r->has_message_variable || chosen->type == TY_TEMPLATE)
+		return chosen;
+	note_error(r, "what a message holds (${from-user} and the like) can only be filled in where a rule of `headers` has its `value:`");
+	return NULL;
 }
 
 /* Which of the alternatives the node is; its text when it is a scalar. NULL: a note was made. */

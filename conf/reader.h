@@ -30,6 +30,8 @@ struct reader {
 	size_t visited;
 	bool is_default;                   /* what is read is a default, not written */
 	bool has_variable;                 /* the value's text holds something out of the environment */
+	unsigned errors_before;            /* the header rule being read */
+	bool has_message_variable;         /* it holds ${from-user} or the like, left for headers.c */
 	bool is_stopped;                   /* a bound of the whole file was passed: one note, then silence */
 	int err;                           /* -ENOMEM; everything returns early */
 };
@@ -92,7 +94,23 @@ void on_to_reject(struct reader *r, const struct value *v, void *into);
 void on_rewrite_regex(struct reader *r, const struct value *v, void *into);
 void on_rewrite_apply(struct reader *r, const struct value *v, void *into);
 void on_rewrite_done(struct reader *r, void *into);
+void on_rules_open(struct reader *r, void *into);
+void on_rule_open(struct reader *r, void *into);
+void on_rule_done(struct reader *r, void *into);
+void on_rule_add(struct reader *r, const struct value *v, void *into);
+void on_rule_set(struct reader *r, const struct value *v, void *into);
+void on_rule_rename(struct reader *r, const struct value *v, void *into);
+void on_rule_copy(struct reader *r, const struct value *v, void *into);
+void on_rule_remove(struct reader *r, void *into);
+void on_rule_keep(struct reader *r, void *into);
+void on_rule_mask(struct reader *r, void *into);
+void on_rule_value(struct reader *r, const struct value *v, void *into);
+void on_rule_signature(struct reader *r, const struct value *v, void *into);
 
+/* headers.c: may a rule touch this header? A name in a list may end in '*'. false: a note was made. */
+bool read_header(struct reader *r, const struct row *row, struct value *v);
+/* Is ${NAME} something of a message, and none of the environment? */
+bool is_message_variable(struct sv name);
 /* What can only be judged when the whole snapshot stands (check.c). */
 void conf_check(struct reader *r);
 /* "udp", and the port that need not be written for it. (parts.c) */

@@ -23,6 +23,9 @@ static void grow(struct growing *g, struct sv v)
 	g->len += v.len;
 }
 
+/* No variable of the environment has a hyphen. */
+#define MESSAGE_VARIABLES "; of a message there is: from-user, to-user, source-address, source-zone, call-id"
+
 /* `raw` starts with "${": the variable's value is appended. Returns what lies behind the "}". */
 static bool expand_variable(struct reader *r, struct sv *raw, struct growing *to)
 {
@@ -34,12 +37,18 @@ static bool expand_variable(struct reader *r, struct sv *raw, struct growing *to
 		note_error(r, "`${` without a name and `}`: write ${NAME} for a variable of the environment, $${ for the characters");
 		return false;
 	}
+	if (is_message_variable((struct sv){ raw->p + 2, end - 2 })) {
+		grow(to, (struct sv){ raw->p, end + 1 });
+		r->has_message_variable = true;
+		*raw = sv_skip(*raw, end + 1);
+		return true;
+	}
 	memcpy(name, raw->p + 2, end - 2);
 	name[end - 2] = '\0';
 	value = getenv(name);
 	if (!value) {
-		note_error(r, "the environment has no variable `%s`: set it before the start, or write the value",
-		           printable(sv_from(name), word));
+		note_error(r, "the environment has no variable `%s`: set it before the start, or write the value%s",
+		           printable(sv_from(name), word), strchr(name, '-') ? MESSAGE_VARIABLES : "");
 		return false;
 	}
 	grow(to, sv_from(value));
@@ -63,7 +72,7 @@ bool reader_expand(struct reader *r, struct sv raw, struct sv *out)
 	struct growing text;
 
 	text.len = 0;
-	text.is_full = r->has_variable = false;
+	text.is_full = r->has_variable = r->has_message_variable = false;
 	while (raw.len && !text.is_full) {
 		size_t plain = sv_chr(raw, '$');
 
@@ -335,6 +344,23 @@ static bool read_pool(struct reader *r, const struct row *row, struct value *v)
 	return false;
 }
 
+static bool read_rules(struct reader *r, const struct row *row, struct value *v)
+{
+	int at = conf_find_rules(r->conf, v->text);
+	struct known known;
+	char hint[256], word[72];
+
+	(void)row;
+	v->number = (uint64_t)at;
+	if (at >= 0)
+		return true;
+	known_init(&known, v->text);
+	for (unsigned i = 0; i < r->conf->n_rules; i++)
+		known_offer(&known, r->conf->rules[i].name);
+	note_error(r, "`headers` has no list `%s`%s", printable(v->text, word), known_nearest_or_all(&known, hint));
+	return false;
+}
+
 static bool has_lower(struct sv v)
 {
 	for (size_t i = 0; i < v.len; i++) {
@@ -458,6 +484,10 @@ static const struct type types[TY_COUNT] = {
 	[TY_URI] = { "a SIP URI", "\"sip:10.0.0.21:5060;transport=tcp\"", read_any },
 	[TY_ZONE] = { "a zone", "the name of a zone", read_zone },
 	[TY_POOL] = { "a pool", "the name of a pool", read_pool },
+	[TY_RULES] = { "a list of header rules", "the name of a list in `headers`", read_rules },
+	[TY_HEADER] = { "a header", "its full name; in a list also the beginning of one that is not known, and `*`", read_header },
+	[TY_TEMPLATE] = { "a header's value", "a text, in which ${from-user}, ${to-user}, ${source-address}, ${source-zone} and ${call-id} "
+	                  "are filled in", read_any },
 	[TY_METHOD] = { "a token", "letters, digits and -.!%*_+`'~ (RFC 3261 §25.1)", read_method },
 	[TY_USER] = { "a user pattern", "\"conf-*\", \"+49*\", \"1000-1999\" or a user", read_user },
 	[TY_GLOB] = { "a pattern", "a text in which * stands for any run and ? for one character", read_glob },

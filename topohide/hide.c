@@ -8,6 +8,7 @@ const struct counter_def hide_counter_defs[HIDE_COUNTERS] = {
 	[HIDE_DROPPED_UNKNOWN] = { "hiding_unknown_headers_dropped_total", "Unknown headers dropped by the zone's rule", false },
 	[HIDE_DROPPED_ADDRESS] = { "hiding_headers_dropped_total", "Headers dropped because they named the other side", false },
 	[HIDE_DROPPED_IDENTITY] = { "hiding_identities_dropped_total", "Identity headers from untrusted sources or private", false },
+	[HIDE_RULES_SKIPPED] = { "header_rules_skipped_total", "Header rules left out of a message: nothing to fill in, or no room", false },
 	[HIDE_DROPPED_DIALOG] = { "hiding_dialog_names_dropped_total", "Headers naming a dialog that were not passed", false },
 };
 
@@ -219,7 +220,7 @@ static void type_line(struct out *o, struct hide *h, struct sv name, struct sv v
 
 static void unknown_line(struct out *o, struct hide *h, struct sv name, struct sv value);
 
-static void pass_one(struct out *o, struct hide *h, const struct hdr *hdr)
+void hide_pass(struct out *o, struct hide *h, const struct hdr *hdr)
 {
 	struct sv name = hdr_name(h->v, hdr), value = hdr_value(h->v, hdr);
 
@@ -281,7 +282,7 @@ void hide_headers(struct out *o, struct hide *h)
 
 	for (unsigned i = 0; i < v->n; i++)
 		if (classes[v->h[i].id] != HIDE_OURS)
-			pass_one(o, h, &v->h[i]);
+			hide_pass(o, h, &v->h[i]);
 }
 
 /* RFC 3840 §9: a feature tag is one of the base tags or begins with '+'. */

@@ -28,7 +28,7 @@ enum hide_class {
 };
 enum hide_class hide_class_of(enum hdr_id id);
 
-enum hide_counter { HIDE_DROPPED_UNKNOWN, HIDE_DROPPED_ADDRESS, HIDE_DROPPED_IDENTITY, HIDE_DROPPED_DIALOG, HIDE_COUNTERS };
+enum hide_counter { HIDE_DROPPED_UNKNOWN, HIDE_DROPPED_ADDRESS, HIDE_DROPPED_IDENTITY, HIDE_DROPPED_DIALOG, HIDE_RULES_SKIPPED, HIDE_COUNTERS };
 extern const struct counter_def hide_counter_defs[HIDE_COUNTERS];
 
 /* The names and addresses of each zone of a snapshot, for looking up what a value contains. Per worker; the snapshot outlives it. */

@@ -36,8 +36,7 @@ void signature_line(struct out *o, struct hide *h, struct sv name, struct sv val
 		hide_checked_line(o, h, name, value);
 }
 
-/* RFC 3325 §7, RFC 7044 §10.1.2: what its subject wants to be kept from those whom we do not trust. */
-static bool is_withheld(struct hide *h, enum hdr_id id, struct sv value)
+bool identity_is_withheld(struct hide *h, enum hdr_id id, struct sv value)
 {
 	unsigned asked = h->trusts_receiver ? 0 : asked_of(h);
 
@@ -89,7 +88,7 @@ void identity_line(struct out *o, struct hide *h, enum hdr_id id, struct sv name
 	char *begin = o->at;
 
 	if (!h->is_trusted || hide_conf(h->index)->zones[h->zone].identity == IDENTITY_DROP || !is_asserted(h, id) ||
-	    is_withheld(h, id, value)) {
+	    identity_is_withheld(h, id, value)) {
 		counter_inc(h->counters, HIDE_DROPPED_IDENTITY);
 		return;
 	}

@@ -51,6 +51,7 @@ int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 	if (!b)
 		return -ENOMEM;
 	b->p = *params;
+	policies_init(&b->policies, token_hash_key(params->tokens));
 	list_init(&b->all);
 	list_init(&b->attempts_lost);
 	list_init(&b->ended);
@@ -130,6 +131,7 @@ void b2bua_free(struct b2bua *b)
 	counters_fini(&b->counters);
 	counters_fini(&b->hide_counters);
 	hide_index_free(b->index);
+	policies_fini(&b->policies);
 	free(b);
 }
 
@@ -140,6 +142,10 @@ int b2bua_adopt(struct b2bua *b, const struct conf *c)
 
 	if (err)
 		return err;
+	if (policies_adopt(&b->policies, c)) {
+		hide_index_free(index);
+		return -ENOMEM;
+	}
 	hide_index_free(b->index);
 	b->index = index;
 	b->conf = c;
@@ -435,6 +441,8 @@ void call_free(struct call *c)
 	else
 		leg_free(b, c->far);
 	leg_fini(b, &c->near);
+	if (c->policy)
+		policies_release(&b->policies, c->policy);
 	b->n_kept -= c->is_kept;
 	list_del(&c->in_all);
 	slab_free(&b->calls, c);

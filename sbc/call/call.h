@@ -8,6 +8,7 @@
 #include "sbc/call/session.h"
 #include "sip/header.h"
 #include "topohide/hide.h"
+#include "topohide/policy.h"
 
 enum side { NEAR, FAR };
 
@@ -175,6 +176,7 @@ struct call {
 	uint8_t method;
 	bool is_ending;
 	bool is_kept;              /* by its usages: no session (any more), only subscriptions */
+	uint16_t policy;           /* header rules of its route and pool, held; 0: none */
 	uint32_t cseq;             /* of the request it began with */
 	uint32_t longest_ms;       /* from its answer on */
 	struct usage *usages;
@@ -206,6 +208,7 @@ struct b2bua {
 	struct b2bua_params p;
 	const struct conf *conf;
 	struct hide_index *index;
+	struct policies policies;
 	struct table legs, dialogs, tombs, redirects, echoes;
 	struct slab redirect_slab;
 	struct blocks texts;          /* of legs and dialogs */

@@ -211,7 +211,11 @@ void compose_rest(struct compose *c, const struct view *v, const struct path *fr
 	h.line = transfer_line;
 	h.ctx = c;
 	c->to = to;
-	hide_headers(&c->o, &h);
+	if (c->b->policies.is_on)
+		policy_headers(&c->o, &(struct policy_run){ .policies = &c->b->policies, .hide = &h, .set = to->call ? to->call->policy : 0,
+		                                            .to_far = to->side == FAR, .call_id = leg_call_id(to) });
+	else
+		hide_headers(&c->o, &h);
 	if (body.len && v->method != M_INVITE && watch_is_told(v)) {
 		watch_out(c, &h, body);
 		return;

@@ -163,6 +163,8 @@ static void setup_by_rule(struct setup *s, const struct conf_route *rule)
 	s->answer_ms = pool->answer_timeout_ms;
 	s->max_duration_ms = rule->max_duration_ms;
 	s->follows = rule->follows_redirects;
+	if (s->call->b->policies.is_on)
+		s->call->policy = policies_hold(&s->call->b->policies, (unsigned)(rule - c->routes));
 	memcpy(s->pool, pool->name.p, pool->name.len < sizeof(s->pool) ? pool->name.len : sizeof(s->pool) - 1);
 }
 

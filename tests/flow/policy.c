@@ -3,7 +3,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
 #include <cmocka.h>
+#include "topohide/policy.h"
 
 /* Bob is a server of ours; Dora one of a carrier whom we do not trust; both call each other. */
 #define DORA "198.51.100.7:5060"
@@ -376,6 +379,361 @@ static void a_signed_message_is_not_masked(void **state)
 	pair_ends(&p);
 }
 
+/* Header rules ------------------------------------------------------------------------------------------------------ */
+
+/* The lines of `g` that begin with `name`, without CRLFs, joined by '|'. */
+static const char *lines_of(const struct got *g, const char *name)
+{
+	static char text[4096];
+	size_t n = 0;
+
+	text[0] = '\0';
+	for (unsigned i = 0; i < g->v.n; i++) {
+		struct sv one = hdr_name(&g->v, &g->v.h[i]);
+
+		if (one.len >= strlen(name) && !strncasecmp(one.p, name, strlen(name)))
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%.*s: %.*s", n ? "|" : "", SV_ARG(one),
+			                      SV_ARG(hdr_value(&g->v, &g->v.h[i])));
+	}
+	return text;
+}
+
+#define expect_lines(g, name, lines) assert_string_equal(lines_of(g, name), lines)
+
+#define EVERY_RULE \
+	"headers:\n" \
+	"  every:\n" \
+	"    - { remove: [Subject, \"X-Secret-*\", X-None] }\n" \
+	"    - { set: X-Set, value: \"${from-user}/${to-user}/${source-address}/${source-zone}\" }\n" \
+	"    - { add: X-Add, value: one }\n" \
+	"    - { add: X-Add, value: two }\n" \
+	"    - { rename: X-Old, to: X-New }\n" \
+	"    - { copy: X-New, to: X-Copy }\n" \
+	"    - { remove: X-Add, when: { method: BYE } }\n" \
+	"    - { keep: [User-Agent, X-Kept] }\n" \
+	"    - { mask: [X-Where, Call-Info] }\n" \
+	"    - { set: X-Leg, value: \"${call-id}\" }\n"
+
+/* Each kind of rule, in requests and responses, outside a dialog and within. */
+static void every_kind_of_rule(void **state)
+{
+	static const char lines[] =
+		"Subject: a\ns: b\nX-Secret-1: a\nx-secret-2: b\nX-Set: old\nX-Set: old\nX-Old: v\nX-Other: o\nx-old: w, x\nUser-Agent: Server 1.0\n"
+		"X-Kept: on 10.0.0.21\nX-Where: at sip:10.0.0.21:5060 now\nCall-Info: <http://10.0.0.21/x>;purpose=icon\nX-Lost: 10.0.0.21\n"
+		"Content-Type: application/sdp\n";
+	char leg[80], all[256];
+	struct pair p;
+
+	(void)state;
+	pair_open(&p, EVERY_RULE TWO_SIDES("", ", headers: { out: every }", ""), true);
+	pair_calls(&p, lines, SDP);
+	expect_lines(&p.at_callee, "Subject", "");
+	expect_lines(&p.at_callee, "X-Secret", "");
+	expect_lines(&p.at_callee, "X-Set", "X-Set: caller/+49/10.0.0.21/core");
+	expect_lines(&p.at_callee, "X-Add", "X-Add: one|X-Add: two");
+	expect_lines(&p.at_callee, "X-Old", "");
+	expect_lines(&p.at_callee, "X-New", "X-New: v|X-New: w, x");
+	expect_lines(&p.at_callee, "X-Copy", "X-Copy: v|X-Copy: w, x");
+	expect_lines(&p.at_callee, "X-Other", "X-Other: o");
+	expect_lines(&p.at_callee, "User-Agent", "User-Agent: Server 1.0");
+	expect_lines(&p.at_callee, "X-Kept", "X-Kept: on 10.0.0.21");
+	expect_lines(&p.at_callee, "X-Where", "X-Where: at sip:carrier.example now");
+	expect_lines(&p.at_callee, "Call-Info", "Call-Info: <http://carrier.example/x>;purpose=icon");
+	expect_lines(&p.at_callee, "X-Lost", "");
+	snprintf(leg, sizeof(leg), "X-Leg: %s", p.far_call_id);
+	expect_lines(&p.at_callee, "X-Leg", leg);
+	assert_true(got_has(&p.at_callee, "\r\nContent-Type: application/sdp\r\n"));
+	pair_answered(&p, "Subject: a\nX-Old: v\nX-Add: own\n");
+	expect_lines(&p.at_caller, "Subject", "Subject: a"); /* the rules are for what goes to the carrier */
+	expect_lines(&p.at_caller, "X-", "X-Old: v|X-Add: own");
+	expect_lines(&p.at_callee, "X-Leg", leg);            /* the ACK */
+	caller_asks(&p, "INFO", "X-Old: i\n", "");
+	expect_lines(&p.at_callee, "X-Set", "X-Set: caller/callee/10.0.0.21/core"); /* within the dialog: To's */
+	expect_lines(&p.at_callee, "X-Copy", "X-Copy: i");
+	callee_answers(&p, 200, "", "");
+	caller_expects(&p, "SIP/2.0 200");
+	callee_says(&p, "INFO", "X-Old: j\n");
+	caller_expects(&p, "INFO ");
+	expect_lines(&p.at_caller, "X-", "X-Old: j");
+	caller_answers(&p, 200, "X-Old: k\n", "");
+	callee_expects(&p, "SIP/2.0 200");
+	snprintf(all, sizeof(all), "X-New: k|X-Set: callee/caller/10.0.0.21/core|X-Add: one|X-Add: two|X-Copy: k|%s", leg);
+	expect_lines(&p.at_callee, "X-", all);
+	caller_asks(&p, "BYE", "", "");
+	expect_lines(&p.at_callee, "X-Add", "");
+	callee_answers(&p, 200, "", "");
+	caller_expects(&p, "SIP/2.0 200");
+	pair_close(&p);
+}
+
+#define STATIONS \
+	"headers:\n" \
+	"  core-in: [{ add: X-At, value: core-in }]\n" \
+	"  core-out: [{ add: X-At, value: core-out }]\n" \
+	"  carrier-in: [{ add: X-At, value: carrier-in }]\n" \
+	"  carrier-out: [{ add: X-At, value: carrier-out }]\n" \
+	"  route-in: [{ add: X-At, value: route-in }]\n" \
+	"  route-out: [{ add: X-At, value: route-out }]\n" \
+	"  pool-in: [{ add: X-At, value: pool-in }]\n" \
+	"  pool-out: [{ add: X-At, value: pool-out }]\n" \
+	"node: test\n" \
+	"zones:\n" \
+	"  core: { listen: \"udp:10.0.0.10:5060\", trust: 10.0.0.0/24, headers: { in: core-in, out: core-out } }\n" \
+	"  carrier: { listen: \"udp:198.51.100.1:5060\", headers: { in: carrier-in, out: carrier-out } }\n" \
+	"pools:\n" \
+	"  out:\n" \
+	"    zone: carrier\n" \
+	"    probe: off\n" \
+	"    headers: { in: pool-in, out: pool-out }\n" \
+	"    destinations: [{ name: dora, uri: \"sip:198.51.100.7:5060\" }]\n" \
+	"routes: [{ when: { zone: core }, to: { pool: out }, relay: true, headers: { in: route-in, out: route-out } }]\n"
+#define THERE "X-At: core-in|X-At: route-out|X-At: pool-out|X-At: carrier-out"
+#define BACK "X-At: carrier-in|X-At: pool-in|X-At: route-in|X-At: core-out"
+
+/* In which order the rules of two zones, a route and a pool apply, both ways. What is hop by hop (CANCEL, ACK of a refusal) has none. */
+static void rules_apply_in_the_order_of_the_way(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	pair_open(&p, STATIONS, true);
+	pair_calls(&p, "", SDP);
+	expect_lines(&p.at_callee, "X-", THERE);
+	callee_answers(&p, 180, "", "");
+	caller_expects(&p, "SIP/2.0 180");
+	expect_lines(&p.at_caller, "X-", BACK);
+	callee_answers(&p, 200, "", SDP);
+	caller_expects(&p, "SIP/2.0 200");
+	expect_lines(&p.at_caller, "X-", BACK);
+	pair_acks(&p, "");
+	expect_lines(&p.at_callee, "X-", THERE);
+	callee_says(&p, "INVITE", "");
+	caller_expects(&p, "INVITE ");
+	expect_lines(&p.at_caller, "X-", BACK);
+	caller_answers(&p, 486, "", "");
+	rig_expect(p.rig, p.caller, "ACK ", &p.at_caller);
+	expect_lines(&p.at_caller, "X-", "");
+	callee_expects(&p, "SIP/2.0 100");
+	expect_lines(&p.at_callee, "X-", "");
+	callee_expects(&p, "SIP/2.0 486");
+	expect_lines(&p.at_callee, "X-", THERE);
+	caller_asks(&p, "BYE", "", "");
+	expect_lines(&p.at_callee, "X-", THERE);
+	callee_answers(&p, 200, "", "");
+	caller_expects(&p, "SIP/2.0 200");
+	expect_lines(&p.at_caller, "X-", BACK);
+	pair_close(&p);
+}
+
+#define CONDITIONS \
+	"headers:\n" \
+	"  some:\n" \
+	"    - { add: X-A, value: request, when: { message: request } }\n" \
+	"    - { add: X-B, value: response, when: { message: response } }\n" \
+	"    - { add: X-C, value: invite, when: { method: INVITE } }\n" \
+	"    - { add: X-D, value: foo, when: { method: [FOO, BAR], message: request } }\n" \
+	"    - { add: X-E, value: foo, when: { method: FOO, message: response } }\n"
+
+static void rules_have_conditions(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	pair_open(&p, CONDITIONS TWO_SIDES(", headers: { out: some }", ", headers: { out: some }", ""), true);
+	pair_calls(&p, "", SDP);
+	expect_lines(&p.at_callee, "X-", "X-A: request|X-C: invite");
+	callee_answers(&p, 404, "", "");
+	caller_expects(&p, "SIP/2.0 404");
+	expect_lines(&p.at_caller, "X-", "X-B: response|X-C: invite");
+	pair_close(&p);
+	pair_open(&p, CONDITIONS TWO_SIDES(", headers: { out: some }", ", headers: { out: some }", ""), true);
+	caller_begins(&p, "FOO", "", "");
+	callee_expects(&p, "FOO ");
+	expect_lines(&p.at_callee, "X-", "X-A: request|X-D: foo");
+	callee_answers(&p, 200, "", "");
+	caller_expects(&p, "SIP/2.0 200");
+	expect_lines(&p.at_caller, "X-", "X-B: response|X-E: foo");
+	pair_close(&p);
+	pair_open(&p, CONDITIONS TWO_SIDES("", ", headers: { out: some }", ""), true);
+	caller_begins(&p, "FOOL", "", "");
+	callee_expects(&p, "FOOL ");
+	expect_lines(&p.at_callee, "X-", "X-A: request");
+	callee_answers(&p, 200, "", "");
+	caller_expects(&p, "SIP/2.0 200");
+	pair_close(&p);
+}
+
+#define MARK(name, value) "headers: { " name ": [{ add: X-Mark, value: " value " }] }\n"
+#define BY_ROUTE(value) MARK("mark", value) TWO_SIDES("", "", ", headers: { out: mark }")
+#define BY_ZONE(value) MARK("mark", value) TWO_SIDES("", ", headers: { out: mark }", "")
+
+static void expect_mark(struct pair *p, const char *lines)
+{
+	caller_asks(p, "INFO", "", "");
+	expect_lines(&p->at_callee, "X-Mark", lines);
+	callee_answers(p, 200, "", "");
+	caller_expects(p, "SIP/2.0 200");
+}
+
+/* A call keeps the rules of its route and pool, whatever is read meanwhile; a zone's rules are those of now. */
+static void rules_and_reloads(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	pair_open(&p, BY_ROUTE("old"), true);
+	pair_calls(&p, "", SDP);
+	expect_lines(&p.at_callee, "X-Mark", "X-Mark: old");
+	pair_answered(&p, "");
+	rig_reload(p.rig, BY_ROUTE("new"));
+	expect_mark(&p, "X-Mark: old");
+	rig_reload(p.rig, PLAIN);
+	expect_mark(&p, "X-Mark: old");
+	rig_reload(p.rig, BY_ZONE("zone"));
+	expect_mark(&p, "X-Mark: old|X-Mark: zone");
+	rig_reload(p.rig, PLAIN);
+	caller_begins(&p, "MESSAGE", "", "");
+	callee_expects(&p, "MESSAGE ");
+	expect_lines(&p.at_callee, "X-Mark", "");
+	callee_answers(&p, 200, "", "");
+	caller_expects(&p, "SIP/2.0 200");
+	rig_after(p.rig, 1000);
+	rig_free(p.rig, false);
+	got_free(&p.at_caller);
+	got_free(&p.at_callee);
+}
+
+/* What the caller wants to be kept private is not told by a rule; nor is it by another name of the same header. */
+static void rules_are_no_way_around_privacy(void **state)
+{
+	static const char yaml[] =
+		"headers:\n"
+		"  who:\n"
+		"    - { set: P-Asserted-Identity, value: \"<sip:${from-user}@carrier.example>\" }\n"
+		"    - { rename: X-Diverted, to: History-Info }\n"
+		"    - { keep: Subject }\n" TWO_SIDES("", ", headers: { out: who }", "");
+	struct pair p;
+
+	(void)state;
+	pair_open(&p, yaml, true);
+	caller_begins(&p, "MESSAGE", "P-Asserted-Identity: <tel:1>\nX-Diverted: <tel:2>;index=1\n", "");
+	callee_expects(&p, "MESSAGE ");
+	expect_lines(&p.at_callee, "P-Asserted", "P-Asserted-Identity: <sip:caller@carrier.example>");
+	expect_lines(&p.at_callee, "History-Info", "History-Info: <tel:2>;index=1");
+	callee_answers(&p, 200, "", "");
+	caller_expects(&p, "SIP/2.0 200");
+	p.cseq++;
+	caller_begins(&p, "MESSAGE", "P-Asserted-Identity: <tel:1>\nX-Diverted: <tel:2>;index=1\nPrivacy: id;history;user\nSubject: me\n", "");
+	callee_expects(&p, "MESSAGE ");
+	expect_lines(&p.at_callee, "P-Asserted", "");
+	expect_lines(&p.at_callee, "History-Info", "");
+	expect_lines(&p.at_callee, "Subject", "");
+	callee_answers(&p, 200, "", "");
+	caller_expects(&p, "SIP/2.0 200");
+	pair_close(&p);
+}
+
+/* RFC 8224: with the Date goes the signature over it; a message that has none loses none. */
+static void a_rule_that_breaks_a_signature_removes_it(void **state)
+{
+	static const char yaml[] = "headers: { h: [{ remove: Date, identity: remove }] }\n" TWO_SIDES("", ", headers: { out: h }", "");
+	struct pair p;
+
+	(void)state;
+	pair_open(&p, yaml, true);
+	caller_begins(&p, "MESSAGE", "Identity: x\nDate: now\n", "");
+	callee_expects(&p, "MESSAGE ");
+	expect_lines(&p.at_callee, "Identity", "");
+	expect_lines(&p.at_callee, "Date", "");
+	callee_answers(&p, 200, "", "");
+	caller_expects(&p, "SIP/2.0 200");
+	p.cseq++;
+	caller_begins(&p, "MESSAGE", "Identity: x\n", "");
+	callee_expects(&p, "MESSAGE ");
+	expect_lines(&p.at_callee, "Identity", "Identity: x");
+	callee_answers(&p, 200, "", "");
+	caller_expects(&p, "SIP/2.0 200");
+	pair_close(&p);
+}
+
+static uint64_t skipped(struct rig *r)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < r->shared.workers; i++)
+		n += counter_get(b2bua_hide_counters(r->workers[i].calls), HIDE_RULES_SKIPPED);
+	return n;
+}
+
+/* Nothing to fill in, or too much: the rule is left out, and counted; `set` leaves what there is. */
+static void values_that_cannot_be_written(void **state)
+{
+	static const char yaml[] = "headers: { h: [{ set: X-A, value: \"at ${from-user}\" }, { add: X-B, value: \"${to-user}${to-user}\" }] }\n"
+		TWO_SIDES("", ", headers: { out: h }", "");
+	char user[400] = "", to[600];
+	struct pair p;
+
+	(void)state;
+	memset(user, 'u', 300);
+	snprintf(to, sizeof(to), "sip:%s@example.com", user);
+	pair_open(&p, yaml, true);
+	rig_say(p.rig, BOB, CORE, "",
+	        "MESSAGE %s SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.21:5060;branch=z9hG4bKx\nMax-Forwards: 70\nFrom: <sip:example.com>;tag=x\n"
+	        "To: <sip:x@example.com>\nCall-ID: x\nCSeq: 1 MESSAGE\nX-A: stays\n", to);
+	callee_expects(&p, "MESSAGE ");
+	expect_lines(&p.at_callee, "X-", "X-A: stays");
+	assert_int_equal(skipped(p.rig), 2);
+	callee_answers(&p, 200, "", "");
+	rig_expect(p.rig, BOB, "SIP/2.0 200", &p.at_caller);
+	pair_close(&p);
+}
+
+/* More lines than a message may have: those that are too many are left out, and counted. */
+static void more_lines_than_there_is_room_for(void **state)
+{
+	char lines[4096] = "";
+	struct pair p;
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++)
+		snprintf(lines + strlen(lines), sizeof(lines) - strlen(lines), "X-A: %u\n", i);
+	pair_open(&p, "headers: { h: [{ copy: X-A, to: X-B }] }\n" TWO_SIDES("", ", headers: { out: h }", ""), true);
+	caller_begins(&p, "MESSAGE", lines, "");
+	callee_expects(&p, "MESSAGE ");
+	assert_int_equal(skipped(p.rig), 2 * 100 - POLICY_LINES_MAX);
+	assert_true(got_has(&p.at_callee, "X-A: 99\r\n") && got_has(&p.at_callee, "X-B: 27\r\n") && !got_has(&p.at_callee, "X-B: 28\r\n"));
+	callee_answers(&p, 200, "", "");
+	caller_expects(&p, "SIP/2.0 200");
+	pair_close(&p);
+}
+
+/* Header rules of route and pool go to the node that takes over. */
+static struct sv record_of;
+static void keep(struct b2bua_record_sink *sink, uint64_t id, struct sv record)
+{
+	(void)sink, (void)id;
+	record_of = (struct sv){ memcpy(malloc(record.len), record.p, record.len), record.len };
+}
+
+static void rules_outlive_a_node(void **state)
+{
+	struct b2bua_record_sink sink = { keep };
+	struct pair p;
+
+	(void)state;
+	pair_open(&p, BY_ROUTE("kept"), true);
+	pair_calls(&p, "", SDP);
+	pair_answered(&p, "");
+	for (unsigned i = 0; i < 2; i++)
+		b2bua_export(p.rig->workers[i].calls, &sink);
+	rig_free(p.rig, false);
+	p.rig = rig_new(BY_ROUTE("kept"), 1, 7);
+	assert_int_equal(b2bua_apply(p.rig->workers[0].calls, record_of), 0);
+	free((void *)record_of.p);
+	expect_mark(&p, "X-Mark: kept");
+	pair_ends(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -389,6 +747,15 @@ int main(void)
 		cmocka_unit_test(a_cancel_is_masked_as_its_invite),
 		cmocka_unit_test(masks_are_the_receiving_zones),
 		cmocka_unit_test(a_signed_message_is_not_masked),
+		cmocka_unit_test(every_kind_of_rule),
+		cmocka_unit_test(rules_apply_in_the_order_of_the_way),
+		cmocka_unit_test(rules_have_conditions),
+		cmocka_unit_test(rules_and_reloads),
+		cmocka_unit_test(rules_are_no_way_around_privacy),
+		cmocka_unit_test(a_rule_that_breaks_a_signature_removes_it),
+		cmocka_unit_test(values_that_cannot_be_written),
+		cmocka_unit_test(more_lines_than_there_is_room_for),
+		cmocka_unit_test(rules_outlive_a_node),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
