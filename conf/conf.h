@@ -46,6 +46,7 @@ struct conf_listener {
 	struct conf_mark mark;
 };
 
+enum conf_guard { GUARD_OFF, GUARD_LOG, GUARD_BLOCK };
 enum conf_unknown { UNKNOWN_PASS, UNKNOWN_DROP };
 enum conf_identity { IDENTITY_TRUST, IDENTITY_DROP, IDENTITY_MASK };
 enum conf_preferred { PREFERRED_DROP, PREFERRED_ASSERT };
@@ -202,6 +203,7 @@ struct conf {
 	struct sv admin_socket;      /* empty: none */
 	struct sv log_path; uint8_t log_level, log_format;  /* enums of base/log.h; path empty: stderr */
 	bool cdr_is_on;              /* default true: state/cdr.jsonl */
+	uint8_t hiding_guard;        /* enum conf_guard */
 	uint32_t shutdown_grace_ms;  /* default 30s */
 	uint32_t max_calls;          /* per worker bound; default 200000 */
 	struct sv *name_servers; unsigned n_name_servers; /* dns.servers; default: the system's */

@@ -286,6 +286,11 @@ static const struct row rows[] = {
 	  FIELD(conf, log_format), .help = "How it is written." },
 	{ .path = "cdr", .type = TY_BOOL, .reload = RESTART, .unset = "on", FIELD(conf, cdr_is_on),
 	  .help = "One line per call in `cdr.jsonl` of the state directory." },
+	{ .path = "hiding", .type = TY_MAP, .help = "Hiding itself has no switch." },
+	{ .path = "hiding.guard", .type = TY_CHOICE, .unset = "off", ONE_OF("off", "log", "block"), FIELD(conf, hiding_guard),
+	  .help = "A last look at every message that leaves: does it name an address, host or identifier of another side? `log` counts it "
+	          "(`hiding_guard_found_total`) and logs a line every ten seconds at most; `block` keeps it back, too: a request is answered "
+	          "500, a response becomes 500, and nothing hangs." },
 	{ .path = "shutdown", .type = TY_MAP, .help = "How it ends." },
 	{ .path = "shutdown.grace", .type = TY_DURATION, .unset = "30s", .max = MS(86400), FIELD(conf, shutdown_grace_ms),
 	  .help = "After SIGTERM: how long calls may go on." },

@@ -36,7 +36,7 @@ struct handover {
 	struct view view;        /* cut behind its last header; the bytes follow */
 };
 
-static void deliver_here(struct worker *w, const struct arrival *a)
+static void deliver_response_or_request(struct worker *w, const struct arrival *a)
 {
 	const struct request *r = &a->request;
 
@@ -46,6 +46,19 @@ static void deliver_here(struct worker *w, const struct arrival *a)
 	}
 	if (!sip_server_absorb(&w->stack, r->v, r->from, r->key))
 		b2bua_request(w->calls, r);
+}
+
+static void deliver_here(struct worker *w, const struct arrival *a)
+{
+	struct sip_guard *guard = w->stack.guard;
+
+	if (guard) {
+		guard->cause = a->v;
+		guard->cause_from = &a->from;
+	}
+	deliver_response_or_request(w, a);
+	if (guard)
+		guard->cause = NULL;
 }
 
 static void handover_deliver(struct mail *m, void *reader)

@@ -208,11 +208,11 @@ static struct client_txn *client_alloc(struct sip_stack *s, uint64_t id, uint8_t
 int client_start(struct sip_stack *s, uint64_t id, enum method method, const struct path *to, struct buf *request,
                  const struct client_ops *ops, void *owner, struct client_txn **out)
 {
-	struct client_txn *ct = client_alloc(s, id, (uint8_t)method, to);
-	int err;
+	int err = sip_may_leave(s, to, request);
+	struct client_txn *ct = err ? NULL : client_alloc(s, id, (uint8_t)method, to);
 
 	if (!ct)
-		return -ENOSPC;
+		return err ? err : -ENOSPC;
 	if ((err = client_transmit(ct, to, request))) {
 		client_free(ct);
 		return err;
@@ -379,14 +379,23 @@ int client_cancel(struct client_txn *ct, struct sv headers)
 
 int client_ack(struct client_txn *ct, const struct path *to, struct buf *ack, struct sv to_tag)
 {
-	if (ct->state != ACCEPTED)
-		return -EALREADY;
+	int err = ct->state != ACCEPTED ? -EALREADY : sip_may_leave(ct->stack, to, ack);
+
+	if (err)
+		return err;
 	buf_put(ct->ack);
 	ct->ack = buf_get(ack);
 	ct->path = *to;
 	ct->tag_hash = tag_hash(ct, to_tag);
 	buf_put(STEAL(ct->request));
 	return client_transmit(ct, to, ack);
+}
+
+int sip_send_ack(struct sip_stack *s, const struct path *to, struct buf *ack)
+{
+	int err = sip_may_leave(s, to, ack);
+
+	return err ? err : net_send(s->net, to, ack, 0);
 }
 
 bool client_has_provisional(const struct client_txn *ct)

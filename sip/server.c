@@ -401,6 +401,7 @@ void server_begin(struct server_txn *st, struct out *o, unsigned status, struct 
 int server_send(struct server_txn *st, unsigned status, struct out *o)
 {
 	struct buf *b;
+	int err;
 
 	if (server_is_final(st))
 		return -EALREADY;
@@ -408,6 +409,10 @@ int server_send(struct server_txn *st, unsigned status, struct out *o)
 		return -EMSGSIZE;
 	if (!(b = buf_copy_in(st->stack->bufs, out_done(o))))
 		return -ENOMEM;
+	if ((err = sip_may_leave(st->stack, &st->path, b))) {
+		buf_put(b);
+		return err;
+	}
 	buf_put(st->last);
 	st->last = b;
 	st->status = (uint16_t)status;
@@ -506,7 +511,7 @@ void sip_answer_stateless(struct sip_stack *s, const struct view *v, const struc
 	out_lit(&o, "\r\n");
 	out_sv(&o, headers);
 	out_lit(&o, "Content-Length: 0\r\n\r\n");
-	if (o.is_full || !(b = buf_copy_in(s->bufs, out_done(&o))))
+	if (o.is_full || !(b = buf_copy_in(s->bufs, out_done(&o))) || sip_may_leave(s, from, b))
 		return;
 	counter_inc(&s->counters, SIP_STATELESS_REPLIES);
 	if (net_send(s->net, from, b, 0))

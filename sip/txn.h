@@ -47,6 +47,13 @@ struct client_ops {
 	void (*on_end)(void *owner, struct client_txn *ct);
 };
 
+/* Whoever looks at messages before they leave for the first time, and what they leave because of (topohide/guard.h). */
+struct sip_guard {
+	int (*check)(struct sip_guard *g, const struct path *to, const struct buf *message); /* 0, or -EACCES: it must not leave */
+	const struct view *cause; /* what has arrived and is worked on now; NULL: a timer, or what was parked */
+	const struct path *cause_from;
+};
+
 struct sip_stack {
 	struct wheel *wheel;
 	struct net *net;
@@ -55,6 +62,7 @@ struct sip_stack {
 	struct slab servers, clients;
 	struct counters counters;
 	struct blocks *bufs;     /* where kept messages lie */
+	struct sip_guard *guard; /* NULL: nobody looks */
 	char *scratch;           /* SIP_SCRATCH bytes: where messages are written before they get their own buffer */
 };
 
@@ -62,6 +70,13 @@ struct sip_stack {
 int sip_stack_init(struct sip_stack *s, struct wheel *wheel, struct net *net, const struct hash_key *key, struct blocks *bufs);
 /* Ends every transaction without a word to anybody. */
 void sip_stack_fini(struct sip_stack *s);
+
+static inline int sip_may_leave(struct sip_stack *s, const struct path *to, const struct buf *message)
+{
+	return s->guard ? s->guard->check(s->guard, to, message) : 0;
+}
+/* An ACK that no transaction repeats. 0, -EACCES, or what net_send says. */
+int sip_send_ack(struct sip_stack *s, const struct path *to, struct buf *ack);
 
 /* Server side ------------------------------------------------------------------------------------------------------ */
 
@@ -83,7 +98,8 @@ void server_forget(struct server_txn *st);
  * CSeq, To with `to_tag` unless the request had one), then whatever the caller appends, then sent and kept as long as the
  * machine needs it. `to_tag` empty in a 100. */
 void server_begin(struct server_txn *st, struct out *o, unsigned status, struct sv phrase, struct sv to_tag);
-/* `o` is complete (with Content-Length and body). 0, -EMSGSIZE, -ENOMEM, or -EALREADY when a final response was given. */
+/* `o` is complete (with Content-Length and body). 0, -EMSGSIZE, -ENOMEM, -EALREADY when a final response was given, or -EACCES: nothing
+ * was sent, and another may be given. */
 int server_send(struct server_txn *st, unsigned status, struct out *o);
 /* Both strokes for a response without body; `headers` are whole lines or empty. */
 int server_answer(struct server_txn *st, unsigned status, struct sv phrase, struct sv to_tag, struct sv headers);

@@ -9,6 +9,8 @@ const struct counter_def hide_counter_defs[HIDE_COUNTERS] = {
 	[HIDE_DROPPED_ADDRESS] = { "hiding_headers_dropped_total", "Headers dropped because they named the other side", false },
 	[HIDE_DROPPED_IDENTITY] = { "hiding_identities_dropped_total", "Identity headers from untrusted sources or private", false },
 	[HIDE_RULES_SKIPPED] = { "header_rules_skipped_total", "Header rules left out of a message: nothing to fill in, or no room", false },
+	[HIDE_GUARD_FOUND] = { "hiding_guard_found_total", "Messages in which the guard found what hiding should have kept back", false },
+	[HIDE_GUARD_BLOCKED] = { "hiding_guard_blocked_total", "Of these: not sent", false },
 	[HIDE_DROPPED_DIALOG] = { "hiding_dialog_names_dropped_total", "Headers naming a dialog that were not passed", false },
 };
 
@@ -62,6 +64,7 @@ void hide_begin(struct hide *h, const struct hide_index *index, uint16_t zone, c
 	h->agent = SV("");
 	h->line = NULL;
 	h->has_hosts = h->has_asked = false;
+	h->spared = NULL;
 	h->n_hosts = h->runs = 0;
 }
 
@@ -69,6 +72,12 @@ void hide_line(struct out *o, struct sv name, struct sv value)
 {
 	out_sv(o, sv_span(name.p, value.p + value.len));
 	out_lit(o, "\r\n");
+}
+
+void hide_spare(struct hide *h, uint16_t zone, const struct addr *to)
+{
+	h->spared = to;
+	h->spared_zone = zone;
 }
 
 /* Option tags that concern one hop or our own registrar only, and `timer`, which each leg agrees on for itself (DECISIONS 8). */
@@ -300,12 +309,12 @@ static bool is_feature_tag(struct sv name)
 	return false;
 }
 
-void hide_contact_params(struct out *o, struct sv params)
+void hide_contact_params(struct out *o, struct hide *h, struct sv params)
 {
 	struct sv name, value;
 
 	while (param_next(&params, &name, &value)) {
-		if (!is_feature_tag(name))
+		if (!is_feature_tag(name) || hide_names_inside(h, name) || hide_names_inside(h, value))
 			continue;
 		out_lit(o, ";");
 		out_sv(o, name);
@@ -415,6 +424,22 @@ static bool index_has(const struct hide_index *x, uint16_t zone, struct sv name,
 
 static void collect_hosts(struct hide *h);
 
+static bool zone_trusts(const struct hide_index *x, uint16_t zone, const struct addr *a)
+{
+	const struct conf_zone *z = &x->conf->zones[zone];
+
+	for (unsigned i = 0; i < z->n_trust; i++)
+		if (z->trust[i].bits && prefix_has(&z->trust[i], a))
+			return true;
+	return false;
+}
+
+static bool address_is_spared(const struct hide *h, const struct addr *a)
+{
+	return h->spared && (addr_eq_ip(a, h->spared) || index_has(h->index, h->spared_zone, SV(""), a) ||
+	                     zone_trusts(h->index, h->spared_zone, a));
+}
+
 static bool message_names_address(struct hide *h, const struct addr *a)
 {
 	struct addr one;
@@ -429,14 +454,10 @@ static bool message_names_address(struct hide *h, const struct addr *a)
 
 static bool address_is_inside(struct hide *h, const struct addr *a)
 {
-	const struct conf_zone *z = &h->index->conf->zones[h->zone];
-
-	if (addr_eq_ip(a, h->source) || index_has(h->index, h->zone, SV(""), a))
-		return true;
-	for (unsigned i = 0; i < z->n_trust; i++)
-		if (z->trust[i].bits && prefix_has(&z->trust[i], a))
-			return true;
-	return message_names_address(h, a);
+	if (address_is_spared(h, a))
+		return false;
+	return addr_eq_ip(a, h->source) || index_has(h->index, h->zone, SV(""), a) || zone_trusts(h->index, h->zone, a) ||
+	       message_names_address(h, a);
 }
 
 /* Hosts that the message itself names as the sender's: its Vias, Record-Routes and Contact. Collected once. */
@@ -496,7 +517,9 @@ static bool host_is_inside(struct hide *h, struct sv host)
 	if (addr_parse(&a, host) == 0 || addr_parse(&a, without_port(host)) == 0)
 		return address_is_inside(h, &a);
 	host = without_port(host);
-	return host.len && (index_has(h->index, h->zone, host, NULL) || message_names_host(h, host));
+	if (!host.len || (h->spared && index_has(h->index, h->spared_zone, host, NULL)))
+		return false;
+	return index_has(h->index, h->zone, host, NULL) || message_names_host(h, host);
 }
 
 /* Four numbers at the beginning of `text`, not going on as a longer fifth. */

@@ -28,7 +28,8 @@ enum hide_class {
 };
 enum hide_class hide_class_of(enum hdr_id id);
 
-enum hide_counter { HIDE_DROPPED_UNKNOWN, HIDE_DROPPED_ADDRESS, HIDE_DROPPED_IDENTITY, HIDE_DROPPED_DIALOG, HIDE_RULES_SKIPPED, HIDE_COUNTERS };
+enum hide_counter { HIDE_DROPPED_UNKNOWN, HIDE_DROPPED_ADDRESS, HIDE_DROPPED_IDENTITY, HIDE_DROPPED_DIALOG, HIDE_RULES_SKIPPED,
+                    HIDE_GUARD_FOUND, HIDE_GUARD_BLOCKED, HIDE_COUNTERS };
 extern const struct counter_def hide_counter_defs[HIDE_COUNTERS];
 
 /* The names and addresses of each zone of a snapshot, for looking up what a value contains. Per worker; the snapshot outlives it. */
@@ -59,6 +60,8 @@ struct hide {
 	bool (*line)(void *ctx, struct out *o, struct hide *h, const struct hdr *hdr);
 	void *ctx;
 	/* private */
+	const struct addr *spared;    /* see hide_spare */
+	uint16_t spared_zone;
 	bool has_hosts;               /* else `hosts` is not initialised: hardly any message needs it */
 	bool has_asked;               /* else `asked` is not either: enum privacy, of the message */
 	uint8_t asked;
@@ -68,6 +71,9 @@ struct hide {
 /* Nobody is trusted, both sides are in `zone` and `agent` is empty until the caller says otherwise. All arguments outlive `h`. */
 void hide_begin(struct hide *h, const struct hide_index *index, uint16_t zone, const struct addr *source, const struct view *v,
                 struct counters *counters);
+
+/* What the receiver in `zone` at `to` knows himself is no secret: its zone's listeners, destinations and trusted networks. */
+void hide_spare(struct hide *h, uint16_t zone, const struct addr *to);
 
 /* Appends the lines of `h->v` that may pass, in their order, Content-Type and its kin included. */
 void hide_headers(struct out *o, struct hide *h);
@@ -87,7 +93,7 @@ struct sv hide_domain(const struct conf *c, uint16_t zone, struct sv agent);
 bool hide_mask_hosts(struct out *o, struct sv value, struct sv domain);
 /* Is the sender's From to be masked or made anonymous on its way into `to_zone`? Not what a passing Identity signs (RFC 8224 §4). */
 bool hide_may_mask(const struct conf *c, uint16_t to_zone, const struct view *v);
-/* The Contact parameters that pass: RFC 3840's. Appended with their ';'. */
-void hide_contact_params(struct out *o, struct sv params);
+/* The Contact parameters that pass: RFC 3840's, if they name nobody. Appended with their ';'. */
+void hide_contact_params(struct out *o, struct hide *h, struct sv params);
 
 #endif

@@ -1,5 +1,6 @@
 /* sbc/call/answer.c - what comes back for an initial request, and how it looks on the near side. */
 #include "sbc/call/call.h"
+#include <errno.h>
 
 /* An answer finds room though more forks ring than we hold: they end with it anyway. */
 static struct dialog *early_new(struct attempt *a, const struct view *v, struct sv target, struct sv routes)
@@ -49,7 +50,7 @@ int setup_pass(struct setup *s, const struct view *v, const struct path *from, u
 
 	server_begin(s->st, &c.o, v->status, compose_phrase(call->b, v, from), tag_token(call->b, call->shard, tag_id, tag));
 	if (v->status < 300)
-		compose_contact(&c, &call->near, v);
+		compose_contact(&c, &call->near, v, from);
 	if (v->status / 100 == 2 && v->method == M_INVITE)
 		session_accept(&c, &s->session, &c.b->conf->zones[path_zone(c.b, &call->near.path)]);
 	compose_rest(&c, v, from, &call->near);
@@ -91,11 +92,12 @@ static void on_2xx(struct attempt *a, const struct view *v, const struct path *f
 	struct call *c = s->call;
 	struct dialog *d = dialog_of(a, v);
 	struct relay *r = d && s->st ? relay_new(c, d, NEAR, v) : NULL;
+	int err = !r || !dialog_target(d).len ? -ENOMEM : setup_pass(s, v, from, d->in_table.key);
 
-	if (!r || !dialog_target(d).len || setup_pass(s, v, from, d->in_table.key)) {
+	if (err) {
 		struct leg *far = STEAL(a->leg);
 
-		s->why = WHY_FULL;
+		s->why = err == -EACCES ? WHY_GUARD : WHY_FULL;
 		stray_2xx(c->b, far, a->ct, v);
 		leg_free(c->b, far);
 		setup_fail(s);
@@ -231,6 +233,7 @@ static void on_other_final(struct attempt *a, const struct view *v, const struct
 {
 	struct setup *s = a->setup;
 	struct call *c = s->call;
+	int err;
 
 	if (v->status >= 300) {
 		on_final(a, v, from);
@@ -240,9 +243,12 @@ static void on_other_final(struct attempt *a, const struct view *v, const struct
 		usage_begin(a, v, from);
 		return;
 	}
-	if (s->st)
-		setup_pass(s, v, from,
-		           token_tag_id(c->b->p.tokens, c->near.in_table.key, a->branch_id, view_to_tag(v)));
+	err = s->st ? setup_pass(s, v, from, token_tag_id(c->b->p.tokens, c->near.in_table.key, a->branch_id, view_to_tag(v))) : 0;
+	if (err) {
+		s->why = err == -EACCES ? WHY_GUARD : WHY_FULL;
+		setup_fail(s);
+		return;
+	}
 	c->status = v->status;
 	call_finish(c, WHY_REMOTE);
 }
@@ -318,7 +324,7 @@ void stray_2xx(struct b2bua *b, struct leg *far, struct client_txn *ct, const st
 	m.routes = route_set(&arena, v, true);
 	far->path = path_at_hand(b, far, m.uri, m.routes);
 	if ((ack = compose_stray(b, &m, far->wants_answer ? view_body(v) : SV(""))) && (!ct || client_ack(ct, &far->path, ack, tag)))
-		net_send(b->p.stack->net, &far->path, ack, 0);
+		sip_send_ack(b->p.stack, &far->path, ack);
 	m.method = SV("BYE");
 	m.cseq = far->local_cseq + 1; /* above what an early dialog has seen */
 	if ((bye = compose_stray(b, &m, SV(""))) && !sip_client_has(b->p.stack, m.branch_id, M_BYE))

@@ -77,6 +77,7 @@ int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 		b2bua_free(b);
 		return err;
 	}
+	guard_init(&b->guard, params->wheel, &b->hide_counters, params->log);
 	*out = b;
 	return 0;
 }
@@ -132,6 +133,7 @@ void b2bua_free(struct b2bua *b)
 	counters_fini(&b->hide_counters);
 	hide_index_free(b->index);
 	policies_fini(&b->policies);
+	b->p.stack->guard = NULL;
 	free(b);
 }
 
@@ -149,6 +151,8 @@ int b2bua_adopt(struct b2bua *b, const struct conf *c)
 	hide_index_free(b->index);
 	b->index = index;
 	b->conf = c;
+	guard_adopt(&b->guard, c, index);
+	b->p.stack->guard = b->guard.base.check ? &b->guard.base : NULL;
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "sbc/call/reasons.h"
 #include "sbc/call/session.h"
 #include "sip/header.h"
+#include "topohide/guard.h"
 #include "topohide/hide.h"
 #include "topohide/policy.h"
 
@@ -209,6 +210,7 @@ struct b2bua {
 	const struct conf *conf;
 	struct hide_index *index;
 	struct policies policies;
+	struct guard guard;
 	struct table legs, dialogs, tombs, redirects, echoes;
 	struct slab redirect_slab;
 	struct blocks texts;          /* of legs and dialogs */
@@ -322,8 +324,8 @@ struct outgoing {                 /* the fixed part of one request towards a leg
 	unsigned max_forwards;
 };
 void compose_request(struct compose *c, const struct outgoing *m);
-/* Contact of ours for `leg` if `v` has one, with its feature parameters. */
-void compose_contact(struct compose *c, const struct leg *leg, const struct view *v);
+/* Contact of ours for `leg` if `v`, which came from `from`, has one, with its feature parameters. */
+void compose_contact(struct compose *c, const struct leg *leg, const struct view *v, const struct path *from);
 /* Everything of `v` that may pass from `from` to `to`, then Content-Length and body. */
 void compose_rest(struct compose *c, const struct view *v, const struct path *from, const struct leg *to);
 void out_body(struct out *o, struct sv body); /* Content-Length and body */

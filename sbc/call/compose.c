@@ -149,17 +149,20 @@ void compose_own_contact(struct compose *c, const struct leg *leg)
 	out_lit(&c->o, "\r\n");
 }
 
-void compose_contact(struct compose *c, const struct leg *leg, const struct view *v)
+void compose_contact(struct compose *c, const struct leg *leg, const struct view *v, const struct path *from)
 {
 	struct sv value = view_value(v, HDR_CONTACT);
 	bool is_bare = value.len && value.p[value.len - 1] == '>' && sv_chr(value, ',') == value.len; /* one, no parameters */
 	struct name_addr na;
+	struct hide h;
 
 	if (!value.len || (!is_bare && name_addr_next(&na, &value)))
 		return;
 	contact_begin(c, leg);
-	if (!is_bare)
-		hide_contact_params(&c->o, na.params);
+	if (!is_bare) {
+		hide_from(&h, c->b, v, from);
+		hide_contact_params(&c->o, &h, na.params);
+	}
 	out_lit(&c->o, "\r\n");
 }
 

@@ -338,7 +338,7 @@ static int attempt_write(struct attempt *a, const struct view *v, struct buf **o
 
 		c.names = s->names;
 		compose_request(&c, &m);
-		compose_contact(&c, a->leg, v);
+		compose_contact(&c, a->leg, v, &s->call->near.path);
 		if (v->method == M_INVITE)
 			session_offer(&c, &s->session, &b->conf->zones[path_zone(b, &a->leg->path)], a->min_s);
 		compose_rest(&c, v, &s->call->near.path, a->leg);
@@ -443,7 +443,7 @@ static void dial_path(struct setup *s, const struct view *v, const struct path *
 	s->attempt = NULL;
 	attempt_drop(a);
 	s->why = err == -EMSGSIZE ? WHY_TOO_LARGE : err == -EBADMSG ? WHY_BAD_URI : err == -ENOTSUP ? WHY_PRIVACY :
-	         err == -ENOLINK  ? WHY_TRANSFER : WHY_UNREACHABLE;
+	         err == -ENOLINK  ? WHY_TRANSFER : err == -EACCES ? WHY_GUARD : WHY_UNREACHABLE;
 	if (s->why == WHY_UNREACHABLE)
 		dial_next(s, v);
 	else
@@ -677,7 +677,8 @@ void setup_fail(struct setup *s)
 	if (s->st && s->best) {
 		server_begin(s->st, &o, s->best_status, s->best_phrase, (struct sv){ s->best_tag, TOKEN_LEN });
 		out_sv(&o, sv_skip(buf_sv(s->best), s->best_phrase.len));
-		server_send(s->st, s->best_status, &o);
+		if (server_send(s->st, s->best_status, &o))
+			server_answer(s->st, 500, SV(""), (struct sv){ s->best_tag, TOKEN_LEN }, SV(""));
 	} else if (s->st) {
 		server_answer(s->st, c->status, sv_from(reason->phrase),
 		              tag_token(c->b, c->shard, c->near.in_table.key, tag), SV(""));

@@ -48,6 +48,7 @@
 	X(WHY_PRIVACY, "privacy-not-possible", 500, "Privacy Not Possible", \
 	  "Privacy says `critical`, and what it asks for cannot be had here (RFC 3323 5): session, something unknown, or a From that a " \
 	  "passing Identity signs.") \
+	X(WHY_GUARD, "hiding-guard", 500, "", "The message would have told one side of the other: `hiding.guard: block` held it back.") \
 	X(WHY_ENDED, "call-ended", 487, "", "The call ended while the request was on its way.") \
 	X(WHY_NORMAL, "bye", 0, "", "One side hung up.") \
 	X(WHY_REMOTE, "far-response", 0, "", "The answer is the far side's.") \

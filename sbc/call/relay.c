@@ -452,7 +452,7 @@ static struct buf *relay_write(struct relay *r, const struct view *v, struct out
 	struct buf *out;
 
 	compose_request(&c, m);
-	compose_contact(&c, l, v);
+	compose_contact(&c, l, v, &leg_of(r, r->from)->path);
 	session_request_lines(&c, r);
 	rack_line(&c, r, v);
 	if (r->usage)
@@ -512,7 +512,8 @@ static void relay_go(struct relay *r, const struct view *v)
 	}
 	err = relay_transmit(r, v);
 	if (err)
-		relay_unsent(r, err == -EMSGSIZE ? WHY_TOO_LARGE : err == -ENOMEM || err == -ENOSPC ? WHY_FULL : WHY_UNREACHABLE);
+		relay_unsent(r, err == -EMSGSIZE ? WHY_TOO_LARGE : err == -ENOMEM || err == -ENOSPC ? WHY_FULL :
+		                err == -EACCES ? WHY_GUARD : WHY_UNREACHABLE);
 	else
 		relay_watch(r);
 }
@@ -618,7 +619,7 @@ static int relay_pass(struct relay *r, const struct view *v, const struct path *
 
 	server_begin(r->st, &c.o, v->status, compose_phrase(c.b, v, from), SV(""));
 	if (v->status < 300)
-		compose_contact(&c, l, v);
+		compose_contact(&c, l, v, from);
 	if (v->status / 100 == 2)
 		session_response_lines(&c, r);
 	compose_rest(&c, v, from, l);
@@ -655,10 +656,10 @@ static void relay_final(struct relay *r, const struct view *v)
 }
 
 /* One side accepted a re-INVITE, and the other cannot be told: they no longer agree on the session. */
-static void relay_outgrown(struct relay *r)
+static void relay_outgrown(struct relay *r, enum why why)
 {
-	server_answer(r->st, 513, SV(""), SV(""), SV(""));
-	call_hangup(r->call, 1 << NEAR | 1 << FAR, WHY_TOO_LARGE);
+	server_answer(r->st, call_reasons[why].status, SV(""), SV(""), SV(""));
+	call_hangup(r->call, 1 << NEAR | 1 << FAR, why);
 }
 
 static void relay_on_response(void *owner, struct client_txn *ct, const struct view *v, const struct path *from)
@@ -695,8 +696,8 @@ static void relay_on_response(void *owner, struct client_txn *ct, const struct v
 		if (!err) {
 			relay_await_ack(r);
 			session_renew(r, v);
-		} else if (err == -EMSGSIZE) {
-			relay_outgrown(r);
+		} else if (err == -EMSGSIZE || err == -EACCES) {
+			relay_outgrown(r, err == -EMSGSIZE ? WHY_TOO_LARGE : WHY_GUARD);
 		}
 		return; /* memory is out: a 2xx comes again */
 	}
@@ -765,13 +766,13 @@ void relay_await_ack(struct relay *r)
 	relay_repeat(r);
 }
 
-static void send_ack(struct relay *r, struct buf *ack)
+static int send_ack(struct relay *r, struct buf *ack)
 {
 	struct leg *l = leg_of(r, !r->from);
 	struct sv tag = r->from == NEAR ? dialog_tag(r->dialog) : tag_of(leg_remote(l));
+	int err = r->ct ? client_ack(r->ct, &l->path, ack, tag) : -EALREADY;
 
-	if (!r->ct || client_ack(r->ct, &l->path, ack, tag))
-		net_send(r->call->b->p.stack->net, &l->path, ack, 0);
+	return !err || err == -EACCES ? err : sip_send_ack(r->call->b->p.stack, &l->path, ack);
 }
 
 /* The ACK goes to the remote target over the route set (§13.2.2.4), wherever the INVITE went. */
@@ -796,7 +797,8 @@ static void relay_ack_go(struct relay *r, const struct view *v)
 	compose_rest(&c, v, &leg_of(r, r->from)->path, l);
 	if (!(ack = compose_done(&c)))
 		return; /* the 2xx is repeated, and so will be the ACK */
-	send_ack(r, ack);
+	if (send_ack(r, ack) == -EACCES)
+		relay_ack_alone(r); /* the other side waits for one, whatever this one says */
 	session_sent(r->call, !r->from, ack);
 	buf_put(STEAL(r->answer));
 	relay_free(r);

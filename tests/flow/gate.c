@@ -2,6 +2,7 @@
  * branches and user agents wherever a header has room for them; every byte that the SBC sends to the other side is searched for them. What
  * may be found is a closed list, printed with its counts. */
 #include "tests/flow/flow.h"
+#include "topohide/hide.h"
 #include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -433,12 +434,12 @@ static size_t put_head(struct dialogue *d, unsigned side, char *to, const char *
 	                       "%s %s SIP/2.0\r\n"
 	                       "%s: SIP/2.0/UDP %s;branch=z9hG4bK%s%u%s%u;rport%s\r\nVia: SIP/2.0/TCP %s;branch=z9hG4bK%s2,\r\n SIP/2.0/UDP %s\r\n"
 	                       "%s: %s\r\n%s: %s\r\n%s: %s\r\nCSeq: %u %s\r\nMax-Forwards: 70\r\n"
-	                       "%s: <sip:%s-user@%s:5060;transport=udp;ob>;+sip.instance=\"<urn:uuid:1>\";expires=60\r\n"
+	                       "%s: <sip:%s-user@%s:5060;transport=udp;ob>;+sip.instance=\"<urn:uuid:1>\";expires=60;+sip.at=\"<sip:%s>\"\r\n"
 	                       "User-Agent: %s\r\nServer: %s\r\nOrganization: %sOrg\r\nRecord-Route: <sip:%s;lr>\r\n",
 	                       method, uri, is_odd ? "v" : "Via", s->at, s->branch, d->number, method, n, is_odd ? ";x=y" : "", s->hop,
 	                       s->branch, strchr(s->spellings[5], ']') ? s->spellings[5] : s->host, is_odd ? "f" : "From", d->from[side],
 	                       is_odd ? "T" : "To", d->to[side], is_odd ? "i" : "Call-ID", d->call_id[side], n, method, is_odd ? "m" : "Contact",
-	                       s->name, s->host, s->agent, s->agent, s->name, s->hop);
+	                       s->name, s->host, s->host, s->agent, s->agent, s->name, s->hop);
 }
 
 static void send_request(struct dialogue *d, unsigned side, const char *method, const char *lines, const char *type, const char *body)
@@ -699,7 +700,7 @@ static void cancelled_call(struct gate *g, unsigned caller)
 /* A node --------------------------------------------------------------------------------------------------------------------- */
 
 #define GATE_ZONES \
-	"node: test\nzones:\n" \
+	"node: test\nhiding: { guard: log }\nzones:\n" \
 	"  public:\n    listen: [\"udp:203.0.113.10:5060\", \"tcp:203.0.113.10:5060\", \"udp:[2001:db8::10]:5060\"]\n    domains: [\"example.com\"]\n%s" \
 	"  core:\n    listen: [\"udp:10.0.0.10:5060\", \"tcp:10.0.0.10:5060\"]\n    domains: [\"example.com\"]\n" \
 	"    trust: [\"10.0.0.0/24\", \"2001:db8:f::/48\"]\n"
@@ -747,6 +748,7 @@ static void gate_close(struct gate *g)
 	rig_after(g->rig, 3600000);
 	for (unsigned i = 0; i < SIDES; i++)
 		rig_forget(g->rig, sides[i].at);
+	assert_int_equal(counter_get(b2bua_hide_counters(g->rig->workers[0].calls), HIDE_GUARD_FOUND), 0); /* it sees no leak either */
 	rig_free(g->rig, true);
 }
 

@@ -70,7 +70,7 @@ static void build_response(struct b2bua *b, const struct view *v, const struct p
 	if (v->status || server_new(stack, v, from, sip_request_key(stack, v), &st))
 		return;
 	server_begin(st, &c.o, 183, SV(""), SV("ourtag"));
-	compose_contact(&c, leg, v);
+	compose_contact(&c, leg, v, from);
 	compose_rest(&c, v, from, leg);
 	check(&c, v, true, true);
 	server_discard(st);
@@ -99,7 +99,7 @@ static void build_request(struct b2bua *b, const struct view *v, const struct pa
 	if (!lo.is_full && !ro.is_full && uri_parse(&u, m.uri) == 0 &&
 	    leg_set_text(b, leg, &(struct leg_text){ SV("ourcallid"), out_done(&lo), out_done(&ro), SV(""), SV("") }) == 0) {
 		compose_request(&c, &m);
-		compose_contact(&c, leg, v);
+		compose_contact(&c, leg, v, from);
 		compose_rest(&c, v, from, leg);
 		check(&c, v, false, true);
 	}

@@ -1,0 +1,133 @@
+#include "topohide/guard.h"
+#include "base/list.h"
+#include "sip/header.h"
+#include <errno.h>
+
+static const struct view nothing;
+
+void guard_init(struct guard *g, const struct wheel *wheel, struct counters *counters, struct log *log)
+{
+	*g = (struct guard){ .wheel = wheel, .counters = counters, .log = log };
+}
+
+/* Exceptions of DECISIONS 7 that are whole headers: challenges and credentials. */
+static bool is_exempt(uint8_t id)
+{
+	return id == HDR_WWW_AUTHENTICATE || id == HDR_PROXY_AUTHENTICATE || id == HDR_AUTHORIZATION || id == HDR_PROXY_AUTHORIZATION ||
+	       id == HDR_AUTHENTICATION_INFO;
+}
+
+/* The URI of From and To stays (DECISIONS 14): what stands around it is looked through. */
+static bool address_leaks(struct hide *h, struct sv value)
+{
+	struct name_addr na;
+
+	if (name_addr_parse(&na, value))
+		return hide_names_inside(h, value);
+	return hide_names_inside(h, na.display) || hide_names_inside(h, na.params);
+}
+
+static bool header_leaks(struct hide *h, const struct view *v, const struct hdr *hdr)
+{
+	struct sv value = hdr_value(v, hdr);
+
+	if (is_exempt(hdr->id))
+		return false;
+	h->runs = 0; /* as many words for each header: a message has a bounded number of them */
+	return hdr->id == HDR_FROM || hdr->id == HDR_TO ? address_leaks(h, value) : hide_names_inside(h, value);
+}
+
+/* Bodies that are signalling themselves: what they say of dialogs is mapped or left out. */
+static bool body_leaks(struct hide *h, const struct view *v)
+{
+	struct sv type = view_value(v, HDR_CONTENT_TYPE), body = view_body(v);
+
+	type.len = sv_chr(type, ';');
+	type = sv_trim(type);
+	h->runs = 0;
+	return body.len && (sv_ieq(type, SV("message/sipfrag")) || sv_ieq(type, SV("application/dialog-info+xml"))) &&
+	       hide_names_inside(h, body);
+}
+
+/* The name of the first header that tells of `h`'s side; empty: none. */
+static struct sv leak_of(struct hide *h, const struct view *v)
+{
+	h->runs = 0;
+	if (v->status && hide_names_inside(h, view_sv(v, v->phrase, v->phrase_len)))
+		return SV("phrase");
+	for (unsigned i = 0; i < v->n; i++)
+		if (header_leaks(h, v, &v->h[i]))
+			return hdr_name(v, &v->h[i]);
+	return body_leaks(h, v) ? SV("body") : SV("");
+}
+
+/* What arrived and what leaves because of it belong to two sides, unless the one is answered by the other. */
+static bool has_cause(const struct guard *g, const struct path *to)
+{
+	const struct path *from = g->base.cause_from;
+
+	return g->base.cause && (g->conf->listeners[from->listener].zone != g->conf->listeners[to->listener].zone ||
+	                         !addr_eq_ip(&from->remote, &to->remote));
+}
+
+static struct sv leak_in(struct guard *g, const struct path *to, const struct view *v)
+{
+	uint16_t zone = g->conf->listeners[to->listener].zone;
+	struct sv leak = SV("");
+	struct hide h;
+
+	if (has_cause(g, to)) {
+		const struct path *from = g->base.cause_from;
+
+		hide_begin(&h, g->index, g->conf->listeners[from->listener].zone, &from->remote, g->base.cause, g->counters);
+		hide_spare(&h, zone, &to->remote);
+		return leak_of(&h, v);
+	}
+	for (uint16_t z = 0; z < g->conf->n_zones && !leak.len; z++) {
+		if (z == zone)
+			continue;
+		hide_begin(&h, g->index, z, &(struct addr){ .family = 0 }, &nothing, g->counters);
+		hide_spare(&h, zone, &to->remote);
+		leak = leak_of(&h, v);
+	}
+	return leak;
+}
+
+static void report(struct guard *g, const struct path *to, const struct view *v, struct sv header)
+{
+	char text[ADDR_TEXT];
+
+	if (g->has_logged && g->wheel->now_ms - g->logged_ms < GUARD_LOG_MS)
+		return;
+	g->has_logged = true;
+	g->logged_ms = g->wheel->now_ms;
+	log_error(g->log, "hiding.leak", "header=%.*s to=%s method=%s status=%u blocked=%d", SV_ARG(header), addr_print(&to->remote, text),
+	          method_name(v->method), v->status, g->conf->hiding_guard == GUARD_BLOCK);
+}
+
+static int guard_check(struct sip_guard *base, const struct path *to, const struct buf *message)
+{
+	struct guard *g = owner_of(base, struct guard, base);
+	struct view_fault fault;
+	struct view v;
+	struct sv leak;
+
+	if (view_scan(&v, message->data, message->len, true, &fault))
+		return 0; /* not one of ours: they are well-formed */
+	leak = leak_in(g, to, &v);
+	if (!leak.len)
+		return 0;
+	counter_inc(g->counters, HIDE_GUARD_FOUND);
+	report(g, to, &v, leak);
+	if (g->conf->hiding_guard != GUARD_BLOCK)
+		return 0;
+	counter_inc(g->counters, HIDE_GUARD_BLOCKED);
+	return -EACCES;
+}
+
+void guard_adopt(struct guard *g, const struct conf *c, const struct hide_index *index)
+{
+	g->conf = c;
+	g->index = index;
+	g->base.check = c->hiding_guard == GUARD_OFF ? NULL : guard_check;
+}
