@@ -57,7 +57,7 @@ static const struct bad {
 	  "5:1: node: the same key stands already on line 1: keep one of them" },
 	{ NODE ZONES POOLS ROUTES "zebra: 2\n",
 	  "5:1: zebra: unknown key `zebra`; there is: node, workers, headers, zones, pools, routes, state, identity, log, "
-	  "cdr, shutdown, limits, dns, admin, registrar, guard, trunks, cluster, takeover" },
+	  "cdr, hiding, shutdown, limits, dns, admin, registrar, guard, trunks, cluster, takeover" },
 	{ NODE ZONES POOLS ROUTES "[a, b]: 2\n",
 	  "5:1: a key is a word, not a list or a mapping" },
 	{ NODE ZONES POOLS ROUTES "<<: { workers: 2 }\n",
