@@ -171,6 +171,15 @@ static struct sv uri_token(const struct view *v)
 	return (struct sv){ user.p, user.len > TOKEN_LEN && user.p[TOKEN_LEN] == '@' ? TOKEN_LEN : 0 };
 }
 
+/* A server that passes our request on as a proxy, back to us, keeps our Call-ID: both passes meet on one worker (loops are seen there). */
+static uint16_t first_shard(struct worker *w, const struct view *v)
+{
+	struct sv call_id = view_value(v, HDR_CALL_ID);
+	struct token far;
+
+	return call_id.len == TOKEN_LEN && token_read(w->tokens, TOKEN_LEG, call_id, &far) == 0 ? far.shard : token_shard(w->tokens, call_id);
+}
+
 /* Requests: by the token in the Request-URI, else by the one in our own tag; without any, by Call-ID (DECISIONS 5). */
 static void arrive_request(struct worker *w, struct arrival *a)
 {
@@ -188,7 +197,7 @@ static void arrive_request(struct worker *w, struct arrival *a)
 			sip_answer_stateless(&w->stack, a->v, &a->from, 481, SV(""), SV(""), SV(""));
 		return;
 	}
-	r->shard = r->has_leg ? r->leg.shard : r->has_tag ? r->tag.shard : token_shard(w->tokens, view_value(a->v, HDR_CALL_ID));
+	r->shard = r->has_leg ? r->leg.shard : r->has_tag ? r->tag.shard : first_shard(w, a->v);
 	arrive(w, a, r->shard, to_tag.len != 0);
 }
 

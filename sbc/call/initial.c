@@ -202,6 +202,25 @@ static bool is_merged(const struct b2bua *b, const struct view *v, uint64_t id)
 	return false;
 }
 
+/* RFC 3261 §16.3 step 4: a server that passed our request on as a proxy sent it back to us (it kept our Call-ID), for the same user, by the
+ * same zone and to the same rule as that request had come: it would go round for ever. The first time round is a spiral, a call of its
+ * own; a server that makes new calls of ours is stopped by Max-Forwards. */
+static bool is_loop(struct b2bua *b, const struct request *r, const struct conf_route *rule)
+{
+	struct sv call_id = view_value(r->v, HDR_CALL_ID);
+	const struct setup *s;
+	struct view_fault fault;
+	struct leg *l;
+	struct token far;
+	struct view v;
+
+	if (call_id.len != TOKEN_LEN || token_read(b->p.tokens, TOKEN_LEG, call_id, &far) || !(l = leg_find(b, far.id)) || l->side != FAR)
+		return false;
+	s = l->call->setup;
+	return s && s->rule == rule && s->conf_gen == b->conf->gen && path_zone(b, &l->call->near.path) == path_zone(b, r->from) &&
+	       !view_scan(&v, s->request->data, s->request->len, false, &fault) && sv_eq(view_uri(&v), view_uri(r->v));
+}
+
 /* By a rule, or straight to what one of our tokens stands for. */
 static void start_call(struct b2bua *b, const struct request *r, struct sv contact, const struct conf_route *rule,
                        struct direct *direct)
@@ -272,6 +291,8 @@ void initial_request(struct b2bua *b, const struct request *r)
 		refuse(b, r, route_why(result.reason), result.status);
 	else if (!result.rule || result.rule->action != ACT_POOL)
 		refuse(b, r, result.rule ? WHY_NOT_ACTIVE : WHY_NO_ROUTE, 0);
+	else if (is_loop(b, r, result.rule))
+		refuse(b, r, WHY_LOOP, 0);
 	else
 		start_call(b, r, contact, result.rule, NULL);
 }

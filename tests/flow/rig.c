@@ -614,6 +614,56 @@ void rig_expect(struct rig *r, const char *endpoint, const char *start, struct g
 		fail_msg("malformed (%s) at %s:\n%s", fault.reason, endpoint, p->bytes);
 }
 
+bool rig_has_message(struct rig *r, const char *endpoint)
+{
+	return inbox_next(r, endpoint) != NULL;
+}
+
+static void keep_record(struct b2bua_record_sink *sink, uint64_t id, struct sv record)
+{
+	struct rig_records *all = owner_of(sink, struct rig_records, sink);
+	char *copy = malloc(record.len);
+
+	(void)id;
+	assert_non_null(copy);
+	assert_true(all->n < 8);
+	memcpy(copy, record.p, record.len);
+	all->of[all->n++] = (struct sv){ copy, record.len };
+}
+
+void rig_export(struct rig *r, struct rig_records *all)
+{
+	all->sink.put = keep_record;
+	for (unsigned i = 0; i < r->shared.workers; i++)
+		b2bua_export(r->workers[i].calls, &all->sink);
+}
+
+void rig_records_free(struct rig_records *all)
+{
+	while (all->n)
+		free((char *)all->of[--all->n].p);
+}
+
+struct rig *rig_take_over(struct rig *r, const char *yaml, unsigned workers, unsigned n)
+{
+	struct rig_records all = { .n = 0 };
+	size_t calls = rig_calls(r);
+
+	rig_export(r, &all);
+	assert_int_equal(all.n, n);
+	rig_free(r, false);
+	r = rig_new(yaml, workers, 99);
+	for (unsigned i = 0; i < all.n; i++) {
+		struct b2bua *b = r->workers[b2bua_record_shard(all.of[i]) % workers].calls;
+
+		assert_int_equal(b2bua_apply(b, all.of[i]), 0);
+		assert_int_equal(b2bua_apply(b, all.of[i]), -EEXIST);
+	}
+	rig_records_free(&all);
+	assert_int_equal(rig_calls(r), calls);
+	return r;
+}
+
 void rig_expect_silence(struct rig *r, const char *endpoint)
 {
 	struct packet *p;

@@ -102,6 +102,7 @@ struct got {
 void rig_expect(struct rig *r, const char *endpoint, const char *start, struct got *out);
 /* Nothing (more) has arrived at `endpoint`. */
 void rig_expect_silence(struct rig *r, const char *endpoint);
+bool rig_has_message(struct rig *r, const char *endpoint);
 /* Forgets what has arrived at `endpoint`; returns how many. */
 size_t rig_forget(struct rig *r, const char *endpoint);
 void got_free(struct got *g);
@@ -119,6 +120,16 @@ uint64_t rig_count(struct rig *r, enum call_counter which);
 size_t rig_calls(struct rig *r);
 /* Sum of what all slabs hold. */
 size_t rig_in_use(struct rig *r);
+/* The records of all calls, up to eight; rig_records_free when done. Adds to what is there. */
+struct rig_records {
+	struct b2bua_record_sink sink;
+	struct sv of[8];
+	unsigned n;
+};
+void rig_export(struct rig *r, struct rig_records *all);
+void rig_records_free(struct rig_records *all);
+/* `r` dies without a word; the one returned takes its place at the same addresses, with `n` records. */
+struct rig *rig_take_over(struct rig *r, const char *yaml, unsigned workers, unsigned n);
 /* A new snapshot for all workers (fails the test when it is bad). */
 void rig_reload(struct rig *r, const char *yaml);
 

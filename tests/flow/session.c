@@ -63,17 +63,6 @@ static void refusal_is_acked(struct flow *f)
 	        f->near_contact, f->alice_cseq, f->near_to, f->alice_cseq);
 }
 
-static bool has_mail(const struct flow *f, const char *endpoint)
-{
-	struct addr a;
-
-	assert_int_equal(addr_parse(&a, sv_from(endpoint)), 0);
-	list_each(n, &f->rig->inbox)
-		if (addr_eq(&owner_of(n, struct packet, in_list)->to, &a))
-			return true;
-	return false;
-}
-
 /* Both have got a BYE of ours, with this reason in it and in the call record. */
 static void both_are_hung_up(struct flow *f, const char *reason)
 {
@@ -513,7 +502,7 @@ static void our_reinvite_and_theirs_are_glare(void **state)
 	refusal_is_acked(&f);
 	flow_expect_at_alice(&f, "ACK ");
 	rig_expect_silence(f.rig, ALICE);
-	for (unsigned i = 0; i < 21 && !has_mail(&f, ALICE); i++)
+	for (unsigned i = 0; i < 21 && !rig_has_message(f.rig, ALICE); i++)
 		rig_after(f.rig, 100); /* the Call-ID is hers: we wait up to 2 s */
 	flow_expect_at_alice(&f, "INVITE ");
 	flow_alice_answers(&f, 200, SDP_LINE "Session-Expires: 600;refresher=uac\n", SDP);
@@ -646,20 +635,20 @@ static void ends_that_answer_stay(void **state)
 	rig_expect_silence(f.rig, ALICE);
 	for (unsigned i = 0; i < MINUTES(35) / 400; i++) { /* oftener than a question is repeated */
 		rig_after(f.rig, 400);
-		if (has_mail(&f, BOB)) {
+		if (rig_has_message(f.rig, BOB)) {
 			flow_expect_at_bob(&f, "OPTIONS sip:bob@10.0.0.21:5060 SIP/2.0");
 			flow_bob_answers(&f, asked[FAR_END]++ ? 405 : 200, "", "");
 		}
-		if (has_mail(&f, ALICE)) {
+		if (rig_has_message(f.rig, ALICE)) {
 			flow_expect_at_alice(&f, "OPTIONS sip:alice@192.0.2.10:5060 SIP/2.0");
 			flow_alice_answers(&f, asked[NEAR_END]++ ? 500 : 200, "", "");
 		}
 	}
 	assert_in_range(asked[NEAR_END], 3, 4);
 	assert_in_range(asked[FAR_END], 3, 4);
-	while (!has_mail(&f, BOB)) {
+	while (!rig_has_message(f.rig, BOB)) {
 		rig_after(f.rig, 400);
-		if (has_mail(&f, ALICE)) {
+		if (rig_has_message(f.rig, ALICE)) {
 			flow_expect_at_alice(&f, "OPTIONS ");
 			flow_alice_answers(&f, 200, "", "");
 		}
@@ -767,6 +756,119 @@ static void the_rules_longest_duration_ends_the_call(void **state)
 	flow_end(&f);
 }
 
+/* Another node ------------------------------------------------------------------------------------------------------- */
+
+/* What was agreed on goes on there, with the time that is left. */
+static void agreements_outlive_the_node(void **state)
+{
+	static const char yaml[] = CONF(QUIET, "expires: 10m");
+	struct got invite = { 0 };
+	struct flow f;
+
+	(void)state;
+	answered_with(&f, yaml, 2, "Supported: timer\nSession-Expires: 1800;refresher=uac\n",
+	              "Allow: INVITE, ACK, BYE\nSession-Expires: 600;refresher=uac\nRequire: timer\n", &invite);
+	got_free(&invite);
+	rig_after(f.rig, MINUTES(4));
+	f.rig = rig_take_over(f.rig, yaml, 1, 1);
+	rig_after(f.rig, MINUTES(1) - 100);
+	rig_expect_silence(f.rig, BOB);
+	rig_after(f.rig, 200); /* half of Bob's 600 s: by a re-INVITE with the SDP that came along */
+	flow_expect_at_bob(&f, "INVITE sip:bob@10.0.0.21:5060 SIP/2.0");
+	assert_int_equal(f.at_bob.v.body_len, strlen(SDP));
+	assert_memory_equal(view_body(&f.at_bob.v).p, SDP, strlen(SDP));
+	flow_bob_answers(&f, 200, SDP_LINE "Session-Expires: 3600;refresher=uas\n", SDP);
+	flow_expect_at_bob(&f, "ACK ");
+	rig_after(f.rig, MINUTES(24)); /* Alice's 1800 s began before */
+	rig_expect_silence(f.rig, ALICE);
+	rig_after(f.rig, 29000);
+	both_are_hung_up(&f, "session-expired");
+}
+
+/* What was due while nobody was there is done soon. */
+static void a_refresh_that_is_overdue_is_made_up_for(void **state)
+{
+	static const char yaml[] = CONF(QUIET, "expires: 10m");
+	struct got invite = { 0 };
+	struct flow f;
+
+	(void)state;
+	answered_with(&f, yaml, 1, "", "Allow: UPDATE\nSession-Expires: 600;refresher=uac\n", &invite);
+	got_free(&invite);
+	rig_after(f.rig, MINUTES(5) + 100);
+	flow_expect_at_bob(&f, "UPDATE "); /* its answer is lost with the node */
+	f.rig = rig_take_over(f.rig, yaml, 2, 1);
+	rig_after(f.rig, 2100);
+	flow_expect_at_bob(&f, "UPDATE ");
+	flow_bob_answers(&f, 200, "Session-Expires: 600;refresher=uac\n", "");
+	rig_forget(f.rig, BOB);
+	end_by_alice(&f);
+}
+
+/* A call that rings: what the caller asked for is answered by the other node; what 422 used up stays used up. */
+static void a_ringing_call_agrees_on_the_other_node(void **state)
+{
+	static const char yaml[] = CONF(QUIET, "expires: 2m");
+	struct flow f;
+
+	(void)state;
+	flow_begin(&f, yaml, 1, 5);
+	f.bob = BOB;
+	flow_alice_calls(&f, "Supported: timer\nSession-Expires: 1800\n", SDP);
+	flow_expect_at_alice(&f, "SIP/2.0 100");
+	flow_expect_at_bob(&f, "INVITE ");
+	flow_bob_answers(&f, 422, "Min-SE: 300\n", "");
+	flow_expect_at_bob(&f, "ACK ");
+	flow_expect_at_bob(&f, "INVITE ");
+	flow_bob_answers(&f, 180, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 180");
+	f.rig = rig_take_over(f.rig, yaml, 2, 1);
+	flow_bob_answers(&f, 422, "Min-SE: 400\n", "");
+	flow_expect_at_bob(&f, "ACK ");
+	flow_expect_at_bob(&f, "INVITE ");
+	assert_int_equal(f.at_bob.v.cseq, 3);
+	assert_true(got_has(&f.at_bob, "Session-Expires: 400;refresher=uas\r\nMin-SE: 400\r\n"));
+	flow_bob_answers(&f, 200, SDP_LINE "Session-Expires: 400;refresher=uas\n", SDP);
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	assert_true(got_has(&f.at_alice, "Session-Expires: 1800;refresher=uac\r\nRequire: timer\r\n"));
+	flow_ack(&f);
+	rig_after(f.rig, 367000);
+	rig_expect_silence(f.rig, ALICE);
+	rig_after(f.rig, 2000);
+	both_are_hung_up(&f, "session-expired");
+}
+
+/* The longest duration is counted from the answer, wherever that was; questions begin anew. */
+static void durations_outlive_the_node(void **state)
+{
+	static const char yaml[] = ZONES("ping: 0s", "ping: 10h") BOBS
+		"routes: [{ when: { zone: public, caller: any }, to: { pool: apps }, max-duration: 2d }]\n";
+	struct flow f;
+	uint64_t begun;
+
+	(void)state;
+	flow_answered(&f, yaml, 1, 1);
+	begun = f.rig->now_ms;
+	rig_after(f.rig, MINUTES(60));
+	begun -= f.rig->now_ms;
+	f.rig = rig_take_over(f.rig, yaml, 2, 1);
+	begun += f.rig->now_ms;
+	while (rig_calls(f.rig) && f.rig->now_ms - begun < 3 * 86400000ull) {
+		rig_after(f.rig, 400);
+		if (rig_has_message(f.rig, BOB) && rig_calls(f.rig)) {
+			flow_expect_at_bob(&f, "OPTIONS ");
+			flow_bob_answers(&f, 200, "", "");
+		}
+	}
+	assert_in_range(f.rig->now_ms - begun, 2 * 86400000ull - 1000, 2 * 86400000ull + 1000);
+	assert_in_range(rig_count(f.rig, SESSION_PINGS), 4, 5);
+	flow_expect_at_bob(&f, "BYE ");
+	flow_bob_answers(&f, 200, "", "");
+	flow_expect_at_alice(&f, "BYE ");
+	flow_alice_answers(&f, 200, "", "");
+	flow_end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -796,6 +898,10 @@ int main(void)
 		cmocka_unit_test(an_end_that_is_gone_takes_the_call_along),
 		cmocka_unit_test(questions_are_spread),
 		cmocka_unit_test(the_rules_longest_duration_ends_the_call),
+		cmocka_unit_test(agreements_outlive_the_node),
+		cmocka_unit_test(a_refresh_that_is_overdue_is_made_up_for),
+		cmocka_unit_test(a_ringing_call_agrees_on_the_other_node),
+		cmocka_unit_test(durations_outlive_the_node),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

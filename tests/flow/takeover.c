@@ -6,50 +6,9 @@
 #include <cmocka.h>
 #include <errno.h>
 
-struct records {
-	struct b2bua_record_sink sink;
-	char *record[8];
-	size_t len[8];
-	unsigned n;
-};
-
-static void keep(struct b2bua_record_sink *sink, uint64_t id, struct sv record)
-{
-	struct records *r = owner_of(sink, struct records, sink);
-
-	(void)id;
-	assert_true(r->n < 8);
-	r->record[r->n] = malloc(record.len);
-	assert_non_null(r->record[r->n]);
-	memcpy(r->record[r->n], record.p, record.len);
-	r->len[r->n++] = record.len;
-}
-
-static void records_free(struct records *r)
-{
-	for (unsigned i = 0; i < r->n; i++)
-		free(r->record[i]);
-}
-
-/* A dies without a word; B takes its place at the same addresses. */
 static void take_over(struct flow *f, const char *yaml, unsigned workers)
 {
-	struct records all = { .sink = { keep } };
-	size_t calls = rig_calls(f->rig);
-
-	for (unsigned i = 0; i < f->rig->shared.workers; i++)
-		b2bua_export(f->rig->workers[i].calls, &all.sink);
-	assert_int_equal(all.n, 1);
-	rig_free(f->rig, false);
-	f->rig = rig_new(yaml, workers, 99);
-	for (unsigned i = 0; i < all.n; i++) {
-		unsigned w = b2bua_record_shard((struct sv){ all.record[i], all.len[i] }) % workers;
-
-		assert_int_equal(b2bua_apply(f->rig->workers[w].calls, (struct sv){ all.record[i], all.len[i] }), 0);
-		assert_int_equal(b2bua_apply(f->rig->workers[w].calls, (struct sv){ all.record[i], all.len[i] }), -EEXIST);
-	}
-	records_free(&all);
-	assert_int_equal(rig_calls(f->rig), calls);
+	f->rig = rig_take_over(f->rig, yaml, workers, 1);
 }
 
 static void hang_up_from_alice(struct flow *f)
@@ -213,7 +172,7 @@ static void subscription_outlives_its_call_and_its_node(void **state)
 /* A record is a message from outside: cut or changed anywhere, it is refused or applied, and nothing breaks. */
 static void damaged_records_break_nothing(void **state)
 {
-	struct records all = { .sink = { keep } };
+	struct rig_records all = { .n = 0 };
 	struct flow f;
 	struct rig *b;
 
@@ -221,31 +180,40 @@ static void damaged_records_break_nothing(void **state)
 	flow_begin(&f, FLOW_ONE, 1, 1);
 	flow_invite(&f, BOB);
 	flow_bob_answers(&f, 180, "", "");
-	b2bua_export(f.rig->workers[0].calls, &all.sink);
+	rig_export(f.rig, &all);
 	flow_bob_answers(&f, 200, "Content-Type: application/sdp\n", SDP);
-	b2bua_export(f.rig->workers[0].calls, &all.sink);
+	rig_export(f.rig, &all);
 	assert_int_equal(all.n, 2);
 	got_free(&f.at_alice);
 	got_free(&f.at_bob);
 	rig_free(f.rig, false);
 	for (unsigned kept = 0; kept < 2; kept++) {
 		refer_begins(&f, kept);
-		b2bua_export(f.rig->workers[0].calls, &all.sink);
+		rig_export(f.rig, &all);
 		got_free(&f.at_alice);
 		got_free(&f.at_bob);
 		rig_free(f.rig, false);
 	}
-	assert_int_equal(all.n, 4);
+	flow_begin(&f, FLOW_ONE, 1, 1);
+	f.bob = BOB;
+	flow_alice_calls(&f, "Session-Expires: 600\n", SDP); /* refreshed by us, with the SDP that goes into the record */
+	flow_expect_at_bob(&f, "INVITE ");
+	flow_bob_answers(&f, 200, "Content-Type: application/sdp\n", SDP);
+	rig_export(f.rig, &all);
+	got_free(&f.at_alice);
+	got_free(&f.at_bob);
+	rig_free(f.rig, false);
+	assert_int_equal(all.n, 5);
 	b = rig_new(FLOW_ONE, 1, 5);
 	for (unsigned i = 0; i < all.n; i++)
-		for (size_t cut = 0; cut < all.len[i]; cut++) {
-			char *copy = malloc(all.len[i]);
+		for (size_t cut = 0; cut < all.of[i].len; cut++) {
+			char *copy = malloc(all.of[i].len);
 
 			assert_non_null(copy);
-			memcpy(copy, all.record[i], all.len[i]);
+			memcpy(copy, all.of[i].p, all.of[i].len);
 			b2bua_apply(b->workers[0].calls, (struct sv){ copy, cut });
 			copy[cut] ^= (char)(1 + rig_random(b, 255));
-			b2bua_apply(b->workers[0].calls, (struct sv){ copy, all.len[i] });
+			b2bua_apply(b->workers[0].calls, (struct sv){ copy, all.of[i].len });
 			free(copy);
 			if (rig_calls(b) > 100) {
 				rig_free(b, false);
@@ -254,7 +222,7 @@ static void damaged_records_break_nothing(void **state)
 		}
 	rig_after(b, 1000);
 	rig_free(b, false);
-	records_free(&all);
+	rig_records_free(&all);
 }
 
 int main(void)
