@@ -96,6 +96,12 @@ static bool has_bad_contact(const struct view *v)
 	return value.p && name_addr_next(&na, &value);
 }
 
+/* Somebody will have to be reached within it. */
+static bool begins_dialog(uint8_t method)
+{
+	return method == M_INVITE || method == M_SUBSCRIBE || method == M_REFER;
+}
+
 /* What is wrong with a request before any rule is asked; WHY_COUNT = nothing. */
 static enum why initial_fault(struct b2bua *b, const struct request *r, struct uri *uri, struct sv *contact)
 {
@@ -113,7 +119,7 @@ static enum why initial_fault(struct b2bua *b, const struct request *r, struct u
 	if (has_bad_contact(r->v))
 		return WHY_BAD_CONTACT;
 	*contact = contact_uri(r->v);
-	if (r->v->method == M_INVITE && !contact->p)
+	if (begins_dialog(r->v->method) && !contact->p)
 		return WHY_NO_CONTACT;
 	if (r->v->method == M_INVITE && session_is_short(b, r->from, r->v))
 		return WHY_SESSION_SHORT;

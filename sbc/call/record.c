@@ -574,8 +574,10 @@ static int call_check(const struct call *c, const struct leg *far)
 	list_each(n, &c->dialogs) {
 		const struct dialog *d = owner_of(n, struct dialog, in_call);
 
+		struct sv target = c->setup && !d->target_len ? SV("sip:any@example.invalid") : dialog_target(d); /* target_early() */
+
 		if (!err)
-			err = side_check(c, far, dialog_target(d), dialog_routes(d), dialog_tag(d));
+			err = side_check(c, far, target, dialog_routes(d), dialog_tag(d));
 	}
 	return err;
 }

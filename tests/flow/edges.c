@@ -197,6 +197,26 @@ static void a_late_provisional_is_cancelled(void **state)
 	}
 }
 
+/* RFC 3261 §8.1.1.8, RFC 6665 §8.1, RFC 3515 §2.2: what begins a dialog says where its sender is reached within it. */
+static void a_dialog_needs_a_contact(void **state)
+{
+	static const char *const methods[] = { "INVITE", "SUBSCRIBE", "REFER" }, *const contacts[] = { "", "Contact: *\n", "Contact: <tel:1>\n" };
+	struct flow f;
+
+	(void)state;
+	flow_begin(&f, FLOW_ONE, 1, 1);
+	for (unsigned i = 0; i < 9; i++) {
+		rig_say(f.rig, ALICE, EDGE, "",
+		        "%s sip:bob@example.com SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bK%u\nMax-Forwards: 70\n"
+		        "From: <sip:alice@example.com>;tag=1\nTo: <sip:bob@example.com>\nCall-ID: a%u\nCSeq: 1 %s\n"
+		        "Event: presence\nRefer-To: <sip:carol@example.com>\n%s",
+		        methods[i % 3], i, i, methods[i % 3], contacts[i / 3]);
+		rig_expect(f.rig, ALICE, "SIP/2.0 400 Missing Contact", &f.at_alice);
+		rig_expect_silence(f.rig, BOB);
+	}
+	flow_end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +227,7 @@ int main(void)
 		cmocka_unit_test(only_its_own_find_a_tombstone),
 		cmocka_unit_test(a_repeated_bye_gets_the_same_answer),
 		cmocka_unit_test(a_late_provisional_is_cancelled),
+		cmocka_unit_test(a_dialog_needs_a_contact),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,6 +61,25 @@ static void ringing_call_is_answered_and_ended(void **state)
 	hang_up_from_alice(&f);
 }
 
+/* §12.1.2 asks for a Contact, and 180s without one ring all the same. */
+static void it_rings_without_contact(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_begin(&f, FLOW_ONE, 1, 1);
+	flow_invite(&f, BOB);
+	rig_say(f.rig, BOB, CORE, "", "SIP/2.0 180 Ringing\nVia: %s\nFrom: %s\nTo: %s;tag=bob\nCall-ID: %s\nCSeq: %s\n",
+	        got_value(&f.at_bob, HDR_VIA), got_value(&f.at_bob, HDR_FROM), got_value(&f.at_bob, HDR_TO),
+	        got_value(&f.at_bob, HDR_CALL_ID), got_value(&f.at_bob, HDR_CSEQ));
+	flow_expect_at_alice(&f, "SIP/2.0 180");
+	take_over(&f, FLOW_ONE, 1);
+	flow_bob_answers(&f, 200, "Content-Type: application/sdp\n", SDP);
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	flow_ack(&f);
+	hang_up_from_alice(&f);
+}
+
 static void ringing_call_is_cancelled(void **state)
 {
 	struct flow f;
@@ -231,6 +250,7 @@ int main(void)
 		cmocka_unit_test(answered_call_is_ended_by_caller),
 		cmocka_unit_test(answered_call_is_ended_by_callee_on_more_workers),
 		cmocka_unit_test(ringing_call_is_answered_and_ended),
+		cmocka_unit_test(it_rings_without_contact),
 		cmocka_unit_test(ringing_call_is_cancelled),
 		cmocka_unit_test(answered_but_not_acknowledged),
 		cmocka_unit_test(call_with_a_subscription),
