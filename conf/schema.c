@@ -114,9 +114,10 @@ static const struct row rows[] = {
 	{ .path = "zones.*.privacy", .type = TY_MAP, .min = 1, .help = "What is masked on its way into this zone." },
 	{ .path = "zones.*.privacy.mask", .type = TY_LIST, .takes_one = true, .max = 4,
 	  .help = "The host in From, To (when a call begins; it stays so) or P-Asserted-Identity becomes the zone's first domain, or "
-	          "without domains our address there." },
-	{ .path = "zones.*.privacy.mask[]", .type = TY_CHOICE, ONE_OF("from", "to", "pai"), .take = on_zone_mask,
-	  .help = "`pai`: P-Asserted-Identity." },
+	          "without domains our address there. In session descriptions the origin's user becomes `-`, its address ours, and the "
+	          "session's name `-`." },
+	{ .path = "zones.*.privacy.mask[]", .type = TY_CHOICE, ONE_OF("from", "to", "pai", "sdp-origin"), .take = on_zone_mask,
+	  .help = "`pai`: P-Asserted-Identity. `sdp-origin`: without it, SDP passes byte for byte." },
 	{ .path = "zones.*.privacy.identity", .type = TY_CHOICE, .unset = "keep", ONE_OF("keep", "remove"), FIELD(conf_zone, drops_signature),
 	  .help = "Identity (RFC 8224), a signature over From, To, Date and SDP. `keep`: it passes, and a message with it is not masked. "
 	          "`remove`: it ends here, and everything is masked." },

@@ -298,10 +298,10 @@ static int routes_new(struct policies *p, const struct conf *c, uint16_t **out)
 	return err;
 }
 
-static bool zones_have_rules(const struct conf *c)
+static bool zones_ask(const struct conf *c)
 {
 	for (unsigned i = 0; i < c->n_zones; i++)
-		if (c->zones[i].headers.n_in || c->zones[i].headers.n_out)
+		if (c->zones[i].headers.n_in || c->zones[i].headers.n_out || (c->zones[i].masks & MASK_SDP_ORIGIN))
 			return true;
 	return false;
 }
@@ -341,7 +341,7 @@ int policies_adopt(struct policies *p, const struct conf *c)
 		zones_free(zones);
 	if (err)
 		return err;
-	if ((zones_have_rules(c) || has_sets(p)) && !p->area && !(p->area = malloc(POLICY_AREA))) {
+	if ((zones_ask(c) || has_sets(p)) && !p->area && !(p->area = malloc(POLICY_AREA))) {
 		release_all(p, of_route, c->n_routes);
 		zones_free(zones);
 		return -ENOMEM;
@@ -351,6 +351,6 @@ int policies_adopt(struct policies *p, const struct conf *c)
 	p->zones = zones;
 	p->of_route = of_route;
 	p->n_routes = c->n_routes;
-	p->is_on = zones_have_rules(c) || has_sets(p);
+	p->is_on = zones_ask(c) || has_sets(p);
 	return 0;
 }

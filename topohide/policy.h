@@ -49,5 +49,8 @@ struct policy_run {
 };
 /* hide_headers, and the rules on what is left. */
 void policy_headers(struct out *o, const struct policy_run *run);
+/* The body as it may go out: itself, or with the origin of each session description masked, until the next message. What is too long
+ * makes `o` full. */
+struct sv policy_body(struct out *o, const struct policy_run *run, struct sv body);
 
 #endif

@@ -200,6 +200,16 @@ void out_body(struct out *o, struct sv body)
 	out_sv(o, body);
 }
 
+/* The headers as the rules want them; the body that goes with them. */
+static struct sv compose_by_rules(struct compose *c, struct hide *h, const struct leg *to, struct sv body)
+{
+	struct policy_run run = { .policies = &c->b->policies, .hide = h, .set = to->call ? to->call->policy : 0,
+		                      .to_far = to->side == FAR, .call_id = leg_call_id(to) };
+
+	policy_headers(&c->o, &run);
+	return policy_body(&c->o, &run, body);
+}
+
 void compose_rest(struct compose *c, const struct view *v, const struct path *from, const struct leg *to)
 {
 	char area[TRANSFER_FRAG_MAX];
@@ -215,8 +225,7 @@ void compose_rest(struct compose *c, const struct view *v, const struct path *fr
 	h.ctx = c;
 	c->to = to;
 	if (c->b->policies.is_on)
-		policy_headers(&c->o, &(struct policy_run){ .policies = &c->b->policies, .hide = &h, .set = to->call ? to->call->policy : 0,
-		                                            .to_far = to->side == FAR, .call_id = leg_call_id(to) });
+		body = compose_by_rules(c, &h, to, body);
 	else
 		hide_headers(&c->o, &h);
 	if (body.len && v->method != M_INVITE && watch_is_told(v)) {

@@ -379,6 +379,85 @@ static void a_signed_message_is_not_masked(void **state)
 	pair_ends(&p);
 }
 
+/* Session descriptions ---------------------------------------------------------------------------------------------- */
+
+#define NO_ORIGIN TWO_SIDES("", ", privacy: { mask: sdp-origin }", "")
+#define TYPE_SDP "Content-Type: application/sdp\n"
+#define CORE_SDP(version) \
+	"v=0\r\no=server 77 " version " IN IP6 fd00::1\r\ns=a call\r\ni=s=x\r\nc=IN IP4 10.0.0.21\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\ns=y\r\no=z\r\n"
+#define MASKED_SDP(version) \
+	"v=0\r\no=- 77 " version " IN IP4 198.51.100.1\r\ns=-\r\ni=s=x\r\nc=IN IP4 10.0.0.21\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\ns=y\r\no=z\r\n"
+
+static void expect_body(const struct got *g, const char *body)
+{
+	char text[2048];
+
+	snprintf(text, sizeof(text), "%.*s", SV_ARG(view_body(&g->v)));
+	assert_string_equal(text, body);
+}
+
+/* What says who made a description is ours through the whole call, its version goes on counting; towards the other side nothing changes. */
+static void the_origin_of_sdp_is_masked(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	pair_open(&p, NO_ORIGIN, true);
+	pair_calls(&p, TYPE_SDP, CORE_SDP("1"));
+	expect_body(&p.at_callee, MASKED_SDP("1"));
+	callee_answers(&p, 200, TYPE_SDP, SDP);
+	caller_expects(&p, "SIP/2.0 200");
+	expect_body(&p.at_caller, SDP);
+	pair_acks(&p, "");
+	caller_asks(&p, "UPDATE", TYPE_SDP, CORE_SDP("2"));
+	expect_body(&p.at_callee, MASKED_SDP("2"));
+	callee_answers(&p, 200, TYPE_SDP, SDP);
+	caller_expects(&p, "SIP/2.0 200");
+	callee_says(&p, "INVITE", "");
+	caller_expects(&p, "INVITE ");
+	caller_answers(&p, 200, TYPE_SDP, CORE_SDP("3")); /* an offer in a response */
+	callee_expects(&p, "SIP/2.0 100");
+	callee_expects(&p, "SIP/2.0 200");
+	expect_body(&p.at_callee, MASKED_SDP("3"));
+	rig_say(p.rig, DORA, BORDER, SDP,
+	        "ACK %s SIP/2.0\nVia: SIP/2.0/UDP %s;branch=z9hG4bKack\nMax-Forwards: 70\nFrom: %s;tag=callee\nTo: %s\nCall-ID: %s\nCSeq: %u ACK\n" TYPE_SDP,
+	        p.far_contact, DORA, p.far_to, p.far_from, p.far_call_id, p.cseq);
+	caller_expects(&p, "ACK ");
+	expect_body(&p.at_caller, SDP);
+	pair_ends(&p);
+}
+
+/* Descriptions among other parts; what is no description, or follows no grammar; what was signed. */
+static void other_bodies(void **state)
+{
+	static const struct {
+		const char *extra, *body, *left;
+	} cases[] = {
+		{ "Content-Type: Multipart/Mixed ;boundary=x\n",
+		  "--x\r\nContent-Type: application/sdp\r\n\r\nv=0\no=a 1 2 IN IP4 h\ns=b\nt=0 0\n--x\r\n\r\ns=x\r\n--x--\r\n",
+		  "--x\r\nContent-Type: application/sdp\r\n\r\nv=0\no=- 1 2 IN IP4 198.51.100.1\ns=-\nt=0 0\n--x\r\n\r\ns=x\r\n--x--\r\n" },
+		{ "Content-Type: text/plain\n", "v=0\r\no=a 1 2 IN IP4 h\r\n", NULL },
+		{ "Content-Type: multipart/signed\n", "v=0\r\no=a 1 2 IN IP4 h\r\n", NULL },
+		{ "Content-Type: application/sdp\n", "v=0\r\no=a 1 2 IN IP4\r\ns=", "v=0\r\no=- 0 0 IN IP4 198.51.100.1\r\ns=-" },
+		{ "Content-Type: application/sdp\n", "v=0\r\no=a 1 2 IN IP4 h i\r\n\r\n\n", "v=0\r\no=- 0 0 IN IP4 198.51.100.1\r\n\r\n\n" },
+		{ "Content-Type: application/sdp\nIdentity: x\n", CORE_SDP("1"), NULL },
+		{ "Content-Type: application/sdp\n", "o=a 1 2 IN IP4 h\r\n", NULL },
+	};
+	struct pair p;
+
+	(void)state;
+	pair_open(&p, NO_ORIGIN, true);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		p.cseq++;
+		caller_begins(&p, "MESSAGE", cases[i].extra, cases[i].body);
+		callee_expects(&p, "MESSAGE ");
+		expect_body(&p.at_callee, cases[i].left ? cases[i].left : cases[i].body);
+		callee_answers(&p, 200, "", "");
+		caller_expects(&p, "SIP/2.0 200");
+	}
+	pair_close(&p);
+}
+
 /* Header rules ------------------------------------------------------------------------------------------------------ */
 
 /* The lines of `g` that begin with `name`, without CRLFs, joined by '|'. */
@@ -747,6 +826,8 @@ int main(void)
 		cmocka_unit_test(a_cancel_is_masked_as_its_invite),
 		cmocka_unit_test(masks_are_the_receiving_zones),
 		cmocka_unit_test(a_signed_message_is_not_masked),
+		cmocka_unit_test(the_origin_of_sdp_is_masked),
+		cmocka_unit_test(other_bodies),
 		cmocka_unit_test(every_kind_of_rule),
 		cmocka_unit_test(rules_apply_in_the_order_of_the_way),
 		cmocka_unit_test(rules_have_conditions),

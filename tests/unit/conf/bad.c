@@ -464,7 +464,7 @@ static const struct bad {
 	  "2:110: warning: zones.a.tls[0].cert: /nonexistent cannot be read: No such file or directory\n"
 	  "2:129: warning: zones.a.tls[0].key: /nonexistent cannot be read: No such file or directory" },
 	{ NODE ZONE("listen: \"udp:127.0.0.1:5060\", privacy: { mask: [from, contact], identity: drop }, identity: mine") POOLS ROUTES,
-	  "2:69: zones.a.privacy.mask[1]: `contact` is not one of: from, to, pai\n"
+	  "2:69: zones.a.privacy.mask[1]: `contact` is not one of: from, to, pai, sdp-origin\n"
 	  "2:89: zones.a.privacy.identity: `drop` is not one of: keep, remove\n"
 	  "2:107: zones.a.identity: `mine` is not one of: trust, drop, mask" },
 };

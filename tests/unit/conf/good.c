@@ -103,7 +103,7 @@ static void zones_and_listeners_are_as_written(void **state)
 		"    headers: { unknown: drop }\n"
 		"    identity: mask\n"
 		"    preferred-identity: assert\n"
-		"    privacy: { mask: [to, pai], identity: remove }\n"
+		"    privacy: { mask: [to, pai, sdp-origin], identity: remove }\n"
 		"  b:\n"
 		"    advertise: sip.example.com\n"
 		"    listen: [\"udp:127.0.0.1:6060\", \"tls:127.0.0.1:5061\",\n"
@@ -123,7 +123,7 @@ static void zones_and_listeners_are_as_written(void **state)
 	assert_int_equal(c->zones[0].headers_unknown, UNKNOWN_DROP);
 	assert_int_equal(c->zones[0].identity, IDENTITY_MASK);
 	assert_int_equal(c->zones[0].preferred_identity, PREFERRED_ASSERT);
-	assert_int_equal(c->zones[0].masks, MASK_TO | MASK_PAI);
+	assert_int_equal(c->zones[0].masks, MASK_TO | MASK_PAI | MASK_SDP_ORIGIN);
 	assert_true(c->zones[0].drops_signature);
 	assert_int_equal(c->zones[1].first_listener, 4);
 	assert_int_equal(c->zones[1].n_listeners, 3);
