@@ -476,6 +476,10 @@ int client_import(struct sip_stack *s, const struct client_record *r, const stru
 	ct->owner = owner;
 	if (ct->state != PROCEEDING || ct->method != M_INVITE)
 		client_ends_in(ct, SIP_TIMEOUT);
+	if (ct->state == CALLING && ct->request && !transport_is_stream(ct->path.transport)) { /* perhaps it never arrived */
+		ct->resend_ms = SIP_T1;
+		client_arm(ct);
+	}
 	*out = ct;
 	return 0;
 }

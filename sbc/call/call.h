@@ -480,6 +480,7 @@ void target_answered(struct relay *r, const struct view *v);
 /* What one side says with no relay between: a refresh that we answer, or an answer to one of ours. */
 void target_moved(struct dialog *d, enum side side, const struct view *v);
 void target_forget(struct relay *r);
+void target_recall(struct relay *r, struct sv uri); /* from a record */
 /* The far target of a dialog whose INVITE may have no final response yet. */
 struct sv target_early(const struct dialog *d);
 
@@ -495,6 +496,7 @@ void refuse_offer(struct compose *c, struct sv offer);
 /* The INVITE's 2xx went out: repeat it until the ACK. */
 void relay_await_ack(struct relay *r);
 void relay_repeat(struct relay *r); /* the same from a record, its answer given */
+void relay_watch(struct relay *r);  /* the deadline of one that waits for its answer */
 void relay_ack(struct relay *r, const struct request *request);
 /* Nobody acknowledged the 2xx it passed: we do, refusing the offer if there is one (DECISIONS 11). */
 void relay_ack_alone(struct relay *r);

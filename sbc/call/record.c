@@ -12,7 +12,8 @@ enum call_field { CALL_VERSION = 1, CALL_SHARD, CALL_AGE, CALL_ANSWERED, CALL_LE
 enum leg_field { LEG_ID = 1, LEG_ZONE, LEG_TRANSPORT, LEG_REMOTE, LEG_CSEQ, LEG_CALL_ID, LEG_LOCAL, LEG_REMOTE_PARTY, LEG_TARGET,
 	         LEG_ROUTES, LEG_FOLLOWS, LEG_POOL, LEG_DESTINATION, LEG_ATTEMPT };
 enum dialog_field { DIALOG_ID = 1, DIALOG_TAG, DIALOG_TARGET, DIALOG_ROUTES, DIALOG_CONFIRMED, DIALOG_NEAR_CSEQ, DIALOG_FAR_CSEQ };
-enum relay_field { RELAY_DIALOG = 1, RELAY_FROM, RELAY_IN, RELAY_OUT, RELAY_OFFER, RELAY_ANSWER, RELAY_SERVER, RELAY_CLIENT };
+enum relay_field { RELAY_DIALOG = 1, RELAY_FROM, RELAY_IN, RELAY_OUT, RELAY_OFFER, RELAY_ANSWER, RELAY_SERVER, RELAY_CLIENT,
+	           RELAY_MOVED };
 enum usage_field { USAGE_DIALOG = 1, USAGE_NOTIFIER, USAGE_LEFT, USAGE_PACKAGE, USAGE_ID, USAGE_REFER, USAGE_NEAR_CSEQ, USAGE_FAR_CSEQ,
 	           USAGE_ASKED, USAGE_ESTABLISHED };
 enum setup_field { SETUP_SERVER = 1, SETUP_CLIENT, SETUP_REQUEST, SETUP_PROVISIONAL, SETUP_POOL, SETUP_TRIED, SETUP_AFTER, SETUP_ANSWER,
@@ -60,6 +61,20 @@ static void put_leg(struct tlv_out *o, uint8_t field, const struct b2bua *b, con
 	tlv_end(o, place);
 }
 
+/* A request on its way, but for an INVITE, is not part of the record: its sender repeats it, and is to be heard again. */
+static uint32_t cseq_heard(const struct dialog *d, enum side from)
+{
+	uint32_t cseq = d->cseq_in[from];
+
+	list_each(n, &d->call->relays) {
+		const struct relay *r = owner_of(n, struct relay, in_call);
+
+		if (r->dialog == d && r->from == from && r->method != M_INVITE && r->in_cseq == d->cseq_in[from])
+			cseq--;
+	}
+	return cseq;
+}
+
 static void put_dialog(struct tlv_out *o, const struct dialog *d)
 {
 	size_t place = tlv_begin(o, CALL_DIALOG);
@@ -69,8 +84,8 @@ static void put_dialog(struct tlv_out *o, const struct dialog *d)
 	tlv_put(o, DIALOG_TARGET, dialog_target(d));
 	tlv_put(o, DIALOG_ROUTES, dialog_routes(d));
 	tlv_put_u64(o, DIALOG_CONFIRMED, d->is_confirmed);
-	tlv_put_u64(o, DIALOG_NEAR_CSEQ, d->cseq_in[NEAR]);
-	tlv_put_u64(o, DIALOG_FAR_CSEQ, d->cseq_in[FAR]);
+	tlv_put_u64(o, DIALOG_NEAR_CSEQ, cseq_heard(d, NEAR));
+	tlv_put_u64(o, DIALOG_FAR_CSEQ, cseq_heard(d, FAR));
 	tlv_end(o, place);
 }
 
@@ -108,7 +123,7 @@ static void put_client(struct tlv_out *o, uint8_t field, const struct client_txn
 	tlv_end(o, place);
 }
 
-/* An answered INVITE whose ACK is still to come. */
+/* An INVITE within the dialog that waits for its answer, or an answered one whose ACK is still to come. */
 static void put_relay(struct tlv_out *o, const struct relay *r)
 {
 	size_t place = tlv_begin(o, CALL_RELAY);
@@ -121,7 +136,13 @@ static void put_relay(struct tlv_out *o, const struct relay *r)
 	tlv_put(o, RELAY_ANSWER, r->answer ? buf_sv(r->answer) : SV(""));
 	put_server(o, RELAY_SERVER, r->st);
 	put_client(o, RELAY_CLIENT, r->ct);
+	tlv_put(o, RELAY_MOVED, (struct sv){ r->moved, r->moved ? r->moved_len : 0 });
 	tlv_end(o, place);
+}
+
+static bool is_kept(const struct relay *r)
+{
+	return r->is_answered || (r->method == M_INVITE && r->st && r->ct && client_is_waiting(r->ct));
 }
 
 static void put_setup(struct tlv_out *o, const struct setup *s)
@@ -189,7 +210,7 @@ static void put_call(struct tlv_out *o, const struct call *c)
 	list_each(n, &c->dialogs)
 		put_dialog(o, owner_of(n, struct dialog, in_call));
 	list_each(n, &c->relays)
-		if (owner_of(n, struct relay, in_call)->is_answered)
+		if (is_kept(owner_of(n, struct relay, in_call)))
 			put_relay(o, owner_of(n, struct relay, in_call));
 	put_usages(o, c);
 	session_put(o, CALL_SESSION, c);
@@ -394,6 +415,24 @@ static int answer_apply(struct relay *r, struct sv bytes)
 	return view_scan(&v, r->answer->data, r->answer->len, true, &fault) || v.status / 100 != 2 || v.method != M_INVITE ? -EBADMSG : 0;
 }
 
+static int relay_apply_answered(struct relay *r, const struct fields *f)
+{
+	int err = answer_apply(r, f->of[RELAY_ANSWER]);
+
+	if (!err)
+		relay_repeat(r);
+	return err;
+}
+
+static int relay_apply_waiting(struct relay *r, const struct fields *f)
+{
+	if (!r->st || !r->ct || server_is_final(r->st) || !client_is_waiting(r->ct))
+		return -EBADMSG;
+	target_recall(r, f->of[RELAY_MOVED]);
+	relay_watch(r);
+	return 0;
+}
+
 static int relay_apply(struct call *c, struct sv bytes)
 {
 	struct b2bua *b = c->b;
@@ -418,13 +457,11 @@ static int relay_apply(struct call *c, struct sv bytes)
 	r->out_cseq = (uint32_t)number(&f, RELAY_OUT);
 	r->had_offer = number(&f, RELAY_OFFER);
 	if ((err = server_apply(b, f.of[RELAY_SERVER], &in->path, &r->st)) ||
-	    (err = client_apply(b, f.of[RELAY_CLIENT], &out->path, &relay_client_ops, r, &r->ct)) ||
-	    (err = answer_apply(r, f.of[RELAY_ANSWER])))
+	    (err = client_apply(b, f.of[RELAY_CLIENT], &out->path, &relay_client_ops, r, &r->ct)))
 		return err;
 	if (r->st)
 		server_own(r->st, &relay_server_ops, r);
-	relay_repeat(r);
-	return 0;
+	return f.of[RELAY_ANSWER].len ? relay_apply_answered(r, &f) : relay_apply_waiting(r, &f);
 }
 
 /* What the request said of session timers: it is there to be read again. */

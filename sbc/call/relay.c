@@ -436,7 +436,7 @@ static struct outgoing outgoing_of(struct relay *r, struct sv method, const stru
 }
 
 /* What ends a relay that the other side leaves hanging: a BYE is answered by us, a ringing re-INVITE is given up. */
-static void relay_watch(struct relay *r)
+void relay_watch(struct relay *r)
 {
 	if (r->method == M_BYE)
 		wheel_arm_in(r->call->b->p.wheel, &r->timer, CALL_BYE_WAIT_MS);

@@ -30,7 +30,13 @@ void target_asked(struct relay *r, const struct view *v)
 	if (!refreshes_target(r->method))
 		return;
 	uri = contact_uri_again(v, now);
-	if (!uri.p || sv_eq(uri, now) || !(r->moved = blocks_alloc(&r->call->b->texts, uri.len)))
+	if (uri.p && !sv_eq(uri, now))
+		target_recall(r, uri);
+}
+
+void target_recall(struct relay *r, struct sv uri)
+{
+	if (!uri.len || uri.len > CALL_TEXT_MAX || !(r->moved = blocks_alloc(&r->call->b->texts, uri.len)))
 		return;
 	memcpy(r->moved, uri.p, uri.len);
 	r->moved_len = (uint16_t)uri.len;

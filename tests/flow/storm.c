@@ -38,7 +38,9 @@ enum forgery { FORGED_TAG, FORGED_CALL_ID, FORGED_FROM_TAG, FORGED_ZONE, FORGERI
 struct plan {
 	uint8_t fate, hangup, forks, forgery;
 	bool cancels, asks_credentials, offers_late, is_reliable, never_acks, byes_first, answers_twice, forges, trying;
-	uint32_t start_ms, cancel_ms, ring_ms, answer_ms, talk_ms, forge_ms;
+	bool pracks_late, pracks_wrong, rings_twice, updates_early, byes_early, cancels_late, speaks_late;
+	uint32_t start_ms, cancel_ms, ring_ms, answer_ms, talk_ms, forge_ms, prack_ms, late_ms;
+	uint16_t late_status;       /* of what is said when its branch is dead */
 	struct mid {
 		uint32_t at_ms;
 		uint8_t method;
@@ -54,7 +56,7 @@ struct end {
 	struct ua *ua;
 	struct storm_call *call;
 	const struct bell *bell;    /* of a callee */
-	struct timer hangup, mid, answer;
+	struct timer hangup, mid, answer, again;
 	enum { WAITING, TALKING, ENDED } state;
 	unsigned next_mid, fork;
 	uint64_t since_ms;
@@ -66,7 +68,8 @@ struct bell {
 	struct storm_call *call;
 	struct ua *ua;
 	struct ua_server *invite;
-	struct timer timer;
+	struct timer timer, late;
+	struct buf *stray;          /* said then */
 	struct end fork[FORKS];
 	unsigned seq, step;
 	bool is_refusing, is_asking;
@@ -83,7 +86,12 @@ struct storm_call {
 	uint64_t invited_ms;
 	bool knows_credentials, has_cancelled, has_death, said_bye, is_finished;
 	uint16_t status;
-	char peer_tags[4][64];      /* of reliable provisionals acknowledged */
+	struct early {              /* reliable provisionals that were, or will be, acknowledged */
+		struct timer timer;
+		struct storm_call *call;
+		char tag[64], target[160];
+		unsigned fork;
+	} early[4];
 };
 
 struct storm {
@@ -142,6 +150,8 @@ static void plan_talk(struct storm *s, struct plan *p)
 	}
 }
 
+static const uint16_t late_statuses[] = { 100, 180, 183, 199, 302, 404, 486, 487, 500, 503, 603 };
+
 static struct plan plan_new(struct storm *s, unsigned number)
 {
 	struct plan p = { .fate = some_fate(s), .start_ms = number * 1000 / CALLS_PER_S };
@@ -161,6 +171,16 @@ static struct plan plan_new(struct storm *s, unsigned number)
 	p.forges = chance(s, 10);
 	p.forgery = (uint8_t)roll(s, FORGERIES);
 	p.forge_ms = (uint32_t)roll(s, 6000);
+	p.pracks_late = chance(s, 30);
+	p.pracks_wrong = chance(s, 10);
+	p.prack_ms = (uint32_t)roll(s, 4000);
+	p.rings_twice = chance(s, 20);
+	p.updates_early = chance(s, 50);
+	p.byes_early = p.forks == 1 && p.fate != OVERLOADED_FIRST && chance(s, 4);
+	p.cancels_late = chance(s, 3);
+	p.speaks_late = chance(s, 10);
+	p.late_ms = (uint32_t)roll(s, 70000);
+	p.late_status = late_statuses[roll(s, sizeof(late_statuses) / sizeof(*late_statuses))];
 	plan_talk(s, &p);
 	return p;
 }
@@ -183,6 +203,7 @@ static void end_over(struct end *e)
 	wheel_disarm(w, &e->hangup);
 	wheel_disarm(w, &e->mid);
 	wheel_disarm(w, &e->answer);
+	wheel_disarm(w, &e->again);
 }
 
 static void hang_up(struct end *e)
@@ -278,6 +299,10 @@ static void take_bye(struct end *e, struct ua_server *s)
 	ua_answer(e->ua, s, 200, said(c, ""), "");
 	if (pending)
 		ua_answer(e->ua, pending, 487, said(c, ""), "");
+	if (e->is_callee && !e->bell->invite->status) { /* of an early dialog */
+		ua_answer(e->ua, e->bell->invite, 487, said(c, ""), "");
+		wheel_disarm(&c->storm->rig->clock, &((struct bell *)e->bell)->timer);
+	}
 	end_over(e);
 }
 
@@ -289,8 +314,27 @@ static void within_dialog(struct end *e, struct ua_server *s)
 		take_bye(e, s);
 	else if (s->method == M_INVITE)
 		take_reinvite(e, s);
+	else if (s->method == M_UPDATE && (ua_asking(e->ua, M_UPDATE) || (e->state == TALKING && ua_asking(e->ua, M_INVITE))))
+		ua_answer(e->ua, s, 491, said(e->call, ""), "");
 	else
 		ua_answer(e->ua, s, 200, said(e->call, ""), "");
+}
+
+static void again_fire(struct timer *t)
+{
+	struct end *e = owner_of(t, struct end, again);
+
+	if (e->state == TALKING && !ua_asking(e->ua, M_INVITE) && !ua_asking(e->ua, M_BYE) && !ua_invite_of(e->ua))
+		ua_request(e->ua, M_INVITE, e->ua->peer_tag, said(e->call, WITH_BODY), BODY);
+}
+
+/* §14.1: the caller owns the Call-ID of his leg, the callee does not. */
+static void ask_again(struct end *e)
+{
+	struct storm *s = e->call->storm;
+
+	if (e->state == TALKING)
+		in(s, &e->again, again_fire, e->is_callee ? roll(s, 200) * 10 : 2100 + roll(s, 190) * 10);
 }
 
 static void answered_within(struct end *e, struct ua_client *c)
@@ -303,9 +347,12 @@ static void answered_within(struct end *e, struct ua_client *c)
 		end_over(e);
 	} else if (c->method == M_INVITE && c->status < 300) {
 		ua_ack(c, said(e->call, ""), "");
-	} else if (!is_fine && c->method == M_INVITE && c->status != 491 && c->status != 487 && c->status != 500) {
+	} else if (c->method == M_INVITE && c->status == 491) {
+		ask_again(e);
+	} else if (!is_fine && c->method == M_INVITE && c->status != 487 && c->status != 500) {
 		ua_fault(e->ua->world, e->ua, "re-INVITE answered %u", c->status);
-	} else if (!is_fine && c->method != M_INVITE && (e->ua->world->is_perfect || c->status != 500)) {
+	} else if (!is_fine && c->method != M_INVITE && !(c->method == M_UPDATE && c->status == 491) &&
+	           (e->ua->world->is_perfect || c->status != 500)) {
 		ua_fault(e->ua->world, e->ua, "%s answered %u", method_name(c->method), c->status);
 	}
 }
@@ -351,9 +398,11 @@ static void ring(struct bell *b)
 	const struct plan *p = &b->call->plan;
 	static const char reliable[] = "Require: 100rel\r\nRSeq: 1\r\n";
 
-	for (unsigned i = 0; i < p->forks; i++)
-		ua_answer(b->fork[i].ua, b->invite, p->is_reliable ? 183 : 180, bell_said(b, &b->fork[i], p->is_reliable ? reliable : ""),
-		          "");
+	for (unsigned i = 0; i < p->forks * (p->rings_twice ? 2u : 1u); i++) {
+		struct end *fork = &b->fork[i % p->forks];
+
+		ua_answer(fork->ua, b->invite, p->is_reliable ? 183 : 180, bell_said(b, fork, p->is_reliable ? reliable : ""), "");
+	}
 }
 
 static void pick_up(struct bell *b, struct end *fork)
@@ -392,6 +441,28 @@ static void decide(struct bell *b)
 	}
 }
 
+static void late_fire(struct timer *t)
+{
+	struct bell *b = owner_of(t, struct bell, late);
+
+	ua_send_stray(b->ua, b->stray);
+}
+
+/* Said when everything may be over, its branch as it was or not quite. */
+static void speak_late(struct bell *b)
+{
+	const struct plan *p = &b->call->plan;
+	size_t at;
+
+	if (!p->speaks_late || b->stray)
+		return;
+	b->stray = ua_stray_answer(b->fork[0].ua, b->invite, p->late_status, "");
+	at = sv_find(buf_sv(b->stray), SV("branch=z9hG4bK"));
+	if (p->late_ms % 4 == 0 && at != SIZE_MAX)
+		b->stray->data[at + 20] = b->stray->data[at + 20] == 'a' ? 'b' : 'a';
+	in(b->call->storm, &b->late, late_fire, p->late_ms);
+}
+
 static void bell_fire(struct timer *t)
 {
 	struct bell *b = owner_of(t, struct bell, timer);
@@ -407,6 +478,8 @@ static void bell_fire(struct timer *t)
 		in(b->call->storm, &b->timer, bell_fire, p->answer_ms);
 	} else {
 		decide(b);
+		if (b->invite->status)
+			speak_late(b);
 	}
 }
 
@@ -517,12 +590,18 @@ static void on_request(struct ua *ua, struct ua_server *s, const struct view *v)
 		uint32_t rseq = 0, cseq = 0;
 		struct sv method;
 
-		if (rack_parse(view_value(v, HDR_RACK), &rseq, &cseq, &method) || rseq != 1 || cseq != e->bell->invite->cseq)
+		if (rack_parse(view_value(v, HDR_RACK), &rseq, &cseq, &method) || rseq < 1 || rseq > 2 || cseq != e->bell->invite->cseq)
 			ua_fault(ua->world, ua, "RAck %u %u", rseq, cseq);
+		if (rseq == 2) { /* acknowledges nothing: nobody loses a dialog by that (RFC 3262 §3) */
+			ua_answer(ua, s, 481, said(e->call, ""), "");
+			return;
+		}
 		if (number_in(v, SV("X-Fork")) != e->fork)
 			ua_fault(ua->world, ua, "PRACK for another fork");
 	}
 	within_dialog(e, s);
+	if (s->method == M_PRACK && e->state == WAITING && e->call->plan.updates_early && e->call->number % 2)
+		ua_request(ua, M_UPDATE, ua->peer_tag, said(e->call, WITH_BODY), BODY);
 }
 
 static void on_cancel(struct ua *ua, struct ua_server *invite)
@@ -600,6 +679,8 @@ static void picked_up(struct storm_call *c, const struct view *v)
 		ua_fault(ua->world, ua, "a 2xx without Contact");
 	snprintf(ua->target, sizeof(ua->target), "%.*s", SV_ARG(na.uri));
 	snprintf(ua->peer_tag, sizeof(ua->peer_tag), "%.*s", SV_ARG(tag_of(view_value(v, HDR_TO))));
+	if (c->plan.cancels_late)
+		ua_cancel_late(c->invite);
 	if (c->has_cancelled) {
 		send_ack(c);
 		c->caller.state = TALKING;
@@ -642,29 +723,74 @@ static void refused(struct storm_call *c, unsigned status)
 	end_over(&c->caller);
 }
 
-static void acknowledge_reliable(struct storm_call *c, const struct view *v)
+/* Early requests of the caller carry the tag of their dialog; all go to one Contact. */
+static void prack(struct storm_call *c, const struct early *e, unsigned rseq)
 {
+	char extra[160];
+
+	snprintf(extra, sizeof(extra), "X-Call: %u\r\nX-Fork: %u\r\nRAck: %u %u INVITE\r\n", c->number, e->fork, rseq, c->invite->cseq);
+	ua_request(c->caller.ua, M_PRACK, e->tag, extra, "");
+}
+
+static void prack_fire(struct timer *t)
+{
+	struct early *e = owner_of(t, struct early, timer);
+	struct storm_call *c = e->call;
 	struct ua *ua = c->caller.ua;
+
+	if (c->caller.state == ENDED || ua_asking(ua, M_BYE))
+		return;
+	snprintf(ua->target, sizeof(ua->target), "%s", e->target);
+	if (c->plan.pracks_wrong)
+		prack(c, e, 2);
+	prack(c, e, 1);
+	if (c->plan.updates_early && c->number % 2 == 0 && !c->status && !ua_asking(ua, M_UPDATE))
+		ua_request(ua, M_UPDATE, e->tag, said(c, WITH_BODY), BODY);
+}
+
+/* A tag that was not heard of before gets an early dialog. */
+static struct early *early_of(struct storm_call *c, const struct view *v)
+{
 	struct sv tag = tag_of(view_value(v, HDR_TO)), value = view_value(v, HDR_CONTACT);
 	struct name_addr na = { .uri = SV("") };
-	char extra[160], to_tag[64];
 
-	if (!view_find(v, HDR_RSEQ, 0))
-		return;
 	for (unsigned i = 0; i < 4; i++) {
-		if (sv_eq(tag, sv_from(c->peer_tags[i])))
-			return;
-		if (*c->peer_tags[i])
+		struct early *e = &c->early[i];
+
+		if (sv_eq(tag, sv_from(e->tag)))
+			return NULL;
+		if (*e->tag)
 			continue;
-		snprintf(c->peer_tags[i], sizeof(c->peer_tags[i]), "%.*s", SV_ARG(tag));
-		break;
+		name_addr_next(&na, &value);
+		e->call = c;
+		e->fork = (unsigned)number_in(v, SV("X-Fork"));
+		snprintf(e->tag, sizeof(e->tag), "%.*s", SV_ARG(tag));
+		snprintf(e->target, sizeof(e->target), "%.*s", SV_ARG(na.uri));
+		return e;
 	}
-	name_addr_next(&na, &value);
-	snprintf(to_tag, sizeof(to_tag), "%.*s", SV_ARG(tag));
-	snprintf(ua->target, sizeof(ua->target), "%.*s", SV_ARG(na.uri));
-	snprintf(extra, sizeof(extra), "X-Call: %u\r\nX-Fork: %lu\r\nRAck: 1 %u INVITE\r\n", c->number,
-	         (unsigned long)number_in(v, SV("X-Fork")), c->invite->cseq);
-	ua_request(ua, M_PRACK, to_tag, extra, "");
+	return NULL;
+}
+
+/* §15: the caller may hang up while it rings. */
+static void bye_early(struct storm_call *c, const struct early *e)
+{
+	if (c->has_cancelled)
+		return;
+	c->has_cancelled = c->said_bye = true;
+	snprintf(c->caller.ua->target, sizeof(c->caller.ua->target), "%s", e->target);
+	ua_request(c->caller.ua, M_BYE, e->tag, said(c, ""), "");
+}
+
+static void take_provisional(struct storm_call *c, const struct view *v)
+{
+	struct early *e = tag_of(view_value(v, HDR_TO)).len && view_find(v, HDR_CONTACT, 0) ? early_of(c, v) : NULL;
+
+	if (!e)
+		return;
+	if (c->plan.byes_early)
+		bye_early(c, e);
+	else if (view_find(v, HDR_RSEQ, 0))
+		in(c->storm, &e->timer, prack_fire, c->plan.pracks_late ? c->plan.prack_ms : 0);
 }
 
 static void take_progress(struct storm_call *c, struct ua_client *invite, const struct view *v)
@@ -676,7 +802,7 @@ static void take_progress(struct storm_call *c, struct ua_client *invite, const 
 	if (seq > invite->data)
 		invite->data = (uint32_t)seq;
 	if (v->status < 200) {
-		acknowledge_reliable(c, v);
+		take_provisional(c, v);
 		return;
 	}
 	c->status = v->status;
@@ -931,8 +1057,10 @@ static void storm_free(struct storm *s)
 {
 	ua_world_fini(&s->world);
 	for (unsigned i = 0; i < s->calls; i++)
-		for (unsigned k = 0; k < s->call[i].n_bells; k++)
+		for (unsigned k = 0; k < s->call[i].n_bells; k++) {
+			buf_put(s->call[i].bell[k]->stray);
 			free(s->call[i].bell[k]);
+		}
 	free(s->call);
 	rig_free(s->rig, false);
 	free(s);

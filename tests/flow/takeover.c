@@ -1,5 +1,5 @@
 /* What must outlive a node (DESIGN §7): node A is stopped, node B applies what A encoded, and the call goes on. */
-#include "tests/flow/flow.h"
+#include "tests/flow/cast.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -188,6 +188,204 @@ static void subscription_outlives_its_call_and_its_node(void **state)
 	flow_end(&f);
 }
 
+/* The same with phones. */
+struct scene {
+	struct flow f;
+	struct phone alice, bob;
+};
+
+static void phones_ring(struct scene *s)
+{
+	*s = (struct scene){ .f = { .rig = rig_new(FLOW_ONE, 2, 1) } };
+	cast_watch(s->f.rig);
+	phone_new(&s->alice, s->f.rig, "alice", ALICE);
+	phone_new(&s->bob, s->f.rig, "bob", BOB);
+	phone_calls(&s->alice, "sip:bob@example.com", "Supported: 100rel\n", OFFER);
+	phone_gets(&s->alice, "SIP/2.0 100");
+	phone_gets(&s->bob, "INVITE ");
+}
+
+static void phones_taken_over(struct scene *s)
+{
+	take_over(&s->f, FLOW_ONE, 1);
+	cast_watch(s->f.rig);
+	s->alice.rig = s->bob.rig = s->f.rig;
+}
+
+static void phones_hang_up(struct scene *s)
+{
+	phones_end(&s->alice, &s->bob);
+	phone_free(&s->alice);
+	phone_free(&s->bob);
+	flow_end(&s->f);
+}
+
+/* RFC 3262: several forks ring reliably; the other node knows each, and to which of them a PRACK belongs. */
+static void early_dialogs_of_forks(void **state)
+{
+	struct phone first, other;
+	struct scene s;
+
+	(void)state;
+	phones_ring(&s);
+	phone_fork(&other, &s.bob, "desk");
+	phone_answers_invite(&s.bob, 183, "Require: 100rel\nRSeq: 5\n", ANSWER);
+	phone_gets(&s.alice, "SIP/2.0 183");
+	phone_twin(&first, &s.alice);
+	phone_answers_invite(&other, 183, "Require: 100rel\nRSeq: 5\n", ANSWER);
+	phone_gets(&s.alice, "SIP/2.0 183");
+	phones_taken_over(&s);
+	first.rig = other.rig = s.f.rig;
+	phone_pracks(&s.alice, "");
+	phone_gets(&other, "PRACK ");
+	phone_answers(&other, 200, "", "");
+	phone_gets(&s.alice, "SIP/2.0 200");
+	phone_pracks(&first, "");
+	phone_gets(&s.bob, "PRACK ");
+	assert_string_equal(got_value(&s.bob.got, HDR_RACK), "5 1 INVITE");
+	phone_answers(&s.bob, 200, "", "");
+	phone_gets(&first, "SIP/2.0 200");
+	phones_exchange(&s.bob, &first, "UPDATE", 200);
+	phone_answers_invite(&other, 200, "", "");
+	phone_gets(&s.alice, "SIP/2.0 200");
+	phone_acks(&s.alice, "");
+	phone_gets(&other, "ACK ");
+	phones_end(&other, &s.alice);
+	phone_free(&first);
+	phone_free(&other);
+	phone_free(&s.alice);
+	phone_free(&s.bob);
+	flow_end(&s.f);
+}
+
+/* The INVITE was sent once, and may be lost: the caller has her 100 and does not repeat it, so the other node does. */
+static void invite_without_any_answer(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	phones_ring(&s);
+	phones_taken_over(&s);
+	rig_after(s.f.rig, SIP_T1);
+	phone_gets(&s.bob, "INVITE ");
+	phone_answers_invite(&s.bob, 200, "", ANSWER);
+	phone_gets(&s.alice, "SIP/2.0 200");
+	phone_acks(&s.alice, "");
+	phone_gets(&s.bob, "ACK ");
+	rig_after(s.f.rig, 10000);
+	rig_expect_silence(s.f.rig, BOB);
+	phones_hang_up(&s);
+}
+
+/* A PRACK that the first node passed on, its answer lost with that node: it comes again, and is no old one. */
+static void request_on_its_way(void **state)
+{
+	struct phone early;
+	struct scene s;
+
+	(void)state;
+	phones_ring(&s);
+	phone_answers_invite(&s.bob, 183, "Require: 100rel\nRSeq: 5\n", ANSWER);
+	phone_gets(&s.alice, "SIP/2.0 183");
+	phone_twin(&early, &s.alice);
+	phone_pracks(&s.alice, "");
+	phone_gets(&s.bob, "PRACK ");
+	phones_taken_over(&s);
+	early.rig = s.f.rig;
+	phone_pracks(&early, "");
+	phone_gets(&s.bob, "PRACK ");
+	phone_answers(&s.bob, 200, "", "");
+	phone_gets(&early, "SIP/2.0 200");
+	early.cseq = 1;
+	phone_asks(&early, "UPDATE", "", ""); /* but once answered it would be */
+	phone_gets(&early, "SIP/2.0 500");
+	phone_answers_invite(&s.bob, 200, "", "");
+	phone_gets(&s.alice, "SIP/2.0 200");
+	phone_acks(&s.alice, "");
+	phone_gets(&s.bob, "ACK ");
+	phone_free(&early);
+	phones_hang_up(&s);
+}
+
+static void reinvite_begins(struct scene *s)
+{
+	phones_ring(s);
+	phone_answers_invite(&s->bob, 200, "", ANSWER);
+	phone_gets(&s->alice, "SIP/2.0 200");
+	phone_acks(&s->alice, "");
+	phone_gets(&s->bob, "ACK ");
+	strcpy(s->alice.uri, "sip:NEAR-elsewhere@192.0.2.10:5060");
+	phone_asks(&s->alice, "INVITE", "", OFFER);
+	phone_gets(&s->alice, "SIP/2.0 100");
+	phone_gets(&s->bob, "INVITE ");
+	phone_answers(&s->bob, 100, "", "");
+	phones_taken_over(s);
+}
+
+/* A re-INVITE that both sides have: answered, cancelled, refused or crossed on the other node as on the first. */
+static void reinvite_on_its_way(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	reinvite_begins(&s);
+	phone_asks(&s.bob, "INVITE", "", OFFER);
+	phone_gets(&s.bob, "SIP/2.0 491");
+	phone_acks_refusal(&s.bob);
+	phone_answers_invite(&s.bob, 200, "", ANSWER);
+	phone_gets(&s.alice, "SIP/2.0 200");
+	phone_acks(&s.alice, "");
+	phone_gets(&s.bob, "ACK ");
+	phones_exchange(&s.bob, &s.alice, "INFO", 200); /* where she is now */
+	phones_hang_up(&s);
+}
+
+static void reinvite_is_cancelled(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	reinvite_begins(&s);
+	phone_cancels(&s.alice);
+	phone_gets(&s.alice, "SIP/2.0 200");
+	phone_gets(&s.bob, "CANCEL ");
+	phone_answers(&s.bob, 200, "", "");
+	phone_answers_invite(&s.bob, 487, "", "");
+	phone_gets(&s.bob, "ACK ");
+	phone_gets(&s.alice, "SIP/2.0 487");
+	phone_acks_refusal(&s.alice);
+	phone_new(&s.alice, s.f.rig, "alice", ALICE);
+	phone_asks(&s.bob, "BYE", "", "");
+	rig_expect(s.f.rig, ALICE, "BYE sip:NEAR-alice@192.0.2.10:5060 ", &s.alice.got); /* where she was */
+	s.alice.last = &s.alice.got;
+	phone_answers(&s.alice, 200, "", "");
+	phone_gets(&s.bob, "SIP/2.0 200");
+	phone_free(&s.alice);
+	phone_free(&s.bob);
+	flow_end(&s.f);
+}
+
+/* Nobody answers it there: its deadline is kept. */
+static void reinvite_nobody_answers(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	reinvite_begins(&s);
+	rig_after(s.f.rig, 179999);
+	rig_expect_silence(s.f.rig, ALICE);
+	rig_after(s.f.rig, 1);
+	phone_gets(&s.alice, "SIP/2.0 408");
+	phone_acks_refusal(&s.alice);
+	phone_gets(&s.bob, "CANCEL ");
+	phone_answers(&s.bob, 200, "", "");
+	phone_answers_invite(&s.bob, 487, "", "");
+	phone_gets(&s.bob, "ACK ");
+	strcpy(s.alice.uri, "sip:NEAR-alice@192.0.2.10:5060");
+	phones_exchange(&s.bob, &s.alice, "INFO", 200);
+	phones_hang_up(&s);
+}
+
 /* A record is a message from outside: cut or changed anywhere, it is refused or applied, and nothing breaks. */
 static void damaged_records_break_nothing(void **state)
 {
@@ -222,7 +420,13 @@ static void damaged_records_break_nothing(void **state)
 	got_free(&f.at_alice);
 	got_free(&f.at_bob);
 	rig_free(f.rig, false);
-	assert_int_equal(all.n, 5);
+	flow_answered(&f, FLOW_ONE, 1, 1);
+	flow_alice_says(&f, "INVITE", "Contact: <sip:alice@192.0.2.10:5061>\n", SDP);
+	rig_export(f.rig, &all);
+	got_free(&f.at_alice);
+	got_free(&f.at_bob);
+	rig_free(f.rig, false);
+	assert_int_equal(all.n, 6);
 	b = rig_new(FLOW_ONE, 1, 5);
 	for (unsigned i = 0; i < all.n; i++)
 		for (size_t cut = 0; cut < all.of[i].len; cut++) {
@@ -255,6 +459,12 @@ int main(void)
 		cmocka_unit_test(answered_but_not_acknowledged),
 		cmocka_unit_test(call_with_a_subscription),
 		cmocka_unit_test(subscription_outlives_its_call_and_its_node),
+		cmocka_unit_test(early_dialogs_of_forks),
+		cmocka_unit_test(invite_without_any_answer),
+		cmocka_unit_test(request_on_its_way),
+		cmocka_unit_test(reinvite_on_its_way),
+		cmocka_unit_test(reinvite_is_cancelled),
+		cmocka_unit_test(reinvite_nobody_answers),
 		cmocka_unit_test(damaged_records_break_nothing),
 	};
 

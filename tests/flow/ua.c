@@ -162,6 +162,11 @@ void ua_cancel(struct ua_client *invite)
 		cancel_now(invite);
 }
 
+void ua_cancel_late(struct ua_client *invite)
+{
+	cancel_now(invite);
+}
+
 void ua_ack(struct ua_client *invite, const char *extra, const char *body)
 {
 	struct ua *ua = invite->ua;
@@ -333,6 +338,16 @@ void ua_answer(struct ua *ua, struct ua_server *s, unsigned status, const char *
 	s->interval_ms = T1;
 	s->end_ms = now(ua) + 64 * T1 + 16000;
 	arm(ua, &s->timer, s->method == M_INVITE ? T1 : 64 * T1);
+}
+
+struct buf *ua_stray_answer(struct ua *ua, struct ua_server *s, unsigned status, const char *extra)
+{
+	return compose_response(ua, s, status, extra, "");
+}
+
+void ua_send_stray(struct ua *ua, const struct buf *b)
+{
+	transmit(ua, b);
 }
 
 struct ua_server *ua_invite_of(struct ua *ua)

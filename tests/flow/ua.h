@@ -93,10 +93,15 @@ void ua_listen(struct ua *ua); /* from now on found by Call-ID, address and tag 
 /* A request: `to_tag` "" for an initial one, else the peer's. `extra`: whole lines with CRLF. */
 struct ua_client *ua_request(struct ua *ua, enum method method, const char *to_tag, const char *extra, const char *body);
 void ua_cancel(struct ua_client *invite);  /* at once, or at its first provisional */
+/* CANCEL though the final response is there: it crossed it. */
+void ua_cancel_late(struct ua_client *invite);
 void ua_ack(struct ua_client *invite, const char *extra, const char *body);
 /* Answers as `ua` (one of several dialogs, perhaps, of the one that holds the INVITE). A 2xx to INVITE is repeated until its ACK, a
  * refusal too. */
 void ua_answer(struct ua *ua, struct ua_server *s, unsigned status, const char *extra, const char *body);
+/* An answer to `s` as it would be sent, for nobody to keep state of: what arrives when all is over. */
+struct buf *ua_stray_answer(struct ua *ua, struct ua_server *s, unsigned status, const char *extra);
+void ua_send_stray(struct ua *ua, const struct buf *b);
 struct ua_server *ua_invite_of(struct ua *ua); /* the one not answered, or NULL */
 struct ua_client *ua_asking(struct ua *ua, enum method method); /* ours without final answer, or NULL */
 
