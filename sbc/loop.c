@@ -1,7 +1,7 @@
 #include "sbc/loop.h"
+#include "base/poller.h"
 #include "transports/resolver.h"
 #include <errno.h>
-#include <event2/event.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/timerfd.h>
@@ -13,12 +13,11 @@ enum { TICK_MS = 10 };
 
 struct loop {
 	struct worker worker;
-	struct event_base *base;
+	struct poller *poller;
 	struct net *net;
 	struct resolver *resolver;
-	struct event *mail, *timer;
+	struct watch mail, timer;
 	pthread_t thread;
-	int timer_fd;                 /* not a timer of libevent's: with one it would ask for the time twice a turn */
 	uint64_t timer_at_ms;         /* what it is set for; 0 = nothing */
 	bool is_turning;              /* time was read in this turn */
 	bool has_mail;                /* more than a turn takes */
@@ -48,18 +47,16 @@ static void on_look(struct wheel *w)
 	turn(owner_of(owner_of(w, struct worker, wheel), struct loop, worker));
 }
 
-static void on_mail(evutil_socket_t fd, short what, void *ctx)
+static void on_mail(struct watch *w, unsigned what)
 {
-	(void)fd;
-	(void)what;
-	(void)ctx; /* it woke us: the mail is taken at the end of each turn */
+	(void)w;
+	(void)what; /* it woke us: the mail is taken at the end of each turn */
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *ctx)
+static void on_timer(struct watch *w, unsigned what)
 {
-	struct loop *l = ctx;
+	struct loop *l = owner_of(w, struct loop, timer);
 
-	(void)fd;
 	(void)what;
 	l->timer_at_ms = 0;
 	turn(l);
@@ -107,7 +104,7 @@ static struct net *net_of(void *reader)
 	return ((struct worker *)reader)->net;
 }
 
-/* One timer stands for the wheel; it is moved only when something is due earlier. Its event is edge-triggered: nobody has to read. */
+/* One timer stands for the wheel; it is moved only when something is due earlier. It is watched edge-triggered: nobody has to read. */
 static void set_timer(struct loop *l)
 {
 	uint64_t next = worker_next(&l->worker), at = next - next % TICK_MS + TICK_MS;
@@ -115,7 +112,7 @@ static void set_timer(struct loop *l)
 
 	if (next == UINT64_MAX || (l->timer_at_ms && l->timer_at_ms <= at))
 		return;
-	if (timerfd_settime(l->timer_fd, TFD_TIMER_ABSTIME, &when, NULL) == 0)
+	if (timerfd_settime(l->timer.fd, TFD_TIMER_ABSTIME, &when, NULL) == 0)
 		l->timer_at_ms = at;
 }
 
@@ -127,7 +124,7 @@ static void *loop_run(void *ctx)
 		sockets_flush(l->net);
 		set_timer(l);
 		l->is_turning = false;
-		event_base_loop(l->base, l->has_mail || mailbox_rest(l->worker.mail) ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+		poller_turn(l->poller, !l->has_mail && !mailbox_rest(l->worker.mail));
 		mailbox_rise(l->worker.mail);
 		turn(l);
 		l->has_mail = worker_mail(&l->worker) == WORKER_MAIL_BATCH;
@@ -139,27 +136,20 @@ static void *loop_run(void *ctx)
 
 static int loop_events(struct loop *l)
 {
-	struct event_config *config = event_config_new();
+	int err = poller_new(&l->poller);
 
-	if (!config)
-		return -ENOMEM;
-	if ((l->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) < 0) {
-		event_config_free(config);
+	if (err)
+		return err;
+	if ((l->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) < 0)
 		return -errno;
-	}
-	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST | EVENT_BASE_FLAG_NO_CACHE_TIME);
-	l->base = event_base_new_with_config(config);
-	event_config_free(config);
-	if (!l->base || !(l->mail = event_new(l->base, mailbox_fd(l->worker.mail), EV_READ | EV_PERSIST | EV_ET, on_mail, l)) ||
-	    !(l->timer = event_new(l->base, l->timer_fd, EV_READ | EV_PERSIST | EV_ET, on_timer, l)) || event_add(l->mail, NULL) ||
-	    event_add(l->timer, NULL))
-		return -ENOMEM;
-	return 0;
+	l->mail.fd = mailbox_fd(l->worker.mail);
+	err = watch_set(l->poller, &l->mail, WATCH_READ | WATCH_EDGE);
+	return err ? err : watch_set(l->poller, &l->timer, WATCH_READ | WATCH_EDGE);
 }
 
 static int loop_net(struct loop *l, struct shared *shared, struct listen_set *set)
 {
-	struct sockets_params p = { .base = l->base, .wheel = &l->worker.wheel, .log = shared->log, .set = set, .worker = l->worker.index,
+	struct sockets_params p = { .poller = l->poller, .wheel = &l->worker.wheel, .log = shared->log, .set = set, .worker = l->worker.index,
 	                            .handler = { .ctx = l, .on_message = on_message, .on_icmp = on_icmp,
 	                                         .on_send_failed = on_send_failed, .on_flow_closed = on_flow_closed },
 	                            .to_worker = to_worker, .net_of = net_of, .ctx = l };
@@ -167,7 +157,7 @@ static int loop_net(struct loop *l, struct shared *shared, struct listen_set *se
 	int err = sockets_new(&l->net, &p);
 
 	if (!err)
-		err = resolver_new(&l->resolver, l->base, &l->worker.wheel, c->name_servers, c->n_name_servers, shared->log);
+		err = resolver_new(&l->resolver, l->poller, &l->worker.wheel, c->name_servers, c->n_name_servers, shared->log);
 	return err ? err : worker_join(&l->worker, l->net, l->resolver, sockets_pause_streams);
 }
 
@@ -178,7 +168,8 @@ int loop_new(struct loop **out, struct shared *shared, unsigned index, struct li
 
 	if (!l)
 		return -ENOMEM;
-	l->timer_fd = -1;
+	l->mail.ready = on_mail;
+	l->timer = (struct watch){ on_timer, -1, 0 };
 	if ((err = worker_init(&l->worker, shared, index, monotonic_ms()))) {
 		free(l);
 		return err;
@@ -230,14 +221,9 @@ void loop_free(struct loop *l)
 	resolver_free(l->resolver);
 	sockets_free(l->net);
 	worker_release(&l->worker);
-	if (l->mail)
-		event_free(l->mail);
-	if (l->timer)
-		event_free(l->timer);
-	if (l->timer_fd >= 0)
-		close(l->timer_fd);
-	if (l->base)
-		event_base_free(l->base);
+	if (l->timer.fd >= 0)
+		close(l->timer.fd);
+	poller_free(l->poller);
 	free(l);
 }
 

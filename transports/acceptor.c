@@ -9,13 +9,13 @@ static void pause_over(struct timer *t)
 {
 	struct acceptor *a = owner_of(t, struct acceptor, pause);
 
-	if (event_add(&a->event, NULL))
+	if (watch_set(a->s->p.poller, &a->watch, WATCH_READ))
 		wheel_arm_in(a->s->p.wheel, t, SOCKETS_ACCEPT_PAUSE_MS);
 }
 
 static void pause_accepting(struct acceptor *a)
 {
-	event_del(&a->event);
+	watch_set(a->s->p.poller, &a->watch, 0);
 	wheel_arm_in(a->s->p.wheel, &a->pause, SOCKETS_ACCEPT_PAUSE_MS);
 }
 
@@ -29,7 +29,7 @@ static int accept_and_close(struct acceptor *a)
 	if (s->reserve_fd < 0)
 		return -EMFILE;
 	close(s->reserve_fd);
-	fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	fd = accept4(a->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd >= 0) {
 		close(fd);
 		counter_inc(&s->counters, NET_TCP_ACCEPT_NO_FILES);
@@ -65,16 +65,16 @@ static bool goes_on(struct acceptor *a, int error)
 	return error == 0;
 }
 
-static void on_acceptable(evutil_socket_t listening, short what, void *arg)
+static void on_acceptable(struct watch *w, unsigned what)
 {
-	struct acceptor *a = arg;
+	struct acceptor *a = owner_of(w, struct acceptor, watch);
 
 	(void)what;
 	wheel_look(a->s->p.wheel);
 	for (unsigned i = 0; i < SOCKETS_ACCEPT_BATCH; i++) {
 		struct sockaddr_storage sa;
 		socklen_t len = sizeof sa;
-		int fd = accept4(listening, (struct sockaddr *)&sa, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int fd = accept4(w->fd, (struct sockaddr *)&sa, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd >= 0)
 			take_in(a, fd, &sa);
@@ -89,26 +89,22 @@ int acceptor_new(struct acceptor **out, struct sockets *s, int fd, uint16_t list
 
 	if (!a)
 		return -ENOMEM;
-	*a = (struct acceptor){ .s = s, .fd = fd, .listener = listener, .pause.fire = pause_over };
-	if (event_assign(&a->event, s->p.base, fd, EV_READ | EV_PERSIST, on_acceptable, a)) {
-		free(a);
-		return -EINVAL;
-	}
+	*a = (struct acceptor){ .s = s, .watch = { on_acceptable, fd, 0 }, .listener = listener, .pause.fire = pause_over };
 	*out = a;
 	return 0;
 }
 
 int acceptor_start(struct acceptor *a)
 {
-	return event_add(&a->event, NULL) ? -ENOMEM : 0;
+	return watch_set(a->s->p.poller, &a->watch, WATCH_READ);
 }
 
 void acceptor_free(struct acceptor *a)
 {
 	if (!a)
 		return;
-	event_del(&a->event);
+	watch_set(a->s->p.poller, &a->watch, 0);
 	wheel_disarm(a->s->p.wheel, &a->pause);
-	close(a->fd);
+	close(a->watch.fd);
 	free(a);
 }

@@ -117,9 +117,7 @@ static void has_work(struct conn *c)
 
 static void stop_watching(struct conn *c)
 {
-	if (c->watched)
-		event_del(&c->event);
-	c->watched = 0;
+	watch_set(c->s->p.poller, &c->watch, 0);
 }
 
 static void forget_pause(struct conn *c)
@@ -224,21 +222,21 @@ static void note_traffic(struct conn *c)
 
 /* Watching -------------------------------------------------------------------------------------------------------- */
 
-static void on_event(evutil_socket_t fd, short what, void *arg);
+static void on_event(struct watch *w, unsigned what);
 
-static short wanted(const struct conn *c)
+static unsigned wanted(const struct conn *c)
 {
-	short blocked = c->is_blocked ? EV_WRITE : 0;
+	unsigned blocked = c->is_blocked ? WATCH_WRITE : 0;
 
 	switch (c->state) {
 	case CONN_CONNECTING:
-		return EV_WRITE;
+		return WATCH_WRITE;
 	case CONN_OPEN:
-		return blocked | (c->is_paused ? 0 : EV_READ);
+		return blocked | (c->is_paused ? 0 : WATCH_READ);
 	case CONN_FINISHING:
 		return blocked;
 	case CONN_LINGERING:
-		return EV_READ;
+		return WATCH_READ;
 	default:
 		return 0;
 	}
@@ -246,19 +244,8 @@ static short wanted(const struct conn *c)
 
 static void watch(struct conn *c)
 {
-	short want = wanted(c);
-
-	if (want == c->watched)
-		return;
-	stop_watching(c);
-	if (want == 0)
-		return;
-	if (event_assign(&c->event, c->s->p.base, c->fd, want | EV_PERSIST, on_event, c) ||
-	    event_add(&c->event, NULL)) {
+	if (watch_set(c->s->p.poller, &c->watch, wanted(c)))
 		die(c, NET_CLOSED_MEMORY, ENOMEM);
-		return;
-	}
-	c->watched = (uint8_t)want;
 }
 
 void conn_resume(struct conn *c)
@@ -292,7 +279,7 @@ static int conn_new(struct conn **out, struct sockets *s, const struct path *p, 
 		return err;
 	}
 	c->s = s;
-	c->fd = fd;
+	c->watch = (struct watch){ on_event, fd, 0 };
 	c->slot = slot;
 	c->remote = p->remote;
 	c->listener = p->listener;
@@ -459,7 +446,7 @@ static ssize_t write_some(struct conn *c)
 		item = item->next;
 		iov[h.msg_iovlen++] = (struct iovec){ item->msg->data + item->at, item->msg->len - item->at };
 	} while (item != c->last && h.msg_iovlen < SOCKETS_IOV);
-	return sendmsg(c->fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return sendmsg(c->watch.fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 static void blocked(struct conn *c)
@@ -518,7 +505,7 @@ static void linger(struct conn *c)
 {
 	stream_fini(&c->stream, &c->s->held);
 	tell_closed(c);
-	if (c->closed_by == NET_CLOSED_PEER || shutdown(c->fd, SHUT_WR)) {
+	if (c->closed_by == NET_CLOSED_PEER || shutdown(c->watch.fd, SHUT_WR)) {
 		die(c, c->closed_by, 0);
 		return;
 	}
@@ -539,7 +526,7 @@ static void release(struct conn *c)
 	stream_fini(&c->stream, &s->held);
 	while (c->last)
 		item_free(c, item_take(c));
-	close(c->fd);
+	close(c->watch.fd);
 	slot_put(s, c->slot);
 	slab_free(&s->conns, c);
 	counter_set(&s->counters, NET_TCP_CONNECTIONS, s->conns.in_use);
@@ -652,7 +639,7 @@ static void read_some(struct conn *c)
 		watch(c);
 		return;
 	}
-	n = recv(c->fd, bytes, READ_MAX, MSG_DONTWAIT);
+	n = recv(c->watch.fd, bytes, READ_MAX, MSG_DONTWAIT);
 	if (n == 0)
 		conn_finish(c, NET_CLOSED_PEER);
 	else if (n < 0 && errno != EAGAIN && errno != EINTR)
@@ -667,7 +654,7 @@ static void read_some(struct conn *c)
 
 static void throw_away(struct conn *c)
 {
-	ssize_t n = recv(c->fd, c->s->area.bytes, READ_MAX, MSG_DONTWAIT);
+	ssize_t n = recv(c->watch.fd, c->s->area.bytes, READ_MAX, MSG_DONTWAIT);
 
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		die(c, c->closed_by, 0);
@@ -678,7 +665,7 @@ static void connected(struct conn *c)
 	int error = 0;
 	socklen_t len = sizeof error;
 
-	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len))
+	if (getsockopt(c->watch.fd, SOL_SOCKET, SO_ERROR, &error, &len))
 		error = errno;
 	if (error) {
 		die(c, NET_CLOSED_CONNECT, error);
@@ -691,11 +678,10 @@ static void connected(struct conn *c)
 	has_work(c);
 }
 
-static void on_event(evutil_socket_t fd, short what, void *arg)
+static void on_event(struct watch *w, unsigned what)
 {
-	struct conn *c = arg;
+	struct conn *c = owner_of(w, struct conn, watch);
 
-	(void)fd;
 	wheel_look(c->s->p.wheel);
 	if (c->state == CONN_CONNECTING) {
 		connected(c);
@@ -705,11 +691,11 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 		throw_away(c);
 		return;
 	}
-	if ((what & EV_WRITE) && c->is_blocked) {
+	if ((what & WATCH_WRITE) && c->is_blocked) {
 		c->is_blocked = false;
 		has_work(c);
 	}
-	if ((what & EV_READ) && c->state == CONN_OPEN)
+	if ((what & WATCH_READ) && c->state == CONN_OPEN)
 		read_some(c);
 	watch(c);
 }

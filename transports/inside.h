@@ -3,12 +3,11 @@
 #define TRANSPORTS_INSIDE_H
 #include "base/hash.h"
 #include "base/list.h"
+#include "base/poller.h"
 #include "base/slab.h"
 #include "base/table.h"
 #include "transports/sockets.h"
 #include "transports/stream.h"
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <netinet/in.h>
 #include <sys/uio.h>
 
@@ -44,8 +43,7 @@ struct udp_out {
 
 struct udp {
 	struct sockets *s;
-	struct event read, write;
-	int fd;
+	struct watch watch;
 	uint16_t listener;
 	uint8_t family;
 	bool is_blocked;
@@ -76,9 +74,8 @@ uint64_t udp_drops(const struct udp *u);
 
 struct acceptor {
 	struct sockets *s;
-	struct event event;
+	struct watch watch;
 	struct timer pause;
-	int fd;
 	uint16_t listener;
 };
 
@@ -107,7 +104,7 @@ enum conn_state {
 struct conn {
 	struct link by_remote;
 	struct sockets *s;
-	struct event event;
+	struct watch watch;
 	struct timer timer;          /* the earliest of the deadlines below, or earlier */
 	struct addr remote;
 	struct stream stream;
@@ -118,13 +115,11 @@ struct conn {
 	uint64_t until;              /* 0, or the end of connecting, of a blocked write, of lingering */
 	uint32_t queued;             /* bytes and costs of what waits */
 	uint32_t slot;
-	int fd;
 	int error;                   /* why it died; given to what was not written */
 	uint16_t listener;
 	uint16_t closed_by;          /* enum net_counter */
 	uint8_t state, transport;
-	uint8_t watched;             /* EV_READ, EV_WRITE: what the event waits for now */
-	bool is_blocked : 1;         /* the kernel takes no more; EV_WRITE will tell */
+	bool is_blocked : 1;         /* the kernel takes no more; WATCH_WRITE will tell */
 	bool is_accepted : 1;
 	bool has_spoken : 1;         /* a whole message came */
 	bool is_paused : 1;
@@ -176,7 +171,6 @@ struct sockets {
 	struct stream_budget held;
 	size_t queued;               /* bytes and costs waiting in all connections */
 	struct buf *pong;
-	struct event again;          /* another turn of the loop, now */
 	struct timer look;
 	int reserve_fd;              /* given up for a moment to accept and close when files run out */
 	unsigned n_workers;

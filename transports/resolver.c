@@ -1,13 +1,12 @@
 #include "transports/resolver.h"
 #include "base/hash.h"
 #include "base/list.h"
+#include "base/poller.h"
 #include "base/table.h"
 #include "transports/net.h"
 #include "transports/srv.h"
 #include <ares.h>
 #include <errno.h>
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,13 +77,12 @@ struct waiter {
 struct io {
 	struct node in_resolver;
 	struct real *r;
-	struct event event;
-	int fd;
+	struct watch watch;
 };
 
 struct real {
 	struct resolver resolver;
-	struct event_base *base;
+	struct poller *poller;
 	struct wheel *wheel;
 	struct log *log;
 	struct counters counters;
@@ -529,27 +527,26 @@ static void question_start(struct question *q)
 	one_less(q);
 }
 
-static void on_io(evutil_socket_t fd, short what, void *arg)
+static void on_io(struct watch *w, unsigned what)
 {
-	struct io *io = arg;
-	struct real *r = io->r;
+	struct real *r = owner_of(w, struct io, watch)->r;
 
 	wheel_look(r->wheel);
-	ares_process_fd(r->channel, what & EV_READ ? fd : ARES_SOCKET_BAD, what & EV_WRITE ? fd : ARES_SOCKET_BAD);
-	answer_finished(r); /* `io` may be gone */
+	ares_process_fd(r->channel, what & WATCH_READ ? w->fd : ARES_SOCKET_BAD, what & WATCH_WRITE ? w->fd : ARES_SOCKET_BAD);
+	answer_finished(r); /* the watch may be gone */
 }
 
 static struct io *io_find(struct real *r, int fd)
 {
 	list_each(n, &r->ios)
-		if (owner_of(n, struct io, in_resolver)->fd == fd)
+		if (owner_of(n, struct io, in_resolver)->watch.fd == fd)
 			return owner_of(n, struct io, in_resolver);
 	return NULL;
 }
 
 static void io_free(struct io *io)
 {
-	event_del(&io->event);
+	watch_set(io->r->poller, &io->watch, 0);
 	list_del(&io->in_resolver);
 	free(io);
 }
@@ -561,11 +558,7 @@ static struct io *io_new(struct real *r, int fd)
 	if (!io)
 		return NULL;
 	io->r = r;
-	io->fd = fd;
-	if (event_assign(&io->event, r->base, fd, EV_READ, on_io, io)) {
-		free(io);
-		return NULL;
-	}
+	io->watch = (struct watch){ on_io, fd, 0 };
 	list_push(&r->ios, &io->in_resolver);
 	return io;
 }
@@ -575,7 +568,8 @@ static void on_socket(void *arg, ares_socket_t fd, int readable, int writable)
 {
 	struct real *r = arg;
 	struct io *io = io_find(r, fd);
-	short what = (short)((readable ? EV_READ : 0) | (writable ? EV_WRITE : 0));
+	unsigned what = (readable ? WATCH_READ : 0u) | (writable ? WATCH_WRITE : 0u);
+	int err;
 
 	if (!what) {
 		if (io)
@@ -586,9 +580,8 @@ static void on_socket(void *arg, ares_socket_t fd, int readable, int writable)
 		io = io_new(r, fd);
 	if (!io)
 		return;
-	event_del(&io->event);
-	if (event_assign(&io->event, r->base, fd, what | EV_PERSIST, on_io, io) || event_add(&io->event, NULL))
-		log_warn(r->log, "dns.event", "error=%s", "out of memory");
+	if ((err = watch_set(r->poller, &io->watch, what)))
+		log_warn(r->log, "dns.event", "error=%s", strerror(-err));
 }
 
 /* Asking ---------------------------------------------------------------------------------------------------------- */
@@ -819,7 +812,7 @@ static void real_freep(struct real **r)
 		resolver_free(&(*r)->resolver);
 }
 
-int resolver_new(struct resolver **out, struct event_base *base, struct wheel *wheel, const struct sv *servers,
+int resolver_new(struct resolver **out, struct poller *poller, struct wheel *wheel, const struct sv *servers,
                  unsigned n, struct log *log)
 {
 	SCOPED(real_freep) struct real *r = calloc(1, sizeof *r);
@@ -828,7 +821,7 @@ int resolver_new(struct resolver **out, struct event_base *base, struct wheel *w
 	if (!r)
 		return -ENOMEM;
 	r->resolver.ops = &ops;
-	r->base = base;
+	r->poller = poller;
 	r->wheel = wheel;
 	r->log = log;
 	r->tick.fire = on_tick;

@@ -1,4 +1,4 @@
-/* transports/resolver.h - struct resolver over c-ares, on a worker's event loop. Besides what resolve.h says:
+/* transports/resolver.h - struct resolver over c-ares, on a worker's poller. Besides what resolve.h says:
  * - A name in /etc/hosts is not asked for SRV records: whoever writes it there means that address.
  * - No search domains: a name is what it says.
  * - When the servers fail (not: when they say that the name does not exist) the last good answer is used on, for at
@@ -27,11 +27,11 @@ enum resolver_counter {
 };
 extern const struct counter_def resolver_counter_defs[RESOLVER_COUNTERS];
 
-struct event_base;
+struct poller;
 
 /* `servers`: "192.0.2.53", "[2001:db8::53]:5353"; n = 0: the system's. Reads /etc/resolv.conf and the like once, so
  * on the control thread, before the worker runs. 0, -ENOMEM, -EBADMSG (a server is no address), -EIO. */
-int resolver_new(struct resolver **out, struct event_base *base, struct wheel *wheel, const struct sv *servers,
+int resolver_new(struct resolver **out, struct poller *poller, struct wheel *wheel, const struct sv *servers,
                  unsigned n, struct log *log);
 /* Tells nobody who is still waiting. NULL is allowed. */
 void resolver_free(struct resolver *r);

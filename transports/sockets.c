@@ -238,14 +238,7 @@ void sockets_flush(struct net *net)
 		is_done = flush_udp(s) && !s->work;
 	}
 	if (!is_done)
-		event_active(&s->again, EV_TIMEOUT, 0);
-}
-
-static void on_again(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg; /* the flush at the end of this turn does the work */
+		poller_again(s->p.poller);
 }
 
 static void on_look(struct timer *t)
@@ -312,7 +305,7 @@ static int init(struct sockets *s)
 	slab_init(&s->conns, "connections", sizeof(struct conn), most);
 	slab_init(&s->items, "waiting messages", sizeof(struct write_item), 0);
 	s->pong = buf_copy(SV("\r\n"));
-	if (!s->pong || event_assign(&s->again, s->p.base, -1, 0, on_again, s))
+	if (!s->pong)
 		return -ENOMEM;
 	return take_sockets(s);
 }
@@ -399,8 +392,6 @@ void sockets_free(struct net *net)
 		acceptor_free(s->locals[i].acceptor);
 	}
 	wheel_disarm(s->p.wheel, &s->look);
-	if (s->again.ev_base)
-		event_del(&s->again);
 	if (s->reserve_fd >= 0)
 		close(s->reserve_fd);
 	if (s->conns.size) {

@@ -1,4 +1,4 @@
-/* transports/sockets.h - struct net over the kernel's sockets: UDP and TCP on one libevent loop. The control thread
+/* transports/sockets.h - struct net over the kernel's sockets: UDP and TCP on one poller. The control thread
  * opens every listening socket before any worker starts (sockets_open), then each worker makes its own net of them.
  * Unless said otherwise everything here runs on the thread of the worker that owns the net. */
 #ifndef TRANSPORTS_SOCKETS_H
@@ -9,7 +9,7 @@
 #include "transports/counters.h"
 #include "transports/net.h"
 
-struct event_base;
+struct poller;
 
 enum sockets_limits {
 	SOCKETS_WORKERS_MAX = 256,          /* a flow has 8 bits for its worker */
@@ -51,7 +51,7 @@ void listen_set_free(struct listen_set *set);
 void listen_set_freep(struct listen_set **set);
 
 struct sockets_params {
-	struct event_base *base;
+	struct poller *poller;
 	struct wheel *wheel;            /* its now_ms is our clock; whoever owns it advances it */
 	struct log *log;
 	struct listen_set *set;         /* this worker's sockets are taken out of it; it may be freed afterwards */

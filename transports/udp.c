@@ -70,7 +70,7 @@ static unsigned read_errors(struct udp *u)
 		struct iovec iov = { bytes, NET_MESSAGE_MAX };
 		struct msghdr h = { .msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &iov, .msg_iovlen = 1,
 		                    .msg_control = control.room, .msg_controllen = sizeof control.room };
-		ssize_t got = recvmsg(u->fd, &h, MSG_ERRQUEUE | MSG_DONTWAIT);
+		ssize_t got = recvmsg(u->watch.fd, &h, MSG_ERRQUEUE | MSG_DONTWAIT);
 
 		if (got < 0)
 			break;
@@ -130,13 +130,10 @@ static void deliver(struct udp *u, unsigned n)
 /* A short batch means that the socket is empty: no call is spent on hearing so. An error of an earlier datagram comes
  * before the datagrams that wait behind it (ECONNREFUSED and the like): it is fetched, and reading goes on. A wake
  * with nothing to read is the queue of errors alone. */
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+static void on_readable(struct udp *u)
 {
-	struct udp *u = arg;
-
-	(void)what;
 	for (unsigned i = 0; i < SOCKETS_UDP_BATCHES; i++) {
-		int n = recvmmsg(fd, u->s->area.in, NET_BATCH, MSG_DONTWAIT, NULL);
+		int n = recvmmsg(u->watch.fd, u->s->area.in, NET_BATCH, MSG_DONTWAIT, NULL);
 
 		if (n < 0) {
 			bool is_empty = errno == EAGAIN;
@@ -217,7 +214,7 @@ static void sent(struct udp *u, unsigned n)
 
 static void block(struct udp *u)
 {
-	u->is_blocked = event_add(&u->write, NULL) == 0;
+	u->is_blocked = watch_set(u->s->p.poller, &u->watch, WATCH_READ | WATCH_WRITE) == 0;
 	if (u->is_blocked)
 		return;
 	counter_inc(&u->s->counters, NET_UDP_SEND_ERRORS);
@@ -265,7 +262,7 @@ bool udp_flush(struct udp *u)
 		if (done >= FLUSH_MAX)
 			return false;
 		tried = gather(u);
-		n = sendmmsg(u->fd, u->s->area.out, tried, MSG_DONTWAIT);
+		n = sendmmsg(u->watch.fd, u->s->area.out, tried, MSG_DONTWAIT);
 		if (n > 0)
 			sent(u, (unsigned)n);
 		else
@@ -277,13 +274,16 @@ bool udp_flush(struct udp *u)
 	return true;
 }
 
-static void on_writable(evutil_socket_t fd, short what, void *arg)
+static void on_ready(struct watch *w, unsigned what)
 {
-	struct udp *u = arg;
+	struct udp *u = owner_of(w, struct udp, watch);
 
-	(void)fd;
-	(void)what;
-	u->is_blocked = false;
+	if (what & WATCH_WRITE) {
+		u->is_blocked = false;
+		watch_set(u->s->p.poller, w, WATCH_READ);
+	}
+	if (what & WATCH_READ)
+		on_readable(u);
 }
 
 /* Life ------------------------------------------------------------------------------------------------------------ */
@@ -295,21 +295,16 @@ int udp_new(struct udp **out, struct sockets *s, int fd, uint16_t listener)
 	if (!u)
 		return -ENOMEM;
 	u->s = s;
-	u->fd = fd;
+	u->watch = (struct watch){ on_ready, fd, 0 };
 	u->listener = listener;
 	u->family = s->locals[listener].conf.bind.family;
-	if (event_assign(&u->read, s->p.base, fd, EV_READ | EV_PERSIST, on_readable, u) ||
-	    event_assign(&u->write, s->p.base, fd, EV_WRITE, on_writable, u)) {
-		free(u);
-		return -EINVAL;
-	}
 	*out = u;
 	return 0;
 }
 
 int udp_start(struct udp *u)
 {
-	return event_add(&u->read, NULL) ? -ENOMEM : 0;
+	return watch_set(u->s->p.poller, &u->watch, WATCH_READ);
 }
 
 uint64_t udp_drops(const struct udp *u)
@@ -317,7 +312,7 @@ uint64_t udp_drops(const struct udp *u)
 	uint32_t info[SK_MEMINFO_VARS] = { 0 };
 	socklen_t len = sizeof info;
 
-	if (getsockopt(u->fd, SOL_SOCKET, SO_MEMINFO, info, &len))
+	if (getsockopt(u->watch.fd, SOL_SOCKET, SO_MEMINFO, info, &len))
 		return 0;
 	return info[SK_MEMINFO_DROPS];
 }
@@ -328,8 +323,7 @@ void udp_free(struct udp *u)
 		return;
 	while (waiting(u))
 		drop_head(u);
-	event_del(&u->read);
-	event_del(&u->write);
-	close(u->fd);
+	watch_set(u->s->p.poller, &u->watch, 0);
+	close(u->watch.fd);
 	free(u);
 }

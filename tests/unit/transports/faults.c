@@ -2,17 +2,20 @@
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include "base/poller.h"
 struct mmsghdr;
 static int told_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags);
 static int told_recvmmsg(int fd, struct mmsghdr *m, unsigned n, int flags, void *timeout);
 static int told_accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags);
 static int told_getsockopt(int fd, int level, int option, void *value, socklen_t *len);
 static ssize_t told_recvmsg(int fd, struct msghdr *m, int flags);
+static int told_watch_set(struct poller *p, struct watch *w, unsigned what);
 #define sendmmsg told_sendmmsg
 #define recvmmsg told_recvmmsg
 #define accept4 told_accept4
 #define getsockopt told_getsockopt
 #define recvmsg told_recvmsg
+#define watch_set told_watch_set
 #include "transports/acceptor.c"
 #include "transports/listen.c"
 #include "transports/udp.c"
@@ -21,6 +24,7 @@ static ssize_t told_recvmsg(int fd, struct msghdr *m, int flags);
 #undef accept4
 #undef getsockopt
 #undef recvmsg
+#undef watch_set
 #undef fail
 #include "tests/unit/transports/rig.h"
 
@@ -33,7 +37,7 @@ struct script {
 };
 
 static struct {
-	struct script send, receive, accept;
+	struct script send, receive, accept, watch;
 	bool truncates;
 	int buffer;                    /* 0: the real one */
 	struct sock_extended_err error; /* the next one in the queue of errors, when it has an origin */
@@ -77,6 +81,13 @@ static int told_accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 		return accept4(fd, sa, len, flags);
 	errno = error;
 	return -1;
+}
+
+static int told_watch_set(struct poller *p, struct watch *w, unsigned what)
+{
+	int error = next(&told.watch);
+
+	return error == REAL ? watch_set(p, w, what) : -error;
 }
 
 static int told_getsockopt(int fd, int level, int option, void *value, socklen_t *len)
@@ -154,6 +165,25 @@ static void a_full_socket_is_waited_for(void **state)
 	expect_received(fd, "one");
 	expect_received(fd, "two");
 	assert_int_equal(count(r, NET_UDP_SEND_ERRORS), 0);
+	close(fd);
+}
+
+/* Whoever cannot wait for the socket loses the datagram that found it full, or the flush would never end. */
+static void a_full_socket_that_cannot_be_waited_for(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	int fd;
+	struct path to = open_target(&fd);
+
+	tell(&told.send, 1, EAGAIN);
+	tell(&told.watch, 1, ENOMEM);
+	assert_int_equal(send_text(r, &to, "one", 0), 0);
+	assert_int_equal(send_text(r, &to, "two", 0), 0);
+	sockets_flush(r->net);
+	until(r, is_readable(fd));
+	expect_received(fd, "two");
+	assert_int_equal(count(r, NET_UDP_SEND_ERRORS), 1);
 	close(fd);
 }
 
@@ -283,7 +313,7 @@ static void an_error_between_batches_is_read(void **state)
 	assert_int_equal(send_text(r, &to, "INVITE", 0), 0);
 	sockets_flush(r->net);
 	/* the pending error goes, the queue of errors stays */
-	getsockopt(sockets_of(r->net)->locals[UDP4].udp->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	getsockopt(sockets_of(r->net)->locals[UDP4].udp->watch.fd, SOL_SOCKET, SO_ERROR, &error, &len);
 	tell(&told.receive, 1, EAGAIN);
 	turn(r);
 	assert_int_equal(error, ECONNREFUSED);
@@ -382,6 +412,27 @@ static void a_system_without_room_is_given_a_pause(void **state)
 	close(fd);
 }
 
+/* A pause that cannot end yet is followed by another. */
+static void a_pause_is_longer_while_nothing_can_be_watched(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	int fd;
+
+	tell(&told.accept, 1, ENFILE);
+	tell(&told.watch, 1, REAL); /* the pause begins */
+	tell(&told.watch, 1, ENOMEM);
+	fd = waiting_client(o);
+	until(r, told.accept.at == 1);
+	after_ms(r, SOCKETS_ACCEPT_PAUSE_MS);
+	settle(r);
+	assert_int_equal(told.watch.at, 2);
+	assert_int_equal(sockets_connections(r->net), 0);
+	after_ms(r, SOCKETS_ACCEPT_PAUSE_MS);
+	until(r, sockets_connections(r->net) == 1);
+	close(fd);
+}
+
 /* accept says EMFILE though nobody waits: the kept descriptor finds out, and the wake ends there. */
 static void no_descriptors_and_nobody_there(void **state)
 {
@@ -449,6 +500,8 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, one_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_full_socket_is_waited_for),
+		TEST(a_full_socket_that_cannot_be_waited_for),
+		TEST(a_pause_is_longer_while_nothing_can_be_watched),
 		TEST(what_the_device_dropped_is_counted_and_passed_over),
 		TEST(one_foreign_error_costs_nothing),
 		TEST(the_same_error_twice_is_its_own),

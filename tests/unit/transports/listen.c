@@ -234,7 +234,7 @@ static void sockets_have_their_options(void **state)
 	r = rig_new(set, 0, 0);
 	fd = dial(r, listen_set_addr(set, TCP4), &me);
 	for (uint32_t i = 0; i < sockets_of(r->net)->n_slots; i++) { /* inherited from the listening socket */
-		int accepted = sockets_of(r->net)->slots[i].conn->fd;
+		int accepted = sockets_of(r->net)->slots[i].conn->watch.fd;
 
 		assert_int_equal(option(accepted, SOL_TCP, TCP_NODELAY), 1);
 		assert_int_equal(option(accepted, SOL_SOCKET, SO_KEEPALIVE), 1);

@@ -1,15 +1,15 @@
-/* Each allocation fails in turn, the libraries' (libevent, c-ares) included: nothing crashes, nothing leaks
+/* Each allocation fails in turn, the library's (c-ares) included: nothing crashes, nothing leaks
  * (LeakSanitizer), descriptors are given back, and what still can work works. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "base/poller.h"
 #include "transports/resolver.h"
 #include "transports/sockets.h"
 #include <dirent.h>
 #include <errno.h>
-#include <event2/event.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -76,7 +76,7 @@ PLAIN void *reallocarray(void *p, size_t n, size_t size)
 #define OPT "OPTIONS sip:a@b SIP/2.0\r\nl: 0\r\n\r\n"
 
 struct rig {
-	struct event_base *base;
+	struct poller *poller;
 	struct wheel wheel;
 	struct mailbox *mail[2];
 	struct listen_set *set;
@@ -147,7 +147,7 @@ static void on_done(void *ctx, int err, const struct resolve_answer *a)
 static void turns(struct rig *r, int n)
 {
 	while (n-- > 0) {
-		event_base_loop(r->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		poller_turn(r->poller, false);
 		for (unsigned w = 0; w < 2; w++) {
 			struct reader reader = { r->net[w] };
 
@@ -167,7 +167,7 @@ static int make(struct rig *r)
 	int err = sockets_open(&r->set, l, 2, 2, NULL, error, sizeof error);
 
 	for (unsigned w = 0; !err && w < 2; w++) {
-		struct sockets_params p = { .base = r->base, .wheel = &r->wheel, .set = r->set, .worker = w,
+		struct sockets_params p = { .poller = r->poller, .wheel = &r->wheel, .set = r->set, .worker = w,
 			.handler = { r, on_message, on_icmp, on_send_failed, on_flow_closed },
 			.to_worker = to_worker, .net_of = net_of, .ctx = r };
 
@@ -176,7 +176,7 @@ static int make(struct rig *r)
 			err = sockets_start(r->net[w]);
 	}
 	if (!err)
-		err = resolver_new(&r->resolver, r->base, &r->wheel, &server, 1, NULL);
+		err = resolver_new(&r->resolver, r->poller, &r->wheel, &server, 1, NULL);
 	if (err)
 		return err;
 	r->udp = *listen_set_addr(r->set, 0);
@@ -250,7 +250,8 @@ static bool run(unsigned long n, struct rig *r)
 	unsigned files = open_files();
 	bool has_failed;
 
-	*r = (struct rig){ .base = event_base_new(), .fd = -1 };
+	*r = (struct rig){ .fd = -1 };
+	assert_int_equal(poller_new(&r->poller), 0);
 	r->answer = buf_copy(SV("SIP/2.0 200 OK\r\nl: 0\r\n\r\n"));
 	wheel_init(&r->wheel, 1000);
 	for (unsigned w = 0; w < 2; w++)
@@ -277,7 +278,7 @@ static bool run(unsigned long n, struct rig *r)
 	if (r->fd >= 0)
 		close(r->fd);
 	listen_set_free(r->set);
-	event_base_free(r->base);
+	poller_free(r->poller);
 	buf_put(r->answer);
 	assert_int_equal(r->wheel.count, 0);
 	assert_int_equal(open_files(), files);

@@ -5,10 +5,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include "transports/net.h"
+#include "base/poller.h"
 #include "transports/resolver.h"
 #include <arpa/inet.h>
 #include <errno.h>
-#include <event2/event.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@ struct done {
 };
 
 struct rig {
-	struct event_base *base;
+	struct poller *poller;
 	struct wheel wheel;
 	struct resolver *resolver;
 	int fd, tcp, conn;         /* the server's */
@@ -209,7 +209,7 @@ static void serve(struct rig *r)
 
 static void turn(struct rig *r)
 {
-	event_base_loop(r->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	poller_turn(r->poller, false);
 	serve(r);
 }
 
@@ -251,7 +251,7 @@ static int setup(void **state)
 	struct sv server;
 	int on = 1;
 
-	r->base = event_base_new();
+	assert_int_equal(poller_new(&r->poller), 0);
 	wheel_init(&r->wheel, 5000);
 	r->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(r->fd, (struct sockaddr *)&sa, len), 0);
@@ -264,7 +264,7 @@ static int setup(void **state)
 	snprintf(text, sizeof text, "%s:%u", inet_ntoa(sa.sin_addr), ntohs(sa.sin_port));
 	server = sv_from(text);
 	r->rcode = 3;
-	assert_int_equal(resolver_new(&r->resolver, r->base, &r->wheel, &server, 1, NULL), 0);
+	assert_int_equal(resolver_new(&r->resolver, r->poller, &r->wheel, &server, 1, NULL), 0);
 	*state = r;
 	return 0;
 }
@@ -275,7 +275,7 @@ static int teardown(void **state)
 
 	resolver_free(r->resolver);
 	assert_int_equal(r->wheel.count, 0);
-	event_base_free(r->base);
+	poller_free(r->poller);
 	close(r->fd);
 	close(r->tcp);
 	if (r->conn >= 0)
@@ -808,10 +808,10 @@ static void a_server_has_to_be_an_address(void **state)
 	struct sv bad = SV("dns.example"), good[2] = { SV("192.0.2.53"), SV("[2001:db8::53]:5353") };
 	struct resolver *other;
 
-	assert_int_equal(resolver_new(&other, r->base, &r->wheel, &bad, 1, NULL), -EBADMSG);
-	assert_int_equal(resolver_new(&other, r->base, &r->wheel, good, 2, NULL), 0);
+	assert_int_equal(resolver_new(&other, r->poller, &r->wheel, &bad, 1, NULL), -EBADMSG);
+	assert_int_equal(resolver_new(&other, r->poller, &r->wheel, good, 2, NULL), 0);
 	resolver_free(other);
-	assert_int_equal(resolver_new(&other, r->base, &r->wheel, NULL, 0, NULL), 0);
+	assert_int_equal(resolver_new(&other, r->poller, &r->wheel, NULL, 0, NULL), 0);
 	resolver_free(other);
 }
 

@@ -10,7 +10,6 @@
 #include "transports/inside.h"
 #include <arpa/inet.h>
 #include <errno.h>
-#include <event2/event.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -36,7 +35,7 @@ struct failure {
 };
 
 struct rig {
-	struct event_base *base;
+	struct poller *poller;
 	struct wheel wheel;
 	struct mailbox *mail;
 	struct net *net;
@@ -130,7 +129,7 @@ static inline uint64_t count(const struct rig *r, enum net_counter which)
 /* One turn of the worker's loop, as the worker does it. */
 static inline void turn(struct rig *r)
 {
-	event_base_loop(r->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	poller_turn(r->poller, false);
 	mailbox_drain(r->mail, r, 64);
 	sockets_flush(r->net);
 }
@@ -185,20 +184,6 @@ static inline struct listen_set *open_set(unsigned workers)
 	return set;
 }
 
-/* As the program's own loops are made. */
-static inline struct event_base *base_new(void)
-{
-	struct event_config *config = event_config_new();
-	struct event_base *base;
-
-	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST |
-	                              EVENT_BASE_FLAG_NO_CACHE_TIME);
-	base = event_base_new_with_config(config);
-	event_config_free(config);
-	assert_non_null(base);
-	return base;
-}
-
 static inline struct rig *rig_new(struct listen_set *set, unsigned worker, size_t connections_max)
 {
 	struct rig *r = calloc(1, sizeof *r);
@@ -208,10 +193,10 @@ static inline struct rig *rig_new(struct listen_set *set, unsigned worker, size_
 	};
 
 	assert_non_null(r);
-	r->base = base_new();
+	assert_int_equal(poller_new(&r->poller), 0);
 	wheel_init(&r->wheel, 1000000);
 	assert_int_equal(mailbox_new(&r->mail, 64), 0);
-	p.base = r->base;
+	p.poller = r->poller;
 	p.wheel = &r->wheel;
 	p.ctx = r;
 	p.handler = (struct net_handler){ r, rig_on_message, rig_on_icmp, rig_on_send_failed, rig_on_flow_closed };
@@ -234,7 +219,7 @@ static inline void rig_free(struct rig *r)
 	buf_put(r->retry);
 	mailbox_free(r->mail);
 	assert_int_equal(r->wheel.count, 0); /* nothing of ours is left in the wheel */
-	event_base_free(r->base);
+	poller_free(r->poller);
 	free(r);
 }
 

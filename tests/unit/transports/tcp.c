@@ -119,7 +119,7 @@ static void a_pong_that_cannot_leave_is_nobodys(void **state)
 
 	write_all(fd, "\r\n\r\n", 4);
 	while (count(r, NET_TCP_PINGS) == 0)
-		event_base_loop(r->base, EVLOOP_ONCE);
+		poller_turn(r->poller, true);
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 	close(fd);
 	until(r, r->n_closed == 1);
@@ -358,12 +358,12 @@ static void trying_again_inside_the_callback_ends(void **state)
 	assert_int_equal(count(r, NET_TCP_CONNECTS), 1); /* though it has failed already */
 	sockets_flush(r->net);
 	assert_in_range(r->n_failed, 2, 2 * SOCKETS_FLUSH_ROUNDS);
-	assert_true(event_base_get_num_events(r->base, EVENT_BASE_COUNT_ACTIVE) > 0);
+	assert_true(poller_is_restless(r->poller));
 	until(r, r->n_failed == 102);
 	settle(r);
 	assert_int_equal(r->n_failed, 102);
 	assert_int_equal(sockets_connections(r->net), 0);
-	assert_int_equal(event_base_get_num_events(r->base, EVENT_BASE_COUNT_ACTIVE), 0);
+	assert_false(poller_is_restless(r->poller));
 }
 
 static void nobody_answers_the_connect(void **state)
