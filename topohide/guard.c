@@ -17,6 +17,29 @@ static bool is_exempt(uint8_t id)
 	       id == HDR_AUTHENTICATION_INFO;
 }
 
+static bool is_named(struct sv pattern, struct sv name)
+{
+	size_t len = pattern.len && pattern.p[pattern.len - 1] == '*' ? pattern.len - 1 : pattern.len;
+
+	return len == pattern.len ? sv_ieq(pattern, name) : name.len >= len && sv_ieq((struct sv){ pattern.p, len }, (struct sv){ name.p, len });
+}
+
+/* What a rule lets pass or writes is the operator's word (DECISIONS 7). */
+static bool is_ruled(const struct conf *c, struct sv name)
+{
+	for (unsigned i = 0; i < c->n_rules; i++)
+		for (unsigned k = 0; k < c->rules[i].n; k++) {
+			const struct conf_rule *r = &c->rules[i].rules[k];
+
+			if ((r->action == RULE_RENAME || r->action == RULE_COPY) && sv_ieq(r->to, name))
+				return true;
+			for (unsigned n = 0; n < r->n_names && (r->action == RULE_ADD || r->action == RULE_SET || r->action == RULE_KEEP); n++)
+				if (is_named(r->names[n], name))
+					return true;
+		}
+	return false;
+}
+
 /* The URI of From and To stays (DECISIONS 14): what stands around it is looked through. */
 static bool address_leaks(struct hide *h, struct sv value)
 {
@@ -50,13 +73,13 @@ static bool body_leaks(struct hide *h, const struct view *v)
 }
 
 /* The name of the first header that tells of `h`'s side; empty: none. */
-static struct sv leak_of(struct hide *h, const struct view *v)
+static struct sv leak_of(const struct conf *c, struct hide *h, const struct view *v)
 {
 	h->runs = 0;
 	if (v->status && hide_names_inside(h, view_sv(v, v->phrase, v->phrase_len)))
 		return SV("phrase");
 	for (unsigned i = 0; i < v->n; i++)
-		if (header_leaks(h, v, &v->h[i]))
+		if (header_leaks(h, v, &v->h[i]) && !is_ruled(c, hdr_name(v, &v->h[i])))
 			return hdr_name(v, &v->h[i]);
 	return body_leaks(h, v) ? SV("body") : SV("");
 }
@@ -81,14 +104,14 @@ static struct sv leak_in(struct guard *g, const struct path *to, const struct vi
 
 		hide_begin(&h, g->index, g->conf->listeners[from->listener].zone, &from->remote, g->base.cause, g->counters);
 		hide_spare(&h, zone, &to->remote);
-		return leak_of(&h, v);
+		return leak_of(g->conf, &h, v);
 	}
 	for (uint16_t z = 0; z < g->conf->n_zones && !leak.len; z++) {
 		if (z == zone)
 			continue;
 		hide_begin(&h, g->index, z, &(struct addr){ .family = 0 }, &nothing, g->counters);
 		hide_spare(&h, zone, &to->remote);
-		leak = leak_of(&h, v);
+		leak = leak_of(g->conf, &h, v);
 	}
 	return leak;
 }

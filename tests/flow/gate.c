@@ -11,10 +11,10 @@
 #include <cmocka.h>
 
 enum { SIDES = 2, A = 0, B = 1 };
-enum { LINES_PER_MESSAGE = 8, TEXT_MAX = 8192, LEAKS_SHOWN = 12, CALLS = 480, TOKENS = 1 << 18 };
+enum { LINES_PER_MESSAGE = 8, TEXT_MAX = 8192, LEAKS_SHOWN = 12, CALLS = 600, TOKENS = 1 << 18 };
 
 /* What may be found, and where. */
-enum exception { SDP_BODY, CONTENT, REQUEST_URI_HOST, FROM_TO_HOST, DIGEST, EXCEPTIONS };
+enum exception { SDP_BODY, CONTENT, REQUEST_URI_HOST, FROM_TO_HOST, DIGEST, NAMED_RULE, EXCEPTIONS };
 static const struct {
 	const char *name, *what;
 } exceptions[EXCEPTIONS] = {
@@ -23,6 +23,7 @@ static const struct {
 	[REQUEST_URI_HOST] = { "request-uri-host", "the Request-URI's host, kept (DECISIONS 14)" },
 	[FROM_TO_HOST] = { "from-to-host", "hosts of From and To where not masked (DECISIONS 14)" },
 	[DIGEST] = { "digest", "challenges and credentials: realm, nonce, uri (DECISIONS 9)" },
+	[NAMED_RULE] = { "named-rule", "X-Kept, which a rule of the configuration lets pass" },
 };
 
 /* Everything one side is called. The same words, in other spellings, come from `spellings`. */
@@ -152,6 +153,8 @@ static size_t regions_of(const struct view *v, struct region *r)
 	for (unsigned i = 0; i < v->n; i++)
 		if (is_digest(v->h[i].id))
 			n = add_region(r, n, v->base, hdr_value(v, &v->h[i]), DIGEST);
+		else if (sv_ieq(hdr_name(v, &v->h[i]), SV("X-Kept")))
+			n = add_region(r, n, v->base, hdr_value(v, &v->h[i]), NAMED_RULE);
 	if (v->body_len && has_prefix(type, "application/sdp"))
 		n = add_region(r, n, v->base, view_body(v), SDP_BODY);
 	else if (v->body_len && has_prefix(type, "text/"))
@@ -435,11 +438,11 @@ static size_t put_head(struct dialogue *d, unsigned side, char *to, const char *
 	                       "%s: SIP/2.0/UDP %s;branch=z9hG4bK%s%u%s%u;rport%s\r\nVia: SIP/2.0/TCP %s;branch=z9hG4bK%s2,\r\n SIP/2.0/UDP %s\r\n"
 	                       "%s: %s\r\n%s: %s\r\n%s: %s\r\nCSeq: %u %s\r\nMax-Forwards: 70\r\n"
 	                       "%s: <sip:%s-user@%s:5060;transport=udp;ob>;+sip.instance=\"<urn:uuid:1>\";expires=60;+sip.at=\"<sip:%s>\"\r\n"
-	                       "User-Agent: %s\r\nServer: %s\r\nOrganization: %sOrg\r\nRecord-Route: <sip:%s;lr>\r\n",
+	                       "User-Agent: %s\r\nServer: %s\r\nOrganization: %sOrg\r\nRecord-Route: <sip:%s;lr>\r\nX-Kept: at %s\r\n",
 	                       method, uri, is_odd ? "v" : "Via", s->at, s->branch, d->number, method, n, is_odd ? ";x=y" : "", s->hop,
 	                       s->branch, strchr(s->spellings[5], ']') ? s->spellings[5] : s->host, is_odd ? "f" : "From", d->from[side],
 	                       is_odd ? "T" : "To", d->to[side], is_odd ? "i" : "Call-ID", d->call_id[side], n, method, is_odd ? "m" : "Contact",
-	                       s->name, s->host, s->host, s->agent, s->agent, s->name, s->hop);
+	                       s->name, s->host, s->host, s->agent, s->agent, s->name, s->hop, s->host);
 }
 
 static void send_request(struct dialogue *d, unsigned side, const char *method, const char *lines, const char *type, const char *body)
@@ -664,6 +667,84 @@ static void lone_request(struct gate *g, unsigned caller)
 	dialogue_end(&d);
 }
 
+/* Bodies that speak of signalling themselves, in the words of the side that wrote them. */
+static const char *sipfrag_of(const struct dialogue *d, unsigned side)
+{
+	static char text[1024];
+
+	snprintf(text, sizeof(text),
+	         "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%s\r\nContact: <sip:%s-user@%s>\r\nCall-ID: %s\r\nServer: %s\r\n",
+	         sides[side].at, sides[side].branch, sides[side].name, sides[side].host, d->call_id[side], sides[side].agent);
+	return text;
+}
+
+static const char *dialog_info_of(const struct dialogue *d, unsigned side, unsigned version)
+{
+	static char text[1024];
+	const struct side *s = &sides[side];
+
+	snprintf(text, sizeof(text),
+	         "<?xml version=\"1.0\"?>\r\n<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"%u\" state=\"full\" "
+	         "entity=\"sip:bob@%s\">\r\n<dialog id=\"a%u\" call-id=\"%s\" local-tag=\"%s.%u\" remote-tag=\"other\" direction=\"recipient\">\r\n"
+	         "<state>confirmed</state><local><identity>sip:bob@%s</identity><target uri=\"sip:bob@%s:5060\"/></local>\r\n"
+	         "<remote><identity>sip:x@other.example</identity></remote></dialog></dialog-info>\r\n",
+	         version, s->host, version, d->call_id[side], s->tag, d->number, s->host, s->host);
+	return text;
+}
+
+/* SUBSCRIBE, NOTIFYs with what its package says, a refresh, the end (RFC 6665). */
+static void subscription(struct gate *g, unsigned caller)
+{
+	static const char active[] = "Event: dialog\r\nSubscription-State: active;expires=600\r\n";
+	struct dialogue d;
+	unsigned callee = !caller;
+
+	dialogue_begin(&d, g, caller);
+	g->phase = "SUBSCRIBE";
+	send_request(&d, caller, "SUBSCRIBE", "Event: dialog\r\nExpires: 600\r\nAccept: application/dialog-info+xml\r\n", "", "");
+	if (take(&d, callee) && d.last[callee].v.method == M_SUBSCRIBE) {
+		callee_learns(&d);
+		send_response(&d, callee, 200, "Expires: 600\r\n", "", "");
+		assert_true(take(&d, caller));
+		caller_learns(&d);
+		for (unsigned i = 0; i < 3; i++)
+			exchange(&d, callee, "NOTIFY", 200, active, "application/dialog-info+xml", dialog_info_of(&d, callee, i));
+		exchange(&d, callee, "NOTIFY", 200, active, "message/sipfrag;version=2.0", sipfrag_of(&d, callee));
+		exchange(&d, caller, "SUBSCRIBE", 200, "Event: dialog\r\nExpires: 0\r\n", "", "");
+		exchange(&d, callee, "NOTIFY", 200, "Event: dialog\r\nSubscription-State: terminated;reason=timeout\r\n",
+		         "application/dialog-info+xml", dialog_info_of(&d, callee, 4));
+	}
+	dialogue_end(&d);
+}
+
+/* A transfer: REFER, its NOTIFYs with what became of it, from either side. */
+static void referred_call(struct gate *g, unsigned caller)
+{
+	struct dialogue d;
+	unsigned from, to;
+
+	dialogue_begin(&d, g, caller);
+	from = d.number & 1 ? caller : !caller;
+	to = !from;
+	if (rings(&d, "")) {
+		send_response(&d, !caller, 200, "", "application/sdp", SDP_OF(!caller));
+		while (take(&d, caller))
+			if (d.last[caller].v.status == 200)
+				caller_learns(&d);
+		d.cseq[caller] = 2;
+		acknowledge(&d, caller, "");
+		d.cseq[caller] = d.cseq[!caller] = 10;
+		g->phase = "REFER";
+		exchange(&d, from, "REFER", 202, d.number % 4 < 2 ? "Refer-To: <sip:carol@other.example>\r\n" :
+		         "Refer-To: <sip:carol@other.example?Replaces=1%40x%3Bto-tag%3Da%3Bfrom-tag%3Db>\r\n", "", "");
+		exchange(&d, to, "NOTIFY", 200, "Event: refer\r\nSubscription-State: active;expires=60\r\n", "message/sipfrag", "SIP/2.0 100 Trying\r\n");
+		exchange(&d, to, "NOTIFY", 200, "Event: refer\r\nSubscription-State: terminated;reason=noresource\r\n", "message/sipfrag;version=2.0",
+		         sipfrag_of(&d, to));
+		exchange(&d, caller, "BYE", 200, "", "", "");
+	}
+	dialogue_end(&d);
+}
+
 static void cancelled_call(struct gate *g, unsigned caller)
 {
 	struct dialogue d;
@@ -700,9 +781,9 @@ static void cancelled_call(struct gate *g, unsigned caller)
 /* A node --------------------------------------------------------------------------------------------------------------------- */
 
 #define GATE_ZONES \
-	"node: test\nhiding: { guard: log }\nzones:\n" \
-	"  public:\n    listen: [\"udp:203.0.113.10:5060\", \"tcp:203.0.113.10:5060\", \"udp:[2001:db8::10]:5060\"]\n    domains: [\"example.com\"]\n%s" \
-	"  core:\n    listen: [\"udp:10.0.0.10:5060\", \"tcp:10.0.0.10:5060\"]\n    domains: [\"example.com\"]\n" \
+	"node: test\nhiding: { guard: log }\nheaders: { kept: [{ keep: X-Kept }] }\nzones:\n" \
+	"  public:\n    listen: [\"udp:203.0.113.10:5060\", \"tcp:203.0.113.10:5060\", \"udp:[2001:db8::10]:5060\"]\n    domains: [\"example.com\"]\n    headers: { out: [kept] }\n%s" \
+	"  core:\n    listen: [\"udp:10.0.0.10:5060\", \"tcp:10.0.0.10:5060\"]\n    domains: [\"example.com\"]\n    headers: { out: [kept] }\n" \
 	"    trust: [\"10.0.0.0/24\", \"2001:db8:f::/48\"]\n"
 #define PHONES "  phones: { zone: public, probe: off, failover: { on: [] }, destinations: [{ name: alice, uri: \"sip:phone.near.example:5060\" }] }\n"
 /* Those who are called are Bob and Alice; the others are only there to be named. */
@@ -774,12 +855,14 @@ static void nothing_of_one_side_on_the_other(void **state)
 	for (unsigned trusting = 0; trusting < 2; trusting++) {
 		gate_open(&g, trusting ? "    trust: [\"192.0.2.0/24\"]\n" : "", ROUTES);
 		for (unsigned i = 0; i < CALLS; i++) {
-			unsigned caller = i / 4 % 2;
+			unsigned caller = i / 6 % 2;
 
-			switch (i % 4) {
+			switch (i % 6) {
 			case 0: answered_call(&g, caller); break;
 			case 1: refused_call(&g, caller); break;
 			case 2: lone_request(&g, caller); break;
+			case 3: subscription(&g, caller); break;
+			case 4: referred_call(&g, caller); break;
 			default: cancelled_call(&g, caller); break;
 			}
 			rig_after(g.rig, 40000);

@@ -9,6 +9,7 @@
 
 static const char yaml[] =
 	"node: test\nhiding: { guard: %s }\n"
+	"headers: { mine: [{ keep: [X-Kept, \"X-Ours-*\"] }, { add: X-Added, value: \"at 10.0.0.21\" }, { rename: X-Old, to: X-New }, { remove: X-Gone }] }\n"
 	"zones:\n"
 	"  public: { listen: [\"udp:203.0.113.10:5060\"], domains: [\"example.com\"] }\n"
 	"  core: { listen: [\"udp:10.0.0.10:5060\"], trust: [\"10.9.0.0/16\"] }\n"
@@ -92,11 +93,13 @@ static void other_zones_are_found(void **state)
 {
 	static const char *const leaks[] = {
 		"X-Node: 10.0.0.21\r\n", "Contact: <sip:x@10.0.0.10>\r\n", "Warning: 399 app.inside.example \"x\"\r\n", "Reason: SIP;text=\"10.9.1.1\"\r\n",
-		"Via: SIP/2.0/UDP 10.0.0.21;branch=z9hG4bK2\r\n", "Refer-To: <sip:x@y?Replaces=10%2e0.0.21>\r\n",
+		"Via: SIP/2.0/UDP 10.0.0.21;branch=z9hG4bK2\r\n", "Refer-To: <sip:x@y?Replaces=10%2e0.0.21>\r\n", "X-Kept2: 10.0.0.21\r\n", "X-Gone: 10.0.0.21\r\n",
 	};
 	static const char *const fine[] = {
 		"", "X-Node: 192.0.2.10\r\n", "X-Node: 203.0.113.10 example.com\r\n", "Authorization: Digest uri=\"sip:10.0.0.21\"\r\n",
 		"WWW-Authenticate: Digest realm=\"10.0.0.21\"\r\n",
+		/* What a rule passes or writes. */
+		"x-kept: 10.0.0.21\r\nX-Ours-1: 10.0.0.21\r\nX-Added: at 10.0.0.21\r\nX-New: 10.0.0.21\r\n",
 	};
 	struct rig *r = rig_new("block");
 	unsigned n;
