@@ -13,7 +13,8 @@
 	X(WHY_FOREIGN_ROUTE, "foreign-route", 403, "", "An untrusted source sent a Route that leads elsewhere.") \
 	X(WHY_BAD_URI, "bad-request-uri", 400, "Bad Request-URI", "The Request-URI does not follow the grammar.") \
 	X(WHY_SCHEME, "uri-scheme", 416, "", "The Request-URI's scheme is not sip, sips or tel.") \
-	X(WHY_NO_CONTACT, "no-contact", 400, "Missing Contact", "An INVITE, SUBSCRIBE or REFER without a usable Contact (RFC 3261 8.1.1.8).") \
+	X(WHY_NO_CONTACT, "no-contact", 400, "Missing Contact", \
+	  "An INVITE, SUBSCRIBE or REFER without a usable Contact (RFC 3261 8.1.1.8).") \
 	X(WHY_BAD_CONTACT, "bad-contact", 400, "Bad Contact", "The Contact does not follow the grammar.") \
 	X(WHY_EXTENSION, "proxy-require", 420, "", "Proxy-Require names an extension: we have none (RFC 3261 16.3 step 5).") \
 	X(WHY_HOPS, "too-many-hops", 483, "", "Max-Forwards has reached 0.") \

@@ -231,6 +231,17 @@ static void relay_start(struct b2bua *b, const struct place *p, const struct req
 		relay_send(relay, r->v);
 }
 
+/* Who says BYE is gone, whatever was wrong with it; of several early dialogs, from this one. */
+static void bye_refused(const struct place *p)
+{
+	if (!p->call->setup || p->call->n_dialogs == 1) {
+		call_hangup(p->call, 1u << !p->side, WHY_NORMAL);
+		return;
+	}
+	send_bye(p->dialog, !p->side, WHY_NORMAL);
+	dialog_free(p->dialog);
+}
+
 void dialog_request(struct b2bua *b, const struct request *r)
 {
 	struct place p;
@@ -262,8 +273,8 @@ void dialog_request(struct b2bua *b, const struct request *r)
 		return;
 	}
 	refuse_within(b, r, why);
-	if (r->v->method == M_BYE) /* who says BYE is gone, whatever was wrong with it */
-		call_hangup(p.call, 1u << !p.side, WHY_NORMAL);
+	if (r->v->method == M_BYE)
+		bye_refused(&p);
 }
 
 /* Out on the other side ------------------------------------------------------------------------------------------- */
@@ -740,8 +751,11 @@ static void relay_cancelled(void *owner, struct server_txn *st)
 	struct relay *r = owner;
 
 	(void)st;
-	if (r->ct)
-		client_cancel(r->ct, SV(""));
+	if (!r->ct) { /* it waits for a name: the other side need not hear of it */
+		relay_refuse(r, WHY_CANCELLED);
+		return;
+	}
+	client_cancel(r->ct, SV(""));
 	wheel_arm_in(r->call->b->p.wheel, &r->timer, SIP_TIMEOUT);
 }
 

@@ -257,19 +257,19 @@ bool usage_join(struct relay *r, const struct view *v)
 }
 
 /* The Event line of a refer event with another id than the receiver knows. */
-static void event_line(struct compose *c, uint32_t id, struct sv params)
+static void event_line(struct compose *c, uint32_t id, struct sv params, struct hide *h)
 {
 	struct sv name, value;
 
 	out_lit(&c->o, "Event: refer;id=");
 	out_u64(&c->o, id);
 	while (param_next(&params, &name, &value)) {
-		if (sv_ieq(name, SV("id")))
+		struct sv whole = sv_span(name.p, value.p + value.len);
+
+		if (sv_ieq(name, SV("id")) || hide_names_inside(h, whole))
 			continue;
 		out_lit(&c->o, ";");
-		out_sv(&c->o, name);
-		out_str(&c->o, value.len ? "=" : "");
-		out_sv(&c->o, value);
+		out_unfolded(&c->o, whole);
 	}
 	out_lit(&c->o, "\r\n");
 }
@@ -280,6 +280,7 @@ const struct view *usage_lines(struct compose *c, const struct relay *r, const s
 	const struct hdr *h = view_find(v, HDR_EVENT, 0);
 	enum side to = !r->from;
 	struct sv params, id;
+	struct hide hide;
 
 	if (u->is_refer && r->method == M_REFER)
 		u->refer_cseq[to] = r->out_cseq;
@@ -288,7 +289,8 @@ const struct view *usage_lines(struct compose *c, const struct relay *r, const s
 	word_of(hdr_value(v, h), &params);
 	if (!param_find(params, SV("id"), &id))
 		return v;
-	event_line(c, u->refer_cseq[to], params);
+	hide_from(&hide, c->b, v, r->from == NEAR ? &r->call->near.path : &r->dialog->far->path);
+	event_line(c, u->refer_cseq[to], params, &hide);
 	memcpy(other, v, offsetof(struct view, h) + v->n * sizeof(v->h[0])); /* behind its headers there may be nothing */
 	other->h[h - v->h].id = HDR_RACK; /* one of those that the builder writes itself */
 	return other;

@@ -217,6 +217,114 @@ static void a_dialog_needs_a_contact(void **state)
 	flow_end(&f);
 }
 
+/* Several early dialogs: a BYE that is refused ends its own. */
+static void a_refused_bye_ends_its_early_dialog(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_begin(&f, FLOW_ONE, 1, 1);
+	flow_invite(&f, BOB);
+	flow_bob_answers(&f, 180, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 180");
+	f.bob_tag = "second";
+	flow_bob_answers(&f, 180, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 180");
+	rig_say(f.rig, ALICE, EDGE, "",
+	        "BYE %s SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKbye\nMax-Forwards: 0\n"
+	        "From: \"Alice\" <sip:alice@example.com>;tag=alice\nTo: %s\nCall-ID: alice-call@192.0.2.10\nCSeq: 2 BYE\n",
+	        f.near_contact, f.near_to);
+	rig_expect(f.rig, ALICE, "SIP/2.0 483", &f.at_alice);
+	struct flow bye = f;
+
+	bye.at_bob = (struct got){ .packet = NULL };
+	flow_expect_at_bob(&bye, "BYE ");
+	assert_string_equal(got_tag(&bye.at_bob, HDR_TO), "second");
+	flow_bob_answers(&bye, 200, "", "");
+	got_free(&bye.at_bob);
+	f.bob_tag = "bob";
+	flow_bob_answers(&f, 200, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	flow_ack(&f);
+	flow_alice_says(&f, "BYE", "", "");
+	flow_expect_at_bob(&f, "BYE ");
+	flow_bob_answers(&f, 200, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	flow_end(&f);
+}
+
+/* §9.2: a re-INVITE that waits for its next hop's name is over at once when it is cancelled; the other side never hears of it. */
+static void a_reinvite_is_cancelled_while_a_name_is_looked_up(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_begin(&f, FLOW_ONE, 1, 1);
+	f.rig->names[f.rig->n_names++] = (struct rig_name){ .host = "bob.example.net", .delay_ms = 500 };
+	assert_int_equal(addr_parse(&f.rig->names[0].addr, SV("10.0.0.21")), 0);
+	f.bob_contact = "<sip:bob@bob.example.net>";
+	flow_invite(&f, BOB);
+	flow_bob_answers(&f, 200, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	rig_say(f.rig, ALICE, EDGE, "",
+	        "ACK %s SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKack\nMax-Forwards: 70\n"
+	        "From: \"Alice\" <sip:alice@example.com>;tag=alice\nTo: %s\nCall-ID: alice-call@192.0.2.10\nCSeq: 1 ACK\n",
+	        f.near_contact, f.near_to);
+	rig_after(f.rig, 600);
+	flow_expect_at_bob(&f, "ACK ");
+	rig_forget(f.rig, ALICE);
+	for (unsigned i = 0; i < 2; i++) {
+		rig_say(f.rig, ALICE, EDGE, "",
+		        "%s %s SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKre\nMax-Forwards: 70\n"
+		        "From: \"Alice\" <sip:alice@example.com>;tag=alice\nTo: %s\nCall-ID: alice-call@192.0.2.10\nCSeq: 2 %s\n"
+		        "Contact: <sip:alice@192.0.2.10:5060>\n",
+		        i ? "CANCEL" : "INVITE", f.near_contact, f.near_to, i ? "CANCEL" : "INVITE");
+		rig_expect(f.rig, ALICE, i ? "SIP/2.0 200" : "SIP/2.0 100", &f.at_alice);
+	}
+	rig_expect(f.rig, ALICE, "SIP/2.0 487", &f.at_alice);
+	rig_say(f.rig, ALICE, EDGE, "",
+	        "ACK %s SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKre\nMax-Forwards: 70\n"
+	        "From: \"Alice\" <sip:alice@example.com>;tag=alice\nTo: %s\nCall-ID: alice-call@192.0.2.10\nCSeq: 2 ACK\n",
+	        f.near_contact, f.near_to);
+	rig_after(f.rig, 1000);
+	rig_expect_silence(f.rig, BOB);
+	f.alice_cseq = 2;
+	flow_alice_says(&f, "BYE", "", "");
+	rig_after(f.rig, 600);
+	flow_expect_at_bob(&f, "BYE ");
+	flow_bob_answers(&f, 200, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	flow_end(&f);
+}
+
+/* RFC 3515 §2.4.6: the id of a refer event is another one on either side; what stands beside it is looked at like any other line. */
+static void parameters_of_a_refer_event_are_hidden(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_answered(&f, FLOW_ONE, 1, 1);
+	f.alice_cseq = 7;
+	flow_alice_says(&f, "REFER", "Refer-To: <sip:carol@example.com>\nContact: <sip:alice@192.0.2.10:5060>\n", "");
+	flow_expect_at_bob(&f, "REFER ");
+	unsigned long id = f.at_bob.v.cseq;
+	char lines[256];
+
+	flow_bob_answers(&f, 202, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 202");
+	snprintf(lines, sizeof(lines), "Event: refer;x=10.0.0.21;id=%lu;y=z\nSubscription-State: active;expires=60\n", id);
+	flow_bob_says(&f, "NOTIFY", lines, "");
+	flow_expect_at_alice(&f, "NOTIFY ");
+	assert_string_equal(got_value(&f.at_alice, HDR_EVENT), "refer;id=8;y=z");
+	flow_alice_answers(&f, 200, "", "");
+	rig_expect(f.rig, BOB, "SIP/2.0 200", &f.at_bob);
+	flow_alice_says(&f, "BYE", "", "");
+	flow_expect_at_bob(&f, "BYE ");
+	flow_bob_answers(&f, 200, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	flow_end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,6 +336,9 @@ int main(void)
 		cmocka_unit_test(a_repeated_bye_gets_the_same_answer),
 		cmocka_unit_test(a_late_provisional_is_cancelled),
 		cmocka_unit_test(a_dialog_needs_a_contact),
+		cmocka_unit_test(a_refused_bye_ends_its_early_dialog),
+		cmocka_unit_test(a_reinvite_is_cancelled_while_a_name_is_looked_up),
+		cmocka_unit_test(parameters_of_a_refer_event_are_hidden),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
