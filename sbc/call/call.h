@@ -467,7 +467,7 @@ void watch_each(const struct view *v, void (*fn)(void *ctx, const struct dialogi
 /* WHY_COUNT: `v` has no such body, or one that can be shown to the other side. */
 enum why watch_fault(struct b2bua *b, const struct view *v, const struct path *from);
 /* Content-Length and the body as c->to may see it. */
-void watch_out(struct compose *c, struct hide *h, struct sv body);
+void watch_out(struct compose *c, struct hide *h);
 
 /* echo.c: answers that outlive their call */
 void echo_new(struct relay *r);        /* takes the relay's server transaction */

@@ -229,7 +229,7 @@ void compose_rest(struct compose *c, const struct view *v, const struct path *fr
 	else
 		hide_headers(&c->o, &h);
 	if (body.len && v->method != M_INVITE && watch_is_told(v)) {
-		watch_out(c, &h, body);
+		watch_out(c, &h);
 		return;
 	}
 	if (v->method == M_NOTIFY && !v->status)

@@ -1,6 +1,7 @@
 /* sbc/call/watch.c - what somebody who watches dialogs (RFC 4235) is told of those on the other side: not by the identifiers they have
  * there, and not by addresses of there. */
 #include "sbc/call/transfer.h"
+#include "sip/multipart.h"
 #include "topohide/dialoginfo.h"
 #include <errno.h>
 
@@ -9,6 +10,7 @@ struct watch {
 	struct hide *h;
 	const struct compose *c;    /* NULL: it is only looked at */
 	struct arena *arena;
+	unsigned words;             /* looked through so far */
 	struct end_names known;
 	char hashed[4][SV_HEX];
 };
@@ -18,11 +20,75 @@ struct watch_reader {
 	void *ctx;
 };
 
+static bool is_dialog_info(struct sv type)
+{
+	return sv_ieq(type, SV("application/dialog-info+xml"));
+}
+
+/* Parts of parts: a report in there would not be found. */
+static bool has_parts(const struct part *p)
+{
+	return p->type.len > 10 && sv_ieq((struct sv){ p->type.p, 10 }, SV("multipart/")) && sv_find(p->body, SV("dialog-info")) != SIZE_MAX;
+}
+
+/* A report alone, or among others: that of a list (RFC 4662). */
 bool watch_is_told(const struct view *v)
 {
 	struct sv type = view_value(v, HDR_CONTENT_TYPE);
+	struct multipart m;
+	struct part p;
 
-	return v->body_len && sv_ieq(sv_trim((struct sv){ type.p, sv_chr(type, ';') }), SV("application/dialog-info+xml"));
+	if (!v->body_len || is_dialog_info(sv_trim((struct sv){ type.p, sv_chr(type, ';') })))
+		return v->body_len;
+	if (!multipart_begin(&m, type, view_body(v)))
+		return false;
+	while (multipart_next(&m, &p))
+		if (is_dialog_info(p.type) || has_parts(&p))
+			return true;
+	return false;
+}
+
+/* Each part as it is, a report as `d` maps it; what stands before the first and behind the last ends here. */
+static int map_parts(struct out *o, struct multipart *m, struct arena *arena, const struct dialoginfo *d)
+{
+	struct part p;
+	int err = 0;
+
+	while (!err && multipart_next(m, &p)) {
+		out_lit(o, "--");
+		out_sv(o, m->boundary);
+		out_lit(o, "\r\n");
+		out_sv(o, p.headers);
+		out_str(o, p.headers.len ? "\r\n\r\n" : "\r\n");
+		if (!is_dialog_info(p.type))
+			out_sv(o, p.body);
+		else
+			err = p.is_encoded ? -EBADMSG : dialoginfo_map(o, p.body, arena, d);
+		err = has_parts(&p) ? -EBADMSG : err;
+		out_lit(o, "\r\n");
+	}
+	out_lit(o, "--");
+	out_sv(o, m->boundary);
+	out_lit(o, "--\r\n");
+	return err ? err : m->is_over ? 0 : -EBADMSG;
+}
+
+static int map_body(struct out *o, const struct view *v, struct arena *arena, const struct dialoginfo *d)
+{
+	struct multipart m;
+
+	return multipart_begin(&m, view_value(v, HDR_CONTENT_TYPE), view_body(v)) ? map_parts(o, &m, arena, d) :
+	       dialoginfo_map(o, view_body(v), arena, d);
+}
+
+static bool names_inside(struct watch *w, struct sv text)
+{
+	bool is_inside;
+
+	w->h->runs = 0; /* its bound is for one header, ours for the whole */
+	is_inside = w->words > WATCH_WORDS_MAX || hide_names_inside(w->h, text);
+	w->words += w->h->runs;
+	return is_inside;
 }
 
 /* A name that says nothing, the same each time, so that one report can be told from the next. */
@@ -38,7 +104,7 @@ static void map_names(void *ctx, struct dialoginfo_names *n)
 	struct watch *w = ctx;
 	const struct end *e = w->c ? names_end(w->c->names, n->call_id, n->local_tag, n->remote_tag) : NULL;
 
-	if (hide_names_inside(w->h, n->id) || (n->call_id.len && sv_find(n->id, n->call_id) != SIZE_MAX))
+	if (names_inside(w, n->id) || (n->call_id.len && sv_find(n->id, n->call_id) != SIZE_MAX))
 		hash_name(w, 3, &n->id); /* often made of the Call-ID */
 	if (!e) {
 		hash_name(w, 0, &n->call_id);
@@ -76,7 +142,7 @@ void watch_each(const struct view *v, void (*fn)(void *ctx, const struct dialogi
 
 	arena_init(&arena, NULL, 0, WATCH_MEMORY_MAX);
 	out_init(&nowhere, area, 0);
-	dialoginfo_map(&nowhere, view_body(v), &arena, &m);
+	map_body(&nowhere, v, &arena, &m);
 	arena_reset(&arena);
 }
 
@@ -87,47 +153,45 @@ static bool is_token(struct watch *w, struct sv user)
 	return token_read(w->b->p.tokens, TOKEN_LEG, user, &t) == 0;
 }
 
-/* Where the receiver reaches the other side: at his own domain, or at us. */
-static struct sv shown_host(const struct watch *w)
+/* A URI whose host is the receiver's way to the other side: his own domain, or us. Its parameters are about the way there, too. */
+static bool map_uri(struct watch *w, const struct uri *u, struct sv user, struct out *o)
 {
-	const struct conf *c = w->b->conf;
-	const struct path *to = w->c ? &w->c->to->path : NULL;
-	const struct conf_zone *z = &c->zones[to ? path_zone(w->b, to) : w->h->zone];
-
-	return z->n_domains ? z->domains[0] : to ? c->listeners[to->listener].advertise : SV("");
+	if (names_inside(w, user))
+		return false;
+	out_sv(o, u->scheme_text);
+	out_lit(o, ":");
+	if (user.len) {
+		out_sv(o, user);
+		out_lit(o, "@");
+	}
+	out_sv(o, hide_domain(w->b->conf, w->h->to_zone, w->h->agent));
+	return true;
 }
 
 static bool map_value(void *ctx, struct sv *text)
 {
 	struct watch *w = ctx;
-	struct sv trimmed = sv_trim(*text), host;
-	struct uri u;
+	struct sv trimmed = sv_trim(*text);
+	size_t room = 4 * trimmed.len + VIEW_NAME_MAX;
+	struct uri u = { .user = SV("") };
+	bool is_uri = uri_parse(&u, trimmed) == 0 && (u.scheme == URI_SIP || u.scheme == URI_SIPS), is_shown;
+	struct sv user = is_uri && is_token(w, u.user) ? SV("") : u.user;
 	struct out o;
 	char *area;
-	bool is_uri = uri_parse(&u, trimmed) == 0 && (u.scheme == URI_SIP || u.scheme == URI_SIPS);
-	struct sv user = is_uri && is_token(w, u.user) ? SV("") : u.user;
 
-	if (!hide_names_inside(w->h, *text) && (!is_uri || user.len == u.user.len))
+	if (!names_inside(w, *text) && (!is_uri || user.len == u.user.len))
 		return true;
-	if (!is_uri || hide_names_inside(w->h, user))
+	if (w->words > WATCH_WORDS_MAX || !(area = arena_alloc(w->arena, room)))
 		return false;
-	host = shown_host(w);
-	if (!(area = arena_alloc(w->arena, trimmed.len + host.len)))
-		return false;
-	out_init(&o, area, trimmed.len + host.len);
-	out_sv(&o, u.scheme_text);
-	out_lit(&o, ":");
-	if (user.len) {
-		out_sv(&o, user);
-		out_lit(&o, "@");
-	}
-	out_sv(&o, host);
+	out_init(&o, area, room);
+	w->h->runs = 0;
+	is_shown = is_uri ? map_uri(w, &u, user, &o) : hide_mask(&o, w->h, trimmed);
 	*text = out_done(&o);
-	return !o.is_full;
+	return is_shown && !o.is_full;
 }
 
 /* 0 and the body in `*out`, or as dialoginfo_map(). */
-static int watch_map(struct watch *w, struct sv body, struct sv *out)
+static int watch_map(struct watch *w, struct sv *out)
 {
 	const struct dialoginfo m = { .ctx = w, .names = map_names, .value = map_value };
 	char *area = arena_alloc(w->arena, NET_MESSAGE_MAX);
@@ -137,7 +201,7 @@ static int watch_map(struct watch *w, struct sv body, struct sv *out)
 	if (!area)
 		return -ENOMEM;
 	out_init(&o, area, NET_MESSAGE_MAX);
-	err = dialoginfo_map(&o, body, w->arena, &m);
+	err = map_body(&o, w->h->v, w->arena, &m);
 	*out = out_done(&o);
 	return err ? err : o.is_full ? -EMSGSIZE : 0;
 }
@@ -154,7 +218,7 @@ enum why watch_fault(struct b2bua *b, const struct view *v, const struct path *f
 		return WHY_COUNT;
 	arena_init(&arena, NULL, 0, WATCH_MEMORY_MAX);
 	hide_from(&h, b, v, from);
-	err = watch_map(&w, view_body(v), &body);
+	err = watch_map(&w, &body);
 	arena_reset(&arena);
 	if (!err)
 		return WHY_COUNT;
@@ -162,13 +226,14 @@ enum why watch_fault(struct b2bua *b, const struct view *v, const struct path *f
 	return err == -ENOMEM ? WHY_FULL : WHY_BODY;
 }
 
-void watch_out(struct compose *c, struct hide *h, struct sv body)
+void watch_out(struct compose *c, struct hide *h)
 {
+	struct sv body;
 	struct arena arena;
 	struct watch w = { .b = c->b, .h = h, .c = c, .arena = &arena };
 
 	arena_init(&arena, NULL, 0, WATCH_MEMORY_MAX);
-	if (watch_map(&w, body, &body))
+	if (watch_map(&w, &body))
 		c->o.is_full = true;
 	else
 		out_body(&c->o, body);

@@ -134,11 +134,70 @@ static void dialog_info_that_cannot_pass(void **state)
 	(void)state;
 	subscribed(&f, FLOW_ONE, 2);
 	refused(&f, "no xml at all, but 10.0.0.21");
-	refused(&f, INFO "<dialog id=\"1\" version=\"10.0.0.21\"/></dialog-info>");
-	refused(&f, INFO "<note>come to 10&#46;0.0.21</note></dialog-info>");
+	refused(&f, INFO "<note>my call is called alice-call, and my tag is bob-is-a-tag</note></dialog-info>" "<x/>");
+	refused(&f, INFO "<identity>sip:10.0.0.21@10.0.0.21</identity></dialog-info>");
 	refused(&f, "<!DOCTYPE x>" INFO "</dialog-info>");
 	assert_int_equal(rig_count(f.rig, BODIES_REFUSED), 4);
 	shown(&f, INFO "</dialog-info>");
+	unsubscribed(&f);
+}
+
+/* Words that name the side where nothing is a URI. */
+static void dialog_info_with_words(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	subscribed(&f, FLOW_ONE, 2);
+	shown(&f, INFO "<note lang=\"at 10.0.0.21\">come to 10&#46;0.0.21, port 5060</note></dialog-info>");
+	assert_true(got_has(&f.at_alice, "<note lang=\"at example.com\">come to example.com, port 5060</note>"));
+	unsubscribed(&f);
+}
+
+/* As many dialogs as a busy server has; each is looked at. */
+static void dialog_info_of_many(void **state)
+{
+	struct flow f;
+	char body[32768] = INFO;
+
+	(void)state;
+	subscribed(&f, FLOW_ONE, 2);
+	for (unsigned i = 0; i < 100; i++)
+		sprintf(body + strlen(body), "<dialog id=\"%u\" call-id=\"c%u@10.0.0.21\"><local><identity display=\"A B C D\">sip:u%u@10.0.0.21</identity>"
+		        "<target uri=\"sip:u%u@10.0.0.99\"/></local></dialog>", i, i, i, i);
+	strcat(body, "</dialog-info>");
+	shown(&f, body);
+	assert_false(got_has(&f.at_alice, "10.0.0."));
+	assert_true(got_has(&f.at_alice, "<identity display=\"A B C D\">sip:u99@example.com</identity>"));
+	unsubscribed(&f);
+}
+
+#define LIST(inner) \
+	"--50UBfW\r\nContent-Type: application/rlmi+xml;charset=\"UTF-8\"\r\n\r\n<list/>\r\n--50UBfW\r\nContent-Type: application/dialog-info+xml\r\n\r\n" \
+	inner "\r\n--50UBfW--\r\n"
+#define MANY "Event: dialog\nSubscription-State: active;expires=3600\nContact: <sip:bob@10.0.0.21:5060>\nRequire: eventlist\n" \
+	"Content-Type: multipart/related;type=\"application/rlmi+xml\";boundary=\"50UBfW\"\n"
+
+/* RFC 4662: a list's reports are parts of one body. */
+static void reports_of_a_list(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	subscribed(&f, FLOW_ONE, 2);
+	flow_bob_says(&f, "NOTIFY", MANY, LIST(INFO "<dialog id=\"1\" call-id=\"xyz\"><local><target uri=\"sip:bob@10.0.0.21\"/></local></dialog></dialog-info>"));
+	flow_expect_at_alice(&f, "NOTIFY ");
+	assert_false(got_has(&f.at_alice, "xyz"));
+	assert_true(got_has(&f.at_alice, "--50UBfW\r\nContent-Type: application/rlmi+xml;charset=\"UTF-8\"\r\n\r\n<list/>\r\n--50UBfW\r\n"));
+	assert_true(got_has(&f.at_alice, "<target uri=\"sip:bob@example.com\"/></local></dialog></dialog-info>\r\n--50UBfW--\r\n"));
+	flow_alice_answers(&f, 200, "", "");
+	rig_expect(f.rig, BOB, "SIP/2.0 200", &f.at_bob);
+	flow_bob_says(&f, "NOTIFY", MANY, LIST("10.0.0.21"));
+	rig_expect(f.rig, BOB, "SIP/2.0 488", &f.at_bob);
+	flow_bob_says(&f, "NOTIFY", MANY, "--50UBfW\r\nContent-Type: multipart/mixed;boundary=x\r\n\r\n--x\r\nContent-Type: application/dialog-info+xml\r\n"
+	              "\r\n<dialog-info/>\r\n--x--\r\n--50UBfW--\r\n");
+	rig_expect(f.rig, BOB, "SIP/2.0 488", &f.at_bob);
+	rig_expect_silence(f.rig, ALICE);
 	unsubscribed(&f);
 }
 
@@ -443,6 +502,9 @@ int main(void)
 		cmocka_unit_test(dialog_info),
 		cmocka_unit_test(dialog_info_with_our_contact),
 		cmocka_unit_test(dialog_info_that_cannot_pass),
+		cmocka_unit_test(dialog_info_with_words),
+		cmocka_unit_test(dialog_info_of_many),
+		cmocka_unit_test(reports_of_a_list),
 		cmocka_unit_test(ids_made_of_identifiers),
 		cmocka_unit_test(picked_up),
 		cmocka_unit_test(picked_up_at_the_other_end),

@@ -1,5 +1,6 @@
-/* Fuzz: the reader of dialog-info bodies on arbitrary bytes. What it writes it can read again, and then nothing changes any more; what
+/* Fuzz: the readers of multipart and dialog-info bodies on arbitrary bytes. What it writes it can read again, and then nothing changes any more; what
  * may not be shown is in no attribute and no text of it. An exact copy is used, so that ASan sees a read beyond it. */
+#include "sip/multipart.h"
 #include "topohide/dialoginfo.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -49,6 +50,22 @@ static int map(struct out *o, struct sv body, bool stays)
 	return err;
 }
 
+/* Slices stay inside, one behind the other. */
+static void try_parts(struct sv body)
+{
+	const char *at = body.p;
+	struct multipart m;
+	struct part p;
+
+	must(multipart_begin(&m, SV("multipart/related;boundary=\"b\""), body));
+	while (multipart_next(&m, &p)) {
+		must(p.headers.p >= at && p.headers.p + p.headers.len <= p.body.p + p.body.len);
+		must(p.body.p + p.body.len <= body.p + body.len);
+		at = p.body.p + p.body.len;
+	}
+	must(m.n <= MULTIPART_PARTS_MAX + 1);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *copy;
@@ -58,6 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > 16384 || !(copy = malloc(size ? size : 1)))
 		return 0;
 	memcpy(copy, data, size);
+	try_parts((struct sv){ copy, size });
 	err = map(&once, (struct sv){ copy, size }, false);
 	must(err == 0 || err == -EBADMSG);
 	if (!err && !once.is_full) {
