@@ -17,7 +17,7 @@ port_take_pair() {
 	printf -v "$1" '%s' "$first"
 }
 
-phone_start() { # phone_start NAME SIP-PORT RTP-PORT CONTROL-PORT
+phone_start() { # phone_start NAME SIP-PORT RTP-PORT CONTROL-PORT [MORE-RTP-PORTS]
 	mkdir "$1"
 	wav_write >"$1/say.wav"
 	cat >"$1/config" <<-.
@@ -28,7 +28,7 @@ phone_start() { # phone_start NAME SIP-PORT RTP-PORT CONTROL-PORT
 		audio_source aufile,$T/$1/say.wav
 		audio_player aufile,$T/$1/heard.wav
 		audio_alert aufile,$T/$1/heard.wav
-		rtp_ports $3-$(($3 + 1))
+		rtp_ports $3-$(($3 + 1 + ${5:-0}))
 		rtp_stats yes
 		module_path $(phone_modules)
 		module g711.so
