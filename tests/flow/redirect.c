@@ -13,10 +13,10 @@
 	"routes: [{ when: { zone: public, caller: any }, to: { pool: apps }, redirects: follow }]\n"
 #define FOLLOW FLOW_ZONES RULE("")
 /* The same for a request that Alice sent with From and user rewritten. */
-#define FOLLOW_REWRITTEN \
+#define FOLLOW_REWRITTEN(first, prefix) \
 	FLOW_ZONES "pools: { apps: { zone: core, probe: off, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }] } }\n" \
-	"routes: [{ when: { zone: public, caller: any }, to: { pool: apps }, redirects: follow, " \
-	"rewrite: { user: { prefix: \"9\" }, apply: [request-uri, to] } }]\n"
+	"routes: [" first "{ when: { zone: public, caller: any }, to: { pool: apps }, redirects: follow, " \
+	"rewrite: { user: { prefix: \"" prefix "\" }, apply: [request-uri, to] } }]\n"
 
 /* Whoever got the INVITE last sends the call on. */
 static void sent_on(struct flow *f, unsigned status, const char *contacts)
@@ -161,6 +161,32 @@ static void a_phone_that_rang_sends_the_call_on(void **state)
 	answered_and_ended(&f);
 }
 
+/* Nobody picks up where it was sent on to: the next one, and what rang is over. */
+static void a_contact_that_rings_too_long_is_given_up(void **state)
+{
+	char to[256], contact[128];
+	struct flow f;
+
+	(void)state;
+	flow_begin(&f, FLOW_ZONES RULE("answer-timeout: 5s, "), 1, 1);
+	flow_invite(&f, BOB);
+	sent_on(&f, 302, "Contact: <sip:c@10.0.0.22:5060>, <sip:d@10.0.0.23:5060>;q=0.5\n");
+	next_is(&f, CAROL, "INVITE ");
+	flow_bob_answers(&f, 180, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 180");
+	snprintf(to, sizeof(to), "%s", f.near_to);
+	snprintf(contact, sizeof(contact), "%s", f.near_contact);
+	rig_after(f.rig, 5100);
+	rig_expect(f.rig, CAROL, "CANCEL ", &f.at_bob);
+	next_is(&f, DAVE, "INVITE sip:d@10.0.0.23:5060 SIP/2.0");
+	rig_say(f.rig, ALICE, EDGE, "",
+	        "UPDATE %s SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKu;rport\nMax-Forwards: 70\n"
+	        "From: \"Alice\" <sip:alice@example.com>;tag=alice\nTo: %s\nCall-ID: alice-call@192.0.2.10\nCSeq: 2 UPDATE\n", contact, to);
+	flow_expect_at_alice(&f, "SIP/2.0 481");
+	rig_forget(f.rig, CAROL);
+	answered_and_ended(&f);
+}
+
 /* What was on its way to the phone that sends the call on ends with it. */
 static void a_prack_under_way_ends(void **state)
 {
@@ -286,17 +312,17 @@ static void a_contact_is_not_rewritten(void **state)
 	struct flow f;
 
 	(void)state;
-	flow_begin(&f, FOLLOW_REWRITTEN, 1, 1);
+	flow_begin(&f, FOLLOW_REWRITTEN("", "9"), 1, 1);
 	flow_invite(&f, BOB);
 	assert_string_equal(got_uri(&f.at_bob), "sip:9bob@example.com");
 	sent_on(&f, 302, "Contact: <sip:carol@10.0.0.22:5060>\n");
-	rig_reload(f.rig, FOLLOW_REWRITTEN);
+	rig_reload(f.rig, FOLLOW_REWRITTEN("{ when: { user: nobody }, to: { reject: 404 } }, ", "8"));
 	next_is(&f, CAROL, "INVITE sip:carol@10.0.0.22:5060 SIP/2.0");
 	assert_string_equal(got_value(&f.at_bob, HDR_TO), "<sip:9bob@example.com>");
-	rig_reload(f.rig, FOLLOW_REWRITTEN);
+	rig_reload(f.rig, FOLLOW_REWRITTEN("{ when: { user: nobody }, to: { reject: 404 } }, ", "8"));
 	sent_on(&f, 302, "Contact: <sip:dave@10.0.0.23:5060>\n");
 	next_is(&f, DAVE, "INVITE sip:dave@10.0.0.23:5060 SIP/2.0");
-	assert_string_equal(got_value(&f.at_bob, HDR_TO), "<sip:9bob@example.com>");
+	assert_string_equal(got_value(&f.at_bob, HDR_TO), "<sip:8bob@example.com>");
 	answered_and_ended(&f);
 }
 
@@ -370,6 +396,7 @@ int main(void)
 		cmocka_unit_test(a_6xx_ends_the_search),
 		cmocka_unit_test(a_silent_contact_is_given_up),
 		cmocka_unit_test(a_phone_that_rang_sends_the_call_on),
+		cmocka_unit_test(a_contact_that_rings_too_long_is_given_up),
 		cmocka_unit_test(a_prack_under_way_ends),
 		cmocka_unit_test(a_loop_ends),
 		cmocka_unit_test(a_long_way_ends),
