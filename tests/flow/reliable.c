@@ -248,6 +248,7 @@ static void prack_without_contact(void **state)
 {
 	struct phone other, alice;
 	struct scene s;
+	char before[64];
 
 	(void)state;
 	begin(&s, 1, "Supported: 100rel\n", OFFER);
@@ -266,11 +267,12 @@ static void prack_without_contact(void **state)
 	phone_twin(&alice, &s.alice);
 	strcpy(alice.target, BOB_URI); /* she has no other either */
 	phone_pracks(&alice, "");
+	strcpy(before, s.bob.uri);
 	strcpy(s.bob.uri, BOB_URI);
 	phone_gets(&s.bob, "PRACK " BOB_URI " ");
 	phone_answers(&s.bob, 200, "", "");
 	phone_gets(&alice, "SIP/2.0 200");
-	phone_new(&s.bob, s.rig, "bob", BOB);
+	strcpy(s.bob.uri, before);
 	phone_answers_invite(&other, 486, "", "");
 	rig_forget(s.rig, BOB);
 	rig_forget(s.rig, CAROL);

@@ -257,6 +257,7 @@ static void s2_6_transfer_instant_messaging(void **state)
 
 static void forwarded(struct scene *s)
 {
+	phone_free(&s->carol1);
 	phone_fork(&s->carol1, &s->bob1, "carol1");
 	phone_answers_invite(&s->carol1, 181, "", "");
 	phone_gets(&s->alice1, "SIP/2.0 181");

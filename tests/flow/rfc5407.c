@@ -506,6 +506,7 @@ static void b_bye_overlaps_reinvite(void **state)
 		rig_expect(s.rig, p->at, asker_hangs_up ? "SIP/2.0 200" : "SIP/2.0 487", &p->got);
 		rig_expect(s.rig, asker_hangs_up ? p->at : q->at, asker_hangs_up ? "SIP/2.0 487" : "SIP/2.0 200",
 		           asker_hangs_up ? &p->got : &q->got);
+		got_free(&asking.got);
 		asking.got = p->got;
 		p->got = (struct got){ .packet = NULL };
 		phone_acks_refusal(&asking);

@@ -354,6 +354,7 @@ static void reinvite_is_cancelled(void **state)
 	phone_gets(&s.bob, "ACK ");
 	phone_gets(&s.alice, "SIP/2.0 487");
 	phone_acks_refusal(&s.alice);
+	phone_free(&s.alice);
 	phone_new(&s.alice, s.f.rig, "alice", ALICE);
 	phone_asks(&s.bob, "BYE", "", "");
 	rig_expect(s.f.rig, ALICE, "BYE sip:NEAR-alice@192.0.2.10:5060 ", &s.alice.got); /* where she was */
