@@ -19,29 +19,6 @@ struct ends {
 	unsigned cseq;
 };
 
-/* Takes what begins with `start`; the rest is forgotten. */
-static bool take(struct rig *r, const char *at, const char *start, struct got *out)
-{
-	struct addr addr;
-	bool is_found = false;
-
-	addr_parse(&addr, sv_from(at));
-	list_each_safe(n, &r->inbox) {
-		struct packet *p = owner_of(n, struct packet, in_list);
-
-		is_found |= addr_eq(&p->to, &addr) && strncmp(p->bytes, start, strlen(start)) == 0;
-		if (is_found)
-			break;
-		if (addr_eq(&p->to, &addr)) {
-			list_del(n);
-			free(p);
-		}
-	}
-	if (is_found)
-		rig_expect(r, at, start, out);
-	return is_found;
-}
-
 static void answer(struct ends *e, const char *at, const char *listener, const struct got *g, const char *lines)
 {
 	rig_say(e->rig, at, listener, "", "SIP/2.0 200 OK\nVia: %s\nFrom: %s\nTo: %s%s\nCall-ID: %s\nCSeq: %s\n%s", got_value(g, HDR_VIA),
@@ -66,7 +43,7 @@ static void bob_notifies(struct ends *e, unsigned cseq, const char *lines, const
 	        "NOTIFY %s SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.21:5060;branch=z9hG4bKb%u\nMax-Forwards: 70\nFrom: <sip:bob@example.com>;tag=bob\n"
 	        "To: %s\nCall-ID: %s\nCSeq: %u NOTIFY\nContact: <sip:bob@10.0.0.21:5060>\n%s",
 	        e->contact, cseq, e->from, e->call_id, cseq, lines);
-	if (take(e->rig, ALICE, "NOTIFY ", &at_alice))
+	if (rig_take(e->rig, ALICE, "NOTIFY ", &at_alice))
 		answer(e, ALICE, EDGE, &at_alice, "");
 	got_free(&at_alice);
 }
@@ -85,7 +62,7 @@ static bool begins(struct ends *e, bool is_notified_first)
 	char body[1024];
 
 	alice_asks(e, "SUBSCRIBE", "sip:bob@example.com", "<sip:bob@example.com>", "Event: dialog\nExpires: 600\n");
-	if (!take(e->rig, BOB, "SUBSCRIBE ", &at_bob))
+	if (!rig_take(e->rig, BOB, "SUBSCRIBE ", &at_bob))
 		return false;
 	learn(e, &at_bob);
 	snprintf(body, sizeof(body), BODY, e->call_id, got_tag(&at_bob, HDR_FROM));
@@ -93,7 +70,7 @@ static bool begins(struct ends *e, bool is_notified_first)
 		bob_notifies(e, 1, "Event: dialog\nSubscription-State: active\nContent-Type: application/dialog-info+xml\n", body);
 	answer(e, BOB, CORE, &at_bob, "Contact: <sip:bob@10.0.0.21:5060>\nExpires: 600\nRecord-Route: <sip:10.0.0.21;lr>\n");
 	got_free(&at_bob);
-	if (!take(e->rig, ALICE, "SIP/2.0 200", &at_alice))
+	if (!rig_take(e->rig, ALICE, "SIP/2.0 200", &at_alice))
 		return false;
 	snprintf(e->near_to, sizeof(e->near_to), "%s", got_value(&at_alice, HDR_TO));
 	snprintf(e->near_contact, sizeof(e->near_contact), "%s", got_contact(&at_alice));
@@ -108,10 +85,10 @@ static void goes_on(struct ends *e)
 	struct got at_bob = { .packet = NULL };
 
 	alice_asks(e, "SUBSCRIBE", e->near_contact, e->near_to, "Event: dialog\nExpires: 600\n");
-	if (take(e->rig, BOB, "SUBSCRIBE ", &at_bob))
+	if (rig_take(e->rig, BOB, "SUBSCRIBE ", &at_bob))
 		answer(e, BOB, CORE, &at_bob, "Contact: <sip:bob@10.0.0.22:5060>\nExpires: 600\n");
 	alice_asks(e, "REFER", e->near_contact, e->near_to, "Refer-To: <sip:carol@example.com>\n");
-	if (take(e->rig, BOB, "REFER ", &at_bob))
+	if (rig_take(e->rig, BOB, "REFER ", &at_bob))
 		answer(e, BOB, CORE, &at_bob, "Contact: <sip:bob@10.0.0.22:5060>\n");
 	bob_notifies(e, 2, "Event: refer\nSubscription-State: terminated\n", "");
 	bob_notifies(e, 3, "Event: dialog\nSubscription-State: terminated\n", "");

@@ -664,6 +664,20 @@ struct rig *rig_take_over(struct rig *r, const char *yaml, unsigned workers, uns
 	return r;
 }
 
+bool rig_take(struct rig *r, const char *endpoint, const char *start, struct got *out)
+{
+	struct packet *p;
+
+	for (rig_after(r, 0); (p = inbox_next(r, endpoint)); free(p)) {
+		if (strncmp(p->bytes, start, strlen(start)) == 0) {
+			rig_expect(r, endpoint, start, out);
+			return true;
+		}
+		list_del(&p->in_list);
+	}
+	return false;
+}
+
 void rig_expect_silence(struct rig *r, const char *endpoint)
 {
 	struct packet *p;

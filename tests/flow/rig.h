@@ -100,6 +100,8 @@ struct got {
 /* Takes the next message that arrived at `endpoint`; fails the test (showing what arrived instead) when there is none, or when its
  * first line does not begin with `start` ("INVITE ", "SIP/2.0 180"). Valid until the next call for the same `out`. */
 void rig_expect(struct rig *r, const char *endpoint, const char *start, struct got *out);
+/* The same where it need not have come: false. What arrived before it at `endpoint` is forgotten. */
+bool rig_take(struct rig *r, const char *endpoint, const char *start, struct got *out);
 /* Nothing (more) has arrived at `endpoint`. */
 void rig_expect_silence(struct rig *r, const char *endpoint);
 bool rig_has_message(struct rig *r, const char *endpoint);
