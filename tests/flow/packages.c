@@ -427,6 +427,22 @@ static void without_dialog(void **state)
 	}
 }
 
+/* What we say of ourselves holds for what passes through us. */
+static void options_of_our_own(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_begin(&f, FLOW_ONE, 1, 1);
+	rig_say(f.rig, ALICE, EDGE, "",
+	        "OPTIONS sip:203.0.113.10 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKo;rport\nMax-Forwards: 70\n"
+	        "From: <sip:alice@example.com>;tag=alice\nTo: <sip:203.0.113.10>\nCall-ID: o\nCSeq: 1 OPTIONS\n");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	assert_string_equal(got_value(&f.at_alice, HDR_ALLOW), "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, MESSAGE, SUBSCRIBE, "
+	                                                       "NOTIFY, REFER, PUBLISH");
+	flow_end(&f);
+}
+
 /* RFC 6086: what each side takes is told, and the packages pass within the call, both ways. */
 static void info_packages(void **state)
 {
@@ -510,6 +526,7 @@ int main(void)
 		cmocka_unit_test(picked_up_at_the_other_end),
 		cmocka_unit_test(publish),
 		cmocka_unit_test(without_dialog),
+		cmocka_unit_test(options_of_our_own),
 		cmocka_unit_test(info_packages),
 		cmocka_unit_test(server_subscribes),
 	};

@@ -76,11 +76,17 @@ function response(code,    to, number) {
 		"      [last_Call-ID:]\n" number \
 		"      Contact: <sip:" (role == "callee" ? "bob" : "alice") "@[local_ip]:[local_port];transport=[transport]>\n" more body,
 		code >= 200 && (last_request == "INVITE" || code == 487) ? " retrans=\"500\"" : "")
+	if (last_request == "SUBSCRIBE" && code ~ /^2/) in_dialog = 1
+}
+
+# Does the request make the dialog?
+function begins(what) {
+	return (what == "INVITE" || what == "SUBSCRIBE") && !in_dialog
 }
 
 function receive(what, is_optional,    actions) {
 	actions = checks
-	if (role == "callee" && what == "INVITE" && !in_dialog) {
+	if (role == "callee" && begins(what)) {
 		actions = actions "      <ereg regexp=\"[^:]*$\" search_in=\"hdr\" header=\"CSeq:\" assign_to=\"line\"/>\n" \
 			"      <ereg regexp=\"[0-9]+\" search_in=\"var\" variable=\"line\" assign_to=\"number\"/>\n" \
 			"      <ereg regexp=\"[^ ].*\" search_in=\"hdr\" header=\"From:\" assign_to=\"peer\"/>\n" \
@@ -93,7 +99,7 @@ function receive(what, is_optional,    actions) {
 	}
 	printf "  <recv %s=\"%s\"%s%s%s", what ~ /^[0-9]/ ? "response" : "request", what,
 		is_optional ? " optional=\"true\"" : sprintf(" timeout=\"%d\"", patience),
-		what ~ /^2/ && !in_dialog || what == "INVITE" ? " rrs=\"true\"" : "",
+		what ~ /^2/ && !in_dialog || what == "INVITE" || begins(what) ? " rrs=\"true\"" : "",
 		actions == "" ? "/>\n" : ">\n    <action>\n" actions "    </action>\n  </recv>\n"
 }
 
@@ -128,7 +134,7 @@ $1 == "<-" {
 		}
 	} else {
 		last_request = what
-		if (role == "callee" && what != "INVITE" && what != "CANCEL") in_dialog = 1
+		if (role == "callee" && !begins(what) && what != "CANCEL") in_dialog = 1
 	}
 	next
 }
