@@ -72,6 +72,12 @@ static bool body_leaks(struct hide *h, const struct view *v)
 	       hide_names_inside(h, body);
 }
 
+/* Rules have no compact forms. */
+static struct sv full_name(const struct view *v, const struct hdr *hdr)
+{
+	return hdr->id == HDR_OTHER ? hdr_name(v, hdr) : sv_from(hdr_id_name(hdr->id));
+}
+
 /* The name of the first header that tells of `h`'s side; empty: none. */
 static struct sv leak_of(const struct conf *c, struct hide *h, const struct view *v)
 {
@@ -79,7 +85,7 @@ static struct sv leak_of(const struct conf *c, struct hide *h, const struct view
 	if (v->status && hide_names_inside(h, view_sv(v, v->phrase, v->phrase_len)))
 		return SV("phrase");
 	for (unsigned i = 0; i < v->n; i++)
-		if (header_leaks(h, v, &v->h[i]) && !is_ruled(c, hdr_name(v, &v->h[i])))
+		if (header_leaks(h, v, &v->h[i]) && !is_ruled(c, full_name(v, &v->h[i])))
 			return hdr_name(v, &v->h[i]);
 	return body_leaks(h, v) ? SV("body") : SV("");
 }

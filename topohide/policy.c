@@ -306,13 +306,13 @@ static bool zones_ask(const struct conf *c)
 	return false;
 }
 
-/* Sets of calls that began under an older snapshot count, too. */
-static bool has_sets(const struct policies *p)
+unsigned policies_count(const struct policies *p)
 {
+	unsigned n = 0;
+
 	for (unsigned i = 0; i < p->n_sets; i++)
-		if (p->sets[i])
-			return true;
-	return false;
+		n += p->sets[i] != NULL;
+	return n;
 }
 
 void policies_init(struct policies *p, const struct hash_key *key)
@@ -341,7 +341,7 @@ int policies_adopt(struct policies *p, const struct conf *c)
 		zones_free(zones);
 	if (err)
 		return err;
-	if ((zones_ask(c) || has_sets(p)) && !p->area && !(p->area = malloc(POLICY_AREA))) {
+	if ((zones_ask(c) || policies_count(p)) && !p->area && !(p->area = malloc(POLICY_AREA))) {
 		release_all(p, of_route, c->n_routes);
 		zones_free(zones);
 		return -ENOMEM;
@@ -351,6 +351,6 @@ int policies_adopt(struct policies *p, const struct conf *c)
 	p->zones = zones;
 	p->of_route = of_route;
 	p->n_routes = c->n_routes;
-	p->is_on = zones_ask(c) || has_sets(p);
+	p->is_on = zones_ask(c) || policies_count(p) > 0; /* those of calls that began under an older snapshot, too */
 	return 0;
 }

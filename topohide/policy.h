@@ -35,6 +35,8 @@ int policies_adopt(struct policies *p, const struct conf *c);
 /* The number of the set for a call by this route of the snapshot in use; 0: none. Held until it is released. */
 uint16_t policies_hold(struct policies *p, unsigned route);
 void policies_release(struct policies *p, uint16_t set);
+/* How many there are, those of routes included. */
+unsigned policies_count(const struct policies *p);
 /* Its name for another node, and the number there; 0: none, or not known here. Found means held. */
 uint64_t policies_name(const struct policies *p, uint16_t set);
 uint16_t policies_hold_named(struct policies *p, uint64_t name);

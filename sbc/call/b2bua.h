@@ -128,6 +128,9 @@ bool b2bua_hangup(struct b2bua *b, uint64_t id, const char *why);
 /* What the slabs hold now: for metrics and leak checks. */
 void b2bua_slabs(struct b2bua *b, void (*fn)(void *ctx, const struct slab *s), void *ctx);
 
+/* Sets of header rules in use: of routes, and of calls that began when the routes had others. */
+unsigned b2bua_rule_sets(const struct b2bua *b);
+
 /* Gives back memory that is kept for the next call. */
 void b2bua_trim(struct b2bua *b);
 

@@ -191,6 +191,11 @@ void b2bua_slabs(struct b2bua *b, void (*fn)(void *ctx, const struct slab *s), v
 		fn(ctx, all[i]);
 }
 
+unsigned b2bua_rule_sets(const struct b2bua *b)
+{
+	return policies_count(&b->policies);
+}
+
 void b2bua_trim(struct b2bua *b)
 {
 	struct slab *all[] = { &b->calls, &b->far_legs, &b->dialog_slab, &b->setups, &b->attempts, &b->relays, &b->tombstones,

@@ -654,6 +654,15 @@ static void expect_mark(struct pair *p, const char *lines)
 	caller_expects(p, "SIP/2.0 200");
 }
 
+static unsigned rule_sets(struct rig *r)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->shared.workers; i++)
+		n += b2bua_rule_sets(r->workers[i].calls);
+	return n;
+}
+
 /* A call keeps the rules of its route and pool, whatever is read meanwhile; a zone's rules are those of now. */
 static void rules_and_reloads(void **state)
 {
@@ -671,15 +680,19 @@ static void rules_and_reloads(void **state)
 	rig_reload(p.rig, BY_ZONE("zone"));
 	expect_mark(&p, "X-Mark: old|X-Mark: zone");
 	rig_reload(p.rig, PLAIN);
+	assert_int_equal(rule_sets(p.rig), 1);
+	caller_asks(&p, "BYE", "", "");
+	expect_lines(&p.at_callee, "X-Mark", "X-Mark: old");
+	callee_answers(&p, 200, "", "");
+	caller_expects(&p, "SIP/2.0 200");
+	assert_int_equal(rule_sets(p.rig), 0); /* nobody holds them any more */
+	p.cseq++;
 	caller_begins(&p, "MESSAGE", "", "");
 	callee_expects(&p, "MESSAGE ");
 	expect_lines(&p.at_callee, "X-Mark", "");
 	callee_answers(&p, 200, "", "");
 	caller_expects(&p, "SIP/2.0 200");
-	rig_after(p.rig, 1000);
-	rig_free(p.rig, false);
-	got_free(&p.at_caller);
-	got_free(&p.at_callee);
+	pair_close(&p);
 }
 
 /* What the caller wants to be kept private is not told by a rule; nor is it by another name of the same header. */
@@ -786,6 +799,29 @@ static void more_lines_than_there_is_room_for(void **state)
 	pair_close(&p);
 }
 
+/* What a rule passes or writes is the operator's word: the guard lets it pass. */
+static void the_guard_knows_the_rules(void **state)
+{
+	static const char yaml[] =
+		"hiding: { guard: block }\n"
+		"headers:\n"
+		"  h:\n"
+		"    - { keep: [\"X-Kept-*\", Subject] }\n"
+		"    - { set: X-Set, value: \"${source-address}\" }\n"
+		"    - { rename: X-Kept-Old, to: X-New }\n" TWO_SIDES("", ", headers: { out: h }", "");
+	struct pair p;
+
+	(void)state;
+	pair_open(&p, yaml, true);
+	caller_begins(&p, "MESSAGE", "X-Kept-A: 10.0.0.21\nX-Kept-Old: 10.0.0.21\ns: 10.0.0.21\nX-Lost: 10.0.0.21\n", "");
+	callee_expects(&p, "MESSAGE ");
+	expect_lines(&p.at_callee, "X-", "X-Kept-A: 10.0.0.21|X-New: 10.0.0.21|X-Set: 10.0.0.21");
+	expect_lines(&p.at_callee, "s", "s: 10.0.0.21");
+	callee_answers(&p, 200, "", "");
+	caller_expects(&p, "SIP/2.0 200");
+	pair_close(&p);
+}
+
 /* Header rules of route and pool go to the node that takes over. */
 static struct sv record_of;
 static void keep(struct b2bua_record_sink *sink, uint64_t id, struct sv record)
@@ -836,6 +872,7 @@ int main(void)
 		cmocka_unit_test(a_rule_that_breaks_a_signature_removes_it),
 		cmocka_unit_test(values_that_cannot_be_written),
 		cmocka_unit_test(more_lines_than_there_is_room_for),
+		cmocka_unit_test(the_guard_knows_the_rules),
 		cmocka_unit_test(rules_outlive_a_node),
 	};
 
