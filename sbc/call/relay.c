@@ -529,17 +529,20 @@ static void relay_go(struct relay *r, const struct view *v)
 		relay_watch(r);
 }
 
-static void relay_at(struct relay *r, const struct view *v, const struct resolve_query *q, const struct addr *to)
+/* To the first of its addresses that we have a listener for (RFC 3263 §4.2: a name may have some of either family). */
+static void relay_at(struct relay *r, const struct view *v, const struct resolve_query *q, const struct resolve_answer *a)
 {
 	struct leg *l = leg_of(r, !r->from);
 	struct path path;
 
-	if (path_to(r->call->b, &path, path_zone(r->call->b, &l->path), q->transport, to)) {
-		relay_stuck(r, v, WHY_UNREACHABLE);
+	for (unsigned i = 0; i < a->n; i++) {
+		if (path_to(r->call->b, &path, path_zone(r->call->b, &l->path), q->transport, &a->addr[i]))
+			continue;
+		l->path = path;
+		relay_go(r, v);
 		return;
 	}
-	l->path = path;
-	relay_go(r, v);
+	relay_stuck(r, v, WHY_UNREACHABLE);
 }
 
 /* As next_hop(), of the side the request goes to. */
@@ -567,7 +570,7 @@ static int relay_hop(struct relay *r, struct resolve_query *q)
 }
 
 /* Resumed: the message is read again. */
-static void relay_resume(struct relay *r, int err, const struct addr *to)
+static void relay_resume(struct relay *r, int err, const struct resolve_answer *a)
 {
 	SCOPED(buf_putp) struct buf *request = STEAL(r->request);
 	struct resolve_query q;
@@ -580,7 +583,7 @@ static void relay_resume(struct relay *r, int err, const struct addr *to)
 	else if (err || relay_hop(r, &q))
 		relay_stuck(r, &v, WHY_NO_NAME);
 	else
-		relay_at(r, &v, &q, to);
+		relay_at(r, &v, &q, a);
 }
 
 static void relay_woken(struct parked *job, int result)
@@ -593,7 +596,7 @@ static void relay_named(void *ctx, int err, const struct resolve_answer *a)
 	struct relay *r = ctx;
 
 	r->is_resolving = false;
-	relay_resume(r, err ? err : a->n ? 0 : -ENOENT, err || !a->n ? NULL : &a->addr[0]);
+	relay_resume(r, err ? err : a->n ? 0 : -ENOENT, a);
 }
 
 static void relay_send(struct relay *r, const struct view *v)
@@ -612,7 +615,7 @@ static void relay_send(struct relay *r, const struct view *v)
 	}
 	err = resolve(b->p.resolver, &q, &a, relay_named, r, &r->resolve_id);
 	if (err == 0 && a.n) {
-		relay_at(r, v, &q, &a.addr[0]);
+		relay_at(r, v, &q, &a);
 		return;
 	}
 	r->is_resolving = err == -EINPROGRESS;

@@ -325,6 +325,32 @@ static void parameters_of_a_refer_event_are_hidden(void **state)
 	flow_end(&f);
 }
 
+/* RFC 3263 §4.2: a name may have addresses of a family that the zone does not speak. */
+static void the_first_address_that_can_be_reached(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_begin(&f, FLOW_ONE, 1, 1);
+	f.rig->names[f.rig->n_names++] = (struct rig_name){ .host = "bob.example.net" };
+	assert_int_equal(addr_parse(&f.rig->names[0].addr, SV("2001:db8::21")), 0);
+	assert_int_equal(addr_parse(&f.rig->names[0].other, SV("10.0.0.21")), 0);
+	f.bob_contact = "<sip:bob@bob.example.net>";
+	flow_invite(&f, BOB);
+	flow_bob_answers(&f, 200, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	flow_ack(&f);
+	flow_alice_says(&f, "INFO", "", "");
+	flow_expect_at_bob(&f, "INFO ");
+	flow_bob_answers(&f, 200, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	flow_alice_says(&f, "BYE", "", "");
+	flow_expect_at_bob(&f, "BYE ");
+	flow_bob_answers(&f, 200, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	flow_end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -339,6 +365,7 @@ int main(void)
 		cmocka_unit_test(a_refused_bye_ends_its_early_dialog),
 		cmocka_unit_test(a_reinvite_is_cancelled_while_a_name_is_looked_up),
 		cmocka_unit_test(parameters_of_a_refer_event_are_hidden),
+		cmocka_unit_test(the_first_address_that_can_be_reached),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -418,7 +418,7 @@ static void play(uint64_t seed, unsigned steps)
 
 	assert_non_null(e);
 	e->rig = rig_new(ENEMY_YAML, 1 + (unsigned)(seed % 3), seed);
-	e->rig->names[e->rig->n_names++] = (struct rig_name){ "dave.example.net", address("10.0.0.23:5060"), seed & 1 ? 300 : 0 };
+	e->rig->names[e->rig->n_names++] = (struct rig_name){ .host = "dave.example.net", .addr = address("10.0.0.23:5060"), .delay_ms = seed & 1 ? 300 : 0 };
 	e->rig->hooks.on_sent = on_sent;
 	e->rig->hooks.ctx = e;
 	for (unsigned i = 0; i < steps; i++) {

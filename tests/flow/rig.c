@@ -315,6 +315,10 @@ static int ask(struct resolver *resolver, const struct resolve_query *q, struct 
 		out->n = 1;
 		out->addr[0] = r->names[i].addr;
 		out->addr[0].port = port;
+		if (!r->names[i].delay_ms && r->names[i].other.family) {
+			out->addr[out->n] = r->names[i].other;
+			out->addr[out->n++].port = port;
+		}
 		if (!r->names[i].delay_ms)
 			return 0;
 		question = must(calloc(1, sizeof(*question)));

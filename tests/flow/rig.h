@@ -41,6 +41,7 @@ struct rig_name {
 	const char *host;
 	struct addr addr;
 	unsigned delay_ms;    /* 0: answered at once */
+	struct addr other;    /* the second one of an answer at once; family 0: none */
 };
 
 struct rig {
