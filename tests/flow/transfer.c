@@ -14,7 +14,7 @@
 	FLOW_ZONES "    domains: [\"example.com\"]\n" "pools:\n" \
 		POOL("alice", "public", "192.0.2.10:5060") POOL("dave", "public", "192.0.2.20:5060") \
 		POOL("bob", "core", "10.0.0.21:5060") POOL("carol", "core", "10.0.0.22:5060") \
-	"  pbx: { zone: core, probe: off, balance: round-robin, destinations: [{ name: one, uri: \"sip:10.0.0.21:5060\" }, " \
+	"  pbx: { zone: core, probe: off, balance: round-robin, failover: { on: [503], tries: 2 }, destinations: [{ name: one, uri: \"sip:10.0.0.21:5060\" }, " \
 	"{ name: two, uri: \"sip:10.0.0.22:5060\" }] }\n" \
 	"routes:\n" ROUTE("alice") ROUTE("dave") ROUTE("bob") ROUTE("carol") ROUTE("pbx")
 
@@ -347,6 +347,39 @@ static void ones_own_end_can_be_named(void **state)
 	end(r);
 }
 
+/* Who is reached by his Contact reads his own identifiers, wherever it is. */
+static void who_has_the_call_is_found_at_his_contact(void **state)
+{
+	struct rig *r = begin(2, 17);
+	struct phone x1, x2, y1, y3, z2, z3;
+	struct wish wish;
+
+	(void)state;
+	phone(&x1, r, &alice, 1);
+	phone(&y1, r, &dave, 1);
+	phone(&x2, r, &alice, 2);
+	phone(&z2, r, &bob, 2);
+	strcpy(z2.uri, "sip:FAR-bob2@10.0.0.21:5062");
+	calls(&x1, &y1);
+	calls(&z2, &x2);
+	phone_refers(&x1, &y1, &x2, "Replaces", &wish);
+	phone(&y3, r, &dave, 3);
+	phone(&z3, r, &bob, 3);
+	z3.at = "10.0.0.21:5062";
+	*z3.call_id = '\0';
+	phone_follows(&y3, &wish);
+	phone_gets(&z3, "INVITE sip:FAR-bob2@10.0.0.21:5062 ");
+	call_is_named(&z3.invite, HDR_REPLACES, &z2);
+	phone_answers_invite(&z3, 603, "", "");
+	phone_gets(&z3, "ACK ");
+	phone_gets(&y3, "SIP/2.0 603");
+	phone_acks_refusal(&y3);
+	phones_end(&x1, &y1);
+	phones_end(&z2, &x2);
+	FREE(&x1, &x2, &y1, &y3, &z2, &z3);
+	end(r);
+}
+
 /* What is refused ---------------------------------------------------------------------------------------------------- */
 
 /* `who` begins an INVITE to `uri` with these lines, and gets this. Nobody else hears of it. */
@@ -374,14 +407,16 @@ static void refused_name(struct rig *r, const struct party *who, const char *nam
 	}
 }
 
-/* `text` with the last character of `part` in it exchanged. */
+/* `text` with the last character of `part`, where that is found last in it, exchanged. */
 static const char *damaged(const char *text, const char *part)
 {
 	static char copy[512];
-	char *at;
+	char *at = NULL, *next = copy;
 
 	snprintf(copy, sizeof(copy), "%s", text);
-	assert_non_null(at = strstr(copy, part));
+	while ((next = strstr(next, part)))
+		at = next++;
+	assert_non_null(at);
 	at += strlen(part) - 1;
 	*at = *at == 'a' ? 'b' : 'a';
 	return copy;
@@ -420,6 +455,9 @@ static void calls_we_do_not_hold_are_not_replaced(void **state)
 		refused_name(r, &bob, mixed);                                      /* of two calls */
 		snprintf(mixed, sizeof(mixed), "%.*s;to-tag=%s;from-tag=a", (int)strcspn(other.dialog, ";"), other.dialog, "b");
 		refused_name(r, &bob, mixed);
+		tag = strstr(wish.dialog, ";to-tag=") + strlen(";to-tag=");
+		snprintf(mixed, sizeof(mixed), "%.*s%.*s;from-tag=%.*s", (int)(tag - wish.dialog), wish.dialog, TOKEN_LEN, tag, TOKEN_LEN, tag);
+		refused_name(r, &bob, mixed);                                      /* not what we gave him */
 		phones_end(&z2, &x2);
 		refused_name(r, &bob, wish.dialog);                                /* over, but for a subscription */
 		refused_name(r, &dave, phone_call_name(&x2));
@@ -813,6 +851,8 @@ static void a_waiting_refer_is_overtaken(void **state)
 	phone_answers(&y1, 202, "", "");
 	phone_gets(&x1, "SIP/2.0 202");
 	phone_notifies(&y1, &x1, "terminated");
+	x1.cseq--;
+	refused_within(&x1, &y1, "INFO", "", "SIP/2.0 500"); /* the later one counts */
 	phones_end(&x1, &y1);
 	phones_end(&x2, &z2);
 	FREE(&x1, &x2, &y1, &z2);
@@ -951,6 +991,40 @@ static struct rig *taken_over(struct rig *r, unsigned workers)
 }
 
 /* What was given out by one node is understood by the other (DESIGN §7), which may have another number of workers. */
+/* What is kept of a ringing call does not say whom it replaces: then it goes nowhere else, rather than as another call. */
+static void a_replacement_is_no_other_call_on_another_node(void **state)
+{
+	struct rig *r = begin(1, 18);
+	struct phone x2, y3, z2, z3;
+	char extra[512];
+
+	(void)state;
+	phone(&x2, r, &alice, 2);
+	phone(&z2, r, &bob, 2);
+	phone_calls(&x2, "sip:pbx@example.com", "", OFFER);
+	phone_gets(&x2, "SIP/2.0 100");
+	*z2.call_id = '\0';
+	phone_gets(&z2, "INVITE ");
+	phones_answered(&x2, &z2);
+	phone(&y3, r, &dave, 3);
+	phone(&z3, r, &bob, 3);
+	snprintf(extra, sizeof(extra), "Replaces: %s\n", phone_call_name(&x2));
+	phone_calls(&y3, "sip:pbx@example.com", extra, OFFER);
+	phone_gets(&y3, "SIP/2.0 100");
+	*z3.call_id = '\0';
+	phone_gets(&z3, "INVITE ");
+	r = taken_over(r, 1);
+	x2.rig = y3.rig = z2.rig = z3.rig = r;
+	phone_answers_invite(&z3, 503, "", "");
+	phone_gets(&z3, "ACK ");
+	rig_expect_silence(r, carol.at);
+	phone_gets(&y3, "SIP/2.0 500");
+	phone_acks_refusal(&y3);
+	phones_end(&z2, &x2);
+	FREE(&x2, &y3, &z2, &z3);
+	end(r);
+}
+
 static void transfers_outlive_a_node(void **state)
 {
 	struct rig *r = begin(2, 16);
@@ -997,6 +1071,7 @@ int main(void)
 		cmocka_unit_test(one_server_reads_its_own_identifiers),
 		cmocka_unit_test(the_destination_that_has_the_call_gets_its_replacement),
 		cmocka_unit_test(ones_own_end_can_be_named),
+		cmocka_unit_test(who_has_the_call_is_found_at_his_contact),
 		cmocka_unit_test(calls_we_do_not_hold_are_not_replaced),
 		cmocka_unit_test(faulty_names_are_refused),
 		cmocka_unit_test(target_dialogs_are_understood),
@@ -1011,6 +1086,7 @@ int main(void)
 		cmocka_unit_test(progress_is_told_without_the_inside),
 		cmocka_unit_test(a_transferee_cannot_take_the_call),
 		cmocka_unit_test(transfers_outlive_a_node),
+		cmocka_unit_test(a_replacement_is_no_other_call_on_another_node),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
