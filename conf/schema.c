@@ -297,7 +297,7 @@ static const struct row rows[] = {
 	  .help = "After SIGTERM: how long calls may go on." },
 	{ .path = "limits", .type = TY_MAP, .reload = RESTART, .help = "Bounds of one worker." },
 	{ .path = "limits.calls", .type = TY_INT, .reload = RESTART, .unset = "200000", .min = 1, .max = 10000000,
-	  FIELD(conf, max_calls), .help = "Calls at once per worker; beyond: 503." },
+	  FIELD(conf, max_calls), .help = "Calls at once per worker, and as many subscriptions beside them; beyond: 503." },
 	{ .path = "dns", .type = TY_MAP, .reload = RESTART, .help = "Name look-ups." },
 	{ .path = "dns.servers", .type = TY_LIST, .reload = RESTART, .takes_one = true, .min = 1, .max = 8,
 	  ARRAY(conf, name_servers, n_name_servers), .help = "Name servers. Default: the system's." },

@@ -58,9 +58,10 @@ int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 	list_init(&b->all_echoes);
 	slab_init(&b->echo_slab, "echo", sizeof(struct echo), params->max_calls);
 	list_init(&b->all_redirects);
-	slab_init(&b->calls, "call", sizeof(struct call), params->max_calls);
-	slab_init(&b->far_legs, "leg", sizeof(struct leg), params->max_calls * 2);
-	slab_init(&b->dialog_slab, "dialog", sizeof(struct dialog), params->max_calls * 2);
+	/* as many subscriptions as calls, so that neither takes the other's room */
+	slab_init(&b->calls, "call", sizeof(struct call), params->max_calls * 2);
+	slab_init(&b->far_legs, "leg", sizeof(struct leg), params->max_calls * 3);
+	slab_init(&b->dialog_slab, "dialog", sizeof(struct dialog), params->max_calls * 3);
 	slab_init(&b->setups, "setup", sizeof(struct setup), params->max_calls);
 	slab_init(&b->attempts, "attempt", sizeof(struct attempt), params->max_calls * 2);
 	slab_init(&b->relays, "relay", sizeof(struct relay), params->max_calls * 2);
@@ -398,7 +399,7 @@ static void call_expires(struct timer *t)
 
 struct call *call_alloc(struct b2bua *b, uint64_t leg_id, uint16_t shard)
 {
-	struct call *c = slab_alloc(&b->calls);
+	struct call *c = b2bua_calls(b) < b->p.max_calls ? slab_alloc(&b->calls) : NULL;
 
 	if (!c)
 		return NULL;

@@ -435,6 +435,8 @@ int setup_pass(struct setup *s, const struct view *v, const struct path *from, u
 void setup_leave(struct setup *s);
 
 /* usage.c: subscriptions */
+/* Are there as many calls with nothing else as there may be calls? */
+bool usages_are_full(struct b2bua *b);
 /* A SUBSCRIBE, REFER or NOTIFY on its way: the relay joins its usage. False: no room for a new one. */
 bool usage_join(struct relay *r, const struct view *v);
 void usage_leave(struct relay *r);

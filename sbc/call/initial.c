@@ -235,7 +235,8 @@ static void start_call(struct b2bua *b, const struct request *r, struct sv conta
 	uint64_t id = token_leg_id(b->p.tokens, zone, view_value(r->v, HDR_CALL_ID), view_from_tag(r->v),
 	                           view_uri(r->v));
 	bool is_same = is_merged(b, r->v, id);
-	struct call *c = is_same ? NULL : call_new(b, r, id, contact);
+	bool is_full = r->v->method == M_SUBSCRIBE && usages_are_full(b);
+	struct call *c = is_same || is_full ? NULL : call_new(b, r, id, contact);
 
 	if (!c || setup_new(c, r) || server_new(b->p.stack, r->v, r->from, r->key, &c->setup->st)) {
 		free(direct);

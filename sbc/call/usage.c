@@ -131,6 +131,15 @@ static bool dialog_is_used(const struct dialog *d)
 	return false;
 }
 
+bool usages_are_full(struct b2bua *b)
+{
+	bool are_full = b->n_kept >= b->p.max_calls;
+
+	if (are_full)
+		counter_inc(&b->counters, SUBSCRIPTIONS_REFUSED);
+	return are_full;
+}
+
 /* The only place where a usage ends by itself: nothing is on its way in it, and nobody up the stack holds its call. */
 static void usage_fire(struct timer *t)
 {

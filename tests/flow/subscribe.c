@@ -644,6 +644,49 @@ static void too_many(void **state)
 	flow_end(&f);
 }
 
+static void another_begins(struct flow *f, const char *method, unsigned number)
+{
+	rig_say(f->rig, ALICE, EDGE, "",
+	        "%s sip:bob@example.com SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKmore%u;rport\nMax-Forwards: 70\n"
+	        "From: <sip:alice@example.com>;tag=more\nTo: <sip:bob@example.com>\nCall-ID: more-%u\nCSeq: 1 %s\n"
+	        "Contact: <sip:alice@192.0.2.10:5060>\nEvent: presence\nExpires: 600\n",
+	        method, number, number, method);
+}
+
+/* Subscriptions do not take the calls' room, nor calls theirs. */
+static void room_for_calls_and_for_subscriptions(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	subscribe_at(&f, "limits: { calls: 2 }\n" FLOW_ONE, 1);
+	flow_bob_answers(&f, 200, "Expires: 600\n", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	another_begins(&f, "SUBSCRIBE", 1);
+	rig_expect(f.rig, BOB, "SUBSCRIBE ", &f.at_bob);
+	flow_bob_answers(&f, 200, "Expires: 600\n", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	another_begins(&f, "SUBSCRIBE", 2);
+	flow_expect_at_alice(&f, "SIP/2.0 503");
+	assert_int_equal(rig_count(f.rig, SUBSCRIPTIONS_REFUSED), 1);
+	for (unsigned i = 3; i < 5; i++) {
+		another_begins(&f, "INVITE", i);
+		flow_expect_at_alice(&f, "SIP/2.0 100");
+		rig_expect(f.rig, BOB, "INVITE ", &f.at_bob);
+	}
+	another_begins(&f, "INVITE", 5);
+	flow_expect_at_alice(&f, "SIP/2.0 503");
+	rig_after(f.rig, 640000);
+	rig_forget(f.rig, BOB);
+	rig_forget(f.rig, ALICE);
+	assert_int_equal(rig_in_use(f.rig), 0);
+	another_begins(&f, "SUBSCRIBE", 6);
+	rig_expect(f.rig, BOB, "SUBSCRIBE ", &f.at_bob);
+	flow_bob_answers(&f, 404, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 404");
+	flow_end(&f);
+}
+
 /* BYE and NOTIFY cross: neither harms the other. */
 static void bye_and_notify_cross(void **state)
 {
@@ -764,6 +807,7 @@ int main(void)
 		cmocka_unit_test(event_ids_of_refers),
 		cmocka_unit_test(several_usages),
 		cmocka_unit_test(too_many),
+		cmocka_unit_test(room_for_calls_and_for_subscriptions),
 		cmocka_unit_test(bye_and_notify_cross),
 		cmocka_unit_test(refer_out_of_dialog),
 		cmocka_unit_test(hung_up_by_the_operator),
