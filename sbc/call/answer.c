@@ -108,6 +108,7 @@ static void on_2xx(struct attempt *a, const struct view *v, const struct path *f
 	r->st = STEAL(s->st);
 	r->ct = STEAL(a->ct);
 	r->in_cseq = c->cseq;
+	c->ahead = a->ahead;
 	r->out_cseq = v->cseq; /* requests within early dialogs may have counted on (§13.2.2.4) */
 	r->had_offer = s->has_offer;
 	if (d->cseq_in[NEAR] < r->in_cseq)

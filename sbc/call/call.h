@@ -176,6 +176,7 @@ struct call {
 	uint16_t shard, n_dialogs, n_relays, status;
 	uint8_t method;
 	bool is_ending;
+	uint8_t ahead;             /* of `cseq`: what the far side knows its INVITE by (422 used numbers up) */
 	bool is_kept;              /* by its usages: no session (any more), only subscriptions */
 	uint16_t policy;           /* header rules of its route and pool, held; 0: none */
 	uint32_t cseq;             /* of the request it began with */

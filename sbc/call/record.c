@@ -8,7 +8,7 @@
 enum { RECORD_MAX = 262144, VERSION = 1 };
 
 enum call_field { CALL_VERSION = 1, CALL_SHARD, CALL_AGE, CALL_ANSWERED, CALL_LEFT, CALL_NEAR, CALL_FAR, CALL_DIALOG,
-	          CALL_RELAY, CALL_SETUP, CALL_STATUS, CALL_METHOD, CALL_CSEQ, CALL_USAGE, CALL_SESSION, CALL_POLICY };
+	          CALL_RELAY, CALL_SETUP, CALL_STATUS, CALL_METHOD, CALL_CSEQ, CALL_USAGE, CALL_SESSION, CALL_POLICY, CALL_INVITE, CALL_AHEAD };
 enum leg_field { LEG_ID = 1, LEG_ZONE, LEG_TRANSPORT, LEG_REMOTE, LEG_CSEQ, LEG_CALL_ID, LEG_LOCAL, LEG_REMOTE_PARTY, LEG_TARGET,
 	         LEG_ROUTES, LEG_FOLLOWS, LEG_POOL, LEG_DESTINATION, LEG_ATTEMPT };
 enum dialog_field { DIALOG_ID = 1, DIALOG_TAG, DIALOG_TARGET, DIALOG_ROUTES, DIALOG_CONFIRMED, DIALOG_NEAR_CSEQ, DIALOG_FAR_CSEQ };
@@ -203,6 +203,8 @@ static void put_call(struct tlv_out *o, const struct call *c)
 	tlv_put_u64(o, CALL_ANSWERED, c->answered_ms ? now - c->answered_ms + 1 : 0);
 	tlv_put_u64(o, CALL_LEFT, end > now ? end - now : 1);
 	tlv_put_u64(o, CALL_STATUS, c->status);
+	tlv_put_u64(o, CALL_INVITE, c->cseq);
+	tlv_put_u64(o, CALL_AHEAD, c->ahead);
 	if (c->policy)
 		tlv_put_u64(o, CALL_POLICY, policies_name(&b->policies, c->policy));
 	put_leg(o, CALL_NEAR, b, &c->near);
@@ -666,6 +668,8 @@ int b2bua_apply(struct b2bua *b, struct sv record)
 	c->started_wall_ms -= age;
 	c->answered_ms = answered ? now - (answered - 1 < now ? answered - 1 : 0) : 0;
 	c->status = (uint16_t)number(&f, CALL_STATUS);
+	c->cseq = (uint32_t)number(&f, CALL_INVITE);
+	c->ahead = (uint8_t)number(&f, CALL_AHEAD);
 	c->policy = policies_hold_named(&b->policies, number(&f, CALL_POLICY));
 	wheel_arm_in(b->p.wheel, &c->timer, number(&f, CALL_LEFT) < CALL_DURATION_MAX_MS ? number(&f, CALL_LEFT) : CALL_DURATION_MAX_MS);
 	if ((err = parts_apply(c, record, &f)) || (err = call_check(c, c->far ? c->far : c->setup->attempt->leg)))

@@ -400,6 +400,22 @@ static void relay_unsent(struct relay *r, enum why why)
 	relay_refuse(r, why);
 }
 
+/* The number of an INVITE of r's side on the other one: of those still here, or the one that began the call. */
+static uint32_t invite_there(const struct relay *r, uint32_t cseq)
+{
+	const struct call *c = r->call;
+
+	list_each(n, &c->relays) {
+		const struct relay *invite = owner_of(n, struct relay, in_call);
+
+		if (invite->method == M_INVITE && invite->from == r->from && invite->in_cseq == cseq)
+			return invite->out_cseq;
+	}
+	if (r->from != NEAR || cseq != c->cseq)
+		return cseq;
+	return cseq + (c->setup && c->setup->attempt ? c->setup->attempt->ahead : c->ahead);
+}
+
 /* RFC 3262 §7.2: the CSeq number in RAck is that of the INVITE on this side. */
 static void rack_line(struct compose *c, const struct relay *r, const struct view *v)
 {
@@ -408,18 +424,10 @@ static void rack_line(struct compose *c, const struct relay *r, const struct vie
 
 	if (!v->first[HDR_RACK] || rack_parse(view_value(v, HDR_RACK), &rseq, &cseq, &method))
 		return;
-	list_each(n, &r->call->relays) {
-		struct relay *invite = owner_of(n, struct relay, in_call);
-
-		if (invite->method == M_INVITE && invite->from == r->from && invite->in_cseq == cseq)
-			cseq = invite->out_cseq;
-	}
-	if (r->call->setup && r->call->setup->attempt && r->from == NEAR)
-		cseq += r->call->setup->attempt->ahead;
 	out_lit(&c->o, "RAck: ");
 	out_u64(&c->o, rseq);
 	out_lit(&c->o, " ");
-	out_u64(&c->o, cseq);
+	out_u64(&c->o, invite_there(r, cseq));
 	out_lit(&c->o, " ");
 	out_sv(&c->o, method);
 	out_lit(&c->o, "\r\n");

@@ -368,6 +368,51 @@ static void reinvite_of_the_callee(void **state)
 	end(&s);
 }
 
+/* Each RAck names one INVITE: the far leg counts ahead (a 422 was answered by us, RFC 4028 §7.3), so that the number that one INVITE has
+ * there is the next one's here. */
+static void late_prack_while_the_next_invite_is_pending(void **state)
+{
+	struct phone early;
+	struct scene s;
+
+	(void)state;
+	begin(&s, 1, "Supported: 100rel, timer\nSession-Expires: 180\n", OFFER);
+	phone_answers(&s.bob, 422, "Min-SE: 300\n", "");
+	rig_expect(s.rig, BOB, "ACK ", &s.bob.got);
+	phone_gets(&s.bob, "INVITE ");
+	assert_int_equal(s.bob.invite.v.cseq, 2);
+	phone_answers(&s.bob, 180, RELIABLE("4"), "");
+	phone_gets(&s.alice, "SIP/2.0 180");
+	phone_twin(&early, &s.alice);
+	phone_answers_invite(&s.bob, 200, "", ANSWER);
+	phone_gets(&s.alice, "SIP/2.0 200");
+	phone_asks(&s.alice, "INVITE", "", OFFER);
+	phone_gets(&s.alice, "SIP/2.0 100");
+	phone_gets(&s.bob, "INVITE ");
+	assert_int_equal(s.bob.invite.v.cseq, 3);
+	early.cseq = s.alice.cseq;
+	phone_pracks(&early, "");
+	phone_gets(&s.bob, "PRACK ");
+	assert_string_equal(got_value(&s.bob.got, HDR_RACK), "4 2 INVITE");
+	phone_answers(&s.bob, 200, "", "");
+	phone_gets(&early, "SIP/2.0 200");
+	phone_acks(&early, "");
+	phone_gets(&s.bob, "ACK ");
+	phone_answers_invite(&s.bob, 488, "", "");
+	phone_gets(&s.bob, "ACK ");
+	phone_gets(&s.alice, "SIP/2.0 488");
+	phone_acks_refusal(&s.alice);
+	phone_asks(&early, "PRACK", "RAck: 4 1 INVITE\n", ""); /* again, behind all ACKs */
+	phone_gets(&s.bob, "PRACK ");
+	assert_string_equal(got_value(&s.bob.got, HDR_RACK), "4 2 INVITE");
+	phone_answers(&s.bob, 481, "", "");
+	phone_gets(&early, "SIP/2.0 481");
+	s.alice.cseq = early.cseq;
+	phones_end(&s.alice, &s.bob);
+	phone_free(&early);
+	end(&s);
+}
+
 /* Forks ------------------------------------------------------------------------------------------------------------ */
 
 /* RFC 3261 §15: one early dialog of several is hung up, the others ring on, and one of them answers. */
@@ -562,6 +607,7 @@ int main(void)
 		cmocka_unit_test(prack_crosses_the_refusal),
 		cmocka_unit_test(failover_counts_anew),
 		cmocka_unit_test(reinvite_of_the_callee),
+		cmocka_unit_test(late_prack_while_the_next_invite_is_pending),
 		cmocka_unit_test(one_fork_is_hung_up),
 		cmocka_unit_test(one_fork_is_hung_up_in_silence),
 		cmocka_unit_test(another_fork_rings_behind_the_bye),

@@ -194,15 +194,20 @@ struct scene {
 	struct phone alice, bob;
 };
 
-static void phones_ring(struct scene *s)
+static void phones_call(struct scene *s, const char *extra)
 {
 	*s = (struct scene){ .f = { .rig = rig_new(FLOW_ONE, 2, 1) } };
 	cast_watch(s->f.rig);
 	phone_new(&s->alice, s->f.rig, "alice", ALICE);
 	phone_new(&s->bob, s->f.rig, "bob", BOB);
-	phone_calls(&s->alice, "sip:bob@example.com", "Supported: 100rel\n", OFFER);
+	phone_calls(&s->alice, "sip:bob@example.com", extra, OFFER);
 	phone_gets(&s->alice, "SIP/2.0 100");
 	phone_gets(&s->bob, "INVITE ");
+}
+
+static void phones_ring(struct scene *s)
+{
+	phones_call(s, "Supported: 100rel\n");
 }
 
 static void phones_taken_over(struct scene *s)
@@ -223,7 +228,7 @@ static void phones_hang_up(struct scene *s)
 /* RFC 3262: several forks ring reliably; the other node knows each, and to which of them a PRACK belongs. */
 static void early_dialogs_of_forks(void **state)
 {
-	struct phone first, other;
+	struct phone first, other, third, late;
 	struct scene s;
 
 	(void)state;
@@ -246,6 +251,15 @@ static void early_dialogs_of_forks(void **state)
 	phone_answers(&s.bob, 200, "", "");
 	phone_gets(&first, "SIP/2.0 200");
 	phones_exchange(&s.bob, &first, "UPDATE", 200);
+	phone_fork(&third, &s.bob, "third");
+	phone_answers_invite(&third, 180, "", "");
+	phone_twin(&late, &s.alice);
+	late.cseq = 0;
+	phone_gets(&late, "SIP/2.0 180");
+	phone_asks(&late, "UPDATE", "", ""); /* counts on from the INVITE there, too */
+	phone_gets(&late, "SIP/2.0 500");
+	phone_free(&late);
+	phone_free(&third);
 	phone_answers_invite(&other, 200, "", "");
 	phone_gets(&s.alice, "SIP/2.0 200");
 	phone_acks(&s.alice, "");
@@ -256,6 +270,31 @@ static void early_dialogs_of_forks(void **state)
 	phone_free(&s.alice);
 	phone_free(&s.bob);
 	flow_end(&s.f);
+}
+
+/* 422 had the far leg count ahead (RFC 4028 §7.3): the other node knows what a late RAck means there. */
+static void late_prack_behind_a_422(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	phones_call(&s, "Supported: 100rel, timer\nSession-Expires: 180\n");
+	phone_answers(&s.bob, 422, "Min-SE: 300\n", "");
+	rig_expect(s.f.rig, BOB, "ACK ", &s.bob.got);
+	phone_gets(&s.bob, "INVITE ");
+	phone_answers(&s.bob, 180, "Require: 100rel\nRSeq: 4\n", "");
+	phone_gets(&s.alice, "SIP/2.0 180");
+	phone_answers_invite(&s.bob, 200, "", ANSWER);
+	phone_gets(&s.alice, "SIP/2.0 200");
+	phone_acks(&s.alice, "");
+	phone_gets(&s.bob, "ACK ");
+	phones_taken_over(&s);
+	phone_asks(&s.alice, "PRACK", "RAck: 4 1 INVITE\n", "");
+	phone_gets(&s.bob, "PRACK ");
+	assert_string_equal(got_value(&s.bob.got, HDR_RACK), "4 2 INVITE");
+	phone_answers(&s.bob, 200, "", "");
+	phone_gets(&s.alice, "SIP/2.0 200");
+	phones_hang_up(&s);
 }
 
 /* The INVITE was sent once, and may be lost: the caller has her 100 and does not repeat it, so the other node does. */
@@ -461,6 +500,7 @@ int main(void)
 		cmocka_unit_test(call_with_a_subscription),
 		cmocka_unit_test(subscription_outlives_its_call_and_its_node),
 		cmocka_unit_test(early_dialogs_of_forks),
+		cmocka_unit_test(late_prack_behind_a_422),
 		cmocka_unit_test(invite_without_any_answer),
 		cmocka_unit_test(request_on_its_way),
 		cmocka_unit_test(reinvite_on_its_way),
