@@ -127,6 +127,20 @@ uint64_t hash_parts(const struct hash_key *k, const struct sv *parts, size_t n)
 	return sip_end(&s);
 }
 
+uint64_t hash_weak(uint64_t seed, struct sv v)
+{
+	uint64_t h = seed ^ v.len, piece;
+
+	for (; v.len >= sizeof(piece); v = sv_skip(v, sizeof(piece))) {
+		memcpy(&piece, v.p, sizeof(piece));
+		h = (h ^ le64toh(piece)) * 0x9e3779b97f4a7c15; /* 2^64 / golden ratio */
+		h ^= h >> 32;
+	}
+	for (size_t i = 0; i < v.len; i++)
+		h = (h ^ (unsigned char)v.p[i]) * 0x9e3779b97f4a7c15;
+	return h ^ h >> 32;
+}
+
 uint64_t hash_nocase(const struct hash_key *k, struct sv v)
 {
 	struct sip s = sip_start(k);

@@ -12,6 +12,8 @@ int random_bytes(void *out, size_t len);
 uint64_t hash_bytes(const struct hash_key *k, const void *p, size_t len);
 /* Over several parts, each preceded by its length, so that parts cannot be shifted into each other. */
 uint64_t hash_parts(const struct hash_key *k, const struct sv *parts, size_t n);
+/* Without a key, by a few operations: where nobody gains anything from two texts that give the same. */
+uint64_t hash_weak(uint64_t seed, struct sv v);
 /* ASCII letters folded to lower case (hosts). */
 uint64_t hash_nocase(const struct hash_key *k, struct sv v);
 

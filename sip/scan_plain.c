@@ -204,6 +204,7 @@ static void cut_header(struct scan *s, const struct line *l)
 		note(s, why);
 		return;
 	}
+	s->v->has_folds |= l->has_fold;
 	name = sv_trim(sv_span(line.p, colon));
 	if (!scan_put(s->v, s->v->n++, name, sv_trim(sv_span(colon + 1, l->end)), hdr_id_parse(name)))
 		note(s, REPEATED);

@@ -236,10 +236,18 @@ void out_unfolded(struct out *o, struct sv v)
 	out_sv(o, v);
 }
 
-static void head_line(struct out *o, struct sv name, struct sv value)
+static void out_value(struct out *o, const struct view *v, struct sv value)
+{
+	if (v->has_folds)
+		out_unfolded(o, value);
+	else
+		out_sv(o, value);
+}
+
+static void head_line(struct out *o, const struct view *v, struct sv name, struct sv value)
 {
 	out_sv(o, name);
-	out_unfolded(o, value);
+	out_value(o, v, value);
 	out_lit(o, "\r\n");
 }
 
@@ -281,19 +289,19 @@ static void head_top_via(struct out *o, const struct view *v, const struct path 
 		differs |= rport.p != NULL;
 		rport.p = NULL;
 	} else {
-		out_unfolded(o, sv_trim(sv_span(value.p, rport.p ? rport.p : rest.p)));
+		out_value(o, v, sv_trim(sv_span(value.p, rport.p ? rport.p : rest.p)));
 	}
 	if (rport.p || moved) {
 		out_str(o, !rport.p ? ";rport=" : rport.p[-1] == '=' ? "" : "=");
 		out_u64(o, from->remote.port);
 	}
 	if (rport.p)
-		out_unfolded(o, sv_trim(sv_span(rport.p, rest.p)));
+		out_value(o, v, sv_trim(sv_span(rport.p, rest.p)));
 	if (differs || rport.p) {
 		out_lit(o, ";received=");
 		out_sv(o, ip);
 	}
-	out_unfolded(o, rest); /* a comma and further ones */
+	out_value(o, v, rest); /* a comma and further ones */
 	out_lit(o, "\r\n");
 }
 
@@ -306,17 +314,17 @@ static void head_write(struct out *o, const struct view *v, const struct path *f
 		if (h->id == HDR_VIA && i == v->first[HDR_VIA] - 1u)
 			head_top_via(o, v, from);
 		else if (h->id == HDR_VIA)
-			head_line(o, SV("Via: "), hdr_value(v, h));
+			head_line(o, v, SV("Via: "), hdr_value(v, h));
 	}
 	if (v->first[HDR_RECORD_ROUTE])
 		for (unsigned i = v->first[HDR_RECORD_ROUTE] - 1; i < v->n; i++)
 			if (v->h[i].id == HDR_RECORD_ROUTE)
-				head_line(o, SV("Record-Route: "), hdr_value(v, &v->h[i]));
-	head_line(o, SV("From: "), view_value(v, HDR_FROM));
-	head_line(o, SV("Call-ID: "), view_value(v, HDR_CALL_ID));
-	head_line(o, SV("CSeq: "), view_value(v, HDR_CSEQ));
+				head_line(o, v, SV("Record-Route: "), hdr_value(v, &v->h[i]));
+	head_line(o, v, SV("From: "), view_value(v, HDR_FROM));
+	head_line(o, v, SV("Call-ID: "), view_value(v, HDR_CALL_ID));
+	head_line(o, v, SV("CSeq: "), view_value(v, HDR_CSEQ));
 	out_lit(o, "To: ");
-	out_unfolded(o, view_value(v, HDR_TO));
+	out_value(o, v, view_value(v, HDR_TO));
 }
 
 /* The tag of a head lies in the line it ends with. */

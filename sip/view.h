@@ -57,7 +57,8 @@ struct view {
 	uint16_t n; /* headers */
 	uint16_t body, body_len;
 	uint32_t cseq;
-	uint16_t has_content_length; /* 0 or 1 */
+	uint8_t has_content_length; /* 0 or 1 */
+	uint8_t has_folds; /* 0 or 1: some header value goes on in a second line */
 	/* What every message is asked for, kept by the scan: read it by the view_... functions below. */
 	struct view_span {
 		uint16_t at, len;

@@ -5,18 +5,15 @@
 
 bool hide_address_is_plain(struct sv value)
 {
-	size_t open = sv_chr(value, '<'), at;
-	struct sv display = { value.p, open < value.len ? open : 0 };
-	unsigned params = 0;
+	size_t open = sv_chr(value, '<');
+	struct sv rest = sv_skip(value, open < value.len ? open : 0), params = sv_skip(rest, sv_chr(rest, ';'));
+	unsigned odd = 0;
 
-	for (at = 0; at < display.len; at++)
-		if (strchr(".:_%\\", display.p[at]))
-			return false;
-	for (; at < value.len; at++)
-		if (value.p[at] == '?' || (value.p[at] == ';' && params++))
-			return false;
-	at = sv_chr(value, ';');
-	return at == value.len || (value.len - at > 5 && memcmp(value.p + at, ";tag=", 5) == 0);
+	for (const char *p = value.p; p < rest.p; p++)
+		odd |= *p == '.' || *p == ':' || *p == '_' || *p == '%' || *p == '\\' || *p == ';';
+	if (odd || sv_chr(rest, '?') < rest.len)
+		return false;
+	return !params.len || (params.len > 5 && memcmp(params.p, ";tag=", 5) == 0 && sv_chr(sv_skip(params, 1), ';') == params.len - 1);
 }
 
 /* Appends those parameters that name nobody. The tag is ours to exchange, whatever it looks like. */

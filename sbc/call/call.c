@@ -463,12 +463,11 @@ static void tombstone_expires(struct timer *t)
 	tombstone_free(owner_of(t, struct tombstone, timer));
 }
 
-/* Of a request within a dialog: the id in our tag, and what has to agree with it (relay.c: place_near, place_far). */
-static uint64_t tomb_key(const struct b2bua *b, uint64_t id, struct sv call_id, struct sv tag, uint16_t zone)
+/* Of a request within a dialog: the id in our tag, and what has to agree with it (relay.c: place_near, place_far). The id comes from an
+ * authentic token, so it alone is enough of a key. */
+static uint64_t tomb_key(uint64_t id, struct sv call_id, struct sv tag, uint16_t zone)
 {
-	struct sv parts[] = { { (const char *)&id, sizeof(id) }, { (const char *)&zone, sizeof(zone) }, call_id, tag };
-
-	return hash_parts(&b->p.stack->key, parts, 4);
+	return hash_weak(hash_weak(id + zone, call_id), tag);
 }
 
 static void tombstone_add_dialog(struct tombstone *t, const struct call *c, const struct dialog *d)
@@ -477,11 +476,11 @@ static void tombstone_add_dialog(struct tombstone *t, const struct call *c, cons
 
 	t->has_dialog = true;
 	t->has_far = c->far == d->far || (c->setup && c->setup->attempt && c->setup->attempt->leg == d->far);
-	table_add(&b->tombs, &t->from_near, tomb_key(b, d->in_table.key, leg_call_id(&c->near), tag_of(leg_remote(&c->near)),
+	table_add(&b->tombs, &t->from_near, tomb_key(d->in_table.key, leg_call_id(&c->near), tag_of(leg_remote(&c->near)),
 	                                             path_zone(b, &c->near.path)));
 	if (!t->has_far)
 		return; /* its attempt failed, and the leg has gone */
-	table_add(&b->tombs, &t->from_far, tomb_key(b, d->far->in_table.key, leg_call_id(d->far), dialog_tag(d),
+	table_add(&b->tombs, &t->from_far, tomb_key(d->far->in_table.key, leg_call_id(d->far), dialog_tag(d),
 	                                            path_zone(b, &d->far->path)));
 }
 
@@ -517,6 +516,6 @@ const struct tombstone *tombstone_challenged(const struct b2bua *b, uint64_t nea
 
 bool tombstone_has(const struct b2bua *b, const struct request *r)
 {
-	return r->has_tag && table_find(&b->tombs, tomb_key(b, r->tag.id, view_value(r->v, HDR_CALL_ID), view_from_tag(r->v),
+	return r->has_tag && table_find(&b->tombs, tomb_key(r->tag.id, view_value(r->v, HDR_CALL_ID), view_from_tag(r->v),
 	                                                    path_zone(b, r->from)));
 }

@@ -80,10 +80,30 @@ static void random_fills(void **state)
 	assert_int_equal(random_bytes(NULL, 0), 0);
 }
 
+/* One changed bit, one byte more, another seed: another result. */
+static void weak_one_still_tells_texts_apart(void **state)
+{
+	char text[40] = "a84b4c76e66710-alice@client.example.com";
+
+	(void)state;
+	for (size_t len = 0; len < sizeof(text); len++) {
+		uint64_t h = hash_weak(1, (struct sv){ text, len });
+
+		assert_true(h == hash_weak(1, (struct sv){ text, len }));
+		assert_true(h != hash_weak(2, (struct sv){ text, len }));
+		assert_true(h != hash_weak(1, (struct sv){ text, len + 1 }));
+		for (size_t bit = 0; bit < 8 * len; bit++) {
+			text[bit / 8] ^= (char)(1 << bit % 8);
+			assert_true(h != hash_weak(1, (struct sv){ text, len }));
+			text[bit / 8] ^= (char)(1 << bit % 8);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(vectors_are_right),    cmocka_unit_test(parts_are_lengths_and_bytes),
+		cmocka_unit_test(weak_one_still_tells_texts_apart), cmocka_unit_test(vectors_are_right),    cmocka_unit_test(parts_are_lengths_and_bytes),
 		cmocka_unit_test(parts_cannot_be_shifted), cmocka_unit_test(case_is_folded),
 		cmocka_unit_test(key_matters),             cmocka_unit_test(random_fills),
 	};

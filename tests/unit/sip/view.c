@@ -104,6 +104,9 @@ static void unusual_spelling_is_understood(void **state)
 	assert_sv(view_value(&fast, HDR_CONTENT_LENGTH), "2");
 	assert_sv(hdr_value(&fast, view_find_name(&fast, SV("x-empty"), 0)), "");
 	assert_sv(hdr_value(&fast, view_find_name(&fast, SV("X-FOLD"), 0)), "b");
+	assert_true(fast.has_folds);
+	assert_int_equal(scan("INVITE sip:b SIP/2.0\r\nX-Odd :\tb\r\n" LINES CSEQ "\r\n"), 0);
+	assert_false(fast.has_folds);
 }
 
 static void first_and_next_are_found(void **state)
