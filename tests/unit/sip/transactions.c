@@ -460,6 +460,19 @@ static void let_go_servers_end_alone(void **state)
 	assert_int_equal(r->user.ends, 0);
 }
 
+/* Nobody is going to answer it any more: it stays no longer than its sender repeats it. */
+static void a_server_let_go_before_its_answer_ends(void **state)
+{
+	struct rig *r = *state;
+
+	alice_says(r, "INVITE", "z9hG4bK1", "");
+	server_own(r->st, NULL, NULL);
+	after_ms(r, SIP_TIMEOUT - 1);
+	servers_are(r, 1);
+	after_ms(r, 1);
+	servers_are(r, 0);
+}
+
 /* RFC 3581 §4: what stands in the topmost Via of an answer, by what stood there and where the request came from. */
 static void top_via(void **state)
 {
@@ -862,6 +875,7 @@ int main(void)
 		UDP(cancel_after_the_answer),
 		UDP(answers_the_network_refuses),
 		UDP(let_go_servers_end_alone),
+		UDP(a_server_let_go_before_its_answer_ends),
 		UDP(top_via),
 		UDP(invite_client_times_out),
 		TCP(invite_client_on_a_stream),

@@ -201,6 +201,13 @@ static void log_only_counts(void **state)
 		assert_int_equal(check(r, INFO, "X: 10.0.0.21\r\n", ""), 0);
 	assert_int_equal(counter_get(&r->counters, HIDE_GUARD_FOUND), 3);
 	assert_int_equal(counter_get(&r->counters, HIDE_GUARD_BLOCKED), 0);
+	assert_int_equal(r->guard.logged_ms, 1000000);
+	wheel_advance(&r->wheel, 1000000 + GUARD_LOG_MS - 1, 0);
+	check(r, INFO, "X: 10.0.0.21\r\n", "");
+	assert_int_equal(r->guard.logged_ms, 1000000); /* one line in ten seconds */
+	wheel_advance(&r->wheel, 1000000 + GUARD_LOG_MS, 0);
+	check(r, INFO, "X: 10.0.0.21\r\n", "");
+	assert_int_equal(r->guard.logged_ms, 1000000 + GUARD_LOG_MS);
 	rig_free(r);
 	r = rig_new("off");
 	assert_null(r->guard.base.check);
