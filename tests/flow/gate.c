@@ -297,7 +297,9 @@ static const struct {
 	{ HDR_PROXY_AUTHORIZATION, "Digest username=\"a\", realm=\"$\", nonce=\"$\", uri=\"sip:$\", response=\"0\"" },
 	{ HDR_WWW_AUTHENTICATE, "Digest realm=\"$\", nonce=\"$\"" }, { HDR_PROXY_AUTHENTICATE, "Digest realm=\"$\", nonce=\"$\"" },
 	{ HDR_IDENTITY, "abc.def;info=<https://$/cert>;alg=ES256" }, { HDR_REFER_TO, "<sip:far@$?Replaces=x%3Bto-tag%3D$>" },
-	{ HDR_REFERRED_BY, "<sip:ref@$>;cid=\"1@$\"" }, { HDR_REFER_SUB, "true;x=$" }, { HDR_RECV_INFO, "dtmf, $" },
+	{ HDR_REFER_TO, "\"at $\" <sip:far@other.example?Subject=$&Replaces=$%3Bto-tag%3Da%3Bfrom-tag%3Db>;p=$" },
+	{ HDR_REFERRED_BY, "<sip:ref@$>;cid=\"1@$\"" },
+	{ HDR_REFERRED_BY, "\"at $\" <sip:ref@other.example?Subject=%22$%22>" }, { HDR_REFER_SUB, "true;x=$" }, { HDR_RECV_INFO, "dtmf, $" },
 	{ HDR_INFO_PACKAGE, "dtmf;x=$" }, { HDR_CONTENT_DISPOSITION, "session;handling=optional;x=$" },
 	{ HDR_CONTENT_ENCODING, "" }, { HDR_ACCEPT, "application/sdp, text/x;y=\"$\"" }, { HDR_SESSION_ID, "a1b2;remote=$" },
 };
@@ -313,12 +315,14 @@ enum { FORMS = sizeof(forms) / sizeof(*forms) };
 static const char *const strangers[] = { "X-Anything", "P-Unheard-Of", "x-node", "Call-Identifier", "X-Via", "H" };
 enum { STRANGERS = sizeof(strangers) / sizeof(*strangers), NAMES = HDR_COUNT - 1 + STRANGERS, LINES = NAMES * FORMS * WORDS };
 
-static const char *shape_of(unsigned name)
+static const char *shape_of(unsigned name, unsigned form)
 {
+	const char *shape = NULL;
+
 	for (unsigned i = 0; name + 1 < HDR_COUNT && i < sizeof(shapes) / sizeof(*shapes); i++)
-		if (shapes[i].id == name + 1)
-			return shapes[i].form;
-	return NULL;
+		if (shapes[i].id == name + 1 && (!shape || form)) /* a second one takes turns with the first */
+			shape = shapes[i].form;
+	return shape;
 }
 
 static size_t put_form(char *to, size_t room, const char *form, const char *word)
@@ -373,7 +377,7 @@ static const char *payload(const struct dialogue *d, unsigned side, bool is_resp
 
 	for (unsigned left = lines; left;) {
 		unsigned k = g->next[side][is_response]++ % LINES, name = k % NAMES, form = k / NAMES / WORDS;
-		const char *shape = shape_of(name), *word = word_of(d, side, k / NAMES % WORDS, is_response);
+		const char *shape = shape_of(name, form), *word = word_of(d, side, k / NAMES % WORDS, is_response);
 
 		if (!word || (!shape && *forms[form] == '~' && word[strspn(word, "0123456789.")]) || (shape && (!*shape || (form && form != 7)))) /* one form only: twice through all words */
 			continue;

@@ -182,6 +182,24 @@ static void lesson_11_no_feature_changes_how_hiding_works(void **state)
 	}
 }
 
+/* 13: Replaces has to be rewritten, or it names a dialog that its reader never heard of. One that we cannot rewrite does not pass. */
+static void lesson_13_a_dialog_we_do_not_know_is_not_passed_on(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_answered(&f, FLOW_ONE, 1, 1);
+	flow_alice_says(&f, "REFER", "Refer-To: <sip:carol@other.example?Replaces=1%40x%3Bto-tag%3Da%3Bfrom-tag%3Db&Subject=x>\n", "");
+	flow_expect_at_bob(&f, "REFER ");
+	assert_string_equal(got_value(&f.at_bob, HDR_REFER_TO), "<sip:carol@other.example?Subject=x>");
+	flow_bob_answers(&f, 603, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 603");
+	flow_bob_says(&f, "BYE", "", "");
+	flow_expect_at_alice(&f, "BYE ");
+	flow_alice_answers(&f, 200, "", "");
+	flow_end(&f);
+}
+
 /* 18: point releases changed what goes out. Every message of a plain call, byte by byte; the words behind $ are tokens, the same word the
  * same token. */
 static void golden(char names[16][TOKEN_LEN + 1], const struct got *g, const char *expected)
@@ -306,6 +324,40 @@ static void lesson_21_requests_keep_to_the_flow_from_the_first_message(void **st
 	flow_end(&f);
 }
 
+/* 22: a token of somewhere else was decoded to a request line of nonsense. Ours are good in the zone that was shown them, and nowhere else. */
+static void lesson_22_a_token_is_good_in_its_zone_only(void **state)
+{
+	static const char text[] = "INVITE sip:%.*s@%s SIP/2.0\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%u\nMax-Forwards: 70\nFrom: <sip:x@example.com>;tag=x\n"
+				   "To: <sip:y@example.com>\nCall-ID: again%u\nCSeq: 1 INVITE\nContact: <sip:x@%s>\n";
+	struct flow f;
+	struct got third = { .packet = NULL };
+	char token[TOKEN_LEN + 1];
+
+	(void)state;
+	flow_begin(&f, FLOW_ONE, 1, 1);
+	flow_invite(&f, BOB);
+	flow_bob_answers(&f, 302, "Contact: <sip:other@10.0.0.33:5060>\n", "");
+	rig_expect(f.rig, BOB, "ACK ", &f.at_bob);
+	flow_expect_at_alice(&f, "SIP/2.0 302");
+	flow_refused(&f);
+	snprintf(token, sizeof(token), "%s", got_contact(&f.at_alice) + strlen("sip:"));
+	rig_say(f.rig, BOB, CORE, "", text, TOKEN_LEN, token, "10.0.0.10", BOB, 1, 1, BOB);
+	rig_expect(f.rig, BOB, "SIP/2.0 404", &f.at_bob);
+	rig_expect_silence(f.rig, "10.0.0.33:5060");
+	rig_say(f.rig, ALICE, EDGE, "", text, TOKEN_LEN, token, "203.0.113.10", ALICE, 2, 2, ALICE);
+	rig_expect(f.rig, ALICE, "SIP/2.0 100", &f.at_alice);
+	rig_expect(f.rig, "10.0.0.33:5060", "INVITE sip:other@10.0.0.33:5060 SIP/2.0", &third);
+	token[5] = token[5] == 'a' ? 'b' : 'a';
+	rig_say(f.rig, ALICE, EDGE, "", text, TOKEN_LEN, token, "203.0.113.10", ALICE, 3, 3, ALICE);
+	rig_expect(f.rig, BOB, "INVITE sip:", &f.at_bob); /* not ours: a user like any other */
+	assert_true(got_has(&f.at_bob, token));
+	got_free(&third);
+	rig_after(f.rig, 100000);
+	rig_forget(f.rig, BOB);
+	rig_forget(f.rig, "10.0.0.33:5060");
+	flow_end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,7 +367,9 @@ int main(void)
 		cmocka_unit_test(lesson_07_identifiers_are_short),
 		cmocka_unit_test(lesson_10_a_repeated_bye_is_answered_again),
 		cmocka_unit_test(lesson_11_no_feature_changes_how_hiding_works),
+		cmocka_unit_test(lesson_13_a_dialog_we_do_not_know_is_not_passed_on),
 		cmocka_unit_test(lesson_18_golden_messages),
+		cmocka_unit_test(lesson_22_a_token_is_good_in_its_zone_only),
 		cmocka_unit_test(lesson_21_requests_keep_to_the_flow_from_the_first_message),
 	};
 

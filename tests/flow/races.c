@@ -256,6 +256,36 @@ static void the_best_final_response_wins(void **state)
 	flow_end(&f);
 }
 
+#define BOTH_REFUSE \
+	FLOW_ZONES \
+	"pools: { apps: { zone: core, probe: off, failover: { on: [404, 486, 503, 603] }, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }, " \
+	"{ name: carol, uri: \"sip:10.0.0.22:5060\" }] } }\n" FLOW_ROUTES
+
+/* §16.7 step 6: 6xx, then the lowest class; the later among equals. */
+static void the_best_of_two_refusals(void **state)
+{
+	static const unsigned cases[][3] = { { 503, 486, 486 }, { 486, 503, 486 }, { 603, 404, 603 }, { 404, 603, 603 }, { 404, 486, 486 } };
+	struct flow f;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char start[16];
+
+		flow_begin(&f, BOTH_REFUSE, 1, 1);
+		flow_invite(&f, BOB);
+		flow_bob_answers(&f, cases[i][0], "", "");
+		rig_expect(f.rig, BOB, "ACK ", &f.at_bob);
+		f.bob = CAROL;
+		flow_expect_at_bob(&f, "INVITE ");
+		flow_bob_answers(&f, cases[i][1], "", "");
+		rig_expect(f.rig, CAROL, "ACK ", &f.at_bob);
+		snprintf(start, sizeof(start), "SIP/2.0 %u", cases[i][2]);
+		flow_expect_at_alice(&f, start);
+		flow_refused(&f);
+		flow_end(&f);
+	}
+}
+
 static void icmp_leads_to_the_next_destination(void **state)
 {
 	struct flow f;
@@ -842,6 +872,7 @@ int main(void)
 		cmocka_unit_test(late_offer_of_an_abandoned_destination),
 		cmocka_unit_test(a_503_leads_to_the_next_destination_at_once),
 		cmocka_unit_test(the_best_final_response_wins),
+		cmocka_unit_test(the_best_of_two_refusals),
 		cmocka_unit_test(icmp_leads_to_the_next_destination),
 		cmocka_unit_test(no_failover_once_it_rang),
 		cmocka_unit_test(unacknowledged_answer_is_repeated_then_ended),
