@@ -185,15 +185,19 @@ static void lesson_11_no_feature_changes_how_hiding_works(void **state)
 /* 13: Replaces has to be rewritten, or it names a dialog that its reader never heard of. One that we cannot rewrite does not pass. */
 static void lesson_13_a_dialog_we_do_not_know_is_not_passed_on(void **state)
 {
+	static const char lines[] = "Refer-To: <sip:carol@other.example?Replaces=1%40x%3Bto-tag%3Da%3Bfrom-tag%3Db&Subject=x>\n";
 	struct flow f;
 
 	(void)state;
 	flow_answered(&f, FLOW_ONE, 1, 1);
-	flow_alice_says(&f, "REFER", "Refer-To: <sip:carol@other.example?Replaces=1%40x%3Bto-tag%3Da%3Bfrom-tag%3Db&Subject=x>\n", "");
-	flow_expect_at_bob(&f, "REFER ");
+	flow_alice_says(&f, "REFER", lines, "");
+	flow_expect_at_alice(&f, "SIP/2.0 403");
+	rig_expect_silence(f.rig, BOB);
+	flow_alice_says(&f, "INFO", lines, ""); /* where it means nothing */
+	flow_expect_at_bob(&f, "INFO ");
 	assert_string_equal(got_value(&f.at_bob, HDR_REFER_TO), "<sip:carol@other.example?Subject=x>");
-	flow_bob_answers(&f, 603, "", "");
-	flow_expect_at_alice(&f, "SIP/2.0 603");
+	flow_bob_answers(&f, 200, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
 	flow_bob_says(&f, "BYE", "", "");
 	flow_expect_at_alice(&f, "BYE ");
 	flow_alice_answers(&f, 200, "", "");
