@@ -46,15 +46,17 @@ void session_read(struct session_words *w, const struct view *v)
 	struct sv params, refresher = SV("");
 
 	*w = (struct session_words){ .min_s = SESSION_MIN_S };
-	w->is_supported = has_option(v, HDR_SUPPORTED, SV("timer")) || has_option(v, HDR_REQUIRE, SV("timer"));
+	w->is_supported = (v->first[HDR_SUPPORTED] && has_option(v, HDR_SUPPORTED, SV("timer"))) ||
+	                  (v->first[HDR_REQUIRE] && has_option(v, HDR_REQUIRE, SV("timer")));
 	if (v->first[HDR_SESSION_EXPIRES]) {
 		w->expires_s = seconds_of(view_value(v, HDR_SESSION_EXPIRES), &params);
 		param_find(params, SV("refresher"), &refresher);
 		w->refresher = sv_ieq(refresher, SV("uac")) ? REFRESHER_UAC : sv_ieq(refresher, SV("uas")) ? REFRESHER_UAS : REFRESHER_OPEN;
 	}
-	if (!w->is_supported && !w->expires_s)
-		return;
-	w->min_s = larger(seconds_of(view_value(v, HDR_MIN_SE), &params), SESSION_MIN_S);
+	if (w->is_supported || w->expires_s)
+		w->min_s = larger(seconds_of(view_value(v, HDR_MIN_SE), &params), SESSION_MIN_S);
+	if (!w->expires_s && v->method != M_UPDATE)
+		return; /* how the peer is refreshed matters to whom it asked to be */
 	w->has_allow = view_find(v, HDR_ALLOW, 0) != NULL;
 	w->has_update = v->method == M_UPDATE || has_option(v, HDR_ALLOW, SV("UPDATE"));
 }
@@ -326,10 +328,11 @@ static void settle(struct relay *r, const struct session_words *asked, const str
 	unsigned from = r->from;
 	struct session_leg *now = c->session ? &c->session->leg[from] : NULL;
 	struct terms here = accepted(asked, zone_of(c->b, &leg_of(c, from)->path), now), there;
-	struct session_words w;
+	struct session_words w = { 0 };
 	struct session *s;
 
-	session_read(&w, v);
+	if (v->first[HDR_SESSION_EXPIRES])
+		session_read(&w, v);
 	there = settled(&w);
 	if ((!c->session && !here.interval_s && !there.interval_s) || !(s = session_of(c)))
 		return;
@@ -343,7 +346,9 @@ static void settle(struct relay *r, const struct session_words *asked, const str
 
 void session_begin(struct relay *r, const struct session_words *asked, const struct view *v)
 {
-	if (asked->is_supported || asked->expires_s || v->first[HDR_SESSION_EXPIRES])
+	const struct call *c = r->call;
+
+	if (asked->expires_s || v->first[HDR_SESSION_EXPIRES] || (asked->is_supported && zone_of(c->b, &c->near.path)->session.expires_ms))
 		settle(r, asked, v);
 	session_watch(r->call);
 }
