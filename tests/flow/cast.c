@@ -6,6 +6,43 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+static bool is_outwards;
+
+#define YAML(zone, address) \
+	FLOW_ZONES "    domains: [\"example.com\"]\n" \
+	"pools: { apps: { zone: " zone ", probe: off, destinations: [{ name: bob, uri: \"sip:" address "\" }] } }\n" \
+	"routes: [{ when: { caller: any, user: bob }, to: { pool: apps } }]\n"
+
+const char *cast_yaml(void)
+{
+	return is_outwards ? YAML("public", "192.0.2.21:5060") : YAML("core", "10.0.0.21:5060");
+}
+
+const char *cast_caller(void)
+{
+	return is_outwards ? "10.0.0.31:5060" : ALICE;
+}
+
+const char *cast_callee(void)
+{
+	return is_outwards ? "192.0.2.21:5060" : BOB;
+}
+
+const char *cast_router(void)
+{
+	return is_outwards ? "192.0.2.22" : "10.0.0.22";
+}
+
+int cast_run_both_ways(const struct CMUnitTest *tests, size_t n)
+{
+	int failed;
+
+	is_outwards = false;
+	failed = _cmocka_run_group_tests("inwards", tests, n, NULL, NULL);
+	is_outwards = true;
+	return failed + _cmocka_run_group_tests("outwards", tests, n, NULL, NULL);
+}
+
 static bool is_core(const struct phone *p)
 {
 	return strncmp(p->at, "10.", 3) == 0;

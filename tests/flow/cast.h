@@ -9,6 +9,14 @@
 #define OFFER "v=0\r\no=- 1 1 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
 #define ANSWER "v=0\r\no=- 2 1 IN IP4 198.51.100.2\r\ns=-\r\nc=IN IP4 198.51.100.2\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n"
 
+/* Tests of two parties run in both directions: Alice on the public side calls Bob in the core, and from the core to the public side. */
+const char *cast_yaml(void);   /* user `bob` is where the callee is */
+const char *cast_caller(void); /* addresses */
+const char *cast_callee(void);
+const char *cast_router(void); /* of a Record-Route on the callee's side, without port */
+struct CMUnitTest;
+int cast_run_both_ways(const struct CMUnitTest *tests, size_t n); /* for main(): cmocka is included there */
+
 struct phone {
 	struct rig *rig;
 	const char *name, *at, *listener; /* listener: of the SBC, where it sends */

@@ -17,10 +17,10 @@ struct scene {
 
 static void begin(struct scene *s)
 {
-	s->rig = rig_new(FLOW_ONE, 2, 1);
+	s->rig = rig_new(cast_yaml(), 2, 1);
 	cast_watch(s->rig);
-	phone_new(&s->alice, s->rig, "alice", ALICE);
-	phone_new(&s->bob, s->rig, "bob", BOB);
+	phone_new(&s->alice, s->rig, "alice", cast_caller());
+	phone_new(&s->bob, s->rig, "bob", cast_callee());
 }
 
 static void answered(struct scene *s)
@@ -32,8 +32,8 @@ static void answered(struct scene *s)
 static void end(struct scene *s)
 {
 	rig_after(s->rig, 3600000);
-	rig_forget(s->rig, ALICE);
-	rig_forget(s->rig, BOB);
+	rig_forget(s->rig, cast_caller());
+	rig_forget(s->rig, cast_callee());
 	phone_free(&s->alice);
 	phone_free(&s->bob);
 	rig_free(s->rig, true);
@@ -122,8 +122,8 @@ static void late_offer_settled_early(void **state)
 	phone_answers_invite(&s.bob, 200, "", "");
 	phone_gets(&s.alice, "SIP/2.0 200");
 	rig_after(s.rig, SIP_TIMEOUT - 1);
-	rig_forget(s.rig, ALICE);
-	rig_expect_silence(s.rig, BOB);
+	rig_forget(s.rig, cast_caller());
+	rig_expect_silence(s.rig, cast_callee());
 	rig_after(s.rig, 1);
 	phone_gets(&s.bob, "ACK ");
 	assert_int_equal(s.bob.got.v.body_len, 0);
@@ -249,7 +249,7 @@ static void reinvites_cross(void **state)
 	phone_asks(&s.bob, "INVITE", "", SESSION("2"));
 	phone_gets(&s.bob, "SIP/2.0 491");
 	phone_acks_refusal(&s.bob);
-	rig_expect_silence(s.rig, ALICE);
+	rig_expect_silence(s.rig, cast_caller());
 	phone_answers_invite(&s.bob, 491, "", "");
 	phone_gets(&s.bob, "ACK ");
 	phone_gets(&s.alice, "SIP/2.0 491");
@@ -391,7 +391,7 @@ static void which_refusals_end_the_call(void **state)
 			phone_acks_refusal(&s.bob);
 		if (of[i].ends)
 			phone_gets(&s.bob, "BYE ");
-		rig_expect_silence(s.rig, BOB);
+		rig_expect_silence(s.rig, cast_callee());
 		assert_int_equal(rig_calls(s.rig), of[i].ends ? 0 : 1);
 		if (of[i].ends)
 			end(&s);
@@ -416,5 +416,5 @@ int main(void)
 		cmocka_unit_test(which_refusals_end_the_call),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cast_run_both_ways(tests, sizeof(tests) / sizeof(*tests));
 }

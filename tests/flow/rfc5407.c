@@ -13,10 +13,10 @@ struct scene {
 
 static void begin(struct scene *s)
 {
-	s->rig = rig_new(FLOW_ONE, 2, 1);
+	s->rig = rig_new(cast_yaml(), 2, 1);
 	cast_watch(s->rig);
-	phone_new(&s->alice, s->rig, "alice", ALICE);
-	phone_new(&s->bob, s->rig, "bob", BOB);
+	phone_new(&s->alice, s->rig, "alice", cast_caller());
+	phone_new(&s->bob, s->rig, "bob", cast_callee());
 }
 
 static void calls(struct scene *s, const char *offer)
@@ -95,12 +95,12 @@ static void s3_1_1_invite_retransmission(void **state)
 	rings(&s, OFFER);
 	phone_answers_invite(&s.bob, 200, "", ANSWER);
 	s.alice.cseq = 0;
-	rig_expect(s.rig, ALICE, "SIP/2.0 200", &s.alice.got);
-	rig_say(s.rig, ALICE, EDGE, OFFER,
+	rig_expect(s.rig, cast_caller(), "SIP/2.0 200", &s.alice.got);
+	rig_say(s.rig, cast_caller(), s.alice.listener, OFFER,
 	        "INVITE %s SIP/2.0\nVia: SIP/2.0/UDP %s;branch=%s;rport\nMax-Forwards: 70\nFrom: %s\nTo: %s\nCall-ID: %s\nCSeq: 1 INVITE\n"
 	        "Contact: <%s>\nContent-Type: application/sdp\n",
-	        s.alice.invite_uri, ALICE, s.alice.branch, s.alice.local, s.alice.invite_to, s.alice.call_id, s.alice.uri);
-	rig_expect_silence(s.rig, BOB);
+	        s.alice.invite_uri, cast_caller(), s.alice.branch, s.alice.local, s.alice.invite_to, s.alice.call_id, s.alice.uri);
+	rig_expect_silence(s.rig, cast_callee());
 	rig_after(s.rig, SIP_T1);
 	phone_gets(&s.alice, "SIP/2.0 200");
 	s.alice.cseq = 1;
@@ -120,7 +120,7 @@ static void s3_1_2_cancel_crosses_200_at_the_caller(void **state)
 	phone_cancels(&s.alice);
 	phone_gets(&s.alice, "SIP/2.0 200");
 	assert_string_equal(got_value(&s.alice.got, HDR_CSEQ), "1 INVITE");
-	rig_expect(s.rig, ALICE, "SIP/2.0 200", &s.alice.invite);
+	rig_expect(s.rig, cast_caller(), "SIP/2.0 200", &s.alice.invite);
 	assert_string_equal(got_value(&s.alice.invite, HDR_CSEQ), "1 CANCEL");
 	phone_acks(&s.alice, "");
 	phone_gets(&s.bob, "ACK ");
@@ -144,7 +144,7 @@ static void s3_1_2_cancel_crosses_200_at_the_callee(void **state)
 		phone_answers(&s.bob, 200, "", "");
 		phone_gets(&s.alice, "SIP/2.0 200");
 		assert_string_equal(got_value(&s.alice.got, HDR_CSEQ), "1 CANCEL");
-		rig_expect(s.rig, ALICE, "SIP/2.0 487", &s.alice.got);
+		rig_expect(s.rig, cast_caller(), "SIP/2.0 487", &s.alice.got);
 		phone_acks_refusal(&s.alice);
 		end(&s);
 	}
@@ -171,7 +171,7 @@ static void s3_1_3_bye_of_an_early_dialog(void **state)
 		if (bye_first)
 			phone_gets(&s.bob, "BYE ");
 		else
-			rig_expect(s.rig, BOB, "BYE ", &s.bob.got);
+			rig_expect(s.rig, cast_callee(), "BYE ", &s.bob.got);
 		s.bob.last = &s.bob.got;
 		phone_answers(&s.bob, 200, "", "");
 		phone_gets(&s.bob, "ACK ");
@@ -465,20 +465,20 @@ static void a_bye_in_the_early_dialog(void **state)
 		phone_gets(&s.bob, "BYE ");
 		if (invite_first) {
 			phone_answers_invite(&s.bob, 487, "", "");
-			rig_expect(s.rig, BOB, "ACK ", &s.bob.invite);
-			rig_expect(s.rig, ALICE, "SIP/2.0 487", &s.alice.got);
+			rig_expect(s.rig, cast_callee(), "ACK ", &s.bob.invite);
+			rig_expect(s.rig, cast_caller(), "SIP/2.0 487", &s.alice.got);
 			phone_acks_refusal(&s.alice);
 			phone_gets(&early, "SIP/2.0 200");
 			phone_answers(&s.bob, 200, "", "");
 		} else {
 			phone_answers(&s.bob, 200, "", "");
 			phone_answers_invite(&s.bob, 487, "", "");
-			rig_forget(s.rig, BOB); /* our CANCEL crosses his 487 */
+			rig_forget(s.rig, cast_callee()); /* our CANCEL crosses his 487 */
 			phone_gets(&early, "SIP/2.0 200");
-			rig_expect(s.rig, ALICE, "SIP/2.0 487", &s.alice.got);
+			rig_expect(s.rig, cast_caller(), "SIP/2.0 487", &s.alice.got);
 			phone_acks_refusal(&s.alice);
 			rig_after(s.rig, SIP_TIMEOUT);
-			rig_forget(s.rig, BOB);
+			rig_forget(s.rig, cast_callee());
 		}
 		phone_free(&early);
 		end(&s);
@@ -529,17 +529,17 @@ static void c_cancel_crosses_a_refusal(void **state)
 		phone_answers_invite(&s.bob, 486, "", "");
 		if (!cancel_first) {
 			phone_cancels(&s.alice);
-			rig_expect(s.rig, ALICE, "SIP/2.0 486", &s.alice.got);
+			rig_expect(s.rig, cast_caller(), "SIP/2.0 486", &s.alice.got);
 			phone_acks_refusal(&s.alice);
-			rig_expect(s.rig, ALICE, "SIP/2.0 200", &s.alice.got);
+			rig_expect(s.rig, cast_caller(), "SIP/2.0 200", &s.alice.got);
 		} else {
-			rig_expect(s.rig, ALICE, "SIP/2.0 200", &s.alice.got);
-			rig_expect(s.rig, ALICE, "SIP/2.0 487", &s.alice.got);
+			rig_expect(s.rig, cast_caller(), "SIP/2.0 200", &s.alice.got);
+			rig_expect(s.rig, cast_caller(), "SIP/2.0 487", &s.alice.got);
 			phone_acks_refusal(&s.alice);
 			phone_gets(&s.bob, "CANCEL ");
 			phone_answers(&s.bob, 200, "", "");
 		}
-		rig_expect(s.rig, BOB, "ACK ", &s.bob.got);
+		rig_expect(s.rig, cast_callee(), "ACK ", &s.bob.got);
 		end(&s);
 	}
 }
@@ -553,14 +553,14 @@ static void c_cancel_before_any_provisional(void **state)
 	calls(&s, OFFER);
 	phone_cancels(&s.alice);
 	phone_gets(&s.alice, "SIP/2.0 200");
-	rig_expect(s.rig, ALICE, "SIP/2.0 487", &s.alice.got);
+	rig_expect(s.rig, cast_caller(), "SIP/2.0 487", &s.alice.got);
 	phone_acks_refusal(&s.alice);
-	rig_expect_silence(s.rig, BOB);
+	rig_expect_silence(s.rig, cast_callee());
 	phone_answers_invite(&s.bob, 100, "", "");
 	phone_gets(&s.bob, "CANCEL ");
 	phone_answers(&s.bob, 200, "", "");
 	phone_answers_invite(&s.bob, 487, "", "");
-	rig_expect(s.rig, BOB, "ACK ", &s.bob.got);
+	rig_expect(s.rig, cast_callee(), "ACK ", &s.bob.got);
 	end(&s);
 }
 
@@ -605,7 +605,7 @@ static void e_new_to_tags(void **state)
 	phone_gets(&s.bob, "ACK ");
 	phone_gets(&s.bob, "BYE ");
 	phone_answers(&s.bob, 200, "", "");
-	rig_expect_silence(s.rig, ALICE);
+	rig_expect_silence(s.rig, cast_caller());
 	phones_end(&third, &s.alice);
 	phone_answers_invite(&other, 200, "", ANSWER); /* even now */
 	phone_gets(&other, "ACK ");
@@ -642,5 +642,5 @@ int main(void)
 		cmocka_unit_test(e_new_to_tags),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cast_run_both_ways(tests, sizeof(tests) / sizeof(*tests));
 }
