@@ -182,6 +182,53 @@ static void lesson_11_no_feature_changes_how_hiding_works(void **state)
 	}
 }
 
+#define SPIRAL \
+	FLOW_ZONES \
+	"pools: { apps: { zone: core, probe: off, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }, " \
+	"{ name: carol, uri: \"sip:10.0.0.22:5060\" }] } }\n" \
+	"routes: [{ when: { zone: public, caller: any }, to: { pool: apps } }, { when: { zone: core }, to: { pool: apps }, relay: true }]\n"
+
+/* 12: of a call that passed twice, one half was restored after a restart: Call-ID and tags were the same. Bob is a proxy here, which sends
+ * our own INVITE back to us; another node takes both calls over, and the BYE passes both. */
+static void lesson_12_a_call_that_passes_twice_outlives_a_node(void **state)
+{
+	struct flow f, second;
+	char via[256];
+
+	(void)state;
+	flow_begin(&f, SPIRAL, 2, 1);
+	flow_invite(&f, BOB);
+	snprintf(via, sizeof(via), "%s", got_value(&f.at_bob, HDR_VIA));
+	rig_say(f.rig, BOB, CORE, SDP,
+	        "INVITE sip:bob@example.com SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.21:5060;branch=z9hG4bKspiral\nVia: %s\nMax-Forwards: 68\n"
+	        "From: %s\nTo: <sip:bob@example.com>\nCall-ID: %s\nCSeq: 1 INVITE\nContact: <%s>\n",
+	        via, f.far_from, f.far_call_id, f.far_contact);
+	second = f;
+	second.bob = CAROL;
+	second.at_alice = second.at_bob = (struct got){ .packet = NULL };
+	flow_expect_at_bob(&second, "INVITE ");
+	flow_bob_answers(&second, 200, "", SDP);
+	rig_expect(f.rig, BOB, "SIP/2.0 100", &f.at_bob);
+	rig_expect(f.rig, BOB, "SIP/2.0 200", &f.at_bob);
+	rig_say(f.rig, BOB, CORE, SDP, "SIP/2.0 200 OK\nVia: %s\nFrom: %s\nTo: %s\nCall-ID: %s\nCSeq: 1 INVITE\nContact: <%s>\n", via,
+	        f.far_from, got_value(&f.at_bob, HDR_TO), f.far_call_id, got_contact(&f.at_bob));
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	rig_say(f.rig, ALICE, EDGE, "",
+	        "ACK %s SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKack\nMax-Forwards: 70\n"
+	        "From: \"Alice\" <sip:alice@example.com>;tag=alice\nTo: %s\nCall-ID: alice-call@192.0.2.10\nCSeq: 1 ACK\n",
+	        f.near_contact, f.near_to);
+	flow_expect_at_bob(&second, "ACK sip:bob@10.0.0.22:5060");
+	assert_int_equal(rig_calls(f.rig), 2);
+	f.rig = second.rig = rig_take_over(f.rig, SPIRAL, 3, 2);
+	flow_alice_says(&f, "BYE", "", "");
+	flow_expect_at_bob(&second, "BYE sip:bob@10.0.0.22:5060");
+	flow_bob_answers(&second, 200, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	assert_int_equal(rig_calls(f.rig), 0);
+	got_free(&second.at_bob);
+	flow_end(&f);
+}
+
 /* 13: Replaces has to be rewritten, or it names a dialog that its reader never heard of. One that we cannot rewrite does not pass. */
 static void lesson_13_a_dialog_we_do_not_know_is_not_passed_on(void **state)
 {
@@ -371,6 +418,7 @@ int main(void)
 		cmocka_unit_test(lesson_07_identifiers_are_short),
 		cmocka_unit_test(lesson_10_a_repeated_bye_is_answered_again),
 		cmocka_unit_test(lesson_11_no_feature_changes_how_hiding_works),
+		cmocka_unit_test(lesson_12_a_call_that_passes_twice_outlives_a_node),
 		cmocka_unit_test(lesson_13_a_dialog_we_do_not_know_is_not_passed_on),
 		cmocka_unit_test(lesson_18_golden_messages),
 		cmocka_unit_test(lesson_22_a_token_is_good_in_its_zone_only),
