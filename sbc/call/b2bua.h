@@ -36,8 +36,9 @@ enum b2bua_limits {
 	USAGE_DEFAULT_S = 3600,            /* a subscription that nobody gave a time */
 	USAGE_REFER_MS = 180000,           /* a REFER's, from its answer or from a NOTIFY that says no other time */
 	USAGE_GRACE_MS = SIP_TIMEOUT,      /* for the last NOTIFY of one that expires */
-	WATCH_WORDS_MAX = 8192,            /* looked through in one dialog-info body */
-	WATCH_MEMORY_MAX = 4 * NET_MESSAGE_MAX, /* for one dialog-info body */
+	WATCH_WORDS_MAX = 8192,            /* looked through in one body of an event package */
+	WATCH_PIECE = 256,                 /* bytes of it looked at together, at least */
+	WATCH_MEMORY_MAX = 4 * NET_MESSAGE_MAX, /* for one such body */
 	USAGE_NEW_MS = 2 * SIP_TIMEOUT,    /* for the answer to the request that makes one */
 };
 

@@ -462,8 +462,9 @@ void call_keep(struct call *c);
 /* May a request of this method come? Some need a session. */
 bool usage_admits(const struct call *c, uint8_t method);
 
-/* watch.c: dialog-info bodies (RFC 4235) */
-bool watch_is_told(const struct view *v);
+/* watch.c: bodies of event packages */
+bool watch_is_told(const struct view *v); /* of dialogs (RFC 4235) */
+bool watch_maps(const struct view *v);    /* does its body cross otherwise than byte for byte? */
 struct dialoginfo_names;
 /* Every dialog it tells of. */
 void watch_each(const struct view *v, void (*fn)(void *ctx, const struct dialoginfo_names *n), void *ctx);

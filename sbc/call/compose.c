@@ -228,7 +228,7 @@ void compose_rest(struct compose *c, const struct view *v, const struct path *fr
 		body = compose_by_rules(c, &h, to, body);
 	else
 		hide_headers(&c->o, &h);
-	if (body.len && v->method != M_INVITE && watch_is_told(v)) {
+	if (body.len && v->method != M_INVITE && watch_maps(v)) {
 		watch_out(c, &h);
 		return;
 	}

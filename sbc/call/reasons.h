@@ -46,7 +46,7 @@
 	  "Refer-To names a dialog or a Contact of ours that we do not hold, or one of another zone.") \
 	X(WHY_NAMES_LATE, "refer-to-late", 503, "", "Whom the request names could not be found out in time.") \
 	X(WHY_BODY, "body-not-shown", 488, "", \
-	  "A dialog-info body (RFC 4235) that cannot be read, or that names its side where nothing else can be put in its place.") \
+	  "A body of an event package that cannot be read (RFC 4235), or that names its side where nothing else can be put in its place.") \
 	X(WHY_TOO_LARGE, "message-too-large", 513, "", "The message that would have to be sent exceeds 65,535 bytes.") \
 	X(WHY_PRIVACY, "privacy-not-possible", 500, "Privacy Not Possible", \
 	  "Privacy says `critical`, and what it asks for cannot be had here (RFC 3323 5): session, something unknown, or a From that a " \

@@ -1,5 +1,5 @@
-/* sbc/call/watch.c - what somebody who watches dialogs (RFC 4235) is told of those on the other side: not by the identifiers they have
- * there, and not by addresses of there. */
+/* sbc/call/watch.c - what somebody who watches the other side is told of it. Dialogs (RFC 4235) not by the identifiers they have there;
+ * and nothing by addresses of there. */
 #include "sbc/call/transfer.h"
 #include "sip/multipart.h"
 #include "topohide/dialoginfo.h"
@@ -48,39 +48,6 @@ bool watch_is_told(const struct view *v)
 	return false;
 }
 
-/* Each part as it is, a report as `d` maps it; what stands before the first and behind the last ends here. */
-static int map_parts(struct out *o, struct multipart *m, struct arena *arena, const struct dialoginfo *d)
-{
-	struct part p;
-	int err = 0;
-
-	while (!err && multipart_next(m, &p)) {
-		out_lit(o, "--");
-		out_sv(o, m->boundary);
-		out_lit(o, "\r\n");
-		out_sv(o, p.headers);
-		out_str(o, p.headers.len ? "\r\n\r\n" : "\r\n");
-		if (!is_dialog_info(p.type))
-			out_sv(o, p.body);
-		else
-			err = p.is_encoded ? -EBADMSG : dialoginfo_map(o, p.body, arena, d);
-		err = has_parts(&p) ? -EBADMSG : err;
-		out_lit(o, "\r\n");
-	}
-	out_lit(o, "--");
-	out_sv(o, m->boundary);
-	out_lit(o, "--\r\n");
-	return err ? err : m->is_over ? 0 : -EBADMSG;
-}
-
-static int map_body(struct out *o, const struct view *v, struct arena *arena, const struct dialoginfo *d)
-{
-	struct multipart m;
-
-	return multipart_begin(&m, view_value(v, HDR_CONTENT_TYPE), view_body(v)) ? map_parts(o, &m, arena, d) :
-	       dialoginfo_map(o, view_body(v), arena, d);
-}
-
 static bool names_inside(struct watch *w, struct sv text)
 {
 	bool is_inside;
@@ -89,6 +56,108 @@ static bool names_inside(struct watch *w, struct sv text)
 	is_inside = w->words > WATCH_WORDS_MAX || hide_names_inside(w->h, text);
 	w->words += w->h->runs;
 	return is_inside;
+}
+
+/* Bodies of packages that name people and places in words: XML, and the state of a mailbox (RFC 3842). */
+static bool is_worded(struct sv type)
+{
+	return sv_ieq(type, SV("application/simple-message-summary")) || (type.len > 4 && sv_ieq(sv_skip(type, type.len - 4), SV("+xml")));
+}
+
+bool watch_maps(const struct view *v)
+{
+	struct sv type = view_value(v, HDR_CONTENT_TYPE);
+	bool is_package = !v->status && (v->method == M_NOTIFY || v->method == M_PUBLISH);
+	struct multipart m;
+
+	if (is_package && v->body_len && (is_worded(sv_trim((struct sv){ type.p, sv_chr(type, ';') })) || multipart_begin(&m, type, SV(""))))
+		return true;
+	return watch_is_told(v);
+}
+
+/* The beginning of `text` that is looked at in one piece: it ends where no host name does. */
+static struct sv piece_of(struct sv text)
+{
+	size_t len = text.len < WATCH_PIECE ? text.len : WATCH_PIECE;
+
+	while (len < text.len && !strchr(" \t\r\n<>\",;", text.p[len]))
+		len++;
+	return (struct sv){ text.p, len };
+}
+
+static int mask_words(struct watch *w, struct out *o, struct sv text)
+{
+	while (text.len) {
+		struct sv piece = piece_of(text);
+
+		text = sv_skip(text, piece.len);
+		if (!names_inside(w, piece)) {
+			out_sv(o, piece);
+			continue;
+		}
+		w->h->runs = 0;
+		if (w->words > WATCH_WORDS_MAX || !hide_mask(o, w->h, piece))
+			return -EPERM;
+	}
+	return 0;
+}
+
+/* What maps a body: reports of dialogs by `d`, words for `w`, which is NULL where only the reports are read. */
+struct mapping {
+	struct watch *w;
+	struct arena *arena;
+	const struct dialoginfo *d;
+	bool has_words;             /* of a package: they are masked too */
+};
+
+static int map_part(struct out *o, const struct mapping *m, const struct part *p)
+{
+	bool has_words = m->w && m->has_words;
+	int err = 0;
+
+	if (has_words)
+		err = mask_words(m->w, o, p->headers);
+	else
+		out_sv(o, p->headers);
+	out_str(o, p->headers.len ? "\r\n\r\n" : "\r\n");
+	if (err)
+		return err;
+	if (has_parts(p) || (is_dialog_info(p->type) && p->is_encoded))
+		return -EBADMSG;
+	if (is_dialog_info(p->type))
+		return dialoginfo_map(o, p->body, m->arena, m->d);
+	if (has_words && is_worded(p->type))
+		return mask_words(m->w, o, p->body);
+	out_sv(o, p->body);
+	return 0;
+}
+
+/* Each part after the other; what stands before the first and behind the last ends here. */
+static int map_parts(struct out *o, struct multipart *parts, const struct mapping *m)
+{
+	struct part p;
+	int err = 0;
+
+	while (!err && multipart_next(parts, &p)) {
+		out_lit(o, "--");
+		out_sv(o, parts->boundary);
+		out_lit(o, "\r\n");
+		err = map_part(o, m, &p);
+		out_lit(o, "\r\n");
+	}
+	out_lit(o, "--");
+	out_sv(o, parts->boundary);
+	out_lit(o, "--\r\n");
+	return err ? err : parts->is_over ? 0 : -EBADMSG;
+}
+
+static int map_body(struct out *o, const struct view *v, const struct mapping *m)
+{
+	struct multipart parts;
+
+	if (multipart_begin(&parts, view_value(v, HDR_CONTENT_TYPE), view_body(v)))
+		return map_parts(o, &parts, m);
+	return watch_is_told(v) ? dialoginfo_map(o, view_body(v), m->arena, m->d) : mask_words(m->w, o, view_body(v));
 }
 
 /* A name that says nothing, the same each time, so that one report can be told from the next. */
@@ -142,7 +211,7 @@ void watch_each(const struct view *v, void (*fn)(void *ctx, const struct dialogi
 
 	arena_init(&arena, NULL, 0, WATCH_MEMORY_MAX);
 	out_init(&nowhere, area, 0);
-	map_body(&nowhere, v, &arena, &m);
+	map_body(&nowhere, v, &(struct mapping){ .arena = &arena, .d = &m });
 	arena_reset(&arena);
 }
 
@@ -194,6 +263,7 @@ static bool map_value(void *ctx, struct sv *text)
 static int watch_map(struct watch *w, struct sv *out)
 {
 	const struct dialoginfo m = { .ctx = w, .names = map_names, .value = map_value };
+	const struct view *v = w->h->v;
 	char *area = arena_alloc(w->arena, NET_MESSAGE_MAX);
 	struct out o;
 	int err;
@@ -201,7 +271,8 @@ static int watch_map(struct watch *w, struct sv *out)
 	if (!area)
 		return -ENOMEM;
 	out_init(&o, area, NET_MESSAGE_MAX);
-	err = map_body(&o, w->h->v, w->arena, &m);
+	err = map_body(&o, v, &(struct mapping){ .w = w, .arena = w->arena, .d = &m,
+	                                         .has_words = !v->status && (v->method == M_NOTIFY || v->method == M_PUBLISH) });
 	*out = out_done(&o);
 	return err ? err : o.is_full ? -EMSGSIZE : 0;
 }
@@ -214,7 +285,7 @@ enum why watch_fault(struct b2bua *b, const struct view *v, const struct path *f
 	struct sv body;
 	int err;
 
-	if (!watch_is_told(v))
+	if (!watch_maps(v))
 		return WHY_COUNT;
 	arena_init(&arena, NULL, 0, WATCH_MEMORY_MAX);
 	hide_from(&h, b, v, from);

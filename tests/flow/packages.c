@@ -201,6 +201,54 @@ static void reports_of_a_list(void **state)
 	unsubscribed(&f);
 }
 
+static void bob_notifies(struct flow *f, const char *type, const char *body, const char *wanted)
+{
+	char lines[256];
+
+	snprintf(lines, sizeof(lines), "Event: dialog\nSubscription-State: active\nContact: <sip:bob@10.0.0.21:5060>\nContent-Type: %s\n", type);
+	flow_bob_says(f, "NOTIFY", lines, body);
+	if (!wanted) {
+		rig_expect(f->rig, BOB, "SIP/2.0 488", &f->at_bob);
+		rig_expect_silence(f->rig, ALICE);
+		return;
+	}
+	flow_expect_at_alice(f, "NOTIFY ");
+	assert_int_equal(f->at_alice.v.body_len, strlen(wanted));
+	assert_memory_equal(f->at_alice.v.base + f->at_alice.v.body, wanted, strlen(wanted));
+	flow_alice_answers(f, 200, "", "");
+	rig_expect(f->rig, BOB, "SIP/2.0 200", &f->at_bob);
+}
+
+/* Other packages' bodies lose the names of their side, word by word, and nothing else; what is no package's body is not looked at. */
+static void words_of_other_packages(void **state)
+{
+	static const char list[] =
+		"--x\r\nContent-ID: <a@%s>\r\nContent-Type: application/rlmi+xml\r\n\r\n<list><resource cid=\"a@%s\"/></list>\r\n"
+		"--x\r\nContent-Type: image/png\r\n\r\n\x89PNG 10.0.0.21\r\n--x--\r\n";
+	struct flow f;
+	char body[16384], wanted[16384], *b = body, *w = wanted;
+
+	(void)state;
+	subscribed(&f, FLOW_ONE, 2);
+	bob_notifies(&f, "application/simple-message-summary", "Messages-Waiting: yes\r\nMessage-Account: sip:bob@10.0.0.21:5060\r\n",
+	             "Messages-Waiting: yes\r\nMessage-Account: sip:bob@example.com\r\n");
+	bob_notifies(&f, "application/pidf+xml;charset=utf-8", "<presence entity=\"pres:bob@[2001:db8::1]\"/>",
+	             "<presence entity=\"pres:bob@[2001:db8::1]\"/>");
+	for (unsigned i = 0; i < 900; i++) { /* more words than a header may have */
+		b += sprintf(b, "<a>w%u</a>%s", i, i % 100 ? "" : "<c>sip:10.0.0.21</c>");
+		w += sprintf(w, "<a>w%u</a>%s", i, i % 100 ? "" : "<c>sip:example.com</c>");
+	}
+	bob_notifies(&f, "application/pidf+xml", body, wanted);
+	snprintf(body, sizeof(body), list, "10.0.0.21", "10.0.0.21");
+	snprintf(wanted, sizeof(wanted), list, "example.com", "example.com");
+	bob_notifies(&f, "multipart/related;boundary=x", body, wanted);
+	bob_notifies(&f, "text/plain", "10.0.0.21", "10.0.0.21");
+	snprintf(body, sizeof(body), "<presence id=\"%s\"/>", f.far_call_id);
+	bob_notifies(&f, "application/pidf+xml", body, NULL);
+	assert_int_equal(rig_count(f.rig, BODIES_REFUSED), 1);
+	unsubscribed(&f);
+}
+
 /* The id of a dialog stays, unless it is made of what is hidden. */
 static void ids_made_of_identifiers(void **state)
 {
@@ -521,6 +569,7 @@ int main(void)
 		cmocka_unit_test(dialog_info_with_words),
 		cmocka_unit_test(dialog_info_of_many),
 		cmocka_unit_test(reports_of_a_list),
+		cmocka_unit_test(words_of_other_packages),
 		cmocka_unit_test(ids_made_of_identifiers),
 		cmocka_unit_test(picked_up),
 		cmocka_unit_test(picked_up_at_the_other_end),
