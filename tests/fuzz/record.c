@@ -141,8 +141,8 @@ enum { DEPTH_MAX = 3, FIELDS_MAX = 64 };
 static bool holds_fields(unsigned depth, uint8_t parent, uint8_t number)
 {
 	if (depth == 0)
-		return number >= 6 && number <= 10;
-	return depth == 1 && ((parent == 9 && (number == 7 || number == 8)) || (parent == 10 && number <= 2));
+		return (number >= 6 && number <= 10) || number == 14 || number == 15;
+	return depth == 1 && ((parent == 9 && (number == 7 || number == 8)) || (parent == 10 && number <= 2) || (parent == 15 && number == 1));
 }
 
 static uint64_t dice;
