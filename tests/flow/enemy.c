@@ -12,21 +12,38 @@
 
 enum { HEARD = 24, SAID = 12, GAMES = 20, STEPS = 300, DAY_MS = 86400000 };
 
-#define ENEMY_YAML \
-	"node: test\n" \
+#define ENEMY_POOLS(more) \
+	"pools: { apps: { zone: core, probe: off, balance: round-robin, failover: { after: 2s, on: [503], tries: 3 }" more ", destinations: [" \
+	"{ name: bob, uri: \"sip:10.0.0.21:5060\" }, { name: carol, uri: \"sip:10.0.0.22:5060;transport=tcp\" }, " \
+	"{ name: dave, uri: \"sip:dave.example.net\" }] } }\n"
+#define ENEMY_YAML(head, public, core, pool, route) \
+	"node: test\n" head \
 	"zones:\n" \
 	"  public:\n" \
 	"    listen: [\"udp:203.0.113.10:5060\", \"tcp:203.0.113.10:5060\"]\n" \
 	"    domains: [\"example.com\"]\n" \
-	"    session: { expires: 10m, ping: 5m }\n" \
+	"    session: { expires: 10m, ping: 5m }\n" public \
 	"  core:\n" \
 	"    listen: [\"udp:10.0.0.10:5060\", \"tcp:10.0.0.10:5060\"]\n" \
 	"    trust: [\"10.0.0.0/24\"]\n" \
-	"    session: { ping: 7m }\n" \
-	"pools: { apps: { zone: core, probe: off, balance: round-robin, failover: { after: 2s, on: [503], tries: 3 }, destinations: [" \
-	"{ name: bob, uri: \"sip:10.0.0.21:5060\" }, { name: carol, uri: \"sip:10.0.0.22:5060;transport=tcp\" }, " \
-	"{ name: dave, uri: \"sip:dave.example.net\" }] } }\n" \
-	"routes: [{ when: { zone: public, caller: any }, relay: true, to: { pool: apps } }, { when: { zone: core }, to: { pool: apps } }]\n"
+	"    session: { ping: 7m }\n" core \
+	ENEMY_POOLS(pool) \
+	"routes:\n" \
+	"  - { when: { zone: public, caller: any }, relay: true, to: { pool: apps }" route " }\n" \
+	"  - { when: { zone: core }, to: { pool: apps } }\n"
+
+/* By seed: as little as there can be, or a rule for everything. */
+static const char *const yamls[] = {
+	ENEMY_YAML("", "", "", "", ""),
+	ENEMY_YAML("hiding: { guard: block }\n"
+	           "headers:\n"
+	           "  every: [{ remove: [Warning, \"X-*\"] }, { set: X-Set, value: \"${from-user}/${source-address}\" }, { add: X-Add, value: one }, "
+	           "{ rename: Diversion, to: X-Old }, { copy: Reason, to: X-Reason }, { keep: [User-Agent] }, { mask: [Call-Info] }]\n",
+	           "    headers: { in: every, out: every }\n    privacy: { mask: [from, to, pai, sdp-origin], identity: remove }\n"
+	           "    identity: mask\n",
+	           "    headers: { in: every, out: every }\n    privacy: { mask: [sdp-origin] }\n    preferred-identity: assert\n",
+	           ", headers: { in: every, out: every }", ", headers: { in: every, out: every }, redirects: follow"),
+};
 
 struct heard {
 	struct packet *p;
@@ -40,7 +57,7 @@ struct enemy {
 	char text[16384], body[1024];
 	size_t len;
 	unsigned n;                  /* of what he says; CSeq numbers follow it */
-	unsigned refused;
+	const char *yaml;
 };
 
 static unsigned roll(struct enemy *e, unsigned n)
@@ -168,7 +185,8 @@ static void put_extra(struct enemy *e)
 		"Record-Route: <sip:10.0.0.98>", "Privacy: id", "P-Asserted-Identity: <sip:a@10.0.0.21>", "RAck: 7 1 INVITE", "RAck: 0 0 X",
 		"Max-Forwards: 0", "Reason: SIP;cause=200", "Retry-After: 1", "Allow: INVITE, UPDATE", "Contact: <sip:x@10.0.0.77:5070;transport=tcp>",
 		"Contact: <sip:x@dave.example.net>", "Contact: *", "Proxy-Require: x", "Warning: 399 10.0.0.21 \"x\"", "Reason: Q.850;cause=16",
-		"WWW-Authenticate: Digest realm=\"x\", nonce=\"y\"", "Identity: x", "Diversion: <sip:x@10.0.0.21>", "Route: <sip:10.0.0.10;lr>",
+		"WWW-Authenticate: Digest realm=\"x\", nonce=\"y\"", "Identity: x", "User-Agent: y", "Call-Info: <http://10.0.0.21/>", "X-Old: 1",
+		"P-Preferred-Identity: <sip:b@10.0.0.21>", "Diversion: <sip:x@10.0.0.21>", "Route: <sip:10.0.0.10;lr>",
 	};
 	unsigned which = roll(e, 8);
 
@@ -377,7 +395,7 @@ static void inherit(struct b2bua_record_sink *sink, uint64_t id, struct sv recor
 static void dies_and_is_replaced(struct enemy *e, uint64_t seed)
 {
 	struct rig *old = e->rig;
-	struct heir heir = { { inherit }, rig_new(ENEMY_YAML, 1 + (unsigned)(seed % 2), seed + 1) };
+	struct heir heir = { { inherit }, rig_new(e->yaml, 1 + (unsigned)(seed % 2), seed + 1) };
 
 	for (unsigned i = 0; i < old->shared.workers; i++)
 		b2bua_export(old->workers[i].calls, &heir.sink);
@@ -405,7 +423,7 @@ static void step(struct enemy *e)
 	else if (what < 98)
 		hang_up(e);
 	else if (what < 99)
-		rig_reload(e->rig, ENEMY_YAML);
+		rig_reload(e->rig, roll(e, 4) ? e->yaml : PICK(e, yamls));
 	else
 		e->rig->is_refusing_streams = !e->rig->is_refusing_streams;
 	rig_after(e->rig, 0);
@@ -417,7 +435,8 @@ static void play(uint64_t seed, unsigned steps)
 	struct enemy *e = calloc(1, sizeof(*e));
 
 	assert_non_null(e);
-	e->rig = rig_new(ENEMY_YAML, 1 + (unsigned)(seed % 3), seed);
+	e->yaml = yamls[seed / 4 % 2];
+	e->rig = rig_new(e->yaml, 1 + (unsigned)(seed % 3), seed);
 	e->rig->names[e->rig->n_names++] = (struct rig_name){ .host = "dave.example.net", .addr = address("10.0.0.23:5060"), .delay_ms = seed & 1 ? 300 : 0 };
 	e->rig->hooks.on_sent = on_sent;
 	e->rig->hooks.ctx = e;

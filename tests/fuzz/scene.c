@@ -1,4 +1,5 @@
 #include "tests/fuzz/scene.h"
+#include "sbc/call/call.h"
 #include "topohide/hide.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -279,27 +280,14 @@ void scene_reload(struct scene *s)
 	rig_reload(s->rig, s->has_two ? FLOW_TWO : FLOW_ONE);
 }
 
-struct ids {
-	uint64_t id[4096];
-	unsigned n;
-};
-
-static void list_id(void *ctx, const struct call_info *info)
-{
-	struct ids *ids = ctx;
-
-	if (ids->n < sizeof(ids->id) / sizeof(*ids->id))
-		ids->id[ids->n++] = info->id;
-}
-
+/* Subscriptions, too, which may last for weeks. */
 static void hang_up_all(struct scene *s)
 {
 	for (unsigned i = 0; i < s->rig->shared.workers; i++) {
-		struct ids ids = { .n = 0 };
+		struct b2bua *b = s->rig->workers[i].calls;
 
-		b2bua_each(s->rig->workers[i].calls, list_id, &ids);
-		while (ids.n)
-			b2bua_hangup(s->rig->workers[i].calls, ids.id[--ids.n], "fuzz");
+		while (!list_empty(&b->all))
+			b2bua_hangup(b, owner_of(b->all.next, struct call, in_all)->near.in_table.key, "fuzz");
 	}
 }
 
