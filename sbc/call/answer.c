@@ -240,7 +240,7 @@ static void on_other_final(struct attempt *a, const struct view *v, const struct
 		on_final(a, v, from);
 		return;
 	}
-	if (begins_usage(c->method, v)) {
+	if (begins_usage(s, v)) {
 		usage_begin(a, v, from);
 		return;
 	}

@@ -447,8 +447,8 @@ void usage_answered(struct relay *r, unsigned status, const struct view *v);
 const struct view *usage_lines(struct compose *c, const struct relay *r, const struct view *v, struct view *other);
 /* RFC 6665 §4.1.2.4: a NOTIFY in a dialog that nobody knows belongs to a SUBSCRIBE under way, or to a fork of it. NULL: it does not. */
 struct dialog *usage_dialog(struct leg *far, const struct view *v);
-/* Does this 2xx to an initial request of `method` begin a dialog? */
-bool begins_usage(uint8_t method, const struct view *v);
+/* Does this 2xx to the initial request begin a dialog? */
+bool begins_usage(const struct setup *s, const struct view *v);
 void usage_begin(struct attempt *a, const struct view *v, const struct path *from);
 /* Alive for USAGE_NEW_MS. NULL: the call has too many, or memory is out. */
 struct usage *usage_new(struct dialog *d, enum side notifier, struct sv package, struct sv id);

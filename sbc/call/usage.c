@@ -248,10 +248,18 @@ static struct usage *usage_joined(const struct relay *r, const struct view *v)
 	return u;
 }
 
+/* RFC 7614 §4: whoever refers wants no subscription in this dialog. */
+static bool wants_none(const struct view *request)
+{
+	return has_option(request, HDR_REQUIRE, SV("nosub")) || has_option(request, HDR_REQUIRE, SV("explicitsub"));
+}
+
 bool usage_join(struct relay *r, const struct view *v)
 {
 	struct usage *u;
 
+	if (r->method == M_REFER && wants_none(v))
+		return true;
 	if (r->method == M_NOTIFY && r->from == FAR && r->call->method != M_INVITE && !r->dialog->is_confirmed)
 		settle_routes(r->dialog, v);
 	if (!(u = usage_joined(r, v)))
@@ -465,13 +473,14 @@ static struct dialog *answered_dialog(struct attempt *a, const struct view *v, s
 	struct call *c = a->setup->call;
 	struct sv tag = view_to_tag(v), target = contact_uri(v), routes;
 	struct dialog *d = dialog_by_far_tag(c, a->leg, tag);
-	char scratch[2048], text[ADDR_TEXT + 4] = "sip:";
+	char scratch[2048], text[ADDR_TEXT + 24] = "sip:";
 	struct arena arena;
 
 	if (d)
 		return d;
 	if (!target.p) { /* RFC 6665 §4.1.2.1 wants one; until NOTIFY brings it, where the request went */
 		addr_print(&a->leg->path.remote, text + 4);
+		strcat(text, a->leg->path.transport == T_TCP ? ";transport=tcp" : "");
 		target = sv_from(text);
 	}
 	arena_init(&arena, scratch, sizeof(scratch), NET_MESSAGE_MAX * 2);
@@ -481,9 +490,15 @@ static struct dialog *answered_dialog(struct attempt *a, const struct view *v, s
 	return d;
 }
 
-bool begins_usage(uint8_t method, const struct view *v)
+bool begins_usage(const struct setup *s, const struct view *v)
 {
-	return view_to_tag(v).len && (method == M_SUBSCRIBE || (method == M_REFER && !is_without_subscription(v)));
+	struct view_fault fault;
+	struct view request;
+
+	if (!view_to_tag(v).len || s->call->method != M_REFER)
+		return view_to_tag(v).len && s->call->method == M_SUBSCRIBE;
+	return !is_without_subscription(v) && view_scan(&request, s->request->data, s->request->len, false, &fault) == 0 &&
+	       !wants_none(&request);
 }
 
 /* The usage that the request began in this dialog; a NOTIFY may have ended it already. */

@@ -225,6 +225,29 @@ static void route_set_of_notify(void **state)
 	flow_end(&f);
 }
 
+/* A 200 without Contact: until a NOTIFY brings one, it is where the SUBSCRIBE went. */
+static void no_contact_in_the_answer(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	subscribe(&f, 2);
+	rig_say(f.rig, BOB, CORE, "", "SIP/2.0 200 OK\nVia: %s\nFrom: %s\nTo: %s;tag=bob\nCall-ID: %s\nCSeq: 1 SUBSCRIBE\nExpires: 600\n",
+	        got_value(&f.at_bob, HDR_VIA), got_value(&f.at_bob, HDR_FROM), got_value(&f.at_bob, HDR_TO), got_value(&f.at_bob, HDR_CALL_ID));
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	assert_false(got_has(&f.at_alice, "Contact"));
+	notify(&f, "Event: presence\nSubscription-State: active\n", 200);
+	snprintf(f.near_contact, sizeof(f.near_contact), "sip:bob@example.com");
+	flow_alice_says(&f, "SUBSCRIBE", "Event: presence\nExpires: 600\n", "");
+	flow_expect_at_bob(&f, "SUBSCRIBE sip:10.0.0.21:5060 SIP/2.0");
+	flow_bob_answers(&f, 200, "Expires: 600\n", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	refresh(&f, "Event: presence\nExpires: 600\n", "Expires: 600\n");
+	notify(&f, TERMINATED, 200);
+	expect_nothing(&f);
+	flow_end(&f);
+}
+
 /* Nobody refreshes: it goes without a word, and what comes later gets 481. */
 static void expires(void **state)
 {
@@ -551,6 +574,36 @@ static void refer_without_subscription(void **state)
 	flow_end(&f);
 }
 
+/* RFC 7614: it says so itself. */
+static void refer_that_wants_no_subscription(void **state)
+{
+	static const char *const options[] = { "nosub", "explicitsub" };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct flow f;
+		char lines[128];
+
+		snprintf(lines, sizeof(lines), "Refer-To: <sip:carol@example.com>\nRequire: %s\n", options[i]);
+		flow_answered(&f, FLOW_ONE, 2, 1);
+		flow_alice_says(&f, "REFER", lines, "");
+		flow_expect_at_bob(&f, "REFER ");
+		flow_bob_answers(&f, 200, "", "");
+		flow_expect_at_alice(&f, "SIP/2.0 200");
+		bye(&f);
+		refused_notify(&f, TRYING);
+		flow_end(&f);
+		flow_begin(&f, FLOW_ONE, 2, 1);
+		alice_begins(&f, "REFER", lines);
+		expect_beginning(&f, "REFER ");
+		flow_bob_answers(&f, 200, "", "");
+		flow_expect_at_alice(&f, "SIP/2.0 200");
+		refused_notify(&f, TRYING);
+		assert_int_equal(rig_count(f.rig, SUBSCRIPTIONS_STARTED), 0);
+		flow_end(&f);
+	}
+}
+
 /* RFC 3515 §2.4.6: the id of its event is the REFER's CSeq number, and each side has its own. */
 static void event_ids_of_refers(void **state)
 {
@@ -790,6 +843,7 @@ int main(void)
 		cmocka_unit_test(notify_of_something_else),
 		cmocka_unit_test(notify_and_then_a_refusal),
 		cmocka_unit_test(route_set_of_notify),
+		cmocka_unit_test(no_contact_in_the_answer),
 		cmocka_unit_test(expires),
 		cmocka_unit_test(expires_during_a_refresh),
 		cmocka_unit_test(for_weeks),
@@ -804,6 +858,7 @@ int main(void)
 		cmocka_unit_test(refer_without_notify),
 		cmocka_unit_test(no_session_timer_after_the_bye),
 		cmocka_unit_test(refer_without_subscription),
+		cmocka_unit_test(refer_that_wants_no_subscription),
 		cmocka_unit_test(event_ids_of_refers),
 		cmocka_unit_test(several_usages),
 		cmocka_unit_test(too_many),

@@ -2,6 +2,7 @@
 #include "tests/flow/cast.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
 #include <errno.h>
@@ -169,6 +170,39 @@ static void call_with_a_subscription(void **state)
 	bob_notifies(&f, "Event: refer\nSubscription-State: terminated\n");
 	rig_after(f.rig, 70000);
 	assert_int_equal(rig_in_use(f.rig), 0);
+	flow_end(&f);
+}
+
+/* A dialog that SUBSCRIBE began: refreshed, notified and ended at the other node, whatever workers each has. */
+static void subscription_of_its_own(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_begin(&f, FLOW_ONE, 2, 1);
+	rig_say(f.rig, ALICE, EDGE, "",
+	        "SUBSCRIBE sip:bob@example.com SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKsub;rport\nMax-Forwards: 70\n"
+	        "From: \"Alice\" <sip:alice@example.com>;tag=alice\nTo: <sip:bob@example.com>\nCall-ID: alice-call@192.0.2.10\n"
+	        "CSeq: 1 SUBSCRIBE\nContact: <sip:alice@192.0.2.10:5060>\nEvent: presence\nExpires: 600\n");
+	flow_expect_at_bob(&f, "SUBSCRIBE ");
+	snprintf(f.far_from, sizeof(f.far_from), "%s", got_value(&f.at_bob, HDR_FROM));
+	snprintf(f.far_to, sizeof(f.far_to), "%s;tag=bob", got_value(&f.at_bob, HDR_TO));
+	snprintf(f.far_call_id, sizeof(f.far_call_id), "%s", got_value(&f.at_bob, HDR_CALL_ID));
+	snprintf(f.far_contact, sizeof(f.far_contact), "%s", got_contact(&f.at_bob));
+	flow_bob_answers(&f, 200, "Expires: 600\nRecord-Route: <sip:10.0.0.21;lr>\n", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	take_over(&f, FLOW_ONE, 8);
+	bob_notifies(&f, "Event: presence\nSubscription-State: active\nContact: <sip:bob@10.0.0.21:5060>\n"); /* its route set holds from now on */
+	rig_after(f.rig, 500000);
+	flow_alice_says(&f, "SUBSCRIBE", "Event: presence\nExpires: 600\n", "");
+	flow_expect_at_bob(&f, "SUBSCRIBE sip:bob@10.0.0.21:5060 SIP/2.0");
+	assert_false(got_has(&f.at_bob, "Route:"));
+	flow_bob_answers(&f, 200, "Expires: 600\n", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	bob_notifies(&f, "Event: presence\nSubscription-State: terminated\n");
+	rig_after(f.rig, 70000);
+	assert_int_equal(rig_in_use(f.rig), 0);
+	assert_int_equal(f.rig->n_cdrs, 0);
 	flow_end(&f);
 }
 
@@ -498,6 +532,7 @@ int main(void)
 		cmocka_unit_test(ringing_call_is_cancelled),
 		cmocka_unit_test(answered_but_not_acknowledged),
 		cmocka_unit_test(call_with_a_subscription),
+		cmocka_unit_test(subscription_of_its_own),
 		cmocka_unit_test(subscription_outlives_its_call_and_its_node),
 		cmocka_unit_test(early_dialogs_of_forks),
 		cmocka_unit_test(late_prack_behind_a_422),
