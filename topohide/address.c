@@ -11,7 +11,7 @@ bool hide_address_is_plain(struct sv value)
 
 	for (const char *p = value.p; p < rest.p; p++)
 		odd |= *p == '.' || *p == ':' || *p == '_' || *p == '%' || *p == '\\' || *p == ';';
-	if (odd || sv_chr(rest, '?') < rest.len)
+	if (odd || sv_chr(rest, '?') < rest.len || sv_chr(sv_skip(rest, 1), '<') + 1 < rest.len) /* a quoted < comes before the URI's */
 		return false;
 	return !params.len || (params.len > 5 && memcmp(params.p, ";tag=", 5) == 0 && sv_chr(sv_skip(params, 1), ';') == params.len - 1);
 }

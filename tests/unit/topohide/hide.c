@@ -572,6 +572,7 @@ static void addresses_keep_their_uri(void **state)
 		assert_string_equal(address_of(*state, same[i]), same[i]);
 	assert_string_equal(address_of(*state, "\"at 10.0.0.21\" <sip:a@10.0.0.21;maddr=10.0.0.21;user=phone?a=10.0.0.21>;x=app.inside.example;tag=10.0.0.21"),
 	                    "<sip:a@10.0.0.21;user=phone>;tag=10.0.0.21");
+	assert_string_equal(address_of(*state, "\"<10.0.0.21\" <sip:a@b>;tag=x"), "<sip:a@b>;tag=x"); /* the first < is no URI's */
 }
 
 /* Each zone has its own inside. */
