@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 enum { SIDES = 2, A = 0, B = 1 };
-enum { LINES_PER_MESSAGE = 8, TEXT_MAX = 8192, LEAKS_SHOWN = 12, CALLS = 600, TOKENS = 1 << 18 };
+enum { LINES_PER_MESSAGE = 8, TEXT_MAX = 8192, LEAKS_SHOWN = 12, CALLS = 400, TOKENS = 1 << 18 };
 
 /* What may be found, and where. */
 enum exception { SDP_BODY, CONTENT, REQUEST_URI_HOST, FROM_TO_HOST, DIGEST, NAMED_RULE, EXCEPTIONS };
@@ -68,7 +68,7 @@ struct gate {
 	uint64_t received, checked, bytes, found[EXCEPTIONS], statuses[7], tokens;
 	struct token_seen *seen;
 	unsigned calls;
-	const char *phase;
+	const char *phase, *listener[SIDES]; /* where each side sends */
 };
 
 /* Searching what leaves ------------------------------------------------------------------------------------------------- */
@@ -405,7 +405,7 @@ static void send_text(struct gate *g, unsigned side, const char *fmt, ...)
 	va_end(ap);
 	assert_true(n > 0 && (size_t)n < sizeof(text));
 	g->received++;
-	rig_send(g->rig, sides[side].at, sides[side].listener, text);
+	rig_send(g->rig, sides[side].at, g->listener[side], text);
 }
 
 /* The next message at this side; false: there is none. */
@@ -615,7 +615,7 @@ static void answered_call(struct gate *g, unsigned caller)
 			if (d.last[caller].v.status == 200)
 				caller_learns(&d);
 		g->phase = "ACK";
-		d.cseq[caller] = 2;
+		d.cseq[caller] = 1;
 		acknowledge(&d, caller, "");
 		d.cseq[caller] = 10;
 		d.cseq[callee] = d.cseq[callee] < 10 ? 10 : d.cseq[callee];
@@ -735,7 +735,7 @@ static void referred_call(struct gate *g, unsigned caller)
 		while (take(&d, caller))
 			if (d.last[caller].v.status == 200)
 				caller_learns(&d);
-		d.cseq[caller] = 2;
+		d.cseq[caller] = 1;
 		acknowledge(&d, caller, "");
 		d.cseq[caller] = d.cseq[!caller] = 10;
 		g->phase = "REFER";
@@ -787,7 +787,7 @@ static void cancelled_call(struct gate *g, unsigned caller)
 #define GATE_ZONES \
 	"node: test\nhiding: { guard: log }\nheaders: { kept: [{ keep: X-Kept }] }\nzones:\n" \
 	"  public:\n    listen: [\"udp:203.0.113.10:5060\", \"tcp:203.0.113.10:5060\", \"udp:[2001:db8::10]:5060\"]\n    domains: [\"example.com\"]\n    headers: { out: [kept] }\n%s" \
-	"  core:\n    listen: [\"udp:10.0.0.10:5060\", \"tcp:10.0.0.10:5060\"]\n    domains: [\"example.com\"]\n    headers: { out: [kept] }\n" \
+	"  core:\n    listen: [\"udp:10.0.0.10:5060\", \"tcp:10.0.0.10:5060\"]\n    domains: [\"example.com\"]\n    headers: { out: [kept] }\n%s" \
 	"    trust: [\"10.0.0.0/24\", \"2001:db8:f::/48\"]\n"
 #define PHONES "  phones: { zone: public, probe: off, failover: { on: [] }, destinations: [{ name: alice, uri: \"sip:phone.near.example:5060\" }] }\n"
 /* Those who are called are Bob and Alice; the others are only there to be named. */
@@ -811,14 +811,16 @@ static void cancelled_call(struct gate *g, unsigned caller)
 	BOTH_WAYS("")
 #define ROUTES_PROBED POOL_OF("probe: { every: 1s, timeout: 1s }", "{ name: bob, uri: \"sip:10.0.0.21:5060\", max-calls: 1 }") BOTH_WAYS("")
 
-static void gate_open(struct gate *g, const char *public_lines, const char *tail)
+static void gate_open(struct gate *g, const char *public_lines, const char *both_lines, unsigned workers, const char *tail)
 {
 	static const char *const names[] = { "app.inside.example", "spare.inside.example", "farbox", "phone.near.example", "nearbox" };
 	char yaml[4096];
-	int n = snprintf(yaml, sizeof(yaml), GATE_ZONES "%s", public_lines, tail);
+	int n = snprintf(yaml, sizeof(yaml), GATE_ZONES "%s", public_lines, both_lines, tail);
 
 	assert_true(n > 0 && (size_t)n < sizeof(yaml));
-	g->rig = rig_new(yaml, 1, 1);
+	g->rig = rig_new(yaml, workers, 1);
+	g->listener[A] = sides[A].listener;
+	g->listener[B] = sides[B].listener;
 	g->rig->hooks = (struct rig_hooks){ .ctx = g, .on_sent = on_sent };
 	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		g->rig->names[i].host = names[i];
@@ -833,7 +835,8 @@ static void gate_close(struct gate *g)
 	rig_after(g->rig, 3600000);
 	for (unsigned i = 0; i < SIDES; i++)
 		rig_forget(g->rig, sides[i].at);
-	assert_int_equal(counter_get(b2bua_hide_counters(g->rig->workers[0].calls), HIDE_GUARD_FOUND), 0); /* it sees no leak either */
+	for (unsigned i = 0; i < g->rig->shared.workers; i++) /* it sees no leak either */
+		assert_int_equal(counter_get(b2bua_hide_counters(g->rig->workers[i].calls), HIDE_GUARD_FOUND), 0);
 	rig_free(g->rig, true);
 }
 
@@ -850,30 +853,45 @@ static void print_gate(const struct gate *g)
 
 /* The test: what passes ----------------------------------------------------------------------------------------------------- */
 
+/* The ways the node is set up and the sides are connected. */
+static const struct {
+	const char *public_lines, *both_lines, *listener;
+	unsigned workers;
+	bool is_masking;
+} setups[] = {
+	{ "", "", EDGE, 1, false },
+	{ "    trust: [\"192.0.2.0/24\"]\n", "", EDGE, 2, false },
+	{ "", "", EDGE_TCP, 1, false },
+	{ "    trust: [\"192.0.2.0/24\"]\n    privacy: { mask: [from, to, pai], identity: remove }\n", "    privacy: { mask: [from, to, pai], identity: remove }\n", EDGE, 2, true },
+};
+
+static void one_call(struct gate *g, unsigned kind, unsigned caller)
+{
+	static void (*const kinds[])(struct gate *g, unsigned caller) = { answered_call, refused_call,  lone_request,
+		                                                          subscription,  referred_call, cancelled_call };
+
+	kinds[kind % 6](g, caller);
+	rig_after(g->rig, 40000);
+	for (unsigned s = 0; s < SIDES; s++)
+		rig_forget(g->rig, sides[s].at);
+}
+
 static void nothing_of_one_side_on_the_other(void **state)
 {
 	struct gate g = { .seen = calloc(TOKENS, sizeof(struct token_seen)) };
 
 	(void)state;
 	assert_non_null(g.seen);
-	for (unsigned trusting = 0; trusting < 2; trusting++) {
-		gate_open(&g, trusting ? "    trust: [\"192.0.2.0/24\"]\n" : "", ROUTES);
-		for (unsigned i = 0; i < CALLS; i++) {
-			unsigned caller = i / 6 % 2;
+	for (unsigned k = 0; k < sizeof(setups) / sizeof(*setups); k++) {
+		uint64_t hosts = g.found[FROM_TO_HOST];
 
-			switch (i % 6) {
-			case 0: answered_call(&g, caller); break;
-			case 1: refused_call(&g, caller); break;
-			case 2: lone_request(&g, caller); break;
-			case 3: subscription(&g, caller); break;
-			case 4: referred_call(&g, caller); break;
-			default: cancelled_call(&g, caller); break;
-			}
-			rig_after(g.rig, 40000);
-			for (unsigned s = 0; s < SIDES; s++)
-				rig_forget(g.rig, sides[s].at);
-		}
+		gate_open(&g, setups[k].public_lines, setups[k].both_lines, setups[k].workers, ROUTES);
+		g.listener[A] = setups[k].listener;
+		for (unsigned i = 0; i < CALLS; i++)
+			one_call(&g, i, strcmp(setups[k].listener, EDGE_TCP) == 0 ? A : i / 6 % 2);
 		gate_close(&g);
+		if (setups[k].is_masking)
+			assert_int_equal(g.found[FROM_TO_HOST], hosts);
 	}
 	print_gate(&g);
 	assert_true(g.checked >= 2000);
@@ -930,7 +948,7 @@ static void refused_by_us(struct gate *g, const struct refused *r, unsigned side
 	char *hops;
 
 	g->phase = r->name;
-	gate_open(g, "", r->tail);
+	gate_open(g, "", "", 1, r->tail);
 	g->rig->is_refusing_streams = true;
 	dialogue_begin(&d, g, side);
 	if (r->uri)
@@ -956,7 +974,7 @@ static bool answered(struct dialogue *d, unsigned caller)
 	while (take(d, caller))
 		if (d->last[caller].v.status == 200)
 			caller_learns(d);
-	d->cseq[caller] = 2;
+	d->cseq[caller] = 1;
 	d->cseq[!caller] = 10;
 	return true;
 }
@@ -969,7 +987,7 @@ static unsigned hears(struct dialogue *d, unsigned side, const char *start, unsi
 	for (unsigned i = 0; i < 8; i++, rig_after(d->g->rig, ms / 8))
 		while (take(d, side)) {
 			n += strncmp(d->last[side].packet->bytes, start, strlen(start)) == 0;
-			if (!d->last[side].v.status && d->last[side].v.method == M_BYE)
+			if (!d->last[side].v.status && d->last[side].v.method != M_ACK && d->last[side].v.method != M_INVITE)
 				send_response(d, side, 200, payload(d, side, true, LINES_PER_MESSAGE), "", "");
 		}
 	return n;
@@ -979,7 +997,7 @@ static void a_call_nobody_acknowledges(struct gate *g, unsigned caller)
 {
 	struct dialogue d;
 
-	gate_open(g, "", ROUTES);
+	gate_open(g, "", "", 1, ROUTES);
 	dialogue_begin(&d, g, caller);
 	assert_true(answered(&d, caller));
 	g->phase = "no-ack";
@@ -997,7 +1015,7 @@ static void calls_ended_by_us(struct gate *g, unsigned caller, unsigned how)
 	struct dialogue d;
 	struct token token;
 
-	gate_open(g, "", ROUTES_SHORT);
+	gate_open(g, "", "", 1, ROUTES_SHORT);
 	dialogue_begin(&d, g, caller);
 	assert_true(answered(&d, caller));
 	acknowledge(&d, caller, "");
@@ -1019,13 +1037,42 @@ static void calls_ended_by_us(struct gate *g, unsigned caller, unsigned how)
 	gate_close(g);
 }
 
+/* Questions within a call whether its ends are there, and refreshes of a session (RFC 4028). */
+static void questions_of_ours(struct gate *g, unsigned caller)
+{
+	unsigned updates = 0, questions = 0;
+	struct dialogue d;
+
+	gate_open(g, "    session: { expires: 10m, ping: 10m }\n", "    session: { expires: 10m, ping: 10m }\n", 1, ROUTES);
+	dialogue_begin(&d, g, caller);
+	assert_true(rings(&d, ""));
+	g->phase = "refresh";
+	send_response(&d, !caller, 200, "Session-Expires: 600;refresher=uac\r\nRequire: timer\r\nAllow: INVITE, ACK, BYE, UPDATE\r\n", "application/sdp",
+	              SDP_OF(!caller));
+	while (take(&d, caller))
+		if (d.last[caller].v.status == 200)
+			caller_learns(&d);
+	d.cseq[caller] = 1;
+	acknowledge(&d, caller, "");
+	d.cseq[A] = d.cseq[B] = 30;
+	for (unsigned i = 0; i < 18; i++) {
+		updates += hears(&d, !caller, "UPDATE ", 50000); /* who is called wants to be refreshed */
+		questions += hears(&d, caller, "OPTIONS ", 50000); /* who calls does not know the extension */
+	}
+	assert_true(updates);
+	assert_true(questions);
+	exchange(&d, caller, "BYE", 200, "", "", "");
+	dialogue_end(&d);
+	gate_close(g);
+}
+
 /* Out of order, too early, crossing: refused within the dialog. */
 static void refused_within(struct gate *g, unsigned caller)
 {
 	struct dialogue d;
 	unsigned callee = !caller;
 
-	gate_open(g, "", ROUTES);
+	gate_open(g, "", "", 1, ROUTES);
 	dialogue_begin(&d, g, caller);
 	assert_true(answered(&d, caller));
 	acknowledge(&d, caller, "");
@@ -1059,7 +1106,7 @@ static void silent_destinations(struct gate *g)
 	struct dialogue d;
 	struct got late;
 
-	gate_open(g, "", ROUTES_TWO);
+	gate_open(g, "", "", 1, ROUTES_TWO);
 	g->phase = "failover leftovers";
 	dialogue_begin(&d, g, A);
 	send_request(&d, A, "INVITE", payload(&d, A, false, LINES_PER_MESSAGE), "application/sdp", SDP_OF(A));
@@ -1085,7 +1132,7 @@ static void a_call_that_rings_too_long(struct gate *g)
 {
 	struct dialogue d;
 
-	gate_open(g, "", ROUTES_TWO);
+	gate_open(g, "", "", 1, ROUTES_TWO);
 	dialogue_begin(&d, g, A);
 	assert_true(rings(&d, ""));
 	g->phase = "answer-timeout";
@@ -1101,7 +1148,7 @@ static void probes_and_limits(struct gate *g)
 	struct dialogue d, other;
 
 	g->phase = "probes";
-	gate_open(g, "", ROUTES_PROBED);
+	gate_open(g, "", "", 1, ROUTES_PROBED);
 	dialogue_begin(&d, g, A);
 	for (unsigned i = 0; i < 12; i++, rig_after(g->rig, 250))
 		while (take(&d, B))
@@ -1147,6 +1194,7 @@ static void nothing_in_what_the_sbc_says_by_itself(void **state)
 		for (unsigned how = 0; how < 3; how++)
 			calls_ended_by_us(&g, caller, how);
 		refused_within(&g, caller);
+		questions_of_ours(&g, caller);
 	}
 	silent_destinations(&g);
 	a_call_that_rings_too_long(&g);
