@@ -340,7 +340,8 @@ static void probe_response(void *owner, struct client_txn *ct, const struct view
 	struct probe *p = owner;
 
 	(void)ct;
-	(void)from;
+	if (v->status == 401 || v->status == 407)
+		b2bua_probe_challenged(p->w->calls, v, from);
 	if (v->status >= 200)
 		prober_result(p->w->prober, p->ticket, v->status, 0);
 }

@@ -11,6 +11,7 @@ const struct counter_def hide_counter_defs[HIDE_COUNTERS] = {
 	[HIDE_RULES_SKIPPED] = { "header_rules_skipped_total", "Header rules left out of a message: nothing to fill in, or no room", false },
 	[HIDE_GUARD_FOUND] = { "hiding_guard_found_total", "Messages in which the guard found what hiding should have kept back", false },
 	[HIDE_GUARD_BLOCKED] = { "hiding_guard_blocked_total", "Of these: not sent", false },
+	[HIDE_REALMS_INSIDE] = { "hiding_realms_naming_inside_total", "Answers to probes whose challenge has an inside name as its realm", false },
 	[HIDE_DROPPED_DIALOG] = { "hiding_dialog_names_dropped_total", "Headers naming a dialog that were not passed", false },
 };
 
@@ -134,28 +135,59 @@ static void options_line(struct out *o, struct hide *h, struct sv name, struct s
 		out_lit(o, "\r\n");
 }
 
-/* Digest challenge without `domain` (DECISIONS 9): `scheme param *(, param)`. */
+/* A challenge is `scheme param *(, param)`: where the parameters begin. */
+static size_t scheme_end(struct sv challenge)
+{
+	size_t end = 0;
+
+	while (end < challenge.len && !strchr(" \t\r\n", challenge.p[end]))
+		end++;
+	return end;
+}
+
+static bool is_param(struct sv param, struct sv name)
+{
+	size_t equals = sv_chr(param, '=');
+
+	return equals < param.len && sv_ieq(sv_trim((struct sv){ param.p, equals }), name);
+}
+
+/* Digest challenge without `domain` (DECISIONS 9). */
 static void challenge_line(struct out *o, struct sv name, struct sv value)
 {
-	size_t space = 0;
-	struct sv rest, param;
+	size_t space = scheme_end(value);
+	struct sv rest = sv_skip(value, space), param;
 	bool is_first = true;
 
-	while (space < value.len && !strchr(" \t\r\n", value.p[space]))
-		space++;
-	rest = sv_skip(value, space);
 	out_sv(o, name);
 	out_lit(o, ": ");
 	out_sv(o, (struct sv){ value.p, space });
 	while (list_next(&param, &rest)) {
-		if (param.len >= 6 && sv_ieq((struct sv){ param.p, 6 }, SV("domain")) &&
-		    sv_chr(param, '=') < param.len && sv_trim((struct sv){ param.p, sv_chr(param, '=') }).len == 6)
+		if (is_param(param, SV("domain")))
 			continue;
 		out_str(o, is_first ? " " : ", ");
 		out_sv(o, param);
 		is_first = false;
 	}
 	out_lit(o, "\r\n");
+}
+
+static bool realm_names_inside(struct hide *h, struct sv challenge)
+{
+	struct sv rest = sv_skip(challenge, scheme_end(challenge)), param;
+
+	while (list_next(&param, &rest))
+		if (is_param(param, SV("realm")) && hide_names_inside(h, sv_skip(param, sv_chr(param, '=') + 1)))
+			return true;
+	return false;
+}
+
+bool hide_realm_names_inside(struct hide *h)
+{
+	for (unsigned i = 0; i < h->v->n; i++)
+		if (classes[h->v->h[i].id] == HIDE_CHALLENGE && realm_names_inside(h, hdr_value(h->v, &h->v->h[i])))
+			return true;
+	return false;
 }
 
 /* RFC 3261 §20.43: warn-code SP warn-agent SP quoted text. The agent becomes us; a text that names the inside ends here. */

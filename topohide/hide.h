@@ -29,7 +29,7 @@ enum hide_class {
 enum hide_class hide_class_of(enum hdr_id id);
 
 enum hide_counter { HIDE_DROPPED_UNKNOWN, HIDE_DROPPED_ADDRESS, HIDE_DROPPED_IDENTITY, HIDE_DROPPED_DIALOG, HIDE_RULES_SKIPPED,
-                    HIDE_GUARD_FOUND, HIDE_GUARD_BLOCKED, HIDE_COUNTERS };
+                    HIDE_REALMS_INSIDE, HIDE_GUARD_FOUND, HIDE_GUARD_BLOCKED, HIDE_COUNTERS };
 extern const struct counter_def hide_counter_defs[HIDE_COUNTERS];
 
 /* The names and addresses of each zone of a snapshot, for looking up what a value contains. Per worker; the snapshot outlives it. */
@@ -83,6 +83,8 @@ bool hide_names_inside(struct hide *h, struct sv text);
  * Not needed where hide_address_is_plain: nothing but a short display name, a URI without parameters, and a tag. */
 bool hide_address_is_plain(struct sv value);
 struct sv hide_address(struct arena *a, struct hide *h, struct sv value);
+/* Does a challenge of the message have a realm that does? It passes untouched (DECISIONS 9): somebody has to be told. */
+bool hide_realm_names_inside(struct hide *h);
 /* `text` with the receiver's domain for each word of it that names the sending side. False, with nothing written: something is left
  * that does. */
 bool hide_mask(struct out *o, struct hide *h, struct sv text);

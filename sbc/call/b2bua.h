@@ -129,6 +129,8 @@ bool b2bua_hangup(struct b2bua *b, uint64_t id, const char *why);
 /* What the slabs hold now: for metrics and leak checks. */
 void b2bua_slabs(struct b2bua *b, void (*fn)(void *ctx, const struct slab *s), void *ctx);
 
+/* A probe was answered with a challenge: says in the log, once a minute, when callers would see an inside name in its realm. */
+void b2bua_probe_challenged(struct b2bua *b, const struct view *v, const struct path *from);
 /* Sets of header rules in use: of routes, and of calls that began when the routes had others. */
 unsigned b2bua_rule_sets(const struct b2bua *b);
 

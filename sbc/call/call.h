@@ -211,6 +211,7 @@ struct b2bua {
 	const struct conf *conf;
 	struct hide_index *index;
 	struct policies policies;
+	uint64_t realm_logged_ms;     /* 0: never */
 	struct guard guard;
 	struct table legs, dialogs, tombs, redirects, echoes;
 	struct slab redirect_slab;

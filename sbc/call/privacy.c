@@ -50,3 +50,20 @@ int far_names(struct b2bua *b, const struct leg *far, struct arena *a, const str
 		err = mask(a, domain, to);
 	return err;
 }
+
+enum { REALM_LOG_MS = 60000 };
+
+void b2bua_probe_challenged(struct b2bua *b, const struct view *v, const struct path *from)
+{
+	char text[ADDR_TEXT];
+	struct hide h;
+
+	hide_begin(&h, b->index, path_zone(b, from), &from->remote, v, &b->hide_counters);
+	if (!hide_realm_names_inside(&h))
+		return;
+	counter_inc(&b->hide_counters, HIDE_REALMS_INSIDE);
+	if (b->realm_logged_ms && b->p.wheel->now_ms - b->realm_logged_ms < REALM_LOG_MS)
+		return;
+	b->realm_logged_ms = b->p.wheel->now_ms;
+	log_warn(b->p.log, "hiding.realm", "destination=%s", addr_print(&from->remote, text));
+}

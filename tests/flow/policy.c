@@ -849,6 +849,38 @@ static void rules_outlive_a_node(void **state)
 	pair_ends(&p);
 }
 
+/* DECISIONS 9: a challenge passes as it is; that its realm names the inside is told where the probe sees it. */
+static void a_realm_that_names_the_inside(void **state)
+{
+	static const char yaml[] =
+		FLOW_ZONES "pools: { apps: { zone: core, probe: { every: 10s }, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }] } }\n" FLOW_ROUTES;
+	static const struct {
+		const char *extra;
+		unsigned status, count;
+	} cases[] = {
+		{ "WWW-Authenticate: Digest realm=\"example.com\", nonce=\"10.0.0.21\"\n", 401, 0 },
+		{ "WWW-Authenticate: Digest nonce=\"x\", Realm = \"sip.10.0.0.21\"\n", 401, 1 },
+		{ "Proxy-Authenticate: Digest realm=\"x\"\nProxy-Authenticate: Digest realm=\"10.0.0.21\"\n", 407, 2 },
+		{ "WWW-Authenticate: Digest realm=\"10.0.0.21\"\n", 200, 2 },
+	};
+	struct rig *r = rig_new(yaml, 1, 1);
+	struct got probe = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		rig_after(r, 10000);
+		rig_expect(r, BOB, "OPTIONS ", &probe);
+		rig_forget(r, BOB);
+		rig_say(r, BOB, CORE, "", "SIP/2.0 %u X\nVia: %s\nFrom: %s\nTo: %s;tag=b\nCall-ID: %s\nCSeq: %s\n%s", cases[i].status,
+		        got_value(&probe, HDR_VIA), got_value(&probe, HDR_FROM), got_value(&probe, HDR_TO), got_value(&probe, HDR_CALL_ID),
+		        got_value(&probe, HDR_CSEQ), cases[i].extra);
+		rig_after(r, 100);
+		assert_int_equal(counter_get(b2bua_hide_counters(r->workers[0].calls), HIDE_REALMS_INSIDE), cases[i].count);
+	}
+	got_free(&probe);
+	rig_free(r, false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -874,6 +906,7 @@ int main(void)
 		cmocka_unit_test(more_lines_than_there_is_room_for),
 		cmocka_unit_test(the_guard_knows_the_rules),
 		cmocka_unit_test(rules_outlive_a_node),
+		cmocka_unit_test(a_realm_that_names_the_inside),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
