@@ -28,7 +28,7 @@ static size_t delimiter_at(const struct multipart *m, struct sv line)
 
 	if (line.len < len || !is_dashes(line) || memcmp(line.p + 2, m->boundary.p, m->boundary.len) != 0)
 		return 0;
-	return !behind.len || is_dashes(behind) || *behind.p == ' ' || *behind.p == '\t' || *behind.p == '\r' || *behind.p == '\n' ? len : 0;
+	return !behind.len || is_dashes(behind) || memchr(" \t\r\n", *behind.p, 4) ? len : 0;
 }
 
 /* What stands before the next delimiter, without the line end that belongs to it; `rest` then begins behind the delimiter. */

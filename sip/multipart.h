@@ -14,7 +14,7 @@ struct part {
 	struct sv headers;         /* lines without the empty one behind them, or empty */
 	struct sv body;
 	struct sv type;            /* Content-Type without parameters; empty: none */
-	bool is_encoded;           /* Content-Transfer-Encoding says that it is not the bytes themselves, or a Content-Length stands in it */
+	bool is_encoded;           /* it is not the bytes themselves (Content-Transfer-Encoding), or says its own length */
 };
 
 /* False: `type` is no multipart/ with a usable boundary. All slices point into the arguments. */

@@ -56,7 +56,8 @@ static void answer_options(struct b2bua *b, const struct request *r)
 		return;
 	}
 	sip_answer_stateless(b->p.stack, r->v, r->from, 200, SV(""), tag_token(b, r->shard, id, tag),
-	                     SV("Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, MESSAGE, SUBSCRIBE, NOTIFY, REFER, PUBLISH\r\n"
+	                     SV("Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, MESSAGE, SUBSCRIBE, NOTIFY, REFER, "
+	                        "PUBLISH\r\n"
 	                        "Accept: application/sdp\r\nSupported: 100rel, timer\r\n"));
 }
 

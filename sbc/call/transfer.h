@@ -1,7 +1,7 @@
 /* sbc/call/transfer.h - whom a request names (DECISIONS 10): dialogs, by Replaces, Join and Target-Dialog, in a header or escaped in
- * Refer-To, or in a dialog-info body, and the other end of a call, by a Contact of ours in Refer-To. Everybody names them by the identifiers of his own leg;
- * whoever gets the request has to read his own. In between they are an end of a call: a leg and its remote. The leg may be
- * another worker's: then the names travel there and back, and the request waits. */
+ * Refer-To, or in a dialog-info body, and the other end of a call, by a Contact of ours in Refer-To. Everybody names them by the
+ * identifiers of his own leg; whoever gets the request has to read his own. In between they are an end of a call: a leg and its remote.
+ * The leg may be another worker's: then the names travel there and back, and the request waits. */
 #ifndef SBC_CALL_TRANSFER_H
 #define SBC_CALL_TRANSFER_H
 #include "sbc/call/call.h"

@@ -28,7 +28,8 @@ static bool is_dialog_info(struct sv type)
 /* Parts of parts: a report in there would not be found. */
 static bool has_parts(const struct part *p)
 {
-	return p->type.len > 10 && sv_ieq((struct sv){ p->type.p, 10 }, SV("multipart/")) && sv_find(p->body, SV("dialog-info")) != SIZE_MAX;
+	return p->type.len > 10 && sv_ieq((struct sv){ p->type.p, 10 }, SV("multipart/")) &&
+	       sv_find(p->body, SV("dialog-info")) != SIZE_MAX;
 }
 
 /* A report alone, or among others: that of a list (RFC 4662). */
@@ -70,9 +71,9 @@ bool watch_maps(const struct view *v)
 	bool is_package = !v->status && (v->method == M_NOTIFY || v->method == M_PUBLISH);
 	struct multipart m;
 
-	if (is_package && v->body_len && (is_worded(sv_trim((struct sv){ type.p, sv_chr(type, ';') })) || multipart_begin(&m, type, SV(""))))
-		return true;
-	return watch_is_told(v);
+	if (!is_package || !v->body_len)
+		return watch_is_told(v);
+	return is_worded(sv_trim((struct sv){ type.p, sv_chr(type, ';') })) || multipart_begin(&m, type, SV(""));
 }
 
 /* The beginning of `text` that is looked at in one piece: it ends where no host name does. */

@@ -185,7 +185,8 @@ static void reports_of_a_list(void **state)
 
 	(void)state;
 	subscribed(&f, FLOW_ONE, 2);
-	flow_bob_says(&f, "NOTIFY", MANY, LIST(INFO "<dialog id=\"1\" call-id=\"xyz\"><local><target uri=\"sip:bob@10.0.0.21\"/></local></dialog></dialog-info>"));
+	flow_bob_says(&f, "NOTIFY", MANY,
+	              LIST(INFO "<dialog id=\"1\" call-id=\"xyz\"><local><target uri=\"sip:bob@10.0.0.21\"/></local></dialog></dialog-info>"));
 	flow_expect_at_alice(&f, "NOTIFY ");
 	assert_false(got_has(&f.at_alice, "xyz"));
 	assert_true(got_has(&f.at_alice, "--50UBfW\r\nContent-Type: application/rlmi+xml;charset=\"UTF-8\"\r\n\r\n<list/>\r\n--50UBfW\r\n"));
@@ -226,7 +227,7 @@ static void words_of_other_packages(void **state)
 		"--x\r\nContent-ID: <a@%s>\r\nContent-Type: application/rlmi+xml\r\n\r\n<list><resource cid=\"a@%s\"/></list>\r\n"
 		"--x\r\nContent-Type: image/png\r\n\r\n\x89PNG 10.0.0.21\r\n--x--\r\n";
 	struct flow f;
-	char body[16384], wanted[16384], *b = body, *w = wanted;
+	char body[16640], wanted[16384], *b = body, *w = wanted;
 
 	(void)state;
 	subscribed(&f, FLOW_ONE, 2);
@@ -246,6 +247,12 @@ static void words_of_other_packages(void **state)
 	snprintf(body, sizeof(body), "<presence id=\"%s\"/>", f.far_call_id);
 	bob_notifies(&f, "application/pidf+xml", body, NULL);
 	assert_int_equal(rig_count(f.rig, BODIES_REFUSED), 1);
+	for (unsigned i = 0; i < WATCH_WORDS_MAX - 1; i++)
+		body[2 * i] = 'a', body[2 * i + 1] = ' ';
+	strcpy(body + 2 * (WATCH_WORDS_MAX - 1), "b");
+	bob_notifies(&f, "application/pidf+xml", body, body);
+	strcat(body, " c d"); /* one more than are looked at */
+	bob_notifies(&f, "application/pidf+xml", body, NULL);
 	unsubscribed(&f);
 }
 

@@ -21,7 +21,8 @@ static void parts(void **state)
 
 	(void)state;
 	assert_true(multipart_begin(&m, SV("Multipart/Mixed;x=\"a;boundary=no\";boundary=\"a b\""),
-	                            SV("preamble\r\n--a b\r\nContent-Type: Text/Plain; x=y\r\nX: 1\r\n\r\none\r\n\r\n--a b \r\n\r\ntwo\n--a b\r\n--a b--\r\nepilogue")));
+	                            SV("preamble\r\n--a b\r\nContent-Type: Text/Plain; x=y\r\nX: 1\r\n\r\none\r\n\r\n--a b \r\n\r\n"
+	                               "two\n--a b\r\n--a b--\r\nepilogue")));
 	assert_true(multipart_next(&m, &p));
 	expect(p.headers, "Content-Type: Text/Plain; x=y\r\nX: 1");
 	expect(p.type, "Text/Plain");
@@ -77,7 +78,8 @@ static void encoded(void **state)
 static void not_multipart(void **state)
 {
 	static const char *const types[] = { "", "multipart/", "multipart/mixed", "multipart/mixed;boundary", "multipart/mixed;boundary=\"\"",
-		                             "text/plain;boundary=abc", "multipart/mixed;boundary=12345678901234567890123456789012345678901234567890123456789012345678901" };
+		                             "text/plain;boundary=abc",
+		                             "multipart/mixed;boundary=12345678901234567890123456789012345678901234567890123456789012345678901" };
 	struct multipart m;
 
 	(void)state;
