@@ -418,6 +418,9 @@ int attempt_again(struct attempt *a)
 	a->ahead++;
 	a->branch_id = token_branch_id(a->b->p.tokens, a->leg->in_table.key, server_id(s->st), v.cseq + a->ahead);
 	wheel_disarm(a->b->p.wheel, &a->timer);
+	a->has_response = false;
+	if (s->after_ms && !s->has_provisional)
+		wheel_arm_in(a->b->p.wheel, &a->timer, s->after_ms);
 	return attempt_send(a, &v);
 }
 

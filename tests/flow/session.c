@@ -257,6 +257,33 @@ static void an_interval_that_is_never_right_ends_the_attempt(void **state)
 	flow_end(&f);
 }
 
+/* Who falls silent after that is given up for the next destination as soon as if it had never said anything. */
+static void a_destination_that_dies_after_a_422(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_begin(&f, ZONES(QUIET, "expires: 2m")
+	           "pools: { apps: { zone: core, probe: off, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }, "
+	           "{ name: carol, uri: \"sip:10.0.0.22:5060\" }] } }\n" FLOW_ROUTES, 1, 5);
+	flow_invite(&f, BOB);
+	flow_bob_answers(&f, 422, "Min-SE: 300\n", "");
+	flow_expect_at_bob(&f, "ACK ");
+	rig_after(f.rig, 1900);
+	rig_forget(f.rig, BOB);
+	rig_expect_silence(f.rig, CAROL);
+	rig_after(f.rig, 200);
+	f.bob = CAROL;
+	flow_expect_at_bob(&f, "INVITE ");
+	assert_int_equal(f.at_bob.v.cseq, 1);
+	flow_bob_answers(&f, 200, SDP_LINE, SDP);
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	flow_ack(&f);
+	rig_after(f.rig, 64000);
+	rig_forget(f.rig, BOB);
+	end_by_alice(&f);
+}
+
 /* DECISIONS 3: the caller's INVITE with credentials continues the same far leg: its CSeq is above those that 422 used up. */
 static void credentials_come_after_a_422(void **state)
 {
@@ -880,6 +907,7 @@ int main(void)
 		cmocka_unit_test(odd_intervals_do_no_harm),
 		cmocka_unit_test(a_longer_interval_is_tried_again),
 		cmocka_unit_test(an_interval_that_is_never_right_ends_the_attempt),
+		cmocka_unit_test(a_destination_that_dies_after_a_422),
 		cmocka_unit_test(credentials_come_after_a_422),
 		cmocka_unit_test(prack_names_the_raised_invite),
 		cmocka_unit_test(a_peer_that_does_not_refresh_is_hung_up),

@@ -38,6 +38,7 @@ enum forgery { FORGED_TAG, FORGED_CALL_ID, FORGED_FROM_TAG, FORGED_ZONE, FORGERI
 struct plan {
 	uint8_t fate, hangup, forks, forgery;
 	bool cancels, asks_credentials, offers_late, is_reliable, never_acks, byes_first, answers_twice, forges, trying;
+	bool has_timer, has_more;   /* RFC 4028: each side has us refresh it; the far one wants a longer interval first */
 	bool pracks_late, pracks_wrong, rings_twice, updates_early, byes_early, cancels_late, speaks_late;
 	uint32_t start_ms, cancel_ms, ring_ms, answer_ms, talk_ms, forge_ms, prack_ms, late_ms;
 	uint16_t late_status;       /* of what is said when its branch is dead */
@@ -72,7 +73,7 @@ struct bell {
 	struct buf *stray;          /* said then */
 	struct end fork[FORKS];
 	unsigned seq, step;
-	bool is_refusing, is_asking;
+	bool is_refusing, is_asking, is_short;
 };
 
 struct storm_call {
@@ -179,9 +180,13 @@ static struct plan plan_new(struct storm *s, unsigned number)
 	p.byes_early = p.forks == 1 && p.fate != OVERLOADED_FIRST && chance(s, 4);
 	p.cancels_late = chance(s, 3);
 	p.speaks_late = chance(s, 10);
-	p.late_ms = (uint32_t)roll(s, 70000);
+	p.late_ms = 4000 + (uint32_t)roll(s, 66000); /* what was said in time has come by then, however often it was lost */
 	p.late_status = late_statuses[roll(s, sizeof(late_statuses) / sizeof(*late_statuses))];
 	plan_talk(s, &p);
+	p.has_timer = number % 7 == 3;
+	p.has_more = number % 5 == 3;
+	if (p.has_timer && number % 2)
+		p.talk_ms += 50000; /* beyond half of the interval */
 	return p;
 }
 
@@ -407,13 +412,18 @@ static void ring(struct bell *b)
 
 static void pick_up(struct bell *b, struct end *fork)
 {
-	ua_answer(fork->ua, b->invite, 200, bell_said(b, fork, WITH_BODY), BODY);
+	static const char by_update[] = WITH_BODY "Session-Expires: 90;refresher=uac\r\nAllow: UPDATE\r\n";
+	static const char by_invite[] = WITH_BODY "Session-Expires: 90;refresher=uac\r\nAllow: INVITE\r\n";
+	const struct storm_call *c = b->call;
+
+	ua_answer(fork->ua, b->invite, 200, bell_said(b, fork, !c->plan.has_timer ? WITH_BODY : c->number % 4 == 1 ? by_update : by_invite), BODY);
 	fork->has_answered = true;
 }
 
 static void refuse(struct bell *b, unsigned status)
 {
-	const char *more = status == 407 ? "Proxy-Authenticate: Digest realm=\"example.com\", nonce=\"abc\"\r\n" : "";
+	const char *more = status == 407 ? "Proxy-Authenticate: Digest realm=\"example.com\", nonce=\"abc\"\r\n" :
+	                   status == 422 ? "Min-SE: 100\r\n" : "";
 
 	ua_answer(b->fork[0].ua, b->invite, status, bell_said(b, &b->fork[0], more), "");
 	bell_over(b);
@@ -470,7 +480,9 @@ static void bell_fire(struct timer *t)
 
 	if (b->ua->is_dead || b->invite->status)
 		return;
-	if (b->is_asking) {
+	if (b->is_short) {
+		refuse(b, 422);
+	} else if (b->is_asking) {
 		refuse(b, 407);
 	} else if (b->step++ == 0) {
 		if (p->ring_ms > 100 || p->answer_ms > 300 || p->is_reliable || p->fate == UNANSWERED || p->answers_twice)
@@ -541,6 +553,7 @@ static void bell_begin(struct bell *b, struct ua_server *invite, const struct vi
 	}
 	b->invite = invite;
 	b->is_asking = c->plan.asks_credentials && !view_find(v, HDR_PROXY_AUTHORIZATION, 0);
+	b->is_short = c->plan.has_timer && c->plan.has_more && number_in(v, SV("Min-SE")) != 100;
 	if (c->plan.trying)
 		ua_answer(b->fork[0].ua, invite, 100, "", "");
 	in(c->storm, &b->timer, bell_fire, c->plan.ring_ms);
@@ -632,11 +645,12 @@ static void on_ack(struct ua *ua, struct ua_server *invite, const struct view *v
 
 static void invite_now(struct storm_call *c)
 {
-	char extra[192];
+	char extra[320];
 
 	c->invites++;
 	c->invited_ms = c->storm->rig->now_ms;
-	snprintf(extra, sizeof(extra), "X-Call: %u\r\n%s%s%s", c->number, c->plan.is_reliable ? "Supported: 100rel\r\n" : "",
+	snprintf(extra, sizeof(extra), "X-Call: %u\r\n%s%s%s%s", c->number,
+	         c->plan.has_timer ? "Supported: timer\r\nSession-Expires: 90;refresher=uas\r\n" : "", c->plan.is_reliable ? "Supported: 100rel\r\n" : "",
 	         c->knows_credentials ? "Proxy-Authorization: Digest username=\"u\", realm=\"example.com\"\r\n" : "",
 	         c->plan.offers_late ? "" : WITH_BODY);
 	snprintf(c->caller.ua->target, sizeof(c->caller.ua->target), "sip:%u@example.com", c->number);
@@ -921,7 +935,7 @@ static void server_dies(struct storm *s, unsigned server)
 		} else {
 			struct bell *b = ua->owner;
 
-			b->call->has_death = b->call->has_death || !b->invite || !b->invite->is_acked;
+			b->call->has_death = b->call->has_death || !b->invite || !b->invite->is_acked || b->is_short || b->is_asking;
 			bell_over(b);
 		}
 	}
