@@ -173,6 +173,16 @@ static void add_zone(struct text *t, const struct conf *c, const struct conf_zon
 	} else {
 		text_add(t, "  trusts nobody\n");
 	}
+	if (z->session.expires_ms) {
+		text_add(t, "  agrees on session timers of at most ");
+		add_ms(t, z->session.expires_ms);
+		text_add(t, " with both ends of each call\n");
+	}
+	if (z->session.ping_ms) {
+		text_add(t, "  asks ends without a session timer every ");
+		add_ms(t, z->session.ping_ms);
+		text_add(t, " whether they are still there\n");
+	}
 	if (z->headers_unknown == UNKNOWN_DROP)
 		text_add(t, "  drops headers that are not known\n");
 	add_privacy(t, z);

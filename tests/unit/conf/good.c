@@ -376,6 +376,7 @@ static void the_summary_is_in_plain_words(void **state)
 	static const char *const lines[] = {
 		"node demo, ", "identity keys: build/run/state/identity.key, made at first start\n",
 		"zone public\n  listens on udp:127.0.0.1:5060, advertised as 127.0.0.1\n", "  trusts nobody\n", "  trusts 127.0.0.0/8\n",
+		"  asks ends without a session timer every 15m whether they are still there\n",
 		"  listens on udp:127.0.0.1:5070, advertised as 127.0.0.1:5070\n", "pool apps in zone core, calls go in turn\n",
 		"  app-1 at sip:127.0.0.1:5081\n", "a dead one is noticed after at most 7s, ", /* every 2 s * 3 + 1 s */
 		"no response for 2s or on 503, at most 3 in all; without an answer it ends after 3m\n",
