@@ -58,7 +58,7 @@ static void answer_options(struct b2bua *b, const struct request *r)
 	sip_answer_stateless(b->p.stack, r->v, r->from, 200, SV(""), tag_token(b, r->shard, id, tag),
 	                     SV("Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, MESSAGE, SUBSCRIBE, NOTIFY, REFER, "
 	                        "PUBLISH\r\n"
-	                        "Accept: application/sdp\r\nSupported: 100rel, timer\r\n"));
+	                        "Accept: application/sdp\r\nSupported: 100rel, timer, replaces, join, tdialog, norefersub\r\n"));
 }
 
 static struct sv query_header(void *ctx, struct sv name)

@@ -859,8 +859,6 @@ static void a_waiting_refer_is_overtaken(void **state)
 	end(r);
 }
 
-/* What is told of it ------------------------------------------------------------------------------------------------- */
-
 static void frag_notify(struct phone *p, const char *type, const char *body)
 {
 	rig_say(p->rig, p->at, p->listener, body,
@@ -869,6 +867,38 @@ static void frag_notify(struct phone *p, const char *type, const char *body)
 	        p->local, p->remote, p->call_id, p->cseq + 1, p->uri, type);
 	p->cseq++;
 }
+
+/* Requests that name calls, with some of their bytes exchanged or cut off: refused, misunderstood or passed, and nothing breaks. */
+static void damaged_names_break_nothing(void **state)
+{
+	(void)state;
+	for (unsigned seed = 1; seed <= 200; seed++) {
+		struct rig *r = begin(1 + seed % 3, seed);
+		struct phone x1, x2, y1, z2, third;
+		char extra[1024];
+
+		r->hooks.on_sent = NULL; /* an address with a digit exchanged is no longer ours to hide */
+		phone(&x1, r, &alice, 1);
+		phone(&x2, r, &alice, 2);
+		phone(&y1, r, &bob, 1);
+		phone(&z2, r, &carol, 2);
+		calls(&x1, &y1);
+		calls(&z2, &x2);
+		r->weather.garbled = 1000;
+		phone_asks(&x1, "REFER", phone_refer_lines(&x2, seed % 2 ? "Replaces" : "Join"), "");
+		frag_notify(&y1, "message/sipfrag", "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 10.0.0.21\r\n");
+		phone(&third, r, &dave, 1);
+		snprintf(extra, sizeof(extra), "Replaces: %s\nTarget-Dialog: %s\n", phone_call_name(&x1), phone_call_name(&x2));
+		phone_calls(&third, x2.target, extra, OFFER);
+		phone_begins(&third, "MESSAGE", x1.target, extra + strcspn(extra, "\n") + 1, "");
+		r->weather.garbled = 0;
+		rig_after(r, 100000);
+		FREE(&x1, &x2, &y1, &z2, &third);
+		rig_free(r, false);
+	}
+}
+
+/* What is told of it ------------------------------------------------------------------------------------------------- */
 
 /* RFC 3515 §2.4.5: the status line passes; what else is there of the other leg ends here. */
 static void progress_is_told_without_the_inside(void **state)
@@ -1083,6 +1113,7 @@ int main(void)
 		cmocka_unit_test(a_flow_dies_while_its_request_waits),
 		cmocka_unit_test(a_node_ends_while_requests_wait),
 		cmocka_unit_test(a_waiting_refer_is_overtaken),
+		cmocka_unit_test(damaged_names_break_nothing),
 		cmocka_unit_test(progress_is_told_without_the_inside),
 		cmocka_unit_test(a_transferee_cannot_take_the_call),
 		cmocka_unit_test(transfers_outlive_a_node),
