@@ -92,12 +92,12 @@ static void on_2xx(struct attempt *a, const struct view *v, const struct path *f
 	struct call *c = s->call;
 	struct dialog *d = dialog_of(a, v);
 	struct relay *r = d && s->st ? relay_new(c, d, NEAR, v) : NULL;
-	int err = !r || !dialog_target(d).len ? -ENOMEM : setup_pass(s, v, from, d->in_table.key);
+	int err = !r ? -ENOMEM : !dialog_target(d).len ? -EBADMSG : setup_pass(s, v, from, d->in_table.key);
 
 	if (err) {
 		struct leg *far = STEAL(a->leg);
 
-		s->why = err == -EACCES ? WHY_GUARD : WHY_FULL;
+		s->why = err == -EACCES ? WHY_GUARD : err == -EBADMSG ? WHY_BAD_ANSWER : WHY_FULL;
 		stray_2xx(c->b, far, a->ct, v);
 		leg_free(c->b, far);
 		setup_fail(s);
@@ -308,6 +308,7 @@ static struct buf *compose_stray(struct b2bua *b, struct outgoing *m, struct sv 
  * is sent while none is under way. */
 void stray_2xx(struct b2bua *b, struct leg *far, struct client_txn *ct, const struct view *v)
 {
+	struct view invite;
 	struct sv tag = view_to_tag(v);
 	struct outgoing m = { .method = SV("ACK"), .leg = far, .uri = contact_uri(v), .remote_tag = tag, .cseq = v->cseq,
 	                      .max_forwards = 70 };
@@ -319,9 +320,13 @@ void stray_2xx(struct b2bua *b, struct leg *far, struct client_txn *ct, const st
 	struct arena arena;
 
 	counter_inc(&b->counters, STRAY_2XX);
-	if (!m.uri.p)
-		return;
 	arena_init(&arena, scratch, sizeof(scratch), NET_MESSAGE_MAX * 2);
+	if (!m.uri.p)
+		m.uri = arena_dup(&arena, invite_uri(ct, &invite)); /* the ACK takes the INVITE's place */
+	if (!m.uri.len) {
+		arena_reset(&arena);
+		return;
+	}
 	m.routes = route_set(&arena, v, true);
 	far->path = path_at_hand(b, far, m.uri, m.routes);
 	if ((ack = compose_stray(b, &m, far->wants_answer ? view_body(v) : SV(""))) && (!ct || client_ack(ct, &far->path, ack, tag)))

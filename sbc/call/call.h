@@ -486,6 +486,8 @@ void target_answered(struct relay *r, const struct view *v);
 void target_moved(struct dialog *d, enum side side, const struct view *v);
 void target_forget(struct relay *r);
 void target_recall(struct relay *r, struct sv uri); /* from a record */
+/* Where an INVITE went, for who answers it without Contact: its Request-URI, read into `v`. NULL: it is not kept any more. */
+struct sv invite_uri(const struct client_txn *ct, struct view *v);
 /* The far target of a dialog whose INVITE may have no final response yet. */
 struct sv target_early(const struct dialog *d);
 

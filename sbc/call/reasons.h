@@ -38,6 +38,7 @@
 	  "A second INVITE from the same side before the first was answered (RFC 3261 14.2).") \
 	X(WHY_GLARE, "invite-glare", 491, "", "INVITEs of both sides cross (RFC 3261 14.2).") \
 	X(WHY_BAD_RACK, "bad-rack", 400, "Bad RAck", "A PRACK without a RAck that can be read (RFC 3262 7.2).") \
+	X(WHY_BAD_ANSWER, "bad-answer", 502, "", "The destination's 2xx has no Contact, nor had anything before it: it cannot be reached.") \
 	X(WHY_TRANSFER, "replaces-unknown", 481, "", "Replaces or Join names no dialog that we hold, or one of another zone.") \
 	X(WHY_BAD_DIALOG_NAME, "bad-replaces", 400, "Bad Replaces", \
 	  "A Replaces, Join or Target-Dialog does not follow the grammar, is too long, or stands where it must not (RFC 3891 3).") \

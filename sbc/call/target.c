@@ -67,15 +67,24 @@ void target_answered(struct relay *r, const struct view *v)
 	target_moved(r->dialog, !r->from, v);
 }
 
+struct sv invite_uri(const struct client_txn *ct, struct view *v)
+{
+	const struct buf *request = ct ? client_request(ct) : NULL;
+	struct view_fault fault;
+
+	if (!request || view_scan(v, request->data, request->len, false, &fault))
+		return (struct sv){ NULL, 0 };
+	return view_uri(v);
+}
+
 /* A provisional without Contact names no target: then its dialog is where the INVITE went. Borrowed from the INVITE. */
 struct sv target_early(const struct dialog *d)
 {
 	const struct setup *s = d->call->setup;
-	const struct buf *invite = s && s->attempt && s->attempt->ct ? client_request(s->attempt->ct) : NULL;
-	struct view_fault fault;
+	struct sv uri = { NULL, 0 };
 	struct view v;
 
-	if (dialog_target(d).len || !invite || view_scan(&v, invite->data, invite->len, false, &fault))
-		return dialog_target(d);
-	return view_uri(&v);
+	if (!dialog_target(d).len && s && s->attempt)
+		uri = invite_uri(s->attempt->ct, &v);
+	return uri.p ? uri : dialog_target(d);
 }

@@ -287,7 +287,7 @@ static void answer(struct phone *p, const struct got *g, unsigned status, const 
 {
 	bool is_invite = g->v.method == M_INVITE, has_tag = *got_tag(g, HDR_TO) || status == 100;
 	bool has_contact = (is_invite || g->v.method == M_UPDATE || g->v.method == M_SUBSCRIBE || g->v.method == M_REFER) &&
-	                   status > 100 && status < 300 && !(p->has_no_contact && status < 200);
+	                   status > 100 && status < 300 && !p->has_no_contact_ever && !(p->has_no_contact && status < 200);
 	char to[512], lines[1024], contact[128];
 
 	snprintf(to, sizeof(to), "%s%s%s", got_value(g, HDR_TO), has_tag ? "" : ";tag=", has_tag ? "" : p->tag);

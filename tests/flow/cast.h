@@ -26,7 +26,7 @@ struct phone {
 	char local[256], remote[256];     /* values of From and To, with tags once there are some */
 	char target[256], invite_uri[256], invite_to[256];
 	unsigned cseq, peer_cseq, invite_cseq;
-	bool is_callee, has_no_contact;   /* has_no_contact: in its provisionals */
+	bool is_callee, has_no_contact, has_no_contact_ever; /* in its provisionals, and in its answer */
 	struct got got, invite;           /* what came last but INVITEs; the last INVITE */
 	struct got *last;
 };

@@ -284,6 +284,27 @@ static void prack_without_contact(void **state)
 	end(&s);
 }
 
+/* A 200 without Contact, and none before it: nobody could be reached by that dialog. It is acknowledged and ended where its INVITE went. */
+static void answered_without_contact(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	begin(&s, 1, "", OFFER);
+	s.bob.has_no_contact_ever = true;
+	phone_answers(&s.bob, 180, "", "");
+	phone_gets(&s.alice, "SIP/2.0 180");
+	phone_answers_invite(&s.bob, 200, "", ANSWER);
+	phone_gets(&s.alice, "SIP/2.0 502");
+	phone_acks_refusal(&s.alice);
+	strcpy(s.bob.uri, BOB_URI);
+	phone_gets(&s.bob, "ACK " BOB_URI " ");
+	phone_gets(&s.bob, "BYE " BOB_URI " ");
+	phone_answers(&s.bob, 200, "", "");
+	assert_int_equal(rig_calls(s.rig), 0);
+	end(&s);
+}
+
 /* The final response crosses the PRACK: that has done its work. One with an offer has not. */
 static void prack_crosses_the_refusal(void **state)
 {
@@ -607,6 +628,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_invented),
 		cmocka_unit_test(required_of_the_far_side),
 		cmocka_unit_test(prack_without_contact),
+		cmocka_unit_test(answered_without_contact),
 		cmocka_unit_test(prack_crosses_the_refusal),
 		cmocka_unit_test(failover_counts_anew),
 		cmocka_unit_test(reinvite_of_the_callee),
