@@ -20,6 +20,11 @@ static bool is_dashes(struct sv text)
 	return text.len >= 2 && text.p[0] == '-' && text.p[1] == '-';
 }
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 /* Length of a delimiter at the beginning of `line`: dashes and boundary; 0: there is none, or it is that of a part's own parts. */
 static size_t delimiter_at(const struct multipart *m, struct sv line)
 {
@@ -28,7 +33,7 @@ static size_t delimiter_at(const struct multipart *m, struct sv line)
 
 	if (line.len < len || !is_dashes(line) || memcmp(line.p + 2, m->boundary.p, m->boundary.len) != 0)
 		return 0;
-	return !behind.len || is_dashes(behind) || memchr(" \t\r\n", *behind.p, 4) ? len : 0;
+	return !behind.len || is_dashes(behind) || is_blank(*behind.p) ? len : 0;
 }
 
 /* What stands before the next delimiter, without the line end that belongs to it; `rest` then begins behind the delimiter. */

@@ -51,7 +51,7 @@ void transfer_names(const struct compose *c, const struct end *e, struct end_nam
 static void out_dialog(struct out *o, const struct compose *c, const struct name *x)
 {
 	bool is_target = x->header == HDR_TARGET_DIALOG;
-	struct end_names names;
+	struct end_names names = { .call_id = SV("") };
 
 	transfer_names(c, &x->end, &names);
 	out_sv(o, names.call_id);
