@@ -64,6 +64,7 @@ void hide_begin(struct hide *h, const struct hide_index *index, uint16_t zone, c
 	h->is_trusted = h->trusts_receiver = false;
 	h->agent = SV("");
 	h->line = NULL;
+	h->rewrite = NULL;
 	h->has_hosts = h->has_asked = false;
 	h->spared = NULL;
 	h->n_hosts = h->runs = 0;

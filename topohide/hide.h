@@ -58,6 +58,8 @@ struct hide {
 	struct sv agent;              /* our name towards the receiver, for Warning */
 	/* Writes a header of HIDE_DIALOG or HIDE_REFER as the receiver may see it, or nothing: then it counts as dropped. May be NULL. */
 	bool (*line)(void *ctx, struct out *o, struct hide *h, const struct hdr *hdr);
+	/* The URI of an asserted identity as a rule rewrites it; {NULL, 0}: it cannot. NULL: none does. */
+	struct sv (*rewrite)(void *ctx, struct arena *a, struct sv uri);
 	void *ctx;
 	/* private */
 	const struct addr *spared;    /* see hide_spare */

@@ -315,6 +315,7 @@ struct compose {
 	struct out o;
 	struct names *names;          /* whom the message names (transfer.h); may be NULL */
 	const struct leg *to;         /* set by compose_rest */
+	const struct conf_rewrite *rewrite; /* of asserted identities; NULL: none */
 };
 struct outgoing {                 /* the fixed part of one request towards a leg */
 	struct sv method;
@@ -398,6 +399,8 @@ void compose_redirects(struct compose *c, struct attempt *a, const struct view *
 /* privacy.c: From and To of a far leg as they may be seen where it leads; out of `a` when they change. 0, -ENOMEM, or -ENOTSUP: privacy
  * that cannot be had is critical. */
 int far_names(struct b2bua *b, const struct leg *far, struct arena *a, const struct view *v, struct sv *from, struct sv *to);
+/* For struct hide: an asserted identity's URI by the rule of `ctx`, a struct compose. */
+struct sv rewrite_identity(void *ctx, struct arena *a, struct sv uri);
 
 /* dial.c: where they go */
 void dial(struct setup *s, const struct view *v); /* v NULL: the kept request is read again. May end the call */

@@ -223,6 +223,8 @@ void compose_rest(struct compose *c, const struct view *v, const struct path *fr
 	h.agent = listener_of(c->b, &to->path)->advertise;
 	h.line = transfer_line;
 	h.ctx = c;
+	if (c->rewrite)
+		h.rewrite = rewrite_identity;
 	c->to = to;
 	if (c->b->policies.is_on)
 		body = compose_by_rules(c, &h, to, body);

@@ -321,7 +321,7 @@ static int attempt_write(struct attempt *a, const struct view *v, struct buf **o
 	struct setup *s = a->setup;
 	struct b2bua *b = a->b;
 	const struct conf_route *rule = setup_rule(s, v);
-	struct compose c = { .b = b };
+	struct compose c = { .b = b, .rewrite = rule && rule->has_rewrite && rule->rewrite.pai ? &rule->rewrite : NULL };
 	char scratch[8192];
 	struct arena arena;
 	struct sv uri;

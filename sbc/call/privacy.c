@@ -1,6 +1,7 @@
 /* sbc/call/privacy.c - what a far leg is called where its caller, or the zone it is in, does not want to show who calls whom. Decided
  * once, when the leg begins: From and To stay in a dialog what they were. */
 #include "sbc/call/call.h"
+#include "apps-router/route.h"
 #include "topohide/privacy.h"
 #include <errno.h>
 
@@ -49,6 +50,13 @@ int far_names(struct b2bua *b, const struct leg *far, struct arena *a, const str
 	if (!err && (zone->masks & MASK_TO))
 		err = mask(a, domain, to);
 	return err;
+}
+
+struct sv rewrite_identity(void *ctx, struct arena *a, struct sv uri)
+{
+	const struct compose *c = ctx;
+
+	return route_rewrite_uri(c->rewrite, a, uri, &uri) ? (struct sv){ NULL, 0 } : uri;
 }
 
 enum { REALM_LOG_MS = 60000 };

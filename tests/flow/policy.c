@@ -201,6 +201,40 @@ static void identities_in_responses(void **state)
 	pair_ends(&p);
 }
 
+/* A rule's `rewrite` with `apply: pai`: the identities of the request that begins something, before they are masked. */
+static void identities_are_rewritten_by_the_rule(void **state)
+{
+	static const char rule[] = TWO_SIDES("", "", ", rewrite: { user: { regex: \"^00([0-9]+)$\", replace: \"+\\\\1\" }, apply: pai }");
+	static const struct {
+		const char *lines, *left;
+	} cases[] = {
+		{ "P-Asserted-Identity: \"C\" <sip:004930@10.0.0.21;user=phone>, <tel:004930>\n", "\"C\" <sip:+4930@carrier.example;user=phone>, <tel:+4930>" },
+		{ "P-Asserted-Identity: <sip:4930@x.example>\n", "<sip:4930@x.example>" },
+		{ "P-Asserted-Identity: <sip:00@>\n", "" },
+		{ "P-Asserted-Identity: sip:0042@x.example\nPrivacy: id\n", "" },
+	};
+	struct pair p;
+
+	(void)state;
+	pair_open(&p, rule, true);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		p.cseq++;
+		caller_begins(&p, "MESSAGE", cases[i].lines, "");
+		callee_expects(&p, "MESSAGE ");
+		assert_string_equal(got_value(&p.at_callee, HDR_P_ASSERTED_IDENTITY), cases[i].left);
+		assert_memory_equal(got_value(&p.at_callee, HDR_FROM), "\"Caller\" <sip:caller@10.0.0.21", 30);
+		callee_answers(&p, 200, "", "");
+		caller_expects(&p, "SIP/2.0 200");
+	}
+	p.cseq++;
+	caller_begins(&p, "MESSAGE", "Diversion: <sip:0042@x.example>\n", "");
+	callee_expects(&p, "MESSAGE ");
+	assert_string_equal(got_value(&p.at_callee, HDR_DIVERSION), "<sip:0042@x.example>");
+	callee_answers(&p, 200, "", "");
+	caller_expects(&p, "SIP/2.0 200");
+	pair_close(&p);
+}
+
 /* Privacy (RFC 3323) ------------------------------------------------------------------------------------------------ */
 
 /* §4.1.1.3, §5.3: towards one whom we do not trust the caller is nobody, through the whole dialog; towards a server of ours the wish
@@ -886,6 +920,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(identities_do_not_name_the_inside),
 		cmocka_unit_test(identities_in_responses),
+		cmocka_unit_test(identities_are_rewritten_by_the_rule),
 		cmocka_unit_test(user_privacy),
 		cmocka_unit_test(privacy_is_the_servers_business),
 		cmocka_unit_test(critical_privacy_that_cannot_be_had),
