@@ -380,6 +380,7 @@ struct hide_index {
 	struct hash_key key;
 	struct host *hosts;
 	unsigned n, room;
+	uint64_t lengths;     /* a bit for each length that a name has; the last one for all longer ones */
 	uint16_t bucket[BUCKETS];
 };
 
@@ -393,6 +394,11 @@ static uint64_t host_hash(const struct hide_index *x, struct sv name, const stru
 	return name.len ? hash_nocase(&x->key, name) : hash_bytes(&x->key, a->ip, sizeof(a->ip));
 }
 
+static uint64_t length_bit(struct sv name)
+{
+	return UINT64_C(1) << (name.len < 63 ? name.len : 63);
+}
+
 static void index_add(struct hide_index *x, uint16_t zone, struct sv name, const struct addr *a)
 {
 	struct host *h;
@@ -401,6 +407,7 @@ static void index_add(struct hide_index *x, uint16_t zone, struct sv name, const
 	if (x->n == x->room || (!name.len && !a->family))
 		return;
 	h = &x->hosts[x->n++];
+	x->lengths |= name.len ? length_bit(name) : 0;
 	*h = (struct host){ .name = name, .zone = zone, .next = *head };
 	if (a)
 		h->addr = *a;
@@ -452,6 +459,8 @@ void hide_index_free(struct hide_index *x)
 
 static bool index_has(const struct hide_index *x, uint16_t zone, struct sv name, const struct addr *a)
 {
+	if (!a && !(x->lengths & length_bit(name)))
+		return false;
 	for (uint16_t i = x->bucket[host_hash(x, a ? SV("") : name, a) % BUCKETS]; i; i = x->hosts[i - 1].next) {
 		const struct host *h = &x->hosts[i - 1];
 
@@ -551,14 +560,15 @@ static struct sv without_port(struct sv run)
 
 static bool host_is_inside(struct hide *h, struct sv host)
 {
+	bool may_be_address = host.len && ((*host.p >= '0' && *host.p <= '9') || sv_chr(host, ':') < host.len);
 	struct addr a;
 
-	if (addr_parse(&a, host) == 0 || addr_parse(&a, without_port(host)) == 0)
+	if (may_be_address && (addr_parse(&a, host) == 0 || addr_parse(&a, without_port(host)) == 0))
 		return address_is_inside(h, &a);
 	host = without_port(host);
-	if (!host.len || (h->spared && index_has(h->index, h->spared_zone, host, NULL)))
+	if (!host.len || (!index_has(h->index, h->zone, host, NULL) && !message_names_host(h, host)))
 		return false;
-	return index_has(h->index, h->zone, host, NULL) || message_names_host(h, host);
+	return !h->spared || !index_has(h->index, h->spared_zone, host, NULL);
 }
 
 /* Four numbers at the beginning of `text`, not going on as a longer fifth. */
@@ -585,6 +595,8 @@ static bool embeds_address(struct hide *h, struct sv run)
 	bool in_number = false;
 	struct addr a;
 
+	if (sv_chr(run, '.') == run.len)
+		return false;
 	for (size_t i = 0; i < run.len; i++) {
 		bool is_digit = run.p[i] >= '0' && run.p[i] <= '9';
 
@@ -664,7 +676,17 @@ static bool words_name_inside(struct hide *h, struct sv text)
 
 static bool has_words(struct sv text, struct sv words)
 {
-	return words.len >= HIDE_ID_MIN && text.len >= words.len && sv_find(text, words) != SIZE_MAX;
+	if (words.len < HIDE_ID_MIN)
+		return false;
+	while (text.len >= words.len) { /* memmem would make a table of `words` first, each time */
+		size_t at = sv_chr((struct sv){ text.p, text.len - words.len + 1 }, *words.p);
+
+		text = sv_skip(text, at);
+		if (text.len >= words.len && memcmp(text.p, words.p, words.len) == 0)
+			return true;
+		text = sv_skip(text, 1);
+	}
+	return false;
 }
 
 /* The sender's dialog, transaction and software, by the words he has for them. */
