@@ -74,7 +74,7 @@ void mailbox_free(struct mailbox *mb)
 	free(mb);
 }
 
-static void wake(struct mailbox *mb)
+void mailbox_wake(struct mailbox *mb)
 {
 	uint64_t one = 1;
 
@@ -101,7 +101,7 @@ static struct cell *claim(struct mailbox *mb, size_t room, size_t *pos)
 	}
 }
 
-int mailbox_post(struct mailbox *mb, struct mail *m, bool is_urgent)
+int mailbox_put(struct mailbox *mb, struct mail *m, bool is_urgent)
 {
 	size_t pos;
 	struct cell *cell = claim(mb, is_urgent ? mb->cells : mb->for_all, &pos);
@@ -112,8 +112,16 @@ int mailbox_post(struct mailbox *mb, struct mail *m, bool is_urgent)
 	}
 	cell->mail = m;
 	atomic_store_explicit(&cell->mark, pos + 1, memory_order_release);
-	wake(mb);
 	return 0;
+}
+
+int mailbox_post(struct mailbox *mb, struct mail *m, bool is_urgent)
+{
+	int err = mailbox_put(mb, m, is_urgent);
+
+	if (!err)
+		mailbox_wake(mb);
+	return err;
 }
 
 size_t mailbox_drain(struct mailbox *mb, void *reader, size_t max)
@@ -133,7 +141,7 @@ size_t mailbox_drain(struct mailbox *mb, void *reader, size_t max)
 		atomic_store_explicit(&mb->head, pos + 1, memory_order_release);
 		m->deliver(m, reader);
 	}
-	wake(mb); /* the rest is for the next turn of the loop */
+	mailbox_wake(mb); /* the rest is for the next turn of the loop */
 	return n;
 }
 

@@ -21,6 +21,9 @@ void mailbox_free(struct mailbox *mb);
 /* Any thread. `is_urgent` may use the last quarter of the cells (in-dialog requests, responses, control);
  * others are refused there. 0 = handed over, or -ENOBUFS: still the caller's. Counts refusals. */
 int mailbox_post(struct mailbox *mb, struct mail *m, bool is_urgent);
+/* The same in two steps, for who hands over many at once: the reader may sleep on until mailbox_wake(). */
+int mailbox_put(struct mailbox *mb, struct mail *m, bool is_urgent);
+void mailbox_wake(struct mailbox *mb);
 /* Reader only: delivers up to `max` mails; returns how many. What `max` left inside makes the descriptor readable
  * again. */
 size_t mailbox_drain(struct mailbox *mb, void *reader, size_t max);

@@ -96,7 +96,7 @@ static int to_worker(void *ctx, unsigned worker, struct mail *m, bool is_urgent)
 {
 	struct loop *l = ctx;
 
-	return l->worker.shared->post(l->worker.shared, worker, m, is_urgent);
+	return worker_post(&l->worker, worker, m, is_urgent);
 }
 
 static struct net *net_of(void *reader)
@@ -122,6 +122,7 @@ static void *loop_run(void *ctx)
 
 	while (!atomic_load_explicit(&l->is_stopping, memory_order_relaxed)) {
 		sockets_flush(l->net);
+		worker_wake_others(&l->worker);
 		set_timer(l);
 		l->is_turning = false;
 		poller_turn(l->poller, !l->has_mail && !mailbox_rest(l->worker.mail));
@@ -131,6 +132,7 @@ static void *loop_run(void *ctx)
 		worker_tick(&l->worker, l->worker.wheel.now_ms);
 	}
 	sockets_flush(l->net);
+	worker_wake_others(&l->worker);
 	return NULL;
 }
 
@@ -209,6 +211,7 @@ void loop_stop(struct loop *l)
 	pthread_join(l->thread, NULL);
 	while (worker_mail(&l->worker))
 		; /* questions still get their answer */
+	worker_wake_others(&l->worker);
 }
 
 void loop_free(struct loop *l)
@@ -245,4 +248,14 @@ const struct counters *loop_resolver_counters(const struct loop *l)
 int loop_post(struct loop *l, struct mail *m, bool is_urgent)
 {
 	return mailbox_post(l->worker.mail, m, is_urgent);
+}
+
+int loop_put(struct loop *l, struct mail *m, bool is_urgent)
+{
+	return mailbox_put(l->worker.mail, m, is_urgent);
+}
+
+void loop_wake(struct loop *l)
+{
+	mailbox_wake(l->worker.mail);
 }

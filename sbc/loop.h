@@ -18,5 +18,8 @@ const struct counters *loop_net_counters(const struct loop *l);
 const struct counters *loop_resolver_counters(const struct loop *l);
 /* Any thread: as mailbox_post. */
 int loop_post(struct loop *l, struct mail *m, bool is_urgent);
+/* Any thread: as mailbox_put and mailbox_wake. */
+int loop_put(struct loop *l, struct mail *m, bool is_urgent);
+void loop_wake(struct loop *l);
 
 #endif

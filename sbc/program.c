@@ -48,7 +48,12 @@ static int post(struct shared *s, unsigned worker, struct mail *m, bool is_urgen
 {
 	struct program *n = owner_of(s, struct program, shared);
 
-	return worker < n->n_loops ? loop_post(n->loops[worker], m, is_urgent) : -ENOBUFS;
+	return worker < n->n_loops ? loop_put(n->loops[worker], m, is_urgent) : -ENOBUFS;
+}
+
+static void wake(struct shared *s, unsigned worker)
+{
+	loop_wake(owner_of(s, struct program, shared)->loops[worker]);
 }
 
 static int fail(int err, const char *what)
@@ -152,6 +157,7 @@ int program_new(struct program **out, struct conf *c)
 	}
 	n->shared.wall_ms = wall_ms;
 	n->shared.post = post;
+	n->shared.wake = wake;
 	n->shared.workers = c->workers;
 	n->shared.secrets = (const uint8_t(*)[TOKEN_SECRET_LEN])n->secrets;
 	if ((err = check_descriptors(c)) || (err = open_log(n, c)))

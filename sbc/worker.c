@@ -95,12 +95,27 @@ static struct handover *handover_new(const struct arrival *a, unsigned owner, bo
 	return h;
 }
 
+int worker_post(struct worker *w, unsigned to, struct mail *m, bool is_urgent)
+{
+	int err = w->shared->post(w->shared, to, m, is_urgent);
+
+	if (!err)
+		w->posted |= 1ull << to % WORKERS_MAX;
+	return err;
+}
+
+void worker_wake_others(struct worker *w)
+{
+	for (; w->posted; w->posted &= w->posted - 1)
+		w->shared->wake(w->shared, (unsigned)__builtin_ctzll(w->posted));
+}
+
 /* A datagram that finds no room is lost and comes again; a stream is not read until there is room (DECISIONS 22). */
 static void hand_over(struct worker *w, const struct arrival *a, unsigned owner, bool is_urgent)
 {
 	struct handover *h = handover_new(a, owner, is_urgent);
 
-	if (h && list_empty(&w->held) && w->shared->post(w->shared, owner, &h->mail, is_urgent) == 0) {
+	if (h && list_empty(&w->held) && worker_post(w, owner, &h->mail, is_urgent) == 0) {
 		counter_inc(&w->counters, MESSAGES_HANDED_OVER);
 		return;
 	}
@@ -120,7 +135,7 @@ static void held_retry(struct worker *w)
 		struct handover *h = owner_of(w->held.next, struct handover, in_held);
 
 		list_del(&h->in_held); /* first: once posted it is the owner's */
-		if (w->shared->post(w->shared, h->owner, &h->mail, h->is_urgent)) {
+		if (worker_post(w, h->owner, &h->mail, h->is_urgent)) {
 			list_push_front(&w->held, &h->in_held);
 			return;
 		}
@@ -272,7 +287,7 @@ static void on_icmp(void *ctx, const struct path *to, struct sv bytes, int error
 	if (!(m = malloc(sizeof(*m))))
 		return;
 	*m = (struct icmp_mail){ .mail = { icmp_deliver }, .branch_id = token.id, .to = to->remote, .error = error };
-	if (w->shared->post(w->shared, token.shard % w->shared->workers, &m->mail, true))
+	if (worker_post(w, token.shard % w->shared->workers, &m->mail, true))
 		free(m);
 }
 
@@ -315,7 +330,7 @@ static int errand_send(void *ctx, unsigned worker, struct b2bua_errand *e)
 	struct worker *w = ctx;
 
 	e->mail.deliver = errand_deliver;
-	return w->shared->post(w->shared, worker, &e->mail, true);
+	return worker_post(w, worker, &e->mail, true);
 }
 
 /* Probes: OPTIONS of our own, outside of any call ----------------------------------------------------------------- */

@@ -13,6 +13,7 @@ enum worker_limits {
 	WORKER_MAILS = 16384,            /* cells of its mailbox */
 	WORKER_MAIL_BATCH = 1024,        /* mails taken per turn */
 	WORKER_TIMER_BATCH = 4096,       /* timers fired per turn */
+	WORKERS_MAX = 64,                /* as the configuration allows; bits of `posted` */
 	WORKER_HELD_MAX = 1024,          /* stream messages kept while the owner's mailbox is full */
 	WORKER_TRIM_MS = 10000,          /* how often memory kept for the next call goes back */
 };
@@ -33,8 +34,9 @@ struct shared {
 	unsigned n_secrets;
 	unsigned workers;
 	uint64_t (*wall_ms)(void *ctx);
-	/* Any worker's mailbox; as mailbox_post. */
+	/* Any worker's mailbox; as mailbox_put and mailbox_wake. */
 	int (*post)(struct shared *s, unsigned worker, struct mail *m, bool is_urgent);
+	void (*wake)(struct shared *s, unsigned worker);
 };
 
 struct worker {
@@ -44,6 +46,7 @@ struct worker {
 	struct mailbox *mail;
 	struct net *net;
 	void (*pause_streams)(struct net *net, bool is_paused);
+	uint64_t posted;         /* bits: workers that got mail in this turn */
 	struct resolver *resolver;
 	struct token_codec *tokens;
 	struct sip_stack stack;
@@ -76,6 +79,10 @@ void worker_release(struct worker *w);
 void worker_tick(struct worker *w, uint64_t now_ms);
 /* Takes mail; returns how many mails there were. */
 size_t worker_mail(struct worker *w);
+/* Puts mail into another worker's box: 0, or -ENOBUFS and the mail stays the caller's. Who sleeps hears of it at the end of
+ * the turn (worker_wake_others): once, whatever it gets, and not while we still have work for it. */
+int worker_post(struct worker *w, unsigned to, struct mail *m, bool is_urgent);
+void worker_wake_others(struct worker *w);
 /* When to be called again at the latest (worker_tick); UINT64_MAX: never. */
 uint64_t worker_next(const struct worker *w);
 

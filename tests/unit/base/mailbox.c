@@ -211,6 +211,26 @@ static void order_of_each_sender(void **state)
 	keep_order(rest_and_rise);
 }
 
+/* Put, and woken for once. */
+static void put_wakes_nobody(void **state)
+{
+	struct letter letters[2];
+	struct reader reader = { 0 };
+	struct mailbox *mb;
+
+	(void)state;
+	write_letters(letters, COUNT_OF(letters));
+	assert_int_equal(mailbox_new(&mb, 16), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(mailbox_put(mb, &letters[i].mail, false), 0);
+	assert_false(is_readable(mb));
+	mailbox_wake(mb);
+	assert_true(is_readable(mb));
+	mailbox_ack(mb);
+	assert_int_equal(mailbox_drain(mb, &reader, 100), 2);
+	mailbox_free(mb);
+}
+
 /* Who is awake is not woken; the first mail after it lies down wakes it, once. */
 static void no_wake_for_who_is_awake(void **state)
 {
@@ -258,7 +278,7 @@ int main(void)
 		cmocka_unit_test(last_quarter_is_for_urgent_mail), cmocka_unit_test(one_wake_per_batch),
 		cmocka_unit_test(rest_of_a_batch_is_announced),    cmocka_unit_test(rounds_and_rounds),
 		cmocka_unit_test(order_of_each_sender),            cmocka_unit_test(refusals),
-		cmocka_unit_test(no_wake_for_who_is_awake),
+		cmocka_unit_test(no_wake_for_who_is_awake), cmocka_unit_test(put_wakes_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
