@@ -413,7 +413,6 @@ struct call *call_alloc(struct b2bua *b, uint64_t leg_id, uint16_t shard)
 	table_add(&b->legs, &c->near.in_table, leg_id);
 	list_push(&b->all, &c->in_all);
 	c->started_ms = b->p.wheel->now_ms;
-	c->started_wall_ms = b->p.wall_ms(b->p.ctx);
 	return c;
 }
 

@@ -172,7 +172,7 @@ struct call {
 	struct node dialogs, relays;
 	struct timer timer;        /* longest duration, or before it the first question whether its ends are there */
 	struct session *session;   /* NULL: no session timer, and nobody has been asked yet */
-	uint64_t started_ms, answered_ms, started_wall_ms;
+	uint64_t started_ms, answered_ms;
 	uint16_t shard, n_dialogs, n_relays, status;
 	uint8_t method;
 	bool is_ending;

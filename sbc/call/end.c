@@ -123,7 +123,7 @@ void write_cdr(const struct call *c, enum why why)
 	json_init(&j, line, sizeof(line) - 1);
 	json_object(&j);
 	json_member_str(&j, "cdr_id", sv_hex(c->near.in_table.key, id));
-	json_member_u64(&j, "start_ms", c->started_wall_ms);
+	json_member_u64(&j, "start_ms", b->p.wall_ms(b->p.ctx) - (now - c->started_ms));
 	json_member_u64(&j, "setup_ms", (c->answered_ms ? c->answered_ms : now) - c->started_ms);
 	json_member_u64(&j, "duration_ms", c->answered_ms ? now - c->answered_ms : 0);
 	json_member_str(&j, "from", clipped(leg_remote(&c->near)));

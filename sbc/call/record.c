@@ -666,7 +666,6 @@ int b2bua_apply(struct b2bua *b, struct sv record)
 	age = number(&f, CALL_AGE);
 	answered = number(&f, CALL_ANSWERED);
 	c->started_ms = age < now ? now - age : 0;
-	c->started_wall_ms -= age;
 	c->answered_ms = answered ? now - (answered - 1 < now ? answered - 1 : 0) : 0;
 	c->status = (uint16_t)number(&f, CALL_STATUS);
 	c->cseq = (uint32_t)number(&f, CALL_INVITE);

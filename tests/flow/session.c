@@ -751,6 +751,7 @@ static void questions_are_spread(void **state)
 /* The longest duration of a rule holds, whatever is refreshed or asked meanwhile. */
 static void the_rules_longest_duration_ends_the_call(void **state)
 {
+	char start[64];
 	struct flow f;
 
 	(void)state;
@@ -770,6 +771,7 @@ static void the_rules_longest_duration_ends_the_call(void **state)
 
 	flow_answered(&f, ZONES("ping: 10m", "ping: 0s") BOBS
 	              "routes: [{ when: { zone: public, caller: any }, to: { pool: apps }, max-duration: 5m }]\n", 1, 1);
+	snprintf(start, sizeof(start), "\"start_ms\":%lu,", (unsigned long)f.rig->shared.wall_ms(&f.rig->shared));
 	rig_after(f.rig, MINUTES(5) - 100);
 	rig_expect_silence(f.rig, BOB);
 	assert_int_equal(rig_calls(f.rig), 1);
@@ -780,6 +782,7 @@ static void the_rules_longest_duration_ends_the_call(void **state)
 	flow_expect_at_alice(&f, "BYE ");
 	flow_alice_answers(&f, 200, "", "");
 	assert_non_null(strstr(f.rig->cdrs[0], "\"reason\":\"max-duration\""));
+	assert_non_null(strstr(f.rig->cdrs[0], start));
 	flow_end(&f);
 }
 
