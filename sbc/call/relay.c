@@ -577,8 +577,8 @@ static int relay_hop(struct relay *r, struct resolve_query *q)
 	return err;
 }
 
-/* Resumed: the message is read again. */
-static void relay_resume(struct relay *r, int err, const struct resolve_answer *a)
+/* Resumed: the message is read again. `a` NULL: the name was not found, or not in time. */
+static void relay_resume(struct relay *r, const struct resolve_answer *a)
 {
 	SCOPED(buf_putp) struct buf *request = STEAL(r->request);
 	struct resolve_query q;
@@ -588,7 +588,7 @@ static void relay_resume(struct relay *r, int err, const struct resolve_answer *
 	relay_unpark(r);
 	if (view_scan(&v, request->data, request->len, false, &fault))
 		relay_refuse(r, WHY_NO_NAME);
-	else if (err || relay_hop(r, &q))
+	else if (!a || relay_hop(r, &q))
 		relay_stuck(r, &v, WHY_NO_NAME);
 	else
 		relay_at(r, &v, &q, a);
@@ -596,7 +596,8 @@ static void relay_resume(struct relay *r, int err, const struct resolve_answer *
 
 static void relay_woken(struct parked *job, int result)
 {
-	relay_resume(owner_of(job, struct relay, parked), result ? result : -ETIMEDOUT, NULL);
+	(void)result; /* its time is over */
+	relay_resume(owner_of(job, struct relay, parked), NULL);
 }
 
 static void relay_named(void *ctx, int err, const struct resolve_answer *a)
@@ -604,7 +605,7 @@ static void relay_named(void *ctx, int err, const struct resolve_answer *a)
 	struct relay *r = ctx;
 
 	r->is_resolving = false;
-	relay_resume(r, err ? err : a->n ? 0 : -ENOENT, a);
+	relay_resume(r, err || !a->n ? NULL : a);
 }
 
 static void relay_send(struct relay *r, const struct view *v)

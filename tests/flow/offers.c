@@ -64,7 +64,7 @@ static void agree(struct phone *p, struct phone *q, const char *method, const ch
 	phone_gets(p, "SIP/2.0 200");
 	assert_int_equal(p->got.v.body_len, strlen(answer));
 	assert_true(got_has(&p->got, answer));
-	if (strcmp(method, "INVITE"))
+	if (strcmp(method, "INVITE") != 0)
 		return;
 	phone_acks(p, in_ack);
 	phone_gets(q, "ACK ");
