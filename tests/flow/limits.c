@@ -505,6 +505,81 @@ static void no_message_takes_long(void **state)
 	flow_drop(&f);
 }
 
+#define TYPED(method, type) BEGIN(method) "Event: dialog\r\nSubscription-State: active\r\nContent-Type: " type "\r\n\r\n"
+#define REPORT TYPED("PUBLISH", "application/dialog-info+xml")
+
+/* What is read as a whole: who is named, and bodies. */
+static const struct filling {
+	const char *what, *head, *pattern, *tail;
+	unsigned size;
+} fillings[] = {
+	{ "headers in Refer-To", BEGIN("REFER") "Refer-To: <sip:c@b?X=a", "&aa=b.c", ">\r\n" END, 16000 },
+	{ "escapes in Refer-To", BEGIN("REFER") "Refer-To: <sip:c@b?X=a", "%41%2e", ">\r\n" END, 16000 },
+	{ "parameters in Refer-To", BEGIN("REFER") "Refer-To: <sip:c@b", ";a=b.c", ">\r\n" END, 16000 },
+	{ "Replaces", BEGIN("INVITE") "Replaces: a", ";to-tag=b.c;from-tag=d", "\r\n" END, 16000 },
+	{ "Referred-By", BEGIN("REFER") "Refer-To: <sip:c@b>\r\nReferred-By: <sip:c@b>", ";a=b.c", "\r\n" END, 16000 },
+	{ "dialogs", REPORT "<dialog-info>", "<dialog id=\"a.b\" call-id=\"c\" local-tag=\"d\"><state>a.b</state></dialog>", "</dialog-info>", 0 },
+	{ "elements", REPORT "<dialog-info>", "<a/>", "</dialog-info>", 0 },
+	{ "attributes", REPORT "<dialog-info>", "<a b=\"c.d\" e=\"f.g\" h=\"i.j\" k=\"l.m\" n=\"o.p\"/>", "</dialog-info>", 0 },
+	{ "words", REPORT "<dialog-info><a>", "b.c ", "</a></dialog-info>", 0 },
+	{ "references", REPORT "<dialog-info><a>", "&#46;a", "</a></dialog-info>", 0 },
+	{ "comments in XML", REPORT "<dialog-info>", "<!---->", "</dialog-info>", 0 },
+	{ "open elements", REPORT "<dialog-info>", "<a>", "", 0 },
+	{ "parts", TYPED("PUBLISH", "multipart/mixed;boundary=b"), "--b\r\n\r\na.b\r\n", "--b--", 0 },
+	{ "reports in parts", TYPED("PUBLISH", "multipart/mixed;boundary=b"),
+	  "--b\r\nContent-Type: application/dialog-info+xml\r\n\r\n<dialog-info><dialog id=\"a.b\"/></dialog-info>\r\n", "--b--", 0 },
+	{ "almost a boundary", TYPED("PUBLISH", "multipart/mixed;boundary=bbbbbbbbbb"), "\r\n--bbbbbbbbb", "", 0 },
+	{ "dashes", TYPED("PUBLISH", "multipart/mixed;boundary=\"-----------------------------------------------------------x\""), "-", "", 0 },
+	{ "a sipfrag", TYPED("PUBLISH", "message/sipfrag"), "A: b.c\r\n", "", 0 },
+	{ "mailboxes", TYPED("PUBLISH", "application/simple-message-summary"), "Message-Account: sip:a@b.c\r\n", "", 0 },
+	{ "presence", TYPED("PUBLISH", "application/pidf+xml") "<presence>", "<a b=\"c.d\">e.f</a>", "</presence>", 0 },
+	{ "SDP lines", TYPED("MESSAGE", "application/sdp") "v=0\r\n", "o=a 1 1 IN IP4 1.2.3.4\r\ns=a.b\r\n", "", 0 },
+};
+
+/* A rule for everything. */
+#define RULES \
+	"node: test\nhiding: { guard: block }\n" \
+	"headers:\n" \
+	"  every: [{ remove: [Warning, \"X-B*\"] }, { set: X-Set, value: \"${from-user}/${source-address}\" }, { add: X-Add, value: one }, " \
+	"{ rename: Subject, to: X-Old }, { copy: Date, to: X-Date }, { keep: [User-Agent, \"X-*\"] }, { mask: [X-A] }]\n" \
+	"zones:\n" \
+	"  public: { listen: [\"udp:203.0.113.10:5060\"], domains: [\"example.com\"], headers: { in: every, out: every }, " \
+	"privacy: { mask: [from, to, pai, sdp-origin], identity: remove }, identity: mask }\n" \
+	"  core: { listen: [\"udp:10.0.0.10:5060\"], trust: [\"10.0.0.0/24\"], headers: { in: every, out: every }, " \
+	"privacy: { mask: [from, to, pai, sdp-origin] } }\n" \
+	"pools: { apps: { zone: core, probe: off, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }], headers: { in: every, out: every } } }\n" \
+	"routes: [{ when: { zone: public, caller: any }, to: { pool: apps }, headers: { in: every, out: every } }, " \
+	"{ when: { zone: core }, to: { pool: apps } }]\n"
+
+static void what_is_read_as_a_whole_takes_no_longer(void **state)
+{
+	static const char *const yamls[] = { FLOW_ONE, RULES };
+	struct slow s = { .worst = "" };
+
+	(void)state;
+	for (unsigned k = 0; k < 2; k++) {
+		struct flow f;
+
+		flow_begin(&f, yamls[k], 1, 1);
+		for (unsigned i = 0; i < sizeof(fillings) / sizeof(*fillings); i++) {
+			const struct filling *x = &fillings[i];
+
+			time_one(f.rig, &s, x->what, "192.0.2.30:5060", EDGE, filled(x->head, x->pattern, x->tail, x->size ? x->size : 60000));
+			rig_after(f.rig, 700000);
+			rig_forget(f.rig, "192.0.2.30:5060");
+		}
+		for (unsigned i = 0; k && i < sizeof(floods) / sizeof(*floods); i++) {
+			time_one(f.rig, &s, floods[i].what, "192.0.2.30:5060", EDGE,
+			         lines(BEGIN("INVITE"), floods[i].name, floods[i].pattern, END, 4, 16000));
+			time_one(f.rig, &s, floods[i].what, "192.0.2.30:5060", EDGE,
+			         lines(BEGIN("MESSAGE"), floods[i].name, floods[i].pattern, END, 150, 400));
+			rig_after(f.rig, 700000);
+		}
+		print_message("slowest: %s, %lu us\n", s.worst, (unsigned long)s.worst_us);
+		flow_drop(&f);
+	}
+}
+
 /* Bob's answers, filled in the same ways. */
 static void no_answer_takes_long(void **state)
 {
@@ -705,6 +780,7 @@ int main(void)
 		cmocka_unit_test(messages_of_64_KiB),
 		cmocka_unit_test(answers_of_64_KiB),
 		cmocka_unit_test(no_message_takes_long),
+		cmocka_unit_test(what_is_read_as_a_whole_takes_no_longer),
 		cmocka_unit_test(no_answer_takes_long),
 		cmocka_unit_test(thousands_of_streams_refused),
 		cmocka_unit_test(forgeries_leave_no_trace),
