@@ -13,7 +13,7 @@ transfer_conf() {
 	port_take_pair CAROL
 	cat >sbc.yaml <<-.
 		node: live
-		workers: 2
+		workers: 8
 		zones:
 		  public:
 		    listen: ["udp:$NEAR:$PUB"]
