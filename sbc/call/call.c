@@ -399,7 +399,7 @@ static void call_expires(struct timer *t)
 
 struct call *call_alloc(struct b2bua *b, uint64_t leg_id, uint16_t shard)
 {
-	struct call *c = b2bua_calls(b) < b->p.max_calls ? slab_alloc(&b->calls) : NULL;
+	struct call *c = slab_alloc(&b->calls);
 
 	if (!c)
 		return NULL;
@@ -418,7 +418,8 @@ struct call *call_alloc(struct b2bua *b, uint64_t leg_id, uint16_t shard)
 
 struct call *call_new(struct b2bua *b, const struct request *r, uint64_t leg_id, struct sv contact)
 {
-	struct call *c = call_alloc(b, leg_id, r->shard);
+	bool is_full = r->v->method == M_INVITE && b2bua_calls(b) >= b->p.max_calls;
+	struct call *c = is_full ? NULL : call_alloc(b, leg_id, r->shard);
 
 	if (!c)
 		return NULL;

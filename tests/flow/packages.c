@@ -198,6 +198,11 @@ static void reports_of_a_list(void **state)
 	flow_bob_says(&f, "NOTIFY", MANY, "--50UBfW\r\nContent-Type: multipart/mixed;boundary=x\r\n\r\n--x\r\nContent-Type: application/dialog-info+xml\r\n"
 	              "\r\n<dialog-info/>\r\n--x--\r\n--50UBfW--\r\n");
 	rig_expect(f.rig, BOB, "SIP/2.0 488", &f.at_bob);
+	flow_bob_says(&f, "MESSAGE", "Content-Type: multipart/mixed;boundary=y\n", "--y\r\nContent-Type: multipart/mixed;boundary=x\r\n\r\n--x\r\n"
+	              "Content-Type: application/dialog-info+xml\r\n\r\n<dialog-info/>\r\n--x--\r\n--y--\r\n");
+	rig_expect(f.rig, BOB, "SIP/2.0 488", &f.at_bob);
+	flow_bob_says(&f, "NOTIFY", MANY, "--50UBfW\r\nContent-Type: application/dialog-info+xml\r\n\r\n<dialog-info/>\r\n"); /* cut */
+	rig_expect(f.rig, BOB, "SIP/2.0 488", &f.at_bob);
 	rig_expect_silence(f.rig, ALICE);
 	unsubscribed(&f);
 }
@@ -359,6 +364,28 @@ static void picked_up(void **state)
 		rig_forget(f.rig, DAVE);
 		flow_end(&f);
 	}
+}
+
+/* Our tag in it, but a dialog that is over: it has a name that says nothing, and the rest passes. */
+static void told_of_what_is_over(void **state)
+{
+	struct flow f;
+	char dialog[512], told[3][64];
+
+	(void)state;
+	flow_answered(&f, FLOW_ONE, 8, 1);
+	flow_alice_says(&f, "BYE", "", "");
+	flow_expect_at_bob(&f, "BYE ");
+	flow_bob_answers(&f, 200, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	snprintf(dialog, sizeof(dialog), "<dialog id=\"1\" call-id=\"%s\" local-tag=\"bob\" remote-tag=\"%s\"/>", f.far_call_id,
+	         strstr(f.far_from, ";tag=") + 5);
+	bob_tells_dave(&f, dialog, told);
+	assert_int_equal(strlen(told[0]), SV_HEX);
+	assert_int_equal(strlen(told[1]), SV_HEX);
+	assert_int_equal(strlen(told[2]), SV_HEX);
+	rig_after(f.rig, 600000 + USAGE_GRACE_MS);
+	flow_end(&f);
 }
 
 /* A server that reports its phones' dialogs as they see them: it is Alice's end that is meant. Whoever is asked first, the server, gets
@@ -579,6 +606,7 @@ int main(void)
 		cmocka_unit_test(words_of_other_packages),
 		cmocka_unit_test(ids_made_of_identifiers),
 		cmocka_unit_test(picked_up),
+		cmocka_unit_test(told_of_what_is_over),
 		cmocka_unit_test(picked_up_at_the_other_end),
 		cmocka_unit_test(publish),
 		cmocka_unit_test(without_dialog),

@@ -248,6 +248,28 @@ static void no_contact_in_the_answer(void **state)
 	flow_end(&f);
 }
 
+/* The same over TCP: the way there is a part of it. */
+static void no_contact_in_the_answer_over_tcp(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	subscribe_at(&f, FLOW_ZONES "pools: { apps: { zone: core, probe: off, "
+	                            "destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060;transport=tcp\" }] } }\n" FLOW_ROUTES, 2);
+	rig_say(f.rig, BOB, CORE_TCP, "", "SIP/2.0 200 OK\nVia: %s\nFrom: %s\nTo: %s;tag=bob\nCall-ID: %s\nCSeq: 1 SUBSCRIBE\nExpires: 600\n",
+	        got_value(&f.at_bob, HDR_VIA), got_value(&f.at_bob, HDR_FROM), got_value(&f.at_bob, HDR_TO), got_value(&f.at_bob, HDR_CALL_ID));
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	snprintf(f.near_contact, sizeof(f.near_contact), "sip:bob@example.com");
+	flow_alice_says(&f, "SUBSCRIBE", "Event: presence\nExpires: 0\n", "");
+	flow_expect_at_bob(&f, "SUBSCRIBE sip:10.0.0.21:5060;transport=tcp SIP/2.0");
+	assert_true(got_has(&f.at_bob, "Via: SIP/2.0/TCP "));
+	rig_say(f.rig, BOB, CORE_TCP, "", "SIP/2.0 200 OK\nVia: %s\nFrom: %s\nTo: %s\nCall-ID: %s\nCSeq: 2 SUBSCRIBE\nExpires: 0\n",
+	        got_value(&f.at_bob, HDR_VIA), got_value(&f.at_bob, HDR_FROM), got_value(&f.at_bob, HDR_TO), got_value(&f.at_bob, HDR_CALL_ID));
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	expect_nothing(&f);
+	flow_end(&f);
+}
+
 /* Nobody refreshes: it goes without a word, and what comes later gets 481. */
 static void expires(void **state)
 {
@@ -715,6 +737,16 @@ static void room_for_calls_and_for_subscriptions(void **state)
 	subscribe_at(&f, "limits: { calls: 2 }\n" FLOW_ONE, 1);
 	flow_bob_answers(&f, 200, "Expires: 600\n", "");
 	flow_expect_at_alice(&f, "SIP/2.0 200");
+	for (unsigned i = 3; i < 5; i++) {
+		another_begins(&f, "INVITE", i);
+		flow_expect_at_alice(&f, "SIP/2.0 100");
+		rig_expect(f.rig, BOB, "INVITE ", &f.at_bob);
+		flow_bob_answers(&f, 200, "", SDP);
+		flow_expect_at_alice(&f, "SIP/2.0 200");
+	}
+	assert_int_equal(rig_calls(f.rig), 2);
+	another_begins(&f, "INVITE", 5);
+	flow_expect_at_alice(&f, "SIP/2.0 503");
 	another_begins(&f, "SUBSCRIBE", 1);
 	rig_expect(f.rig, BOB, "SUBSCRIBE ", &f.at_bob);
 	flow_bob_answers(&f, 200, "Expires: 600\n", "");
@@ -722,13 +754,6 @@ static void room_for_calls_and_for_subscriptions(void **state)
 	another_begins(&f, "SUBSCRIBE", 2);
 	flow_expect_at_alice(&f, "SIP/2.0 503");
 	assert_int_equal(rig_count(f.rig, SUBSCRIPTIONS_REFUSED), 1);
-	for (unsigned i = 3; i < 5; i++) {
-		another_begins(&f, "INVITE", i);
-		flow_expect_at_alice(&f, "SIP/2.0 100");
-		rig_expect(f.rig, BOB, "INVITE ", &f.at_bob);
-	}
-	another_begins(&f, "INVITE", 5);
-	flow_expect_at_alice(&f, "SIP/2.0 503");
 	rig_after(f.rig, 640000);
 	rig_forget(f.rig, BOB);
 	rig_forget(f.rig, ALICE);
@@ -844,6 +869,7 @@ int main(void)
 		cmocka_unit_test(notify_and_then_a_refusal),
 		cmocka_unit_test(route_set_of_notify),
 		cmocka_unit_test(no_contact_in_the_answer),
+		cmocka_unit_test(no_contact_in_the_answer_over_tcp),
 		cmocka_unit_test(expires),
 		cmocka_unit_test(expires_during_a_refresh),
 		cmocka_unit_test(for_weeks),
