@@ -21,22 +21,30 @@ static bool is_named(struct sv pattern, struct sv name)
 {
 	size_t len = pattern.len && pattern.p[pattern.len - 1] == '*' ? pattern.len - 1 : pattern.len;
 
-	return len == pattern.len ? sv_ieq(pattern, name) : name.len >= len && sv_ieq((struct sv){ pattern.p, len }, (struct sv){ name.p, len });
+	if (len == pattern.len)
+		return sv_ieq(pattern, name);
+	return name.len >= len && sv_ieq((struct sv){ pattern.p, len }, (struct sv){ name.p, len });
 }
 
 /* What a rule lets pass or writes is the operator's word (DECISIONS 7). */
+static bool rule_writes(const struct conf_rule *r, struct sv name)
+{
+	if (r->action == RULE_RENAME || r->action == RULE_COPY)
+		return sv_ieq(r->to, name);
+	if (r->action != RULE_ADD && r->action != RULE_SET && r->action != RULE_KEEP)
+		return false;
+	for (unsigned i = 0; i < r->n_names; i++)
+		if (is_named(r->names[i], name))
+			return true;
+	return false;
+}
+
 static bool is_ruled(const struct conf *c, struct sv name)
 {
 	for (unsigned i = 0; i < c->n_rules; i++)
-		for (unsigned k = 0; k < c->rules[i].n; k++) {
-			const struct conf_rule *r = &c->rules[i].rules[k];
-
-			if ((r->action == RULE_RENAME || r->action == RULE_COPY) && sv_ieq(r->to, name))
+		for (unsigned k = 0; k < c->rules[i].n; k++)
+			if (rule_writes(&c->rules[i].rules[k], name))
 				return true;
-			for (unsigned n = 0; n < r->n_names && (r->action == RULE_ADD || r->action == RULE_SET || r->action == RULE_KEEP); n++)
-				if (is_named(r->names[n], name))
-					return true;
-		}
 	return false;
 }
 

@@ -8,10 +8,12 @@ const struct counter_def hide_counter_defs[HIDE_COUNTERS] = {
 	[HIDE_DROPPED_UNKNOWN] = { "hiding_unknown_headers_dropped_total", "Unknown headers dropped by the zone's rule", false },
 	[HIDE_DROPPED_ADDRESS] = { "hiding_headers_dropped_total", "Headers dropped because they named the other side", false },
 	[HIDE_DROPPED_IDENTITY] = { "hiding_identities_dropped_total", "Identity headers from untrusted sources or private", false },
-	[HIDE_RULES_SKIPPED] = { "header_rules_skipped_total", "Header rules left out of a message: nothing to fill in, or no room", false },
+	[HIDE_RULES_SKIPPED] = { "header_rules_skipped_total", "Header rules left out of a message: nothing to fill in, or no room",
+	                         false },
 	[HIDE_GUARD_FOUND] = { "hiding_guard_found_total", "Messages in which the guard found what hiding should have kept back", false },
 	[HIDE_GUARD_BLOCKED] = { "hiding_guard_blocked_total", "Of these: not sent", false },
-	[HIDE_REALMS_INSIDE] = { "hiding_realms_naming_inside_total", "Answers to probes whose challenge has an inside name as its realm", false },
+	[HIDE_REALMS_INSIDE] = { "hiding_realms_naming_inside_total", "Answers to probes whose challenge has an inside name as its realm",
+	                         false },
 	[HIDE_DROPPED_DIALOG] = { "hiding_dialog_names_dropped_total", "Headers naming a dialog that were not passed", false },
 };
 
