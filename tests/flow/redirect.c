@@ -12,6 +12,10 @@
 	"pools: { apps: { zone: core, probe: off, " pool "destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\", max-calls: 1 }] } }\n" \
 	"routes: [{ when: { zone: public, caller: any }, to: { pool: apps }, redirects: follow }]\n"
 #define FOLLOW FLOW_ZONES RULE("")
+#define FOLLOW_TWO \
+	FLOW_ZONES "pools: { apps: { zone: core, probe: off, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }, " \
+	"{ name: dave, uri: \"sip:10.0.0.23:5060\" }] } }\n" \
+	"routes: [{ when: { zone: public, caller: any }, to: { pool: apps }, redirects: follow }]\n"
 /* The same for a request that Alice sent with From and user rewritten. */
 #define FOLLOW_REWRITTEN(first, prefix) \
 	FLOW_ZONES "pools: { apps: { zone: core, probe: off, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }] } }\n" \
@@ -367,6 +371,31 @@ static void the_caller_cancels_what_was_sent_on(void **state)
 	flow_end(&f);
 }
 
+/* DESIGN §7: it rings where it was sent on to when the node dies. Who sent it on is not asked again; another redirection is followed. */
+static void another_node_goes_on(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	for (unsigned again = 0; again < 2; again++) {
+		flow_begin(&f, FOLLOW_TWO, 1, 1);
+		flow_invite(&f, BOB);
+		sent_on(&f, 302, "Contact: <sip:c@10.0.0.22:5060>\n");
+		next_is(&f, CAROL, "INVITE ");
+		f.rig = rig_take_over(f.rig, FOLLOW_TWO, 2, 1);
+		if (!again) {
+			sent_on(&f, 503, "");
+			rig_expect_silence(f.rig, BOB);
+			rig_expect_silence(f.rig, DAVE);
+			refused_with(&f, "SIP/2.0 500", NULL);
+			continue;
+		}
+		sent_on(&f, 302, "Contact: <sip:d@10.0.0.23:5060>\n");
+		next_is(&f, DAVE, "INVITE sip:d@10.0.0.23:5060 SIP/2.0");
+		answered_and_ended(&f);
+	}
+}
+
 /* Other methods are sent on as well. */
 static void a_message_is_sent_on(void **state)
 {
@@ -406,6 +435,7 @@ int main(void)
 		cmocka_unit_test(a_contact_is_not_rewritten),
 		cmocka_unit_test(the_first_destination_is_released),
 		cmocka_unit_test(the_caller_cancels_what_was_sent_on),
+		cmocka_unit_test(another_node_goes_on),
 		cmocka_unit_test(a_message_is_sent_on),
 	};
 

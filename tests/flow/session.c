@@ -72,8 +72,10 @@ static void both_are_hung_up(struct flow *f, const char *reason)
 	snprintf(in_bye, sizeof(in_bye), "Reason: SIP;cause=408;text=\"%s\"", reason);
 	flow_expect_at_bob(f, "BYE sip:bob@10.0.0.21:5060 SIP/2.0");
 	assert_true(got_has(&f->at_bob, in_bye));
+	assert_false(got_has(&f->at_bob, "192.0.2.") || got_has(&f->at_bob, "203.0.113.") || got_has(&f->at_bob, "alice-call"));
 	flow_expect_at_alice(f, "BYE sip:alice@192.0.2.10:5060 SIP/2.0");
 	assert_true(got_has(&f->at_alice, in_bye));
+	assert_false(got_has(&f->at_alice, "10.0.0.") || got_has(&f->at_alice, f->far_call_id));
 	assert_int_equal(rig_calls(f->rig), 0);
 	assert_int_equal(f->rig->n_cdrs, 1);
 	assert_non_null(strstr(f->rig->cdrs[0], in_cdr));
@@ -521,6 +523,7 @@ static void our_reinvite_and_theirs_are_glare(void **state)
 	rig_after(f.rig, MINUTES(5) + 100);
 	flow_expect_at_alice(&f, "INVITE sip:alice@192.0.2.10:5060 SIP/2.0");
 	assert_memory_equal(view_body(&f.at_alice.v).p, SDP, strlen(SDP));
+	assert_false(got_has(&f.at_alice, "10.0.0.") || got_has(&f.at_alice, f.far_call_id));
 	flow_alice_says(&f, "INVITE", "Contact: <sip:alice@192.0.2.10:5060>\n" SDP_LINE, SDP);
 	flow_bob_says(&f, "INVITE", "Contact: <sip:bob@10.0.0.21:5060>\n" SDP_LINE, SDP);
 	flow_expect_at_bob(&f, "SIP/2.0 491");
@@ -664,10 +667,12 @@ static void ends_that_answer_stay(void **state)
 		rig_after(f.rig, 400);
 		if (rig_has_message(f.rig, BOB)) {
 			flow_expect_at_bob(&f, "OPTIONS sip:bob@10.0.0.21:5060 SIP/2.0");
+			assert_false(got_has(&f.at_bob, "192.0.2.") || got_has(&f.at_bob, "203.0.113.") || got_has(&f.at_bob, "alice-call"));
 			flow_bob_answers(&f, asked[FAR_END]++ ? 405 : 200, "", "");
 		}
 		if (rig_has_message(f.rig, ALICE)) {
 			flow_expect_at_alice(&f, "OPTIONS sip:alice@192.0.2.10:5060 SIP/2.0");
+			assert_false(got_has(&f.at_alice, "10.0.0.") || got_has(&f.at_alice, f.far_call_id));
 			flow_alice_answers(&f, asked[NEAR_END]++ ? 500 : 200, "", "");
 		}
 	}
