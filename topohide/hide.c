@@ -780,6 +780,7 @@ bool hide_mask(struct out *o, struct hide *h, struct sv text)
 {
 	struct sv domain = hide_domain(h->index->conf, h->to_zone, h->agent);
 	char *begin = o->at;
+	bool is_whole = true;
 	size_t at = 0;
 
 	if (!hide_names_inside(h, text)) {
@@ -788,19 +789,21 @@ bool hide_mask(struct out *o, struct hide *h, struct sv text)
 	}
 	if (hide_tells_identifiers(h, text))
 		return false; /* with another host it would not be known again */
-	while (at < text.len) {
+	while (is_whole && at < text.len) {
 		size_t from = at;
 
 		while (at < text.len && host_char(text.p[at]))
 			at++;
 		if (at == from)
 			out_sv(o, (struct sv){ text.p + at++, 1 });
-		else if (word_is_inside(h, (struct sv){ text.p + from, at - from }))
+		else if (!word_is_inside(h, (struct sv){ text.p + from, at - from }))
+			out_sv(o, (struct sv){ text.p + from, at - from });
+		else if (at - from <= HIDE_HOST_MAX && h->runs <= HIDE_RUNS_MAX)
 			mask_word(o, h, text, from, &at, domain);
 		else
-			out_sv(o, (struct sv){ text.p + from, at - from });
+			is_whole = false; /* no host is that long, no value has so many words */
 	}
-	if (!hide_names_inside(h, sv_span(begin, o->at)))
+	if (is_whole && !hide_names_inside(h, sv_span(begin, o->at)))
 		return true;
 	o->at = begin;
 	return false;

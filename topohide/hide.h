@@ -39,6 +39,7 @@ void hide_index_free(struct hide_index *x);
 
 enum hide_limits {
 	HIDE_HOSTS_MAX = 24,     /* hosts that a message names as its sender's */
+	HIDE_HOST_MAX = 300,     /* bytes of a word that is masked; a line with a longer one ends here */
 	HIDE_COLONS_MAX = 10,    /* in one word; an IPv6 address has fewer */
 	HIDE_HYPHENS_MAX = 8,    /* in one word, between which a host name is looked for */
 	HIDE_ID_MIN = 8,         /* bytes of a Call-ID, tag, branch or software name that is looked for: shorter ones are like any word */

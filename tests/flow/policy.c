@@ -856,6 +856,29 @@ static void the_guard_knows_the_rules(void **state)
 	pair_close(&p);
 }
 
+/* A value that would grow beyond all bounds when each word of it is masked ends here, alone; the message goes on. */
+static void masks_do_not_fill_a_message(void **state)
+{
+	static const char yaml[] = "headers: { h: [{ mask: X-Long }] }\n" TWO_SIDES("", ", headers: { out: h }", "");
+	const char *domain = strstr(yaml, "carrier.example");
+	char lines[4000], text[sizeof(yaml) + 256];
+	size_t n = (size_t)sprintf(lines, "X-Short: s\nX-Long: 10.0.0.21");
+	struct pair p;
+
+	(void)state;
+	sprintf(text, "%.*s%060d.%060d.%060d.%s", (int)(domain - yaml), yaml, 1, 2, 3, domain);
+	for (unsigned k = 0; k < 900; k++)
+		n += (size_t)sprintf(lines + n, " a");
+	sprintf(lines + n, "\n");
+	pair_open(&p, text, true);
+	caller_begins(&p, "MESSAGE", lines, "");
+	callee_expects(&p, "MESSAGE ");
+	expect_lines(&p.at_callee, "X-", "X-Short: s");
+	callee_answers(&p, 200, "", "");
+	caller_expects(&p, "SIP/2.0 200");
+	pair_close(&p);
+}
+
 /* Header rules of route and pool go to the node that takes over. */
 static struct sv record_of;
 static void keep(struct b2bua_record_sink *sink, uint64_t id, struct sv record)
@@ -940,6 +963,7 @@ int main(void)
 		cmocka_unit_test(values_that_cannot_be_written),
 		cmocka_unit_test(more_lines_than_there_is_room_for),
 		cmocka_unit_test(the_guard_knows_the_rules),
+		cmocka_unit_test(masks_do_not_fill_a_message),
 		cmocka_unit_test(rules_outlive_a_node),
 		cmocka_unit_test(a_realm_that_names_the_inside),
 	};
