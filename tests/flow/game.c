@@ -42,6 +42,10 @@ static const char *const yamls[] = {
 	           ", headers: { in: every, out: every }", ", headers: { in: every, out: every }, redirects: follow"),
 };
 
+#define REPORT \
+	"<?xml version=\"1.0\"?><dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"1\" state=\"full\" entity=\"sip:b@10.0.0.21\">" \
+	"<dialog id=\"a\" call-id=\"x\" local-tag=\"y\"><state>early</state></dialog></dialog-info>"
+
 struct heard {
 	struct packet *p;
 	struct view v;
@@ -202,8 +206,7 @@ static void begin(struct enemy *e)
 {
 	static const char *const bodies[] = {
 		"", "", "", SDP, SDP, "SIP/2.0 200 OK\r\n",
-		"<?xml version=\"1.0\"?><dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"1\" state=\"full\" entity=\"sip:b@10.0.0.21\">"
-		"<dialog id=\"a\" call-id=\"x\" local-tag=\"y\"><state>early</state></dialog></dialog-info>",
+		REPORT,
 	};
 
 	e->len = 0;
