@@ -229,6 +229,13 @@ static void tell_workers(struct program *n, void (*deliver)(struct mail *m, void
 	}
 }
 
+static int poll_every(struct program *n, int ms)
+{
+	struct timeval tick = { .tv_usec = ms * 1000 };
+
+	return event_add(n->poll, &tick) ? -ENOMEM : 0;
+}
+
 static void stop(struct program *n)
 {
 	if (n->stop_at_ms) { /* asked twice: at once */
@@ -239,6 +246,7 @@ static void stop(struct program *n)
 	log_info(n->shared.log, "sbc.closing", "grace_ms=%u", n->publisher.now->shutdown_grace_ms);
 	n->stop_at_ms = monotonic_ms() + n->publisher.now->shutdown_grace_ms;
 	tell_workers(n, close_deliver);
+	(void)poll_every(n, PROGRAM_STOP_POLL_MS); /* or more slowly, when there is no memory */
 }
 
 static void log_notes(struct program *n, const struct conf_notes *notes)
@@ -287,16 +295,14 @@ static void on_signal(evutil_socket_t sig, short what, void *ctx)
 static int program_events(struct program *n)
 {
 	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
-	struct timeval tick = { .tv_usec = PROGRAM_STOP_POLL_MS * 1000 };
-
 	if (!(n->base = event_base_new()))
 		return -ENOMEM;
 	for (unsigned i = 0; i < 3; i++)
 		if (!(n->signals[i] = evsignal_new(n->base, numbers[i], on_signal, n)) || event_add(n->signals[i], NULL))
 			return -ENOMEM;
-	if (!(n->poll = event_new(n->base, -1, EV_PERSIST, on_poll, n)) || event_add(n->poll, &tick))
+	if (!(n->poll = event_new(n->base, -1, EV_PERSIST, on_poll, n)))
 		return -ENOMEM;
-	return 0;
+	return poll_every(n, PROGRAM_POLL_MS);
 }
 
 /* The workers inherit a mask without signals: they are the control thread's. */

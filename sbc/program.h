@@ -6,6 +6,7 @@
 struct program;
 
 enum node_limits {
+	PROGRAM_POLL_MS = 500,          /* how often old snapshots are freed and the pools looked at */
 	PROGRAM_STOP_POLL_MS = 100,     /* how often a closing node looks whether its calls are over */
 };
 
