@@ -253,12 +253,29 @@ static void check_usable(struct reader *r, unsigned i)
 	                "is trusted there; write caller: any, or trust: in the zone");
 }
 
+/* RFC 8224 §4: an Identity that passes signs From and To. */
+static void check_signature(struct reader *r, unsigned i)
+{
+	const struct conf_route *route = &r->conf->routes[i];
+	const struct conf_zone *zone;
+
+	if (route->action != ACT_POOL || !route->has_rewrite || (!route->rewrite.from && !route->rewrite.to))
+		return;
+	zone = &r->conf->zones[r->conf->pools[route->pool].zone];
+	if (zone->drops_signature)
+		return;
+	at(r, (struct conf_mark){ route->line, route->col }, "routes[%u]", i);
+	note_warning(r, "rewrites From or To, which an Identity of the request signs (RFC 8224); write `privacy: { identity: remove }` in zone "
+	                "%.*s, unless none comes here", SV_ARG(zone->name));
+}
+
 /* Rules that could not be read would only add wrong remarks. */
 static void check_routes(struct reader *r)
 {
 	for (unsigned i = 0; i < r->conf->n_routes && !r->notes->errors; i++) {
 		check_reachable(r, i);
 		check_usable(r, i);
+		check_signature(r, i);
 	}
 }
 

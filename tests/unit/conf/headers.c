@@ -45,6 +45,11 @@ static const struct {
 	{ WITH_RULES("{ copy: X-Date, to: date }"), "1:17: headers.h[0]: changes Date, which an Identity of the message signs (RFC 8224): write "
 	                                            "`identity: remove` beside it" },
 	{ WITH_RULES("{ set: Identity, value: x }"), "1:17: headers.h[0]: Identity is made by who signs with it: a rule can only `remove` it" },
+	{ NODE ZONES POOLS RULE("to: { pool: p }, rewrite: { host: x, apply: [from] }"),
+	  "4:10: warning: routes[0]: rewrites From or To, which an Identity of the request signs (RFC 8224); write `privacy: { identity: remove }` "
+	  "in zone a, unless none comes here" },
+	{ NODE ZONE("listen: \"udp:127.0.0.1:5060\", privacy: { identity: remove }") POOLS RULE("to: { pool: p }, rewrite: { host: x, apply: [to] }"),
+	  "" },
 	/* Values */
 	{ WITH_RULES("{ add: X-A, value: \"a\\r\\nVia: b\" }"), "1:36: headers.h[0].value: control characters and line ends have no place in a value" },
 	{ WITH_RULES("{ add: X-A, value: \"\" }"), "1:36: headers.h[0].value: a header's value has 1 to 512 bytes" },
