@@ -266,9 +266,10 @@ static const struct row rows[] = {
 	{ .path = "routes[].max-duration", .type = TY_DURATION, .min = MS(1), .max = MS(7 * 86400),
 	  FIELD(conf_route, max_duration_ms), .help = "The call is ended after this long. Default: never." },
 
-	{ .path = "routes[].redirects", .type = TY_CHOICE, .unset = "relay", ONE_OF("relay", "follow"), FIELD(conf_route, follows_redirects),
-	  .help = "300, 301 and 302. `relay`: the caller gets them, with Contacts of ours. `follow`: their Contacts are tried by us, in the "
-	          "pool's zone, best first; at most 5 one after the other, none twice, none of our own." },
+	{ .path = "routes[].redirects", .type = TY_CHOICE, .unset = "relay", ONE_OF("relay", "follow"),
+	  FIELD(conf_route, follows_redirects),
+	  .help = "300, 301 and 302. `relay`: the caller gets them, with Contacts of ours. `follow`: their Contacts are tried by us, "
+	          "in the pool's zone, best first; at most 5 one after the other, none twice, none of our own." },
 
 	{ .path = "state", .type = TY_PATH, .reload = RESTART, .unset = "/var/lib/sbc", FIELD(conf, state),
 	  .help = "Directory for keys, CDRs, operator states and the term. A relative path counts from the working directory." },

@@ -192,7 +192,9 @@ static uint16_t first_shard(struct worker *w, const struct view *v)
 	struct sv call_id = view_value(v, HDR_CALL_ID);
 	struct token far;
 
-	return call_id.len == TOKEN_LEN && token_read(w->tokens, TOKEN_LEG, call_id, &far) == 0 ? far.shard : token_shard(w->tokens, call_id);
+	if (call_id.len == TOKEN_LEN && token_read(w->tokens, TOKEN_LEG, call_id, &far) == 0)
+		return far.shard;
+	return token_shard(w->tokens, call_id);
 }
 
 /* Requests: by the token in the Request-URI, else by the one in our own tag; without any, by Call-ID (DECISIONS 5). */

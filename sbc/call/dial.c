@@ -238,7 +238,8 @@ static int far_text(struct b2bua *b, struct leg *l, struct arena *a, const struc
                     const struct view *v, const struct path *source)
 {
 	struct sv near_from = view_value(v, HDR_FROM), from = near_from, to = view_value(v, HDR_TO);
-	struct sv instead = direct && !direct->is_redirect ? direct_uri(direct) : SV(""); /* of To's, in which our token is the near side's */
+	/* of To's, in which our token is the near side's */
+	struct sv instead = direct && !direct->is_redirect ? direct_uri(direct) : SV("");
 	const struct conf_rewrite *rewrites = rule && rule->has_rewrite ? &rule->rewrite : NULL;
 	char token[TOKEN_LEN], call_id[TOKEN_LEN];
 	struct out local, remote;
@@ -333,8 +334,9 @@ static int attempt_write(struct attempt *a, const struct view *v, struct buf **o
 	uri = far_uri(s, &arena, a->destination, v);
 	if (!(err = rewrite(&arena, rule, rule && rule->rewrite.request_uri && !s->direct, &uri)) &&
 	    !(err = far_text(b, a->leg, &arena, rule, s->direct, v, &s->call->near.path))) {
-		struct outgoing m = { .method = view_method(v), .leg = a->leg, .uri = uri, .branch_id = a->branch_id, .cseq = v->cseq + a->ahead,
-		                      .routes = s->direct ? direct_routes(s->direct) : SV(""), .max_forwards = hops_left(v) };
+		struct outgoing m = { .method = view_method(v), .leg = a->leg, .uri = uri, .branch_id = a->branch_id,
+		                      .cseq = v->cseq + a->ahead, .max_forwards = hops_left(v),
+		                      .routes = s->direct ? direct_routes(s->direct) : SV("") };
 
 		c.names = s->names;
 		compose_request(&c, &m);

@@ -209,9 +209,9 @@ static bool is_merged(const struct b2bua *b, const struct view *v, uint64_t id)
 	return false;
 }
 
-/* RFC 3261 §16.3 step 4: a server that passed our request on as a proxy sent it back to us (it kept our Call-ID), for the same user, by the
- * same zone and to the same rule as that request had come: it would go round for ever. The first time round is a spiral, a call of its
- * own; a server that makes new calls of ours is stopped by Max-Forwards. */
+/* RFC 3261 §16.3 step 4: a server that passed our request on as a proxy sent it back to us (it kept our Call-ID), for the same
+ * user, by the same zone and to the same rule as that request had come: it would go round for ever. The first time round is a
+ * spiral, a call of its own; a server that makes new calls of ours is stopped by Max-Forwards. */
 static bool is_loop(struct b2bua *b, const struct request *r, const struct conf_route *rule)
 {
 	struct sv call_id = view_value(r->v, HDR_CALL_ID);

@@ -42,8 +42,8 @@ static bool is_same(const struct uri *a, struct sv text)
 {
 	struct uri b;
 
-	return uri_parse(&b, text) == 0 && a->scheme == b.scheme && sv_eq(a->user, b.user) && sv_ieq(a->host, b.host) && a->port == b.port &&
-	       uri_transport(a) == uri_transport(&b);
+	return uri_parse(&b, text) == 0 && a->scheme == b.scheme && a->port == b.port && sv_eq(a->user, b.user) &&
+	       sv_ieq(a->host, b.host) && uri_transport(a) == uri_transport(&b);
 }
 
 static bool is_known(const struct trail *t, const struct uri *u)

@@ -424,8 +424,10 @@ bool session_takes(struct dialog *d, unsigned side, const struct request *r)
 	struct session *s;
 	struct terms t;
 
-	if (r->v->method != M_UPDATE || !r->v->first[HDR_SESSION_EXPIRES] || r->v->body_len || !call->answered_ms || call->is_kept || call->is_ending ||
-	    !says_only_refresh(r->v) || !(s = session_of(call)) || server_new(c.b->p.stack, r->v, r->from, r->key, &st))
+	if (r->v->method != M_UPDATE || !r->v->first[HDR_SESSION_EXPIRES] || r->v->body_len || !says_only_refresh(r->v))
+		return false;
+	if (!call->answered_ms || call->is_kept || call->is_ending || !(s = session_of(call)) ||
+	    server_new(c.b->p.stack, r->v, r->from, r->key, &st))
 		return false;
 	dialog_heard(d, side, r);
 	target_moved(d, side, r->v);
