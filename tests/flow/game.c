@@ -456,6 +456,8 @@ void game_play(const struct game_rules *rules, uint64_t seed, unsigned steps)
 	e->rig->names[e->rig->n_names++] = (struct rig_name){ .host = "dave.example.net", .addr = address("10.0.0.23:5060"), .delay_ms = seed & 1 ? 300 : 0 };
 	e->rig->hooks.on_sent = on_sent;
 	e->rig->hooks.ctx = e;
+	if (seed / 8 % 2)
+		e->rig->weather = (struct weather){ .lost = 50, .doubled = 50, .late = 100, .late_ms = 700, .garbled = 60 };
 	for (unsigned i = 0; i < steps; i++) {
 		if (i == steps / 2 && seed % 4 == 3)
 			dies_and_is_replaced(e, seed);
