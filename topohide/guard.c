@@ -1,6 +1,7 @@
 #include "topohide/guard.h"
 #include "base/list.h"
 #include "sip/header.h"
+#include "topohide/lines.h"
 #include <errno.h>
 
 static const struct view nothing;
@@ -58,26 +59,61 @@ static bool address_leaks(struct hide *h, struct sv value)
 	return hide_names_inside(h, na.display) || hide_names_inside(h, na.params);
 }
 
+/* What the receiver wrote himself, and may name whom he likes in: an answer repeats it, a request takes his route set and, in a dialog, his
+ * names for it. It is only looked through for identifiers of the other side. */
+static bool is_receivers(const struct view *v, uint8_t id)
+{
+	switch (id) {
+	case HDR_CALL_ID:
+	case HDR_ROUTE:
+		return true;
+	case HDR_VIA:
+	case HDR_RECORD_ROUTE:
+		return v->status;
+	case HDR_FROM:
+	case HDR_TO:
+		return v->status || view_to_tag(v).len;
+	default:
+		return false;
+	}
+}
+
 static bool header_leaks(struct hide *h, const struct view *v, const struct hdr *hdr)
 {
 	struct sv value = hdr_value(v, hdr);
 
 	if (is_exempt(hdr->id))
 		return false;
+	if (is_receivers(v, hdr->id))
+		return value.len <= HIDE_ESCAPED_MAX && hide_tells_identifiers(h, value);
 	h->runs = 0; /* as many words for each header: a message has a bounded number of them */
 	return hdr->id == HDR_FROM || hdr->id == HDR_TO ? address_leaks(h, value) : hide_names_inside(h, value);
 }
 
 /* Bodies that are signalling themselves: what they say of dialogs is mapped or left out. */
-static bool body_leaks(struct hide *h, const struct view *v)
+static bool is_signalling(const struct view *v)
 {
-	struct sv type = view_value(v, HDR_CONTENT_TYPE), body = view_body(v);
+	struct sv type = view_value(v, HDR_CONTENT_TYPE);
 
 	type.len = sv_chr(type, ';');
 	type = sv_trim(type);
-	h->runs = 0;
-	return body.len && (sv_ieq(type, SV("message/sipfrag")) || sv_ieq(type, SV("application/dialog-info+xml"))) &&
-	       hide_names_inside(h, body);
+	return sv_ieq(type, SV("message/sipfrag")) || sv_ieq(type, SV("application/dialog-info+xml"));
+}
+
+/* A line or an element at a time, each with as many words as a header. */
+static bool body_leaks(struct hide *h, const struct view *v)
+{
+	struct sv rest = is_signalling(v) ? view_body(v) : SV("");
+
+	while (rest.len) {
+		size_t line = sv_chr(rest, '\n'), element = sv_chr((struct sv){ rest.p, line }, '>');
+
+		h->runs = 0;
+		if (hide_names_inside(h, (struct sv){ rest.p, element }))
+			return true;
+		rest = sv_skip(rest, element + 1);
+	}
+	return false;
 }
 
 /* Rules have no compact forms. */

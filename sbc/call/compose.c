@@ -234,8 +234,11 @@ void compose_rest(struct compose *c, const struct view *v, const struct path *fr
 		watch_out(c, &h);
 		return;
 	}
-	if (v->method == M_NOTIFY && !v->status)
+	if (body.len && !sv_eq(view_value(v, HDR_CONTENT_TYPE), SV("application/sdp"))) {
 		body = transfer_frag(&h, body, area);
+		if (v->method == M_INVITE && watch_is_told(v) && hide_names_inside(&h, body))
+			body = SV(""); /* a report of dialogs has no place there, and nobody maps it */
+	}
 	out_body(&c->o, body);
 }
 

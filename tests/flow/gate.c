@@ -564,6 +564,31 @@ static void acknowledge(struct dialogue *d, unsigned side, const char *body)
 	send_request(d, side, "ACK", lines, "application/sdp", body);
 }
 
+/* Bodies that speak of signalling themselves, in the words of the side that wrote them. */
+static const char *sipfrag_of(const struct dialogue *d, unsigned side)
+{
+	static char text[1024];
+
+	snprintf(text, sizeof(text),
+	         "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%s\r\nContact: <sip:%s-user@%s>\r\nCall-ID: %s\r\nServer: %s\r\n",
+	         sides[side].at, sides[side].branch, sides[side].name, sides[side].host, d->call_id[side], sides[side].agent);
+	return text;
+}
+
+static const char *dialog_info_of(const struct dialogue *d, unsigned side, unsigned version)
+{
+	static char text[1024];
+	const struct side *s = &sides[side];
+
+	snprintf(text, sizeof(text),
+	         "<?xml version=\"1.0\"?>\r\n<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"%u\" state=\"full\" "
+	         "entity=\"sip:bob@%s\">\r\n<dialog id=\"a%u\" call-id=\"%s\" local-tag=\"%s.%u\" remote-tag=\"other\" direction=\"recipient\">\r\n"
+	         "<state>confirmed</state><local><identity>sip:bob@%s</identity><target uri=\"sip:bob@%s:5060\"/></local>\r\n"
+	         "<remote><identity>sip:x@other.example</identity></remote></dialog></dialog-info>\r\n",
+	         version, s->host, version, d->call_id[side], s->tag, d->number, s->host, s->host);
+	return text;
+}
+
 /* Calls ------------------------------------------------------------------------------------------------------------------- */
 
 static const char *const within[] = { "INFO", "UPDATE", "MESSAGE", "OPTIONS", "NOTIFY", "REFER", "SUBSCRIBE", "PUBLISH", "FOO", "PRACK" };
@@ -638,6 +663,7 @@ static void answered_call(struct gate *g, unsigned caller)
 /* Refused with every status, some after ringing; the ACK of the refusal carries lines of its own. */
 static void refused_call(struct gate *g, unsigned caller)
 {
+	static const char *const types[] = { "text/plain", "message/sipfrag", "application/dialog-info+xml" };
 	struct dialogue d;
 	char lines[LINES_PER_MESSAGE * 512];
 	unsigned status;
@@ -647,7 +673,8 @@ static void refused_call(struct gate *g, unsigned caller)
 	snprintf(lines, sizeof(lines), "%s", payload(&d, caller, false, LINES_PER_MESSAGE));
 	if (rings(&d, lines)) {
 		g->phase = "refusal";
-		send_response(&d, !caller, status, payload(&d, !caller, true, LINES_PER_MESSAGE), "text/plain", d.number % 2 ? "no, says 10.0.0.21" : "");
+		send_response(&d, !caller, status, payload(&d, !caller, true, LINES_PER_MESSAGE), types[d.number % 3],
+		              d.number % 3 == 0 ? "no, says 10.0.0.21" : d.number % 3 == 1 ? sipfrag_of(&d, !caller) : dialog_info_of(&d, !caller, 1));
 		while (take(&d, caller))
 			caller_learns(&d);
 		d.cseq[caller]--;
@@ -667,36 +694,12 @@ static void lone_request(struct gate *g, unsigned caller)
 	dialogue_begin(&d, g, caller);
 	method = methods[d.number / 4 % 10];
 	g->phase = method;
-	send_request(&d, caller, method, payload(&d, caller, false, LINES_PER_MESSAGE), "text/plain", "I am at 192.0.2.10 and you at 10.0.0.21");
+	send_request(&d, caller, method, payload(&d, caller, false, LINES_PER_MESSAGE), d.number % 2 ? "text/plain" : "message/sipfrag",
+	             d.number % 2 ? "I am at 192.0.2.10 and you at 10.0.0.21" : sipfrag_of(&d, caller));
 	if (take(&d, !caller) && !d.last[!caller].v.status)
 		send_response(&d, !caller, d.number % 3 ? 200 : refusals[d.number % REFUSALS], payload(&d, !caller, true, LINES_PER_MESSAGE), "text/plain",
 		              "seen from 10.0.0.21");
 	dialogue_end(&d);
-}
-
-/* Bodies that speak of signalling themselves, in the words of the side that wrote them. */
-static const char *sipfrag_of(const struct dialogue *d, unsigned side)
-{
-	static char text[1024];
-
-	snprintf(text, sizeof(text),
-	         "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%s\r\nContact: <sip:%s-user@%s>\r\nCall-ID: %s\r\nServer: %s\r\n",
-	         sides[side].at, sides[side].branch, sides[side].name, sides[side].host, d->call_id[side], sides[side].agent);
-	return text;
-}
-
-static const char *dialog_info_of(const struct dialogue *d, unsigned side, unsigned version)
-{
-	static char text[1024];
-	const struct side *s = &sides[side];
-
-	snprintf(text, sizeof(text),
-	         "<?xml version=\"1.0\"?>\r\n<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"%u\" state=\"full\" "
-	         "entity=\"sip:bob@%s\">\r\n<dialog id=\"a%u\" call-id=\"%s\" local-tag=\"%s.%u\" remote-tag=\"other\" direction=\"recipient\">\r\n"
-	         "<state>confirmed</state><local><identity>sip:bob@%s</identity><target uri=\"sip:bob@%s:5060\"/></local>\r\n"
-	         "<remote><identity>sip:x@other.example</identity></remote></dialog></dialog-info>\r\n",
-	         version, s->host, version, d->call_id[side], s->tag, d->number, s->host, s->host);
-	return text;
 }
 
 /* SUBSCRIBE, NOTIFYs with what its package says, a refresh, the end (RFC 6665). */

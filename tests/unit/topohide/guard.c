@@ -122,11 +122,64 @@ static void other_zones_are_found(void **state)
 	rig_free(r);
 }
 
+/* A client may call itself what it likes: its own words come back to it in answers, and in requests of the other side. */
+static void what_the_receiver_wrote_is_his(void **state)
+{
+	static const char *const own[] = {
+		"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 10.0.0.21;branch=z9hG4bK1\r\nRecord-Route: <sip:10.0.0.21;lr>\r\n"
+		"From: \"10.0.0.21\" <sip:a@b>;tag=10.0.0.21\r\nTo: <sip:b@b>;x=10.0.0.21;tag=2\r\nCall-ID: 1@10.0.0.21\r\nCSeq: 1 INFO\r\n",
+		"INFO sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 203.0.113.10;branch=z9hG4bK1\r\nRoute: <sip:10.0.0.21;lr>\r\n"
+		"From: <sip:a@b>;x=10.0.0.21;tag=1\r\nTo: \"10.0.0.21\" <sip:b@b>;tag=2\r\nCall-ID: 1@10.0.0.21\r\nCSeq: 1 INFO\r\n",
+	};
+	struct rig *r = rig_new("block");
+	struct path to = path_of(PUBLIC, "192.0.2.10:5060");
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++)
+		for (unsigned leaks = 0; leaks < 2; leaks++) {
+			char text[1024];
+			int n = snprintf(text, sizeof(text), "%s%sContent-Length: 0\r\n\r\n", own[i], leaks ? "Contact: <sip:x@10.0.0.21>\r\n" : "");
+			struct buf *b = buf_copy((struct sv){ text, (size_t)n });
+
+			assert_int_equal(r->guard.base.check(&r->guard.base, &to, b), leaks ? -EACCES : 0);
+			buf_put(b);
+		}
+	rig_free(r);
+}
+
+/* A report of many dialogs has many words. */
+static void long_bodies_are_looked_through(void **state)
+{
+	static char body[60000], text[64000];
+	struct rig *r = rig_new("block");
+	struct path to = path_of(PUBLIC, "192.0.2.10:5060");
+
+	(void)state;
+	for (unsigned leaks = 0; leaks < 2; leaks++) {
+		size_t n = 0;
+		struct buf *b;
+		int len;
+
+		for (unsigned i = 0; i < 1000; i++)
+			n += (size_t)sprintf(body + n, "<dialog id=\"%u\"><a b=\"c d e f\"/></dialog>", i);
+		if (leaks)
+			n += (size_t)sprintf(body + n, "<target uri=\"sip:x@10.0.0.21\"/>");
+		len = snprintf(text, sizeof(text),
+		               "NOTIFY sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 203.0.113.10;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n"
+		               "To: <sip:b@b>;tag=2\r\nCall-ID: c\r\nCSeq: 1 NOTIFY\r\nContent-Type: application/dialog-info+xml\r\n"
+		               "Content-Length: %zu\r\n\r\n%s", n, body);
+		b = buf_copy((struct sv){ text, (size_t)len });
+		assert_int_equal(r->guard.base.check(&r->guard.base, &to, b), leaks ? -EACCES : 0);
+		buf_put(b);
+	}
+	rig_free(r);
+}
+
 /* From and To: the URI stays, what stands around it does not. */
 static void addresses_are_looked_around(void **state)
 {
-	static const char text[] = "INFO sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 203.0.113.10;branch=z9hG4bK1\r\nFrom: %s;tag=1\r\nTo: <sip:b@10.0.0.21>\r\n"
-				   "Call-ID: c\r\nCSeq: 1 INFO\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n";
+	static const char text[] = "INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 203.0.113.10;branch=z9hG4bK1\r\nFrom: %s;tag=1\r\nTo: <sip:b@10.0.0.21>\r\n"
+				   "Call-ID: c\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n";
 	static const struct {
 		const char *from;
 		int err;
@@ -219,6 +272,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(other_zones_are_found),
+		cmocka_unit_test(what_the_receiver_wrote_is_his),
+		cmocka_unit_test(long_bodies_are_looked_through),
 		cmocka_unit_test(addresses_are_looked_around),
 		cmocka_unit_test(the_cause_is_found),
 		cmocka_unit_test(a_shared_address_is_no_secret),
