@@ -285,6 +285,18 @@ void json_key_sv(struct json *j, struct sv key)
 	memcpy(at + 1 + key.len, "\":", 2);
 }
 
+void json_word(struct json *j, struct sv v)
+{
+	char *at;
+
+	begin_value(j);
+	if (!(at = take(j, v.len + 2)))
+		return;
+	*at = '"';
+	memcpy(at + 1, v.p, v.len);
+	at[v.len + 1] = '"';
+}
+
 void json_str(struct json *j, struct sv v)
 {
 	begin_value(j);

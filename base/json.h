@@ -38,6 +38,8 @@ static inline void json_key(struct json *j, const char *key)
 }
 /* Any bytes. What is no UTF-8 is taken as Latin-1, so nothing is lost and the result is always valid JSON. */
 void json_str(struct json *j, struct sv v);
+/* The same for words of our own, in which nothing has to be escaped: numbers in hex, addresses, literals. */
+void json_word(struct json *j, struct sv v);
 void json_u64(struct json *j, uint64_t v);
 void json_i64(struct json *j, int64_t v);
 void json_bool(struct json *j, bool v);
@@ -49,6 +51,11 @@ static inline void json_member_str(struct json *j, const char *key, struct sv v)
 {
 	json_key(j, key);
 	json_str(j, v);
+}
+static inline void json_member_word(struct json *j, const char *key, struct sv v)
+{
+	json_key(j, key);
+	json_word(j, v);
 }
 static inline void json_member_u64(struct json *j, const char *key, uint64_t v)
 {

@@ -129,11 +129,14 @@ int sv_u64(struct sv v, uint64_t max, uint64_t *out)
 
 struct sv sv_decimal(uint64_t n, char area[SV_DECIMAL])
 {
+	static const char pairs[] = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
+				    "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
 	char *end = area + SV_DECIMAL, *p = end;
 
-	do
-		*--p = (char)('0' + n % 10);
-	while (n /= 10);
+	for (; n >= 10; n /= 100)
+		memcpy(p -= 2, pairs + 2 * (n % 100), 2);
+	if (n || p == end)
+		*--p = (char)('0' + n);
 	return sv_span(p, end);
 }
 

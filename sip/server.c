@@ -244,10 +244,17 @@ static void out_value(struct out *o, const struct view *v, struct sv value)
 		out_sv(o, value);
 }
 
-static void head_line(struct out *o, const struct view *v, struct sv name, struct sv value)
+/* A line of the request as it stands there, or its folds undone and its name in full. */
+static void head_line(struct out *o, const struct view *v, struct sv name, const struct hdr *h)
 {
-	out_sv(o, name);
-	out_value(o, v, value);
+	struct sv value = hdr_value(v, h);
+
+	if (v->has_folds) {
+		out_sv(o, name);
+		out_unfolded(o, value);
+	} else {
+		out_sv(o, sv_span(hdr_name(v, h).p, value.p + value.len));
+	}
 	out_lit(o, "\r\n");
 }
 
@@ -314,15 +321,15 @@ static void head_write(struct out *o, const struct view *v, const struct path *f
 		if (h->id == HDR_VIA && i == v->first[HDR_VIA] - 1u)
 			head_top_via(o, v, from);
 		else if (h->id == HDR_VIA)
-			head_line(o, v, SV("Via: "), hdr_value(v, h));
+			head_line(o, v, SV("Via: "), h);
 	}
 	if (v->first[HDR_RECORD_ROUTE])
 		for (unsigned i = v->first[HDR_RECORD_ROUTE] - 1; i < v->n; i++)
 			if (v->h[i].id == HDR_RECORD_ROUTE)
-				head_line(o, v, SV("Record-Route: "), hdr_value(v, &v->h[i]));
-	head_line(o, v, SV("From: "), view_value(v, HDR_FROM));
-	head_line(o, v, SV("Call-ID: "), view_value(v, HDR_CALL_ID));
-	head_line(o, v, SV("CSeq: "), view_value(v, HDR_CSEQ));
+				head_line(o, v, SV("Record-Route: "), &v->h[i]);
+	head_line(o, v, SV("From: "), view_first(v, HDR_FROM));
+	head_line(o, v, SV("Call-ID: "), view_first(v, HDR_CALL_ID));
+	head_line(o, v, SV("CSeq: "), view_first(v, HDR_CSEQ));
 	out_lit(o, "To: ");
 	out_value(o, v, view_value(v, HDR_TO));
 }

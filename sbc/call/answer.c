@@ -25,7 +25,8 @@ static struct dialog *dialog_of(struct attempt *a, const struct view *v)
 	struct call *c = a->setup->call;
 	struct sv tag = view_to_tag(v);
 	struct dialog *d = tag.len ? dialog_by_far_tag(c, a->leg, tag) : NULL;
-	struct sv target = contact_uri_again(v, d ? dialog_target(d) : SV("")), routes;
+	struct uri u;
+	struct sv target = contact_uri_parsed(v, d ? dialog_target(d) : SV(""), &u), routes;
 	char scratch[2048];
 	struct arena arena;
 
@@ -33,10 +34,13 @@ static struct dialog *dialog_of(struct attempt *a, const struct view *v)
 		return NULL;
 	arena_init(&arena, scratch, sizeof(scratch), NET_MESSAGE_MAX * 2);
 	routes = d && v->status < 200 ? dialog_routes(d) : route_set(&arena, v, true); /* a 2xx says it anew (§13.2.2.4) */
+	target = d && !target.p ? dialog_target(d) : target;
 	if (!d)
 		d = early_new(a, v, target, routes);
-	else if ((target.p || routes.len) && dialog_set_text(c->b, d, tag, target.p ? target : dialog_target(d), routes))
+	else if (!(sv_eq(target, dialog_target(d)) && sv_eq(routes, dialog_routes(d))) && dialog_set_text(c->b, d, tag, target, routes))
 		d = NULL;
+	if (d)
+		hop_learn(d, &u);
 	arena_reset(&arena);
 	return d;
 }

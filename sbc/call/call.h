@@ -351,6 +351,10 @@ struct sv route_set(struct arena *a, const struct view *v, bool is_reversed);
 struct sv contact_uri(const struct view *v);
 /* The same; `known`, found good before, needs no second look. */
 struct sv contact_uri_again(const struct view *v, struct sv known);
+/* The same, and its parts; `u->host` is empty when there is none, or it was known. */
+struct sv contact_uri_parsed(const struct view *v, struct sv known, struct uri *u);
+/* The dialog's remote target, which was just set, has these parts. */
+void hop_learn(struct dialog *d, const struct uri *target);
 /* Whom to ask for the address of the next request of this target and route set. 0 with q->host empty when the leg's path will
  * do as it is; -EBADMSG when the hop is no SIP URI. `q` points into the given strings. */
 int next_hop(const struct leg *l, struct sv target, struct sv routes, struct resolve_query *q);

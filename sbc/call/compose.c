@@ -99,19 +99,26 @@ void compose_request(struct compose *c, const struct outgoing *m)
 	out_lit(&c->o, "\r\n");
 }
 
-struct sv contact_uri_again(const struct view *v, struct sv known)
+struct sv contact_uri_parsed(const struct view *v, struct sv known, struct uri *u)
 {
 	struct sv value = view_value(v, HDR_CONTACT);
 	struct name_addr na;
-	struct uri u;
 
+	u->host = SV("");
 	if (!value.len || name_addr_next(&na, &value) || na.is_star)
 		return (struct sv){ NULL, 0 };
 	if (known.len && sv_eq(na.uri, known))
 		return na.uri;
-	if (uri_parse(&u, na.uri) || (u.scheme != URI_SIP && u.scheme != URI_SIPS))
+	if (uri_parse(u, na.uri) || (u->scheme != URI_SIP && u->scheme != URI_SIPS))
 		return (struct sv){ NULL, 0 };
-	return uri_to_request(&u, na.uri);
+	return uri_to_request(u, na.uri);
+}
+
+struct sv contact_uri_again(const struct view *v, struct sv known)
+{
+	struct uri u;
+
+	return contact_uri_parsed(v, known, &u);
 }
 
 struct sv contact_uri(const struct view *v)
@@ -290,11 +297,39 @@ struct sv route_set(struct arena *a, const struct view *v, bool is_reversed)
 	return sv_span(text, at);
 }
 
+/* Whom to ask for the address of `u`, a SIP URI. */
+static void hop_of(const struct leg *l, const struct uri *u, struct resolve_query *q)
+{
+	struct addr addr;
+
+	q->transport = uri_transport(u);
+	if (q->transport == T_NONE)
+		q->transport = T_UDP;
+	q->port = u->port;
+	q->default_port = q->transport == T_TLS ? 5061 : 5060;
+	if (addr_parse(&addr, u->host) == 0) {
+		addr.port = u->port ? u->port : q->default_port;
+		if (addr_eq(&addr, &l->path.remote) && q->transport == l->path.transport)
+			return;
+	}
+	q->host = u->host;
+}
+
+void hop_learn(struct dialog *d, const struct uri *target)
+{
+	struct resolve_query q = { .host = SV("") };
+
+	if (!target->host.len || d->routes_len || d->far->follows_flow)
+		return;
+	hop_of(d->far, target, &q);
+	if (!q.host.len)
+		d->hop = (struct hop){ d->far->path.remote, d->far->path.transport, true };
+}
+
 int next_hop(const struct leg *l, struct sv target, struct sv routes, struct resolve_query *q)
 {
 	struct name_addr na;
 	struct uri u;
-	struct addr addr;
 	struct sv hop = target;
 
 	*q = (struct resolve_query){ .host = SV("") };
@@ -304,17 +339,7 @@ int next_hop(const struct leg *l, struct sv target, struct sv routes, struct res
 		hop = na.uri;
 	if (uri_parse(&u, hop) || (u.scheme != URI_SIP && u.scheme != URI_SIPS))
 		return -EBADMSG;
-	q->transport = uri_transport(&u);
-	if (q->transport == T_NONE)
-		q->transport = T_UDP;
-	q->port = u.port;
-	q->default_port = q->transport == T_TLS ? 5061 : 5060;
-	if (addr_parse(&addr, u.host) == 0) {
-		addr.port = u.port ? u.port : q->default_port;
-		if (addr_eq(&addr, &l->path.remote) && q->transport == l->path.transport)
-			return 0;
-	}
-	q->host = u.host;
+	hop_of(l, &u, q);
 	return 0;
 }
 

@@ -122,18 +122,18 @@ void write_cdr(const struct call *c, enum why why)
 		return;
 	json_init(&j, line, sizeof(line) - 1);
 	json_object(&j);
-	json_member_str(&j, "cdr_id", sv_hex(c->near.in_table.key, id));
+	json_member_word(&j, "cdr_id", sv_hex(c->near.in_table.key, id));
 	json_member_u64(&j, "start_ms", b->p.wall_ms(b->p.ctx) - (now - c->started_ms));
 	json_member_u64(&j, "setup_ms", (c->answered_ms ? c->answered_ms : now) - c->started_ms);
 	json_member_u64(&j, "duration_ms", c->answered_ms ? now - c->answered_ms : 0);
 	json_member_str(&j, "from", clipped(leg_remote(&c->near)));
 	json_member_str(&j, "to", clipped(leg_local(&c->near)));
 	json_member_str(&j, "call_id", clipped(leg_call_id(&c->near)));
-	json_member_str(&j, "source", sv_from(addr_print(&c->near.path.remote, text)));
+	json_member_word(&j, "source", sv_from(addr_print(&c->near.path.remote, text)));
 	if (c->far)
-		json_member_str(&j, "destination", sv_from(addr_print(&c->far->path.remote, text)));
+		json_member_word(&j, "destination", sv_from(addr_print(&c->far->path.remote, text)));
 	json_member_u64(&j, "status", c->status);
-	json_member_str(&j, "reason", sv_from(reason->id));
+	json_member_word(&j, "reason", sv_from(reason->id));
 	json_object_end(&j);
 	struct sv done = json_done(&j);
 
