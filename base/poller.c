@@ -1,4 +1,5 @@
 #include "base/poller.h"
+#include "base/direct.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -73,7 +74,7 @@ void poller_turn(struct poller *p, bool may_sleep)
 	int timeout = may_sleep && !p->is_restless ? -1 : 0;
 
 	p->is_restless = false;
-	p->n = epoll_wait(p->fd, p->ready, BATCH, timeout); /* -1, EINTR: nobody is ready */
+	p->n = direct_epoll_wait(p->fd, p->ready, BATCH, timeout); /* -1, EINTR: nobody is ready */
 	for (p->at = 0; p->at < p->n; p->at++) {
 		struct watch *w = p->ready[p->at].data.ptr;
 		unsigned what = w ? what_of(p->ready[p->at].events) & w->what : 0;

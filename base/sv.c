@@ -10,10 +10,8 @@ static unsigned char lower(unsigned char c)
 	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
 }
 
-bool sv_ieq(struct sv a, struct sv b)
+bool sv_ieq_same_length(struct sv a, struct sv b)
 {
-	if (a.len != b.len)
-		return false;
 	if (sv_eq(a, b))
 		return true; /* the same case, as nearly always */
 	for (size_t i = 0; i < a.len; i++)

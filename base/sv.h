@@ -30,7 +30,11 @@ static inline bool sv_eq(struct sv a, struct sv b)
 }
 
 /* ASCII case-insensitive equality (RFC 3261 §7.3.1). */
-bool sv_ieq(struct sv a, struct sv b);
+bool sv_ieq_same_length(struct sv a, struct sv b);
+static inline bool sv_ieq(struct sv a, struct sv b)
+{
+	return a.len == b.len && sv_ieq_same_length(a, b);
+}
 /* Nothing but capital letters, commas and spaces. */
 bool sv_is_capitals(struct sv v);
 /* Index of the first `c`, or v.len. */

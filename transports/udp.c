@@ -1,4 +1,5 @@
 /* UDP: recvmmsg on each wake, sendmmsg at the end of each turn of the loop. */
+#include "base/direct.h"
 #include "transports/inside.h"
 #include <errno.h>
 #include <linux/errqueue.h>
@@ -133,7 +134,7 @@ static void deliver(struct udp *u, unsigned n)
 static void on_readable(struct udp *u)
 {
 	for (unsigned i = 0; i < SOCKETS_UDP_BATCHES; i++) {
-		int n = recvmmsg(u->watch.fd, u->s->area.in, NET_BATCH, MSG_DONTWAIT, NULL);
+		int n = direct_recvmmsg(u->watch.fd, u->s->area.in, NET_BATCH, MSG_DONTWAIT);
 
 		if (n < 0) {
 			bool is_empty = errno == EAGAIN;
@@ -262,7 +263,7 @@ bool udp_flush(struct udp *u)
 		if (done >= FLUSH_MAX)
 			return false;
 		tried = gather(u);
-		n = sendmmsg(u->watch.fd, u->s->area.out, tried, MSG_DONTWAIT);
+		n = direct_sendmmsg(u->watch.fd, u->s->area.out, tried, MSG_DONTWAIT);
 		if (n > 0)
 			sent(u, (unsigned)n);
 		else

@@ -2,16 +2,16 @@
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include "base/direct.h"
 #include "base/poller.h"
-struct mmsghdr;
 static int told_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags);
-static int told_recvmmsg(int fd, struct mmsghdr *m, unsigned n, int flags, void *timeout);
+static int told_recvmmsg(int fd, struct mmsghdr *m, unsigned n, int flags);
 static int told_accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags);
 static int told_getsockopt(int fd, int level, int option, void *value, socklen_t *len);
 static ssize_t told_recvmsg(int fd, struct msghdr *m, int flags);
 static int told_watch_set(struct poller *p, struct watch *w, unsigned what);
-#define sendmmsg told_sendmmsg
-#define recvmmsg told_recvmmsg
+#define direct_sendmmsg told_sendmmsg
+#define direct_recvmmsg told_recvmmsg
 #define accept4 told_accept4
 #define getsockopt told_getsockopt
 #define recvmsg told_recvmsg
@@ -19,8 +19,8 @@ static int told_watch_set(struct poller *p, struct watch *w, unsigned what);
 #include "transports/acceptor.c"
 #include "transports/listen.c"
 #include "transports/udp.c"
-#undef sendmmsg
-#undef recvmmsg
+#undef direct_sendmmsg
+#undef direct_recvmmsg
 #undef accept4
 #undef getsockopt
 #undef recvmsg
@@ -54,12 +54,12 @@ static int told_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags)
 	int error = next(&told.send);
 
 	if (error == REAL)
-		return sendmmsg(fd, m, n, flags);
+		return direct_sendmmsg(fd, m, n, flags);
 	errno = error;
 	return -1;
 }
 
-static int told_recvmmsg(int fd, struct mmsghdr *m, unsigned n, int flags, void *timeout)
+static int told_recvmmsg(int fd, struct mmsghdr *m, unsigned n, int flags)
 {
 	int error = next(&told.receive), got;
 
@@ -67,7 +67,7 @@ static int told_recvmmsg(int fd, struct mmsghdr *m, unsigned n, int flags, void 
 		errno = error;
 		return -1;
 	}
-	got = recvmmsg(fd, m, n, flags, timeout);
+	got = direct_recvmmsg(fd, m, n, flags);
 	if (got > 0 && told.truncates)
 		m[0].msg_hdr.msg_flags |= MSG_TRUNC;
 	return got;
