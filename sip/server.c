@@ -236,7 +236,7 @@ void out_unfolded(struct out *o, struct sv v)
 	out_sv(o, v);
 }
 
-static void out_value(struct out *o, const struct view *v, struct sv value)
+void out_value(struct out *o, const struct view *v, struct sv value)
 {
 	if (v->has_folds)
 		out_unfolded(o, value);

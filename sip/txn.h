@@ -149,6 +149,8 @@ struct buf *client_request(const struct client_txn *ct); /* NULL once it is no l
 
 /* A value without its folds (§7.3.1). */
 void out_unfolded(struct out *o, struct sv v);
+/* The same for a value of `v`, or made of some, by a shorter way when the message has no folds. */
+void out_value(struct out *o, const struct view *v, struct sv value);
 
 /* Handing a transaction to another node (DESIGN §7): its machine's state as plain values, and back again. */
 struct server_record {

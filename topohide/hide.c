@@ -87,7 +87,14 @@ void hide_spare(struct hide *h, uint16_t zone, const struct addr *to)
 /* Option tags that concern one hop or our own registrar only, and `timer`, which each leg agrees on for itself (DECISIONS 8). */
 static bool option_stays(struct sv tag)
 {
-	return sv_ieq(tag, SV("outbound")) || sv_ieq(tag, SV("path")) || sv_ieq(tag, SV("gruu")) || sv_ieq(tag, SV("timer"));
+	switch (tag.len) {
+	case 4:
+		return sv_ieq(tag, SV("path")) || sv_ieq(tag, SV("gruu"));
+	case 5:
+		return sv_ieq(tag, SV("timer"));
+	default:
+		return sv_ieq(tag, SV("outbound"));
+	}
 }
 
 /* Option tags are tokens: between commas there is nothing else (RFC 3261 §25.1). */

@@ -377,8 +377,8 @@ static int near_leg_init(struct call *c, const struct request *r, struct sv cont
 	if ((area = arena_alloc(&a, 2 * room))) {
 		out_init(&local, area, room);
 		out_init(&remote, area + room, room);
-		out_unfolded(&local, view_value(r->v, HDR_TO)); /* it has no tag: the request begins something */
-		out_unfolded(&remote, view_value(r->v, HDR_FROM));
+		out_value(&local, r->v, view_value(r->v, HDR_TO)); /* it has no tag: the request begins something */
+		out_value(&remote, r->v, view_value(r->v, HDR_FROM));
 		t = (struct leg_text){ .call_id = view_value(r->v, HDR_CALL_ID), .local = out_done(&local), .remote = out_done(&remote),
 		                       .target = contact, .routes = route_set(&a, r->v, false) };
 		err = local.is_full || remote.is_full ? -EMSGSIZE : leg_set_text(c->b, &c->near, &t);

@@ -219,17 +219,17 @@ static int change_uri(struct arena *a, const struct conf_route *rule, bool appli
 }
 
 /* A From with `tag` for its `old` one, which may be empty. */
-static void out_with_tag(struct out *o, struct sv value, struct sv old, struct sv tag)
+static void out_with_tag(struct out *o, const struct view *v, struct sv value, struct sv old, struct sv tag)
 {
 	if (!old.len) {
-		out_unfolded(o, value);
+		out_value(o, v, value);
 		out_lit(o, ";tag=");
 		out_sv(o, tag);
 		return;
 	}
-	out_unfolded(o, sv_span(value.p, old.p));
+	out_value(o, v, sv_span(value.p, old.p));
 	out_sv(o, tag);
-	out_unfolded(o, sv_span(old.p + old.len, value.p + value.len));
+	out_value(o, v, sv_span(old.p + old.len, value.p + value.len));
 }
 
 /* What the far leg is called: From with our tag, To without any, Call-ID of ours; URIs unchanged unless the rule rewrites them
@@ -259,9 +259,9 @@ static int far_text(struct b2bua *b, struct leg *l, struct arena *a, const struc
 		return -ENOMEM;
 	out_init(&local, area, room);
 	out_init(&remote, area + room, room);
-	out_with_tag(&local, from, from.p == near_from.p ? view_from_tag(v) : tag_of(from),
+	out_with_tag(&local, v, from, from.p == near_from.p ? view_from_tag(v) : tag_of(from),
 	             tag_token(b, l->shard, l->in_table.key, token));
-	out_unfolded(&remote, to); /* it has no tag: the request begins something */
+	out_value(&remote, v, to); /* it has no tag: the request begins something */
 	token_write(b->p.tokens, TOKEN_LEG, (struct token){ .id = l->in_table.key, .shard = l->shard }, call_id);
 	return leg_set_text(b, l, &(struct leg_text){ .call_id = { call_id, TOKEN_LEN }, .local = out_done(&local),
 	                                           .remote = out_done(&remote), .target = SV(""), .routes = SV("") });
