@@ -209,7 +209,8 @@ static void the_cause_is_found(void **state)
 	                                     "X: far-call-id\r\n", "X: FarServer 1.0\r\n", "X: 10.0.0.21\r\n" };
 	struct rig *r = rig_new("block");
 	struct buf *b = buf_copy(SV(cause));
-	struct path from = path_of(CORE, "10.7.7.7:5060"), own = path_of(PUBLIC, "192.0.2.10:5060");
+	struct path from = path_of(CORE, "10.7.7.7:5060"), own = path_of(PUBLIC, "192.0.2.10:5060"),
+	            neighbour = path_of(PUBLIC, "192.0.2.20:5060");
 	struct view_fault fault;
 	struct view v;
 
@@ -221,6 +222,12 @@ static void the_cause_is_found(void **state)
 		if (check(r, INFO, leaks[i], "") != -EACCES)
 			fail_msg("not found: %s", leaks[i]);
 	assert_int_equal(check(r, INFO, "X: 203.0.113.10 192.0.2.10 other-call\r\n", ""), 0);
+	r->guard.base.cause_from = &neighbour; /* a redirection that is followed asks another server with the same identifiers */
+	assert_int_equal(check(r, INFO, "X: far-call-id\r\n", ""), 0);
+	assert_int_equal(check(r, INFO, "X: 10.0.0.21\r\n", ""), -EACCES);
+	v.status = 0; /* a call within one zone */
+	assert_int_equal(check(r, INFO, "X: far-call-id\r\n", ""), -EACCES);
+	v.status = 200;
 	r->guard.base.cause_from = &own; /* who is answered may read what he wrote */
 	for (unsigned i = 0; i + 1 < sizeof(leaks) / sizeof(*leaks); i++)
 		assert_int_equal(check(r, INFO, leaks[i], ""), 0);
