@@ -134,8 +134,8 @@ static struct sv leak_of(const struct conf *c, struct hide *h, const struct view
 	return body_leaks(h, v) ? SV("body") : SV("");
 }
 
-/* What arrived and what leaves because of it belong to two sides, unless the one is answered by the other, or it goes on within a zone after
- * an answer from there: then the identifiers in that answer are ours, and may be what the next one is asked with. */
+/* What arrived and what leaves because of it belong to two sides, unless the one is answered by the other, or it goes on within a zone
+ * after an answer from there: then the identifiers in that answer are ours, and may be what the next one is asked with. */
 static bool has_cause(const struct guard *g, const struct path *to)
 {
 	const struct path *from = g->base.cause_from;
