@@ -265,7 +265,8 @@ static void check_signature(struct reader *r, unsigned i)
 	if (zone->drops_signature)
 		return;
 	at(r, (struct conf_mark){ route->line, route->col }, "routes[%u]", i);
-	note_warning(r, "rewrites From or To, which an Identity of the request signs (RFC 8224); write `privacy: { identity: remove }` in zone "
+	note_warning(r, "rewrites From or To, which an Identity of the request signs (RFC 8224); write `privacy: { identity: remove }` "
+	                "in zone "
 	                "%.*s, unless none comes here", SV_ARG(zone->name));
 }
 

@@ -137,7 +137,8 @@ static void add_use(struct text *t, const struct conf *c, const struct conf_use 
 /* What a zone tells and is told about who calls. */
 static void add_privacy(struct text *t, const struct conf_zone *z)
 {
-	static const char *const masks[] = { "the hosts of From", "the hosts of To", "the hosts of P-Asserted-Identity", "the origin of SDP" };
+	static const char *const masks[] = { "the hosts of From", "the hosts of To", "the hosts of P-Asserted-Identity",
+	                                     "the origin of SDP" };
 	const char *between = "  does not see ";
 
 	if (z->identity != IDENTITY_TRUST)

@@ -28,7 +28,8 @@ static const struct row rows[] = {
 	{ .path = "headers.*[]", .type = TY_MAP, .size = sizeof(struct conf_rule), .open = on_rule_open, .done = on_rule_done,
 	  .help = "One rule: exactly one of `add`, `set`, `rename`, `copy`, `remove`, `keep`, `mask`." },
 	{ .path = "headers.*[].add", .type = TY_HEADER, .take = on_rule_add, .help = "One more of this header, with `value`." },
-	{ .path = "headers.*[].set", .type = TY_HEADER, .take = on_rule_set, .help = "This header with `value`, instead of all there are." },
+	{ .path = "headers.*[].set", .type = TY_HEADER, .take = on_rule_set,
+	  .help = "This header with `value`, instead of all there are." },
 	{ .path = "headers.*[].rename", .type = TY_HEADER, .take = on_rule_rename, .help = "Each of them gets the name in `to`." },
 	{ .path = "headers.*[].copy", .type = TY_HEADER, .take = on_rule_copy, .help = "Each of them once more, with the name in `to`." },
 	{ .path = "headers.*[].remove", .type = TY_LIST, .takes_one = true, .min = 1, .max = CONF_RULE_NAMES_MAX, .open = on_rule_remove,
@@ -49,7 +50,8 @@ static const struct row rows[] = {
 	{ .path = "headers.*[].identity", .type = TY_CHOICE, ONE_OF("remove"), .take = on_rule_signature,
 	  .help = "Identity (RFC 8224) signs Date: a rule that changes it has to say that an Identity is removed with it." },
 	{ .path = "headers.*[].when", .type = TY_MAP, .min = 1, .help = "All conditions have to hold; without any, for every message." },
-	{ .path = "headers.*[].when.message", .type = TY_CHOICE, .unset = "any", ONE_OF("request", "response", "any"), FIELD(conf_rule, message),
+	{ .path = "headers.*[].when.message", .type = TY_CHOICE, .unset = "any", ONE_OF("request", "response", "any"),
+	  FIELD(conf_rule, message),
 	  .help = "What kind." },
 	{ .path = "headers.*[].when.method", .type = TY_LIST, .takes_one = true, .min = 1, .max = 64, ARRAY(conf_rule, methods, n_methods),
 	  .help = "Its method; of a response the one it answers." },
@@ -118,7 +120,8 @@ static const struct row rows[] = {
 	          "session's name `-`." },
 	{ .path = "zones.*.privacy.mask[]", .type = TY_CHOICE, ONE_OF("from", "to", "pai", "sdp-origin"), .take = on_zone_mask,
 	  .help = "`pai`: P-Asserted-Identity. `sdp-origin`: without it, SDP passes byte for byte." },
-	{ .path = "zones.*.privacy.identity", .type = TY_CHOICE, .unset = "keep", ONE_OF("keep", "remove"), FIELD(conf_zone, drops_signature),
+	{ .path = "zones.*.privacy.identity", .type = TY_CHOICE, .unset = "keep", ONE_OF("keep", "remove"),
+	  FIELD(conf_zone, drops_signature),
 	  .help = "Identity (RFC 8224), a signature over From, To, Date and SDP. `keep`: it passes, and a message with it is not masked. "
 	          "`remove`: it ends here, and everything is masked." },
 	{ .path = "zones.*.tls", .type = TY_LIST, .is_later = true, .min = 1, .max = 64,
@@ -291,7 +294,8 @@ static const struct row rows[] = {
 	{ .path = "hiding", .type = TY_MAP, .help = "Hiding itself has no switch." },
 	{ .path = "hiding.guard", .type = TY_CHOICE, .unset = "off", ONE_OF("off", "log", "block"), FIELD(conf, hiding_guard),
 	  .help = "A last look at every message that leaves: does it name an address, host or identifier of another side? `log` counts it "
-	          "(`hiding_guard_found_total`) and logs a line every ten seconds at most; `block` keeps it back, too: a request is answered "
+	          "(`hiding_guard_found_total`) and logs a line every ten seconds at most; `block` keeps it back, too: a request is "
+	          "answered "
 	          "500, a response becomes 500, and nothing hangs." },
 	{ .path = "shutdown", .type = TY_MAP, .help = "How it ends." },
 	{ .path = "shutdown.grace", .type = TY_DURATION, .unset = "30s", .max = MS(86400), FIELD(conf, shutdown_grace_ms),

@@ -151,7 +151,8 @@ static int loop_events(struct loop *l)
 
 static int loop_net(struct loop *l, struct shared *shared, struct listen_set *set)
 {
-	struct sockets_params p = { .poller = l->poller, .wheel = &l->worker.wheel, .log = shared->log, .set = set, .worker = l->worker.index,
+	struct sockets_params p = { .poller = l->poller, .wheel = &l->worker.wheel, .log = shared->log, .set = set,
+	                            .worker = l->worker.index,
 	                            .handler = { .ctx = l, .on_message = on_message, .on_icmp = on_icmp,
 	                                         .on_send_failed = on_send_failed, .on_flow_closed = on_flow_closed },
 	                            .to_worker = to_worker, .net_of = net_of, .ctx = l };

@@ -38,7 +38,7 @@
 	  "A second INVITE from the same side before the first was answered (RFC 3261 14.2).") \
 	X(WHY_GLARE, "invite-glare", 491, "", "INVITEs of both sides cross (RFC 3261 14.2).") \
 	X(WHY_BAD_RACK, "bad-rack", 400, "Bad RAck", "A PRACK without a RAck that can be read (RFC 3262 7.2).") \
-	X(WHY_BAD_ANSWER, "bad-answer", 502, "", "The destination's 2xx has no Contact, nor had anything before it: it cannot be reached.") \
+	X(WHY_BAD_ANSWER, "bad-answer", 502, "", "The destination's 2xx has no Contact, nor had any before it: it cannot be reached.") \
 	X(WHY_TRANSFER, "replaces-unknown", 481, "", "Replaces or Join names no dialog that we hold, or one of another zone.") \
 	X(WHY_BAD_DIALOG_NAME, "bad-replaces", 400, "Bad Replaces", \
 	  "A Replaces, Join or Target-Dialog does not follow the grammar, is too long, or stands where it must not (RFC 3891 3).") \
@@ -65,7 +65,7 @@
 	  "Session-Expires below `session.min` of the zone, from a peer that supports timers (RFC 4028 9).") \
 	X(WHY_SESSION_RAISED, "session-interval-raised", 491, "", \
 	  "The other side wants a longer session interval than the one in force: the next request brings it.") \
-	X(WHY_SESSION_REFUSED, "session-interval-refused", 500, "", "The other side refused the session interval and named none it takes.") \
+	X(WHY_SESSION_REFUSED, "session-interval-refused", 500, "", "The other side refused the session interval, and named none.") \
 	X(WHY_SESSION_EXPIRED, "session-expired", 408, "", \
 	  "A session was not refreshed in time, or refreshing it failed: both sides got BYE (RFC 4028 10).") \
 	X(WHY_SILENT, "peer-silent", 408, "", "One side no longer answers within the call (`session.ping`): both sides got BYE.") \

@@ -14,7 +14,8 @@
 	FLOW_ZONES "    domains: [\"example.com\"]\n" "pools:\n" \
 		POOL("alice", "public", "192.0.2.10:5060") POOL("dave", "public", "192.0.2.20:5060") \
 		POOL("bob", "core", "10.0.0.21:5060") POOL("carol", "core", "10.0.0.22:5060") \
-	"  pbx: { zone: core, probe: off, balance: round-robin, failover: { on: [503], tries: 2 }, destinations: [{ name: one, uri: \"sip:10.0.0.21:5060\" }, " \
+	"  pbx: { zone: core, probe: off, balance: round-robin, failover: { on: [503], tries: 2 }, destinations: [" \
+	"{ name: one, uri: \"sip:10.0.0.21:5060\" }, " \
 	"{ name: two, uri: \"sip:10.0.0.22:5060\" }] }\n" \
 	"routes:\n" ROUTE("alice") ROUTE("dave") ROUTE("bob") ROUTE("carol") ROUTE("pbx")
 

@@ -77,7 +77,8 @@ static const char *crossing_to(struct rig *r, const char *zone, const char *to, 
 	int index = conf_find_zone(r->conf, sv_from(zone));
 	int n = snprintf(r->text, sizeof(r->text) - 64,
 	                 "INFO sip:b@example.com SIP/2.0\r\nVia: SIP/2.0/UDP via.inside.example;branch=z9hG4bK1\r\nFrom: <sip:a@x>;tag=1\r\n"
-	                 "To: <sip:b@x>;tag=2\r\nCall-ID: long-call-id@10.0.0.21\r\nCSeq: 1 INFO\r\nMax-Forwards: 70\r\nContact: <sip:me@contact.inside.example>\r\n"
+	                 "To: <sip:b@x>;tag=2\r\nCall-ID: long-call-id@10.0.0.21\r\nCSeq: 1 INFO\r\nMax-Forwards: 70\r\n"
+	                 "Contact: <sip:me@contact.inside.example>\r\n"
 	                 "%sContent-Length: 0\r\n\r\n",
 	                 lines);
 
@@ -290,7 +291,8 @@ static void privacy(void **state)
 		{ "Privacy: session;critical\r\n", "Privacy: session;critical\r\n" },
 		{ "Privacy: user;none\r\nSubject: s\r\n", "Privacy: user;none\r\nSubject: s\r\n" },
 		{ "Privacy: user\r\nP-Asserted-Identity: <tel:1>\r\nRemote-Party-ID: <tel:1>\r\n", "" },
-		{ "Privacy: id\r\nDiversion: <tel:1>\r\nHistory-Info: <tel:1>;index=1\r\n", "Privacy: id\r\nDiversion: <tel:1>\r\nHistory-Info: <tel:1>;index=1\r\n" },
+		{ "Privacy: id\r\nDiversion: <tel:1>\r\nHistory-Info: <tel:1>;index=1\r\n",
+		  "Privacy: id\r\nDiversion: <tel:1>\r\nHistory-Info: <tel:1>;index=1\r\n" },
 		{ "Privacy: history\r\nHistory-Info: <tel:1>;index=1\r\n", "" },
 		{ "Privacy: header\r\nHistory-Info: <tel:1>;index=1\r\n", "" },
 		{ "History-Info: <sip:a@b?Privacy=history>;index=1\r\n", "" },
