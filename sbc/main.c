@@ -2,6 +2,7 @@
 #include "sbc/program.h"
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -76,6 +77,10 @@ static int check(const struct options *o)
 	return err ? 1 : 0;
 }
 
+/* What is larger comes from mmap and goes back when it is freed. Left alone, glibc raises this bound to the size of the first such block
+ * that is freed (up to 32 MiB), and the tables of a busy hour stay in the heap for good. */
+enum { MAPPED_FROM = 128 * 1024 };
+
 static int run(const struct options *o)
 {
 	struct conf_notes notes;
@@ -83,6 +88,7 @@ static int run(const struct options *o)
 	struct program *n;
 	int err;
 
+	mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
 	conf_notes_init(&notes);
 	err = conf_load(&c, o->file, &notes);
 	print_notes(o->file, &notes);
