@@ -135,6 +135,11 @@ static void count(struct dest *d, enum dest_event e)
 		atomic_fetch_add_explicit(&d->failures, 1, memory_order_relaxed);
 }
 
+static void returned(struct dest *d, uint64_t now_ms)
+{
+	atomic_store_explicit(&d->returned_ms, now_ms, memory_order_relaxed);
+}
+
 static void note_change(struct pools *p, uint16_t slot, enum dest_event e, uint64_t now_ms, const char *why)
 {
 	char text[64];
@@ -170,6 +175,8 @@ void dest_report(struct pools *p, const struct conf *c, uint32_t destination, en
 	                                                memory_order_relaxed));
 	if (was.is_up != is.is_up)
 		note_change(p, slot, e, now_ms, why);
+	if (!was.is_up && is.is_up)
+		returned(d, now_ms);
 }
 
 void dest_tick(struct pools *p, const struct conf *c, uint32_t destination, uint64_t now_ms)
@@ -190,10 +197,11 @@ void dest_tick(struct pools *p, const struct conf *c, uint32_t destination, uint
 	h.oks = 0;
 	h.probe_run = 0;
 	h.call_run = down_after - 1; /* on trial: one failure is enough */
-	/* When a report came in between, the next tick tries again. */
-	if (atomic_compare_exchange_strong_explicit(&p->dest[slot].health, &word, health_word(h), memory_order_relaxed,
-	                                            memory_order_relaxed))
-		note_write(&p->change[slot], now_ms, "on trial after a pause");
+	if (!atomic_compare_exchange_strong_explicit(&p->dest[slot].health, &word, health_word(h), memory_order_relaxed,
+	                                             memory_order_relaxed))
+		return; /* a report came in between: the next tick tries again */
+	note_write(&p->change[slot], now_ms, "on trial after a pause");
+	returned(&p->dest[slot], now_ms);
 }
 
 void dest_latency(struct pools *p, uint16_t slot, uint32_t us)
@@ -231,31 +239,40 @@ static void nearest_name(const struct pools *p, const struct map *map, struct sv
 	snprintf(hint, 128, "%.*s", SV_ARG(nearest.best));
 }
 
-int dest_set_wish(struct pools *p, const struct conf *c, struct sv name, enum dest_wish wish, const char *actor,
-                  char hint[128])
+uint16_t dest_find(const struct pools *p, const struct conf *c, struct sv name, char hint[128])
 {
 	const struct map *map = pools_map(p, c);
-	char who[32];
 
-	hint[0] = '\0';
 	for (unsigned i = 0; map && i < map->n; i++) {
 		uint16_t slot = map->of[i].slot;
 
-		if (!sv_eq(name, (struct sv){ p->name[slot].key, p->name[slot].len }))
-			continue;
-		snprintf(who, sizeof(who), "%s", actor ? actor : "");
-		atomic_store_explicit(&p->dest[slot].wish, (uint8_t)wish, memory_order_relaxed);
-		note_write(&p->wish[slot], 0, who);
-		return 0;
+		if (sv_eq(name, (struct sv){ p->name[slot].key, p->name[slot].len }))
+			return slot;
 	}
-	nearest_name(p, map, name, hint);
-	return -ENOENT;
+	if (hint)
+		nearest_name(p, map, name, hint);
+	return POOL_NO_SLOT;
+}
+
+void dest_put_wish(struct pools *p, uint16_t slot, enum dest_wish wish, uint64_t now_ms)
+{
+	uint8_t was;
+
+	if (slot >= POOL_DESTINATIONS_MAX)
+		return;
+	was = atomic_exchange_explicit(&p->dest[slot].wish, (uint8_t)wish, memory_order_relaxed);
+	if (was != WISH_IN_SERVICE && wish == WISH_IN_SERVICE)
+		returned(&p->dest[slot], now_ms);
+}
+
+uint64_t dest_returned_ms(const struct pools *p, uint16_t slot)
+{
+	return slot < POOL_DESTINATIONS_MAX ? atomic_load_explicit(&p->dest[slot].returned_ms, memory_order_relaxed) : 0;
 }
 
 void dest_info(const struct pools *p, uint16_t slot, struct dest_info *out)
 {
 	const struct dest *d;
-	uint64_t ignored;
 
 	*out = (struct dest_info){ 0 };
 	if (slot >= POOL_DESTINATIONS_MAX)
@@ -273,5 +290,4 @@ void dest_info(const struct pools *p, uint16_t slot, struct dest_info *out)
 	for (unsigned w = 0; w < p->workers; w++)
 		out->calls += atomic_load_explicit(&p->tally[w].calls[slot], memory_order_relaxed);
 	note_read(&p->change[slot], &out->since_ms, out->why, sizeof(out->why));
-	note_read(&p->wish[slot], &ignored, out->actor, sizeof(out->actor));
 }

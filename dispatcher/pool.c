@@ -16,6 +16,11 @@ int pools_new(struct pools **out, unsigned workers)
 	if (!p)
 		return -ENOMEM;
 	memset(p, 0, size);
+	p->ended = calloc(POOL_DESTINATIONS_MAX, sizeof(*p->ended));
+	if (!p->ended) {
+		free(p);
+		return -ENOMEM;
+	}
 	p->workers = workers;
 	*out = p;
 	return 0;
@@ -23,6 +28,9 @@ int pools_new(struct pools **out, unsigned workers)
 
 void pools_free(struct pools *p)
 {
+	if (!p)
+		return;
+	free(p->ended);
 	free(p);
 }
 
@@ -95,13 +103,15 @@ static void slot_claim(struct pools *p, uint16_t slot, uint64_t seed, struct sv 
 	atomic_store(&d->health, health_word((struct health){ .is_up = 1 }));
 	atomic_store(&d->latency_us, 0);
 	atomic_store(&d->wish, WISH_IN_SERVICE);
+	atomic_store(&d->returned_ms, 0);
 	atomic_store(&d->failures, 0);
 	atomic_store(&d->probes, 0);
 	atomic_store(&d->probe_failures, 0);
 	for (unsigned w = 0; w < p->workers; w++)
 		atomic_store(&p->tally[w].calls[slot], 0);
+	for (unsigned i = 0; i < SPANS; i++)
+		atomic_store(&p->ended[slot].n[i], 0);
 	note_write(&p->change[slot], 0, "");
-	note_write(&p->wish[slot], 0, "");
 }
 
 /* What pools_adopt works out before it changes anything. */

@@ -68,10 +68,13 @@ void dest_latency(struct pools *p, uint16_t slot, uint32_t us);
 /* The longest a death can stay unseen by probes; 0 without probes. */
 uint32_t pool_detection_ms(const struct conf_pool *pool);
 
-/* Operator states. The name is "pool/name"; `actor` is kept for display (32 bytes). 0, or -ENOENT with the nearest known name in
- * `hint` (may be empty). Control thread. */
-int dest_set_wish(struct pools *p, const struct conf *c, struct sv name, enum dest_wish wish, const char *actor,
-                  char hint[128]);
+/* Operator states. dest_find: the slot of "pool/name", or POOL_NO_SLOT with the nearest known name in `hint` (may be empty; `hint` may be
+ * NULL). dest_put_wish: `now_ms` is monotonic; a destination that comes back into service has returned then. Control thread; who
+ * decided, and why: wish.h. */
+uint16_t dest_find(const struct pools *p, const struct conf *c, struct sv name, char hint[128]);
+void dest_put_wish(struct pools *p, uint16_t slot, enum dest_wish wish, uint64_t now_ms);
+/* When it last came back, by its operator's word or by evidence (monotonic); 0: it has not been away. */
+uint64_t dest_returned_ms(const struct pools *p, uint16_t slot);
 
 /* What `sbcctl pools` shows. Any thread. */
 struct dest_info {
@@ -81,7 +84,6 @@ struct dest_info {
 	uint64_t since_ms;      /* of the last change of is_up */
 	uint64_t calls, failures, probes, probe_failures;
 	char why[64];           /* of the last change; empty: none yet */
-	char actor[32];         /* of the last wish; empty: none yet */
 	uint32_t latency_us;    /* smoothed probe round trip; 0 = none yet */
 };
 void dest_info(const struct pools *p, uint16_t slot, struct dest_info *out);

@@ -1,7 +1,7 @@
 /* dispatcher/state.h - what struct pools is made of; shared by the files of dispatcher/ only. */
 #ifndef DISPATCHER_STATE_H
 #define DISPATCHER_STATE_H
-#include "dispatcher/pool.h"
+#include "dispatcher/history.h"
 #include <stdatomic.h>
 
 enum {
@@ -32,6 +32,7 @@ struct dest {
 	_Atomic uint32_t reserved;                 /* = sum of the workers' loads, for max-calls */
 	_Atomic uint32_t latency_us;
 	_Atomic uint8_t wish;
+	_Atomic uint64_t returned_ms;              /* see dest_returned_ms */
 	_Atomic uint64_t failures, probes, probe_failures;
 };
 
@@ -53,6 +54,11 @@ struct tally {
 	_Atomic uint64_t calls[POOL_DESTINATIONS_MAX];
 };
 
+/* How long the calls of a destination lasted: written by any worker. */
+struct ended {
+	_Atomic uint32_t n[SPANS];
+};
+
 struct cursor {
 	_Alignas(CACHE_LINE) _Atomic uint64_t next, retry;
 };
@@ -60,10 +66,11 @@ struct cursor {
 struct pools {
 	struct dest dest[POOL_DESTINATIONS_MAX];
 	struct cursor cursor[CONF_POOLS_MAX];      /* by pool index of whatever snapshot */
-	struct note change[POOL_DESTINATIONS_MAX], wish[POOL_DESTINATIONS_MAX];
+	struct note change[POOL_DESTINATIONS_MAX];
 	struct map map[POOL_SNAPSHOTS];            /* written before its snapshot is published, then only read */
 	uint64_t seed[POOL_DESTINATIONS_MAX];      /* of each slot's name; 0 = never used. Control thread */
 	struct slot_name name[POOL_DESTINATIONS_MAX];
+	struct ended *ended;                       /* by slot; pages of slots never used are not there */
 	unsigned workers;
 	struct tally tally[];
 };

@@ -2,6 +2,7 @@
 #include "sbc/cdr.h"
 #include "sbc/keys.h"
 #include "sbc/loop.h"
+#include "sbc/states.h"
 #include "sbc/verbs.h"
 #include "sbc/watch.h"
 #include <errno.h>
@@ -23,6 +24,7 @@ struct program {
 	struct event *signals[3], *poll;
 	struct verbs *verbs;
 	struct watch watch;
+	struct wishes *wishes;
 	uint64_t stop_at_ms;            /* 0 = running */
 	bool is_done;
 };
@@ -168,7 +170,12 @@ int program_new(struct program **out, struct conf *c)
 	}
 	if ((err = open_cdr(n, c)))
 		goto out;
-	if ((err = pools_new(&n->shared.pools, c->workers)) || (err = publisher_init(&n->publisher, &n->shared, c, adopted, n))) {
+	if ((err = pools_new(&n->shared.pools, c->workers)) || (err = wishes_new(&n->wishes, n->shared.pools))) {
+		fail(err, strerror(-err));
+		goto out;
+	}
+	states_load(n->wishes, c->state, n->shared.log);
+	if ((err = publisher_init(&n->publisher, &n->shared, n->wishes, c, adopted, n))) {
 		fail(err, strerror(-err));
 		goto out;
 	}
@@ -356,6 +363,7 @@ void program_free(struct program *n)
 	if (n->base)
 		event_base_free(n->base);
 	publisher_fini(&n->publisher);
+	wishes_free(n->wishes);
 	pools_free(n->shared.pools);
 	cdr_free(n->shared.cdr);
 	log_free(n->shared.log);

@@ -9,6 +9,8 @@ static int publish(struct publisher *p, struct conf *next)
 	next->gen = p->now ? p->now->gen + 1 : 1;
 	if ((err = pools_adopt(p->shared->pools, next)))
 		return err;
+	if (p->wishes)
+		wishes_apply(p->wishes, next, p->shared->wall_ms(p->shared));
 	if (p->now)
 		p->old[p->n_old++] = p->now;
 	p->now = next;
@@ -16,9 +18,10 @@ static int publish(struct publisher *p, struct conf *next)
 	return 0;
 }
 
-int publisher_init(struct publisher *p, struct shared *shared, struct conf *first, uint64_t (*adopted)(void *ctx), void *ctx)
+int publisher_init(struct publisher *p, struct shared *shared, struct wishes *wishes, struct conf *first,
+                   uint64_t (*adopted)(void *ctx), void *ctx)
 {
-	*p = (struct publisher){ .shared = shared, .adopted = adopted, .ctx = ctx };
+	*p = (struct publisher){ .shared = shared, .wishes = wishes, .adopted = adopted, .ctx = ctx };
 	return publish(p, first);
 }
 

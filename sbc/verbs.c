@@ -2,6 +2,7 @@
 #include "admin/ctl.h"
 #include "admin/metrics.h"
 #include "sbc/cdr.h"
+#include "sbc/states.h"
 #include "transports/resolver.h"
 #include <errno.h>
 #include <event2/event.h>
@@ -370,16 +371,23 @@ static void verb_pools(void *ctx, struct ctl_reply *r, int argc, char **argv)
 
 static void set_wish(struct verbs *v, struct ctl_reply *r, int argc, char **argv, enum dest_wish wish)
 {
+	struct wishes *wishes = v->p.publisher->wishes;
+	struct wish want = { .wish = wish };
 	char hint[128];
+	int err;
 
 	if (argc != 2) {
 		ctl_fail_usage(r);
 		return;
 	}
-	if (dest_set_wish(v->p.shared->pools, v->p.publisher->now, sv_from(argv[1]), wish, ctl_actor(r), hint)) {
+	snprintf(want.actor, sizeof(want.actor), "%s", ctl_actor(r));
+	err = wishes_set(wishes, v->p.publisher->now, sv_from(argv[1]), &want, now_ms(), v->p.shared->wall_ms(v->p.shared), hint);
+	if (err) {
 		ctl_fail(r, CTL_USAGE, *hint ? "no destination %s; the nearest name is %s" : "no destination %s%s", argv[1], hint);
 		return;
 	}
+	if ((err = states_save(wishes, v->p.publisher->now->state)))
+		ctl_note(r, "not written to the state directory (%s): a restart forgets it", strerror(-err));
 	log_info(v->p.shared->log, "destination.set", "destination=%s wish=%s by=%s", argv[1], argv[0], ctl_actor(r));
 	ctl_note(r, "%s: %s", argv[1], argv[0]);
 	ctl_done(r);

@@ -9,7 +9,7 @@
 #include "base/park.h"
 #include "base/slab.h"
 #include "conf/conf.h"
-#include "dispatcher/pool.h"
+#include "dispatcher/history.h"
 #include "sip/txn.h"
 #include "sip/view.h"
 #include "topohide/token.h"

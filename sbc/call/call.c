@@ -261,12 +261,20 @@ struct leg *leg_new(struct b2bua *b, struct call *c, uint64_t id)
 	return l;
 }
 
+void leg_release(struct b2bua *b, struct leg *l)
+{
+	if (!l->has_slot)
+		return;
+	l->has_slot = false;
+	dest_release(b->p.pools, b->p.worker, l->slot);
+	dest_ended(b->p.pools, l->slot, b->p.wheel->now_ms - l->call->started_ms);
+}
+
 static void leg_fini(struct b2bua *b, struct leg *l)
 {
 	if (l->invite)
 		client_own(l->invite, NULL, NULL);
-	if (l->has_slot)
-		dest_release(b->p.pools, b->p.worker, l->slot);
+	leg_release(b, l);
 	table_del(&b->legs, &l->in_table);
 	blocks_free(&b->texts, l->text, leg_text_len(l));
 }

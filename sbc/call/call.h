@@ -287,6 +287,8 @@ struct call *call_alloc(struct b2bua *b, uint64_t leg_id, uint16_t shard);
 int leg_set_text(struct b2bua *b, struct leg *l, const struct leg_text *t);
 struct leg *leg_new(struct b2bua *b, struct call *c, uint64_t id);
 void leg_free(struct b2bua *b, struct leg *l);
+/* Its place at the destination is free; how long the call had it, is remembered. */
+void leg_release(struct b2bua *b, struct leg *l);
 struct dialog *dialog_new(struct call *c, struct leg *far, uint64_t id, struct sv tag, struct sv target, struct sv routes);
 struct dialog *dialog_by_far_tag(struct call *c, const struct leg *far, struct sv tag);
 int dialog_set_text(struct b2bua *b, struct dialog *d, struct sv tag, struct sv target, struct sv routes);

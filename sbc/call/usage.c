@@ -509,13 +509,6 @@ static struct usage *initial_usage(struct dialog *d, struct event e)
 	return u ? u : usage_initial(d, e);
 }
 
-static void release_slot(struct b2bua *b, struct leg *l)
-{
-	if (l->has_slot)
-		dest_release(b->p.pools, b->p.worker, l->slot);
-	l->has_slot = false;
-}
-
 void call_keep(struct call *c)
 {
 	c->is_kept = true;
@@ -524,7 +517,7 @@ void call_keep(struct call *c)
 	wheel_disarm(c->b->p.wheel, &c->timer);
 	if (c->session)
 		session_free(c);
-	release_slot(c->b, c->far); /* a subscription may last for weeks: no drain waits for it */
+	leg_release(c->b, c->far); /* a subscription may last for weeks: no drain waits for it */
 }
 
 void usage_begin(struct attempt *a, const struct view *v, const struct path *from)
