@@ -3,6 +3,7 @@
 #include "sbc/keys.h"
 #include "sbc/loop.h"
 #include "sbc/states.h"
+#include "sbc/steer.h"
 #include "sbc/verbs.h"
 #include "sbc/watch.h"
 #include <errno.h>
@@ -112,20 +113,41 @@ static int open_cdr(struct program *n, const struct conf *c)
 	return 0;
 }
 
-static int open_workers(struct program *n)
+static struct listener listener_of(const struct conf_listener *c, unsigned workers, struct steer *steer)
+{
+	struct listener l = { .transport = c->transport, .is_active = c->is_active, .bind = c->bind };
+
+	if (l.transport == T_UDP && steer_make(steer, c->advertise, workers) == 0) {
+		l.steer = steer->code;
+		l.n_steer = steer->n;
+	}
+	return l;
+}
+
+static int open_sockets(struct program *n, struct listen_set **set, char *error, size_t size)
 {
 	const struct conf *c = n->publisher.now;
 	struct listener *listeners = calloc(c->n_listeners, sizeof(*listeners));
-	SCOPED(listen_set_freep) struct listen_set *set = NULL;
-	char error[256] = "out of memory";
+	struct steer *steers = calloc(c->n_listeners, sizeof(*steers));
 	int err = -ENOMEM;
 
-	for (unsigned i = 0; listeners && i < c->n_listeners; i++)
-		listeners[i] = (struct listener){ .transport = c->listeners[i].transport, .is_active = c->listeners[i].is_active,
-		                                  .bind = c->listeners[i].bind };
-	if (listeners)
-		err = sockets_open(&set, listeners, c->n_listeners, c->workers, n->shared.log, error, sizeof(error));
+	if (listeners && steers) {
+		for (unsigned i = 0; i < c->n_listeners; i++)
+			listeners[i] = listener_of(&c->listeners[i], c->workers, &steers[i]);
+		err = sockets_open(set, listeners, c->n_listeners, c->workers, n->shared.log, error, size);
+	}
 	free(listeners);
+	free(steers);
+	return err;
+}
+
+static int open_workers(struct program *n)
+{
+	const struct conf *c = n->publisher.now;
+	SCOPED(listen_set_freep) struct listen_set *set = NULL;
+	char error[256] = "out of memory";
+	int err = open_sockets(n, &set, error, sizeof(error));
+
 	if (err)
 		return fail(err, error);
 	for (; n->n_loops < c->workers; n->n_loops++)

@@ -6,12 +6,12 @@
 #include <openssl/kdf.h>
 #include <stdlib.h>
 
-enum { BLOCK = AES_BLOCK, LETTERS_PER_KIND = TOKEN_KEYS_MAX };
-
+/* The first character's value: kind * LETTERS_PER_KIND + letter * 2 + one bit of the shard. */
+enum { BLOCK = AES_BLOCK, KEY_LETTERS = 3, LETTERS_PER_KIND = 2 * KEY_LETTERS };
 
 struct token_key {
 	struct aes aes[TOKEN_KINDS];
-	unsigned letter; /* 0..5, from the secret: the same on every node whatever the order of its list */
+	unsigned letter; /* twice 0..2, from the secret: the same on every node whatever the order of its list */
 };
 
 struct token_codec {
@@ -40,7 +40,7 @@ static int key_init(struct token_key *k, const uint8_t *secret)
 	uint8_t letter = 0, raw[BLOCK];
 	int err = derive(secret, "sbc key letter", &letter, 1);
 
-	k->letter = letter % LETTERS_PER_KIND;
+	k->letter = letter % KEY_LETTERS * 2;
 	for (unsigned i = 0; i < TOKEN_KINDS && !err; i++) {
 		if (!(err = derive(secret, labels[i], raw, sizeof(raw))))
 			err = aes_init(&k->aes[i], raw, true);
@@ -94,7 +94,7 @@ void token_codec_free(struct token_codec *c)
 	free(c);
 }
 
-/* 128 bits, the highest first, in 26 characters of five: three groups of eight, then the last eight bits and two zeros. */
+/* 128 bits, the highest first, in 26 characters of five: three groups of eight, then the last eight bits and two of the shard. */
 struct block {
 	uint64_t hi, lo;
 };
@@ -116,12 +116,12 @@ static inline void letters_write(uint64_t bits, char *out)
 }
 
 /* The last two letters are written as the last eight. */
-static void base32_write(struct block b, char *out)
+static void base32_write(struct block b, unsigned spare, char *out)
 {
 	letters_write(b.hi >> 24, out);
 	letters_write(b.hi << 16 | b.lo >> 48, out + 8);
 	letters_write(b.lo >> 8, out + 16);
-	letters_write(b.lo << 2, out + 18);
+	letters_write(b.lo << 2 | spare, out + 18);
 }
 
 enum { IS_DIGIT = 32 };
@@ -154,14 +154,15 @@ static inline uint64_t letters_read(const char *text, unsigned n, unsigned *all)
 	return bits - marks;
 }
 
-static int base32_read(const char *text, struct block *b)
+static int base32_read(const char *text, struct block *b, unsigned *spare)
 {
 	unsigned all = IS_DIGIT;
 	uint64_t first = letters_read(text, 8, &all), second = letters_read(text + 8, 8, &all);
 	uint64_t third = letters_read(text + 16, 8, &all), last = letters_read(text + 24, 2, &all);
 
-	if (!all || (last & 3))
-		return -EBADMSG; /* one token, one spelling */
+	if (!all)
+		return -EBADMSG;
+	*spare = last & 3;
 	*b = (struct block){ .hi = first << 24 | second >> 16, .lo = second << 48 | third << 8 | last >> 2 };
 	return 0;
 }
@@ -202,28 +203,35 @@ void token_write(struct token_codec *c, enum token_kind kind, struct token t, ch
 
 	block_store(block_pack(t), plain);
 	aes_seal(&c->key[0].aes[kind], plain, sealed);
-	out[0] = alphabet[kind * LETTERS_PER_KIND + c->key[0].letter];
-	base32_write(block_load(sealed), out + 1);
+	out[0] = alphabet[kind * LETTERS_PER_KIND + c->key[0].letter + (t.shard >> 2 & 1)];
+	base32_write(block_load(sealed), t.shard & 3, out + 1);
 }
 
 int token_read(struct token_codec *c, enum token_kind kind, struct sv text, struct token *out)
 {
 	uint8_t sealed[BLOCK], plain[BLOCK];
+	unsigned letter, low;
+	struct token t;
 	struct block b;
-	unsigned letter;
 
 	if (text.len != TOKEN_LEN)
 		return -EBADMSG;
 	letter = values[(uint8_t)text.p[0]] - IS_DIGIT - kind * LETTERS_PER_KIND;
-	if (letter >= LETTERS_PER_KIND || base32_read(text.p + 1, &b))
+	if (letter >= LETTERS_PER_KIND || base32_read(text.p + 1, &b, &low))
 		return -EBADMSG;
+	low |= (letter & 1) << 2;
+	letter &= ~1u;
 	block_store(b, sealed);
 	for (unsigned k = 0; k < c->n; k++) {
 		if (c->key[k].letter != letter)
 			continue;
 		aes_open(&c->key[k].aes[kind], sealed, plain);
-		if (!block_unpack(block_load(plain), out))
-			return 0;
+		if (block_unpack(block_load(plain), &t))
+			continue;
+		if ((t.shard & 7) != low)
+			return -EBADMSG; /* one token, one spelling */
+		*out = t;
+		return 0;
 	}
 	return -EBADMSG;
 }

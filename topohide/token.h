@@ -1,7 +1,11 @@
 /* topohide/token.h - the only form in which our ids leave this program (DECISIONS 1-3): one character (kind and key) and
  * 26 lower-case base32 characters of one AES-128 block {12 bits shard, 64 bits id, 52 zero bits}. A token that does not
  * decrypt to those zeros was not made by us. Ids are keyed functions of what the other side sent, so that a second node
- * with the same keys derives the same ones. */
+ * with the same keys derives the same ones.
+ *
+ * The three bits that 27 characters have left say the shard's lowest three in the clear: bit 2 is the lowest of the first
+ * character's value, bits 1 and 0 those of the last one's. So the kernel can give a message to the worker that owns its call
+ * (sbc/steer.h). They are bits of a keyed hash, and have to agree with the sealed shard: a token has one spelling. */
 #ifndef TOPOHIDE_TOKEN_H
 #define TOPOHIDE_TOKEN_H
 #include "base/hash.h"

@@ -1,6 +1,7 @@
 /* Opening the listening sockets: all of them before any worker runs, or none. */
 #include "transports/inside.h"
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -221,6 +222,22 @@ static int check(const struct opening *o, size_t i)
 	return probe(o, l);
 }
 
+/* The program's result is an index into the sockets of this address in the order they were bound: the workers'. They are closed
+ * together, none is opened anew. Without it messages are handed over between workers, as they have to be where it names nobody. */
+static void steer(const struct opening *o, struct listener *l, int fd)
+{
+	struct sock_fprog program = { .len = l->n_steer, .filter = (struct sock_filter *)l->steer };
+	char name[ADDR_TEXT + 8];
+
+	if (!l->steer)
+		return;
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program)) {
+		print_listener(l, name, sizeof name);
+		log_warn(o->log, "udp.not_steered", "listener=%s error=%s", name, strerror(errno));
+	}
+	l->steer = NULL; /* our caller's */
+}
+
 static int open_listener(const struct opening *o, size_t i)
 {
 	struct listen_set *set = o->set;
@@ -237,9 +254,11 @@ static int open_listener(const struct opening *o, size_t i)
 			least = got < least ? got : least;
 		}
 	}
-	if (!err)
-		warn_if_clamped(o, l, least);
-	return err;
+	if (err)
+		return err;
+	warn_if_clamped(o, l, least);
+	steer(o, l, set->fds[i * set->workers]);
+	return 0;
 }
 
 static struct listen_set *set_new(const struct listener *listeners, size_t n, unsigned workers)

@@ -10,6 +10,7 @@
 #include "transports/net.h"
 
 struct poller;
+struct sock_filter;
 
 enum sockets_limits {
 	SOCKETS_WORKERS_MAX = 256,          /* a flow has 8 bits for its worker */
@@ -34,6 +35,10 @@ struct listener {
 	uint8_t transport;
 	bool is_active;      /* false: keeps its index, has no socket */
 	struct addr bind;    /* a concrete address; port 0: the kernel's choice, the same for all workers */
+	/* UDP: a classic BPF program that says which worker a datagram is for; where it names none of them, or without one, the
+	 * kernel chooses by a hash of the addresses. Only read while it is opened. */
+	const struct sock_filter *steer;
+	unsigned short n_steer;
 };
 
 /* Every listening socket of the process, bound. */
@@ -41,7 +46,7 @@ struct listen_set;
 
 /* Binds all of them `workers` times (SO_REUSEPORT), or none. Control thread. On failure a negative errno, and `error`
  * says in one line what is wrong: "udp:192.0.2.1:5060: address in use by sipp (pid 1234)". A clamped receive buffer
- * is one warning in `log`. */
+ * is one warning in `log`, and so is a program that the kernel does not take. */
 int sockets_open(struct listen_set **out, const struct listener *listeners, size_t n, unsigned workers, struct log *log,
                  char *error, size_t size);
 /* Where listener `i` is bound, with its real port. */

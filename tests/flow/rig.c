@@ -1,4 +1,5 @@
 #include "tests/flow/rig.h"
+#include "tests/flow/bpf.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -138,12 +139,23 @@ static int listener_at(const struct conf *c, const struct addr *a, uint8_t trans
 	return -1;
 }
 
-/* Like the kernel's SO_REUSEPORT: one source, one worker. */
+/* Like the kernel's SO_REUSEPORT by itself: one source, one worker. */
 static struct worker *worker_of(struct rig *r, const struct addr *from)
 {
 	struct hash_key key = { 1, 2 };
 
 	return &r->workers[hash_bytes(&key, from, sizeof(*from)) % r->shared.workers];
+}
+
+/* And with our program at the sockets: who owns what a token names. */
+static struct worker *reader_of(struct rig *r, const struct packet *p, unsigned listener)
+{
+	const struct steer *steer = &r->steers[listener];
+	uint32_t w = UINT32_MAX;
+
+	if (p->transport == T_UDP && steer->n)
+		w = bpf_run(steer->code, steer->n, (struct sv){ p->bytes, p->len });
+	return w < r->shared.workers ? &r->workers[w] : worker_of(r, &p->from);
 }
 
 /* Workers wake in an order of chance; each takes its mail until there is none. */
@@ -198,7 +210,7 @@ static void arrive(struct rig *r, struct packet *p)
 	}
 	if (rig_random(r, 1000) < r->weather.garbled)
 		garble(r, p);
-	w = worker_of(r, &p->from);
+	w = reader_of(r, p, (unsigned)listener);
 	path = (struct path){ .remote = p->from, .listener = (uint16_t)listener, .transport = p->transport };
 	worker_handler(w).on_message(w, &path, p->bytes, p->len, false);
 	free(p);
@@ -399,6 +411,14 @@ static void worker_up(struct rig *r, unsigned i)
 	assert_int_equal(worker_join(&r->workers[i], &net->net, &x->resolver, NULL), 0);
 }
 
+static void steer(struct rig *r, unsigned workers)
+{
+	r->steers = must(calloc(r->conf->n_listeners, sizeof(*r->steers)));
+	for (unsigned i = 0; i < r->conf->n_listeners; i++)
+		if (steer_make(&r->steers[i], r->conf->listeners[i].advertise, workers))
+			r->steers[i].n = 0;
+}
+
 struct rig *rig_new(const char *yaml, unsigned workers, uint64_t seed)
 {
 	struct rig *r = must(calloc(1, sizeof(*r)));
@@ -418,6 +438,7 @@ struct rig *rig_new(const char *yaml, unsigned workers, uint64_t seed)
 	assert_int_equal(pools_new(&r->shared.pools, workers), 0);
 	assert_int_equal(pools_adopt(r->shared.pools, r->conf), 0);
 	atomic_store(&r->shared.conf, r->conf);
+	steer(r, workers);
 	for (unsigned i = 0; i < workers; i++)
 		worker_up(r, i);
 	return r;
@@ -462,6 +483,7 @@ void rig_free(struct rig *r, bool is_idle_expected)
 	free(r->cdrs);
 	pools_free(r->shared.pools);
 	conf_free(r->conf);
+	free(r->steers);
 	free(r);
 }
 

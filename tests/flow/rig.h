@@ -3,6 +3,7 @@
 #ifndef TESTS_FLOW_RIG_H
 #define TESTS_FLOW_RIG_H
 #include "conf/conf.h"
+#include "sbc/steer.h"
 #include "sbc/worker.h"
 #include "sip/header.h"
 
@@ -49,6 +50,7 @@ struct rig {
 	struct conf *conf;
 	struct worker workers[RIG_WORKERS_MAX];
 	struct rig_net *nets[RIG_WORKERS_MAX];
+	struct steer *steers; /* of each listener */
 	struct rig_resolver *resolvers[RIG_WORKERS_MAX];
 	uint8_t secret[1][TOKEN_SECRET_LEN];
 	bool has_mail[RIG_WORKERS_MAX];
@@ -79,7 +81,7 @@ uint64_t rig_random(struct rig *r, uint64_t n);
 /* An endpoint sends: `from` "192.0.2.1:5060", `to` a listener as written in the configuration ("udp:203.0.113.10:5060"). The
  * text is taken as it is (CRLFs included). Subject to the weather unless it is calm. */
 void rig_send(struct rig *r, const char *from, const char *to, const char *text);
-/* Which worker reads what `endpoint` sends. */
+/* Which worker reads what `endpoint` sends where no token says it (sbc/steer.h). */
 unsigned rig_worker_of(struct rig *r, const char *endpoint);
 /* The number of a listener as written in the configuration. */
 uint16_t rig_listener(const struct rig *r, const char *text);

@@ -3,7 +3,7 @@
 
 # load WORKERS RATE SECONDS
 load() {
-	local port calls=$(($2 * $3)) column
+	local port calls=$(($2 * $3)) column given
 	WORKERS=$1
 	port_take port
 	destination app-1 "$port"
@@ -39,7 +39,10 @@ load() {
 		[[ $(stat_of caller "$column") == 0 ]] || fail "$column: $(stat_of caller "$column")"
 	done
 	[[ $(stat_of caller 'SuccessfulCall(C)') == "$calls" ]] || fail "$(stat_of caller 'SuccessfulCall(C)') of $calls calls"
-	echo "$calls calls at $2/s with $1 workers: none failed, nothing sent twice"
+	# INVITEs and nothing else have to be handed over: all other messages of a call come to the worker that owns it.
+	given=$(ctl metrics | awk '/^sbc_messages_handed_over_total/ { print $2 }')
+	[[ $given && $given -le $calls ]] || fail "$given messages of $calls calls were handed over"
+	echo "$calls calls at $2/s with $1 workers: none failed, nothing sent twice, $given messages handed over"
 	sbc_end
 }
 

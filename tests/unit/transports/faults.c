@@ -470,7 +470,7 @@ static void one_that_went_away_does_not_stop_the_others(void **state)
 
 static void a_clamped_buffer_is_one_line_with_the_remedy(void **state)
 {
-	struct listener l = { T_UDP, true, loopback(4, 0) };
+	struct listener l = { .transport = T_UDP, .is_active = true, .bind = loopback(4, 0) };
 	char path[] = "/tmp/sbc-unit-XXXXXX", text[1024], error[100];
 	int fd = mkstemp(path);
 	struct log_params p = { .path = path, .level = LOG_WARN };

@@ -5,7 +5,7 @@ static char error[256];
 
 static int try_open(struct listen_set **set, uint8_t transport, const struct addr *a, unsigned workers)
 {
-	struct listener l = { transport, true, *a };
+	struct listener l = { .transport = transport, .is_active = true, .bind = *a };
 
 	error[0] = '\0';
 	*set = NULL;
@@ -110,7 +110,7 @@ static void listed_twice(void **state)
 	struct listen_set *set;
 
 	(void)state;
-	l[0] = l[1] = (struct listener){ T_UDP, true, at };
+	l[0] = l[1] = (struct listener){ .transport = T_UDP, .is_active = true, .bind = at };
 	assert_int_equal(sockets_open(&set, l, 2, 1, NULL, error, sizeof error), -EADDRINUSE);
 	assert_non_null(strstr(error, "listed twice"));
 	l[1].transport = T_TCP; /* the same address of another transport is another listener */
@@ -136,7 +136,8 @@ static void an_address_to_come_can_be_bound(void **state)
 
 static void an_inactive_listener_keeps_its_index(void **state)
 {
-	struct listener l[2] = { { T_WSS, false, loopback(4, 443) }, { T_UDP, true, loopback(4, 0) } };
+	struct listener l[2] = { { .transport = T_WSS, .bind = loopback(4, 443) },
+	                         { .transport = T_UDP, .is_active = true, .bind = loopback(4, 0) } };
 	struct listen_set *set;
 	struct rig *r;
 	struct path to = path_to(loopback(4, 5060), 0, T_WSS);
@@ -263,7 +264,7 @@ static void the_number_of_workers_is_bounded(void **state)
 
 static void a_short_error_text_stays_in_its_bounds(void **state)
 {
-	struct listener l = { T_WSS, true, loopback(4, 5060) };
+	struct listener l = { .transport = T_WSS, .is_active = true, .bind = loopback(4, 5060) };
 	struct listen_set *set;
 	char text[12] = "###########";
 

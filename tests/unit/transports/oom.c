@@ -161,7 +161,8 @@ static void turns(struct rig *r, int n)
 static int make(struct rig *r)
 {
 	struct addr a = { .family = 4, .ip = { 127, 0, 0, 1 } };
-	struct listener l[2] = { { T_UDP, true, a }, { T_TCP, true, a } };
+	struct listener l[2] = { { .transport = T_UDP, .is_active = true, .bind = a },
+	                         { .transport = T_TCP, .is_active = true, .bind = a } };
 	struct sv server = SV("127.0.0.1:1");
 	char error[200];
 	int err = sockets_open(&r->set, l, 2, 2, NULL, error, sizeof error);

@@ -172,8 +172,10 @@ static inline struct addr loopback(uint8_t family, uint16_t port)
 static inline struct listen_set *open_set(unsigned workers)
 {
 	struct listener l[LISTENERS] = {
-		[UDP4] = { T_UDP, true, loopback(4, 0) }, [UDP6] = { T_UDP, true, loopback(6, 0) },
-		[TCP4] = { T_TCP, true, loopback(4, 0) }, [TCP6] = { T_TCP, true, loopback(6, 0) },
+		[UDP4] = { .transport = T_UDP, .is_active = true, .bind = loopback(4, 0) },
+		[UDP6] = { .transport = T_UDP, .is_active = true, .bind = loopback(6, 0) },
+		[TCP4] = { .transport = T_TCP, .is_active = true, .bind = loopback(4, 0) },
+		[TCP6] = { .transport = T_TCP, .is_active = true, .bind = loopback(6, 0) },
 	};
 	struct listen_set *set = NULL;
 	char error[256] = "";
