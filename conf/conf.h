@@ -50,6 +50,7 @@ enum conf_guard { GUARD_OFF, GUARD_LOG, GUARD_BLOCK };
 enum conf_unknown { UNKNOWN_PASS, UNKNOWN_DROP };
 enum conf_identity { IDENTITY_TRUST, IDENTITY_DROP, IDENTITY_MASK };
 enum conf_preferred { PREFERRED_DROP, PREFERRED_ASSERT };
+enum conf_nat { NAT_AUTO, NAT_ALWAYS, NAT_NEVER };
 enum conf_mask { MASK_FROM = 1, MASK_TO = 2, MASK_PAI = 4, MASK_SDP_ORIGIN = 8 }; /* bits */
 
 /* One step of a header policy. */
@@ -97,6 +98,7 @@ struct conf_zone {
 	struct conf_use headers;
 	uint8_t identity;            /* enum conf_identity: of what comes in */
 	uint8_t preferred_identity;  /* enum conf_preferred */
+	uint8_t nat;                 /* enum conf_nat */
 	uint8_t masks;               /* enum conf_mask: of what goes out */
 	bool drops_signature;        /* Identity (RFC 8224) does not go out: masks apply to what carried one, too */
 	struct { uint32_t expires_ms, min_ms, ping_ms; } session; /* RFC 4028: 0 = only if asked, 90 s; 15 min, 0 = no pings */

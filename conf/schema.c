@@ -103,6 +103,12 @@ static const struct row rows[] = {
 	{ .path = "zones.*.preferred-identity", .type = TY_CHOICE, .unset = "drop", ONE_OF("drop", "assert"),
 	  FIELD(conf_zone, preferred_identity),
 	  .help = "P-Preferred-Identity of a trusted source. `assert`: leaves as P-Asserted-Identity when there is none (RFC 3325 §5)." },
+	{ .path = "zones.*.nat", .type = TY_CHOICE, .unset = "auto", ONE_OF("auto", "always", "never"), FIELD(conf_zone, nat),
+	  .help = "Where requests to somebody in this zone go. `auto`: to untrusted clients over the flow they came by, whatever their "
+	          "Contact says; to trusted sources, to proxies that are where they say (several "
+	          "Vias, the first of which names the source, and Record-Route) and to destinations where Contact and Record-Route lead, "
+	          "unless that is a private address behind a public one. "
+	          "`always`: over their flow. `never`: where Contact and Record-Route lead (RFC 3261)." },
 	{ .path = "zones.*.session", .type = TY_MAP,
 	  .help = "How long a call is believed in without a word from its ends in this zone (session timers, RFC 4028). Each side of a "
 	          "call agrees on its own." },

@@ -34,6 +34,10 @@ const struct counter_def call_counter_defs[CALL_COUNTERS] = {
 	[CALLS_SESSION_EXPIRED] = { "calls_session_expired_total", "Calls ended because a session was not refreshed", false },
 	[REDIRECTS_FOLLOWED] = { "redirects_followed_total", "Contacts of 3xx tried in place of the first destination", false },
 	[REDIRECTS_REFUSED] = { "redirects_refused_total", "Contacts of 3xx not tried: known already, too many, or our own", false },
+	[FLOWS_MOVED] = { "flows_moved_total", "Clients followed to another port or connection within a call", false },
+	[FLOWS_KEPT] = { "flows_kept_total", "Requests within a call from elsewhere than its client: answered, nothing moved", false },
+	[LEGS_STRAYED] = { "legs_strayed_total", "Destinations that named an address where nobody can reach them, followed instead", false },
+	[CANCELS_STRAYED] = { "cancels_strayed_total", "CANCELs whose Via was not that of their INVITE any more", false },
 	[CALLS_SILENT] = { "calls_silent_total", "Calls ended because an end did not answer any more", false },
 };
 
@@ -434,7 +438,7 @@ struct call *call_new(struct b2bua *b, const struct request *r, uint64_t leg_id,
 	c->method = r->v->method;
 	c->cseq = r->v->cseq;
 	c->near.path = *r->from;
-	c->near.follows_flow = !is_trusted(b, r->from);
+	c->near.follows_flow = is_followed(b, r);
 	wheel_arm_in(b->p.wheel, &c->timer, CALL_SETUP_MAX_MS);
 	if (near_leg_init(c, r, contact) == 0)
 		return c;

@@ -355,6 +355,17 @@ struct sv contact_uri(const struct view *v);
 struct sv contact_uri_again(const struct view *v, struct sv known);
 /* The same, and its parts; `u->host` is empty when there is none, or it was known. */
 struct sv contact_uri_parsed(const struct view *v, struct sv known, struct uri *u);
+/* follow.c: who is reached where his packets come from, and what moves him (DECISIONS 26) */
+/* Is the sender of this request, which begins something? */
+bool is_followed(const struct b2bua *b, const struct request *r);
+/* The far side of a dialog says that it is at `host`: where it cannot be, it is reached where its INVITE went. */
+void leg_strays(struct leg *far, struct sv host);
+/* Somebody who knows the leg's token, Call-ID and tags sends a new request of its dialog. False: it is not known to be the leg's own
+ * client; it gets its answer, and nothing else moves. */
+bool leg_heard(struct leg *l, const struct path *from);
+/* A CANCEL whose Via is not that of its INVITE any more, from the same client: it is dealt with. False: it cancels nothing. */
+bool cancel_strayed(struct b2bua *b, const struct request *r);
+
 /* The dialog's remote target, which was just set, has these parts. */
 void hop_learn(struct dialog *d, const struct uri *target);
 /* Whom to ask for the address of the next request of this target and route set. 0 with q->host empty when the leg's path will
@@ -504,7 +515,8 @@ struct sv target_early(const struct dialog *d);
 struct leg *leg_find(const struct b2bua *b, uint64_t id); /* of a call; one given up is not found */
 void dialog_request(struct b2bua *b, const struct request *r);
 /* What each accepted request says of the side that sent it: its CSeq, and whence it sends. */
-void dialog_heard(struct dialog *d, enum side side, const struct request *r);
+/* False: that may be somebody else (leg_heard). */
+bool dialog_heard(struct dialog *d, enum side side, const struct request *r);
 struct relay *relay_new(struct call *c, struct dialog *d, enum side from, const struct view *v);
 void relay_free(struct relay *r);
 /* RFC 3264 §6: every stream of the offer refused, for an answer that its owner never gave: Content-Type, Content-Length, body. */

@@ -319,11 +319,22 @@ void hop_learn(struct dialog *d, const struct uri *target)
 {
 	struct resolve_query q = { .host = SV("") };
 
-	if (!target->host.len || d->routes_len || d->far->follows_flow)
+	if (!target->host.len || d->far->follows_flow)
 		return;
+	if (d->routes_len) {
+		struct sv routes = dialog_routes(d);
+		struct name_addr na;
+		struct uri u;
+
+		if (name_addr_next(&na, &routes) == 0 && uri_parse(&u, na.uri) == 0)
+			leg_strays(d->far, u.host);
+		return;
+	}
 	hop_of(d->far, target, &q);
 	if (!q.host.len)
 		d->hop = (struct hop){ d->far->path.remote, d->far->path.transport, true };
+	else
+		leg_strays(d->far, target->host);
 }
 
 int next_hop(const struct leg *l, struct sv target, struct sv routes, struct resolve_query *q)

@@ -400,6 +400,7 @@ static struct attempt *attempt_new(struct setup *s, const struct view *v, const 
 	a->min_s = s->min_s;
 	a->branch_id = token_branch_id(b->p.tokens, id, s->st ? server_id(s->st) : 0, v->cseq + a->ahead);
 	leg->path = *path;
+	leg->follows_flow = s->direct && s->direct->has_path;
 	leg->attempt = s->n_attempts;
 	leg->slot = s->pick.slot;
 	leg->has_slot = is_pooled(s);

@@ -155,6 +155,8 @@ void b2bua_dispatch(struct b2bua *b, const struct request *r)
 {
 	if (view_to_tag(r->v).len)
 		dialog_request(b, r);
+	else if (r->v->method == M_CANCEL && cancel_strayed(b, r))
+		return;
 	else if (r->v->method == M_CANCEL)
 		sip_answer_stateless(b->p.stack, r->v, r->from, 481, SV(""), SV("unknown"), SV(""));
 	else if (r->v->method == M_ACK)

@@ -179,18 +179,14 @@ static void on_ack(struct b2bua *b, const struct place *p, const struct request 
 	counter_inc(&b->counters, STRAY_ACKS);
 }
 
-/* The source of a client's packets may move; whom we believe it of is DECISIONS 26: the same address and transport here. */
-static void follow_flow(struct leg *l, const struct path *from)
+bool dialog_heard(struct dialog *d, enum side side, const struct request *r)
 {
-	if (l->follows_flow && from->transport == l->path.transport && addr_eq_ip(&from->remote, &l->path.remote))
-		l->path = *from;
-}
+	struct leg *l = side == NEAR ? &d->call->near : d->far;
 
-void dialog_heard(struct dialog *d, enum side side, const struct request *r)
-{
-	if (r->v->cseq > d->cseq_in[side]) /* what waited may have been overtaken */
-		d->cseq_in[side] = r->v->cseq;
-	follow_flow(side == NEAR ? &d->call->near : d->far, r->from);
+	if (r->v->cseq < d->cseq_in[side]) /* it waited, and was overtaken: old news */
+		return !l->follows_flow;
+	d->cseq_in[side] = r->v->cseq;
+	return leg_heard(l, r->from);
 }
 
 /* Who says BYE is gone whatever we answer (§15.1.1): a BYE that finds no room ends the call by one of our own. When there is no room for
@@ -208,6 +204,7 @@ static void bye_without_relay(struct b2bua *b, const struct place *p, const stru
 static void relay_start(struct b2bua *b, const struct place *p, const struct request *r)
 {
 	struct relay *relay = relay_new(p->call, p->dialog, p->side, r->v);
+	bool is_client;
 
 	if (!relay || server_new(b->p.stack, r->v, r->from, r->key, &relay->st)) {
 		relay_free(relay);
@@ -217,14 +214,15 @@ static void relay_start(struct b2bua *b, const struct place *p, const struct req
 			refuse_within(b, r, WHY_FULL);
 		return;
 	}
-	dialog_heard(p->dialog, p->side, r);
+	is_client = dialog_heard(p->dialog, p->side, r);
 	relay->names = names_get(r->names);
 	server_own(relay->st, &relay_server_ops, relay);
 	if (r->v->method == M_INVITE)
 		server_answer(relay->st, 100, SV(""), SV(""), SV(""));
 	if ((r->v->method == M_INVITE || r->v->method == M_UPDATE) && session_speaks(r->v))
 		session_read(&relay->session, r->v);
-	target_asked(relay, r->v);
+	if (is_client)
+		target_asked(relay, r->v);
 	if (subscribes(r->v->method) && !usage_join(relay, r->v))
 		relay_refuse(relay, WHY_FULL);
 	else
@@ -806,7 +804,7 @@ void relay_ack(struct relay *r, const struct request *request)
 {
 	if (r->is_resolving)
 		return; /* it came again while it waits for a name */
-	follow_flow(leg_of(r, r->from), request->from);
+	leg_heard(leg_of(r, r->from), request->from); /* as new as the INVITE: a second one finds no relay */
 	r->ack_key = request->key;
 	relay_send(r, request->v);
 }

@@ -429,8 +429,8 @@ bool session_takes(struct dialog *d, unsigned side, const struct request *r)
 	if (!call->answered_ms || call->is_kept || call->is_ending || !(s = session_of(call)) ||
 	    server_new(c.b->p.stack, r->v, r->from, r->key, &st))
 		return false;
-	dialog_heard(d, side, r);
-	target_moved(d, side, r->v);
+	if (dialog_heard(d, side, r))
+		target_moved(d, side, r->v);
 	session_read(&asked, r->v);
 	t = accepted(&asked, zone_of(c.b, r->from), &s->leg[side]);
 	server_begin(st, &c.o, 200, SV(""), SV(""));
