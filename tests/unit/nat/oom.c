@@ -1,0 +1,46 @@
+/* tests/unit/nat/oom.c - each allocation of nat/ fails in turn. */
+#include "tests/unit/base/unit.h"
+#include "tests/unit/base/oom.h"
+#include "nat/keeper.c"
+
+static struct keep_terms terms(void *ctx, const struct keep *e)
+{
+	(void)ctx;
+	(void)e;
+	return (struct keep_terms){ 30000, 3 };
+}
+
+static void keeper_without_memory(void **state)
+{
+	struct wheel wheel;
+	struct keeper_params p = { .wheel = &wheel, .terms = terms };
+	struct keep e = { 0 };
+	struct keeper *k;
+
+	(void)state;
+	wheel_init(&wheel, 1000);
+	oom_in = 1;
+	assert_int_equal(keeper_new(&k, &p), -ENOMEM);
+	assert_int_equal(keeper_new(&k, &p), 0);
+	for (unsigned i = 1; i <= 2; i++) {
+		oom_in = i;
+		assert_int_equal(keeper_add(k, &e, 0), -ENOMEM);
+		assert_false(keep_is_kept(&e));
+		assert_int_equal(counter_get(keeper_counters(k), KEEPER_REFUSED), i);
+		assert_int_equal(counter_get(keeper_counters(k), KEEPER_CONTACTS), 0);
+		assert_int_equal(wheel.count, 0);
+	}
+	oom_in = 0;
+	assert_int_equal(keeper_add(k, &e, 0), 0);
+	assert_true(keep_is_kept(&e));
+	keeper_free(k);
+	assert_int_equal(wheel.count, 0);
+	assert_false(keep_is_kept(&e));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(keeper_without_memory) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
