@@ -68,10 +68,8 @@ static bool is_port_of_zone(const struct conf_zone *z, uint16_t port)
 	return false;
 }
 
-bool route_host_is_ours(const struct conf *c, uint16_t zone, struct sv host, uint16_t port)
+static bool is_zone_host(const struct conf_zone *z, struct sv host, uint16_t port)
 {
-	const struct conf_zone *z = &c->zones[zone];
-
 	for (unsigned i = 0; i < z->n_domains; i++)
 		if (host_eq(host, z->domains[i]))
 			return true;
@@ -81,6 +79,11 @@ bool route_host_is_ours(const struct conf *c, uint16_t zone, struct sv host, uin
 		if (listener_host_is(&z->listeners[i], host))
 			return true;
 	return false;
+}
+
+bool route_host_is_ours(const struct conf *c, uint16_t zone, struct sv host, uint16_t port)
+{
+	return is_zone_host(&c->zones[zone], host, port) || conf_find_registrar(c, host_core(host));
 }
 
 /* RFC 3261 §19.1.2, RFC 7118 §4.1 by way of RFC 6455 §3. */
@@ -233,7 +236,8 @@ static const char *mismatch(const struct conf_when *w, const struct route_query 
 /* A number or URN names no host that we could be asked to relay to. */
 static bool may_pass(const struct conf *c, const struct route_query *q, const struct conf_route *r)
 {
-	if (r->is_relay || r->action == ACT_RELAY || q->uri.scheme == URI_TEL || q->uri.scheme == URI_URN)
+	/* a registrar judges its domains itself */
+	if (r->is_relay || r->action == ACT_RELAY || r->action == ACT_REGISTRAR || q->uri.scheme == URI_TEL || q->uri.scheme == URI_URN)
 		return true;
 	return q->uri.host.len && route_host_is_ours(c, q->zone, q->uri.host, q->uri.port);
 }

@@ -25,7 +25,8 @@ struct route_result {
 };
 
 bool route_is_trusted(const struct conf *c, uint16_t zone, const struct addr *source);
-/* The zone's listen addresses and advertised names (with no port or any of the zone's) and its domains, with any port (DECISIONS 16).
+/* The zone's listen addresses and advertised names (with no port or any of the zone's) and its domains and those of `registrar`, with any
+ * port (DECISIONS 16).
  * Names: without case, one trailing dot ignored. Addresses: by value. */
 bool route_host_is_ours(const struct conf *c, uint16_t zone, struct sv host, uint16_t port);
 /* Is `host:port` exactly the address or advertised name of one of the zone's listeners (no port: its transport's default),

@@ -253,6 +253,16 @@ static void check_usable(struct reader *r, unsigned i)
 	                "is trusted there; write caller: any, or trust: in the zone");
 }
 
+static void check_registrar(struct reader *r, unsigned i)
+{
+	const struct conf_route *route = &r->conf->routes[i];
+
+	if (route->action != ACT_REGISTRAR || r->conf->n_registrars)
+		return;
+	at(r, (struct conf_mark){ route->line, route->col }, "routes[%u]", i);
+	note_warning(r, "`registrar:` has no domain: nobody can register");
+}
+
 /* RFC 8224 §4: an Identity that passes signs From and To. */
 static void check_signature(struct reader *r, unsigned i)
 {
@@ -276,6 +286,7 @@ static void check_routes(struct reader *r)
 	for (unsigned i = 0; i < r->conf->n_routes && !r->notes->errors; i++) {
 		check_reachable(r, i);
 		check_usable(r, i);
+		check_registrar(r, i);
 		check_signature(r, i);
 	}
 }

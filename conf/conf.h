@@ -25,6 +25,7 @@ enum conf_limits {
 	CONF_RULE_NAMES_MAX = 64,    /* headers that one rule names */
 	CONF_RULE_USES_MAX = 16,     /* lists in one place */
 	CONF_HEADER_VALUE_MAX = 512, /* bytes of a value that a rule writes, filled in */
+	CONF_REGISTRARS_MAX = 4096,  /* domains of `registrar` */
 };
 
 /* Where something stands in the file; 1-based. */
@@ -102,6 +103,7 @@ struct conf_zone {
 	uint8_t masks;               /* enum conf_mask: of what goes out */
 	bool drops_signature;        /* Identity (RFC 8224) does not go out: masks apply to what carried one, too */
 	struct { uint32_t expires_ms, min_ms, ping_ms; } session; /* RFC 4028: 0 = only if asked, 90 s; 15 min, 0 = no pings */
+	bool is_silent_unknown;      /* a REGISTER for a domain that is none of `registrar` gets no answer, instead of 404 */
 	struct sv advertise;         /* zone-wide default for its listeners, or empty */
 	struct conf_mark mark;       /* of its name */
 };
@@ -190,6 +192,24 @@ struct conf_route {
 	struct sv text;              /* one line of plain words describing the rule */
 };
 
+enum conf_registrar_mode { REGISTRAR_LOCAL, REGISTRAR_PASS, REGISTRAR_FRONT };
+enum conf_registrar_auth { AUTH_NONE, AUTH_USERS };
+enum conf_when_full { FULL_REJECT, FULL_REPLACE };
+
+/* Registrations of one domain, under `registrar`. */
+struct conf_registrar {
+	struct sv domain;
+	uint8_t mode;                /* enum conf_registrar_mode */
+	uint8_t auth;                /* enum conf_registrar_auth */
+	uint8_t when_full;           /* enum conf_when_full */
+	int pool;                    /* -1: none */
+	struct { uint32_t min_ms, max_ms, jitter; } expires; /* 60 s, 1 h; jitter in percent */
+	uint32_t max_contacts;       /* per AOR; default 10 */
+	uint64_t rate;               /* REGISTER requests per minute, all workers together; 0: no limit */
+	uint32_t flow_grace_ms;      /* default 10 s */
+	struct conf_mark mark;       /* of its domain */
+};
+
 struct conf {
 	uint64_t gen;                /* set by the publisher */
 	struct sv file, node;        /* node is required */
@@ -200,6 +220,7 @@ struct conf {
 	struct conf_pool *pools; unsigned n_pools;
 	struct conf_destination *destinations; unsigned n_destinations;
 	struct conf_route *routes; unsigned n_routes;
+	struct conf_registrar *registrars; unsigned n_registrars; /* by domain, in order of their names */
 	struct sv state;             /* directory; default /var/lib/sbc; "" never */
 	struct sv *identity_keys; unsigned n_identity_keys; /* files, newest first; 0 = state/identity.key */
 	struct sv admin_socket;      /* empty: none */
@@ -257,5 +278,7 @@ bool conf_user_match(struct sv pattern, struct sv user);
 int conf_find_pool(const struct conf *c, struct sv name);
 int conf_find_zone(const struct conf *c, struct sv name);
 int conf_find_rules(const struct conf *c, struct sv name);
+/* Without case, a dot at the end ignored. NULL: no domain of `registrar`. */
+const struct conf_registrar *conf_find_registrar(const struct conf *c, struct sv host);
 
 #endif

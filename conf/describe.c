@@ -75,6 +75,9 @@ static void add_route(struct text *t, const struct conf *c, const struct conf_ro
 	case ACT_REJECT:
 		text_add(t, " -> %u%s%.*s", route->reject, route->reject_phrase.len ? " " : "", SV_ARG(route->reject_phrase));
 		break;
+	case ACT_REGISTRAR:
+		text_add(t, " -> registrar");
+		break;
 	default:
 		text_add(t, " -> 503 (what it leads to is not active in this version)");
 	}

@@ -336,6 +336,7 @@ void on_root_done(struct reader *r, void *into)
 
 	gather_listeners(r, c);
 	gather_destinations(r, c);
+	registrars_sort(r);
 	if (!r->err)
 		conf_check(r);
 }

@@ -83,6 +83,12 @@ void on_pool_done(struct reader *r, void *into);
 void on_sticky_by(struct reader *r, const struct value *v, void *into);
 void on_destination_open(struct reader *r, void *into);
 void on_destination_uri(struct reader *r, const struct value *v, void *into);
+void on_registrar_open(struct reader *r, void *into);
+void on_registrar_done(struct reader *r, void *into);
+void on_registrar_pool(struct reader *r, const struct value *v, void *into);
+void on_registrar_open_to_all(struct reader *r, const struct value *v, void *into);
+/* Sorts them by domain; one that is written twice gets a note. */
+void registrars_sort(struct reader *r);
 void on_route_open(struct reader *r, void *into);
 void on_route_done(struct reader *r, void *into);
 void on_when_zone(struct reader *r, const struct value *v, void *into);

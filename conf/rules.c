@@ -62,10 +62,10 @@ void on_to_part(struct reader *r, const struct value *v, void *into)
 {
 	struct conf_route *route = into;
 
-	(void)r;
-	route->action = ACT_INACTIVE;
-	/* Who registers is not registered yet. */
-	if (v->number == 0 && !route->when.caller_is_written)
+	route->action = v->number == 0 ? ACT_REGISTRAR : ACT_INACTIVE;
+	if (v->number)
+		note_warning(r, "location: not active in this version");
+	else if (!route->when.caller_is_written) /* who registers is not registered yet */
 		route->when.caller = CALLER_ANY;
 }
 
@@ -247,6 +247,8 @@ void on_route_done(struct reader *r, void *into)
 
 	if (route->action == ACT_UNSET) /* a note says why */
 		return;
+	if (route->action == ACT_REGISTRAR && (route->when.n_methods != 1 || !sv_eq(route->when.methods[0], SV("REGISTER"))))
+		note_error(r, "`to: registrar` is for one method: write `when: { method: REGISTER }`");
 	if (describe_route(r->conf, route, &text) < 0) {
 		r->err = -ENOMEM;
 		return;

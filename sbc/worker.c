@@ -191,7 +191,10 @@ static uint16_t first_shard(struct worker *w, const struct view *v)
 {
 	struct sv call_id = view_value(v, HDR_CALL_ID);
 	struct token far;
+	struct aor aor;
 
+	if (v->method == M_REGISTER && aor_of_value(&aor, view_value(v, HDR_TO)) == 0) /* where its bindings are */
+		return aor_shard(aor_key(token_hash_key(w->tokens), &aor));
 	if (call_id.len == TOKEN_LEN && token_read(w->tokens, TOKEN_LEG, call_id, &far) == 0)
 		return far.shard;
 	return token_shard(w->tokens, call_id);
@@ -496,6 +499,7 @@ int worker_join(struct worker *w, struct net *net, struct resolver *resolver,
 	                          .resolver = resolver, .park = &w->park, .log = w->shared->log, .cdr = w->shared->cdr,
 	                          .wall_ms = wall_ms, .ctx = w, .worker = w->index, .workers = w->shared->workers,
 	                          .send = errand_send, .max_calls = c->max_calls };
+	struct registrar_params rp = { .wheel = &w->wheel, .key = token_hash_key(w->tokens), .ctx = w };
 	int err;
 
 	w->net = net;
@@ -504,6 +508,9 @@ int worker_join(struct worker *w, struct net *net, struct resolver *resolver,
 	if ((err = sip_stack_init(&w->stack, &w->wheel, net, token_hash_key(w->tokens), &w->bufs)))
 		return err;
 	w->has_stack = true;
+	if ((err = registrar_new(&w->registrar, &rp)))
+		return err;
+	p.registrar = w->registrar;
 	if ((err = b2bua_new(&w->calls, &p)) ||
 	    (err = prober_new(&w->prober, w->shared->pools, &w->wheel, w->index, w->shared->workers, probe_send, w)))
 		return err;
@@ -517,6 +524,7 @@ void worker_fini(struct worker *w)
 	park_fini(&w->park);
 	prober_free(w->prober);
 	b2bua_free(w->calls);
+	registrar_free(w->registrar);
 	if (w->has_stack)
 		sip_stack_fini(&w->stack);
 	slab_fini(&w->probes);
@@ -534,6 +542,7 @@ static void trim(struct worker *w)
 {
 	w->trimmed_ms = w->wheel.now_ms;
 	b2bua_trim(w->calls);
+	registrar_trim(w->registrar);
 	blocks_trim(&w->bufs);
 }
 

@@ -53,6 +53,7 @@ struct worker {
 	struct blocks bufs;                  /* kept messages: go last, the net may still hold some */
 	struct park park;
 	struct b2bua *calls;
+	struct registrar *registrar;
 	struct prober *prober;
 	struct slab probes;
 	struct counters counters;

@@ -48,6 +48,9 @@ struct uri {
 };
 /* RFC 3261 §19.1, §25. 0, or -EBADMSG for what the grammar refuses. */
 int uri_parse(struct uri *out, struct sv text);
+/* RFC 3261 §19.1.4. Not equal, too, when one has more parameters or headers than URI_EQUAL_PARAMS. */
+enum { URI_EQUAL_PARAMS = 32 };
+bool uri_equal(const struct uri *a, const struct uri *b);
 /* transport= as enum transport, T_NONE when absent or unknown. */
 uint8_t uri_transport(const struct uri *u);
 bool uri_has_param(const struct uri *u, struct sv name);
@@ -61,6 +64,10 @@ bool uri_header_next(struct sv *headers, struct sv *name, struct sv *value);
 /* `v` as such a value: what may not stand there becomes %XX. */
 struct out;
 void out_uri_header(struct out *o, struct sv v);
+/* `v` as a URI's user. */
+void out_uri_user(struct out *o, struct sv v);
+/* May `v` stand as the value of a URI's parameter as it is? */
+bool uri_param_is_plain(struct sv v);
 /* Escapes undone into the arena (or the bytes themselves when there are none). */
 struct sv unescape(struct arena *a, struct sv v);
 /* The same to where there is room for `v.len` bytes; returns how many it wrote. */

@@ -510,27 +510,45 @@ struct sip_stack *server_stack(struct server_txn *st)
 	return st->stack;
 }
 
-void sip_answer_stateless(struct sip_stack *s, const struct view *v, const struct path *from, unsigned status,
-                          struct sv phrase, struct sv to_tag, struct sv headers)
+void sip_stateless_begin(struct sip_stack *s, const struct view *v, const struct path *from, unsigned status, struct sv phrase,
+                         struct sv to_tag, struct out *o)
+{
+	out_init(o, s->scratch, SIP_SCRATCH);
+	status_line(o, status, phrase);
+	head_write(o, v, from);
+	if (to_tag.len && !tag_of(view_value(v, HDR_TO)).p) { /* not view_to_tag(): `v` may have a fault, its fields unread */
+		out_lit(o, ";tag=");
+		out_sv(o, to_tag);
+	}
+	out_lit(o, "\r\n");
+}
+
+int sip_stateless_send(struct sip_stack *s, const struct path *from, struct out *o)
 {
 	SCOPED(buf_putp) struct buf *b = NULL;
-	struct out o;
+	int err;
 
-	out_init(&o, s->scratch, SIP_SCRATCH);
-	status_line(&o, status, phrase);
-	head_write(&o, v, from);
-	if (to_tag.len && !tag_of(view_value(v, HDR_TO)).p) { /* not view_to_tag(): `v` may have a fault, its fields unread */
-		out_lit(&o, ";tag=");
-		out_sv(&o, to_tag);
-	}
-	out_lit(&o, "\r\n");
-	out_sv(&o, headers);
-	out_lit(&o, "Content-Length: 0\r\n\r\n");
-	if (o.is_full || !(b = buf_copy_in(s->bufs, out_done(&o))) || sip_may_leave(s, from, b))
-		return;
+	if (o->is_full)
+		return -EMSGSIZE;
+	if (!(b = buf_copy_in(s->bufs, out_done(o))))
+		return -ENOMEM;
+	if ((err = sip_may_leave(s, from, b)))
+		return err;
 	counter_inc(&s->counters, SIP_STATELESS_REPLIES);
 	if (net_send(s->net, from, b, 0))
 		counter_inc(&s->counters, SIP_SEND_ERRORS);
+	return 0;
+}
+
+void sip_answer_stateless(struct sip_stack *s, const struct view *v, const struct path *from, unsigned status,
+                          struct sv phrase, struct sv to_tag, struct sv headers)
+{
+	struct out o;
+
+	sip_stateless_begin(s, v, from, status, phrase, to_tag, &o);
+	out_sv(&o, headers);
+	out_lit(&o, "Content-Length: 0\r\n\r\n");
+	sip_stateless_send(s, from, &o);
 }
 
 static bool server_drop(void *ctx, struct link *l)

@@ -121,6 +121,11 @@ struct sip_stack *server_stack(struct server_txn *st);
 /* One answer without a transaction (§8.2.7): before any state is touched. */
 void sip_answer_stateless(struct sip_stack *s, const struct view *v, const struct path *from, unsigned status,
                           struct sv phrase, struct sv to_tag, struct sv headers);
+/* The same in two strokes, as server_begin and server_send: what stands between is appended to `o`. 0, -EMSGSIZE, -ENOMEM, or -EACCES:
+ * nothing was sent. */
+void sip_stateless_begin(struct sip_stack *s, const struct view *v, const struct path *from, unsigned status, struct sv phrase,
+                         struct sv to_tag, struct out *o);
+int sip_stateless_send(struct sip_stack *s, const struct path *from, struct out *o);
 
 /* Client side ------------------------------------------------------------------------------------------------------ */
 

@@ -291,7 +291,7 @@ bool uri_header_next(struct sv *headers, struct sv *name, struct sv *value)
 	return true;
 }
 
-void out_uri_header(struct out *o, struct sv v)
+static void out_escaped(struct out *o, struct sv v, unsigned classes)
 {
 	static const char hex[] = "0123456789ABCDEF";
 
@@ -299,6 +299,21 @@ void out_uri_header(struct out *o, struct sv v)
 		uint8_t c = (uint8_t)v.p[i];
 		const char code[] = { '%', hex[c >> 4], hex[c & 15] };
 
-		out_sv(o, is_class(v.p[i], C_HEADER) ? (struct sv){ v.p + i, 1 } : (struct sv){ code, sizeof(code) });
+		out_sv(o, is_class(v.p[i], classes) ? (struct sv){ v.p + i, 1 } : (struct sv){ code, sizeof(code) });
 	}
+}
+
+void out_uri_header(struct out *o, struct sv v)
+{
+	out_escaped(o, v, C_HEADER);
+}
+
+void out_uri_user(struct out *o, struct sv v)
+{
+	out_escaped(o, v, C_USER);
+}
+
+bool uri_param_is_plain(struct sv v)
+{
+	return is_all(v, C_PARAM);
 }

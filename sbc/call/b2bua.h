@@ -10,6 +10,7 @@
 #include "base/slab.h"
 #include "conf/conf.h"
 #include "dispatcher/history.h"
+#include "registrar/registrar.h"
 #include "sip/txn.h"
 #include "sip/view.h"
 #include "topohide/token.h"
@@ -74,6 +75,7 @@ struct b2bua_params {
 	struct park *park;
 	struct log *log;          /* may be NULL */
 	struct cdr_sink *cdr;     /* may be NULL */
+	struct registrar *registrar; /* of this worker; may be NULL: nobody can register */
 	uint64_t (*wall_ms)(void *ctx); /* Unix time, for call detail records */
 	void *ctx;
 	/* To another worker's b2bua_errand. 0: taken; or -ENOBUFS. */

@@ -430,6 +430,11 @@ void attempt_drop(struct attempt *a);  /* frees it; its transaction lives on alo
 /* Takes the far leg of a call that ends: answers of its forks that are still under way are acknowledged and ended. */
 void attempt_adopt(struct b2bua *b, struct leg *far);
 void refuse(struct b2bua *b, const struct request *r, enum why why, unsigned status);
+/* The same with lines of the caller's. */
+void refuse_with(struct b2bua *b, const struct request *r, enum why why, unsigned status, struct sv lines);
+
+/* register.c: REGISTER to a registrar of ours */
+void register_request(struct b2bua *b, const struct request *r, const struct uri *uri);
 
 /* The same request once more, on the same leg with the next CSeq (RFC 4028 §7.3). 0, or an error: then nothing is on its way. */
 int attempt_again(struct attempt *a);

@@ -27,10 +27,10 @@ struct sv refusal_line(const struct b2bua *b, enum why why, const struct request
 	return o.is_full ? SV("") : out_done(&o);
 }
 
-void refuse(struct b2bua *b, const struct request *r, enum why why, unsigned status)
+void refuse_with(struct b2bua *b, const struct request *r, enum why why, unsigned status, struct sv lines)
 {
 	const struct reason *reason = &call_reasons[why];
-	char tag[TOKEN_LEN], area[UNSUPPORTED_MAX];
+	char tag[TOKEN_LEN];
 	uint64_t id;
 
 	status = status ? status : reason->status;
@@ -41,8 +41,14 @@ void refuse(struct b2bua *b, const struct request *r, enum why why, unsigned sta
 	/* One answer without state, the same for each repetition of the request (§8.2.7, DECISIONS 32): a forged source gets no more
 	 * out of us than it put in. */
 	id = token_tag_id(b->p.tokens, 0, 0, view_value(r->v, HDR_CALL_ID));
-	sip_answer_stateless(b->p.stack, r->v, r->from, status, sv_from(reason->phrase), tag_token(b, r->shard, id, tag),
-	                     refusal_line(b, why, r, area));
+	sip_answer_stateless(b->p.stack, r->v, r->from, status, sv_from(reason->phrase), tag_token(b, r->shard, id, tag), lines);
+}
+
+void refuse(struct b2bua *b, const struct request *r, enum why why, unsigned status)
+{
+	char area[UNSUPPORTED_MAX];
+
+	refuse_with(b, r, why, status, refusal_line(b, why, r, area));
 }
 
 /* DECISIONS 18. */
@@ -297,6 +303,8 @@ void initial_request(struct b2bua *b, const struct request *r)
 	route_find(b->conf, &q, &result);
 	if (result.status)
 		refuse(b, r, route_why(result.reason), result.status);
+	else if (result.rule && result.rule->action == ACT_REGISTRAR)
+		register_request(b, r, &q.uri);
 	else if (!result.rule || result.rule->action != ACT_POOL)
 		refuse(b, r, result.rule ? WHY_NOT_ACTIVE : WHY_NO_ROUTE, 0);
 	else if (is_loop(b, r, result.rule))

@@ -69,6 +69,26 @@
 	X(WHY_SESSION_EXPIRED, "session-expired", 408, "", \
 	  "A session was not refreshed in time, or refreshing it failed: both sides got BYE (RFC 4028 10).") \
 	X(WHY_SILENT, "peer-silent", 408, "", "One side no longer answers within the call (`session.ping`): both sides got BYE.") \
+	X(WHY_NO_DOMAIN, "register-unknown-domain", 404, "", "A REGISTER for a domain that is none of `registrar`.") \
+	X(WHY_REGISTER_URI, "register-request-uri", 400, "Bad Request-URI", \
+	  "A REGISTER whose Request-URI is no domain alone (RFC 3261 10.2).") \
+	X(WHY_REGISTER_TO, "register-to", 404, "", "The To of a REGISTER is no address of record of its Request-URI's domain (RFC 3261 10.3).") \
+	X(WHY_REGISTER_FROM, "register-for-another", 403, "", \
+	  "A REGISTER whose From is not its To, from a source that is not trusted: nobody registers others.") \
+	X(WHY_REGISTER_REQUIRE, "register-require", 420, "", "Require of a REGISTER names an extension that its registrar does not have.") \
+	X(WHY_REGISTER_CONTACT, "register-contact", 400, "Bad Contact", \
+	  "A Contact of a REGISTER that is no SIP URI, too long, one too many, or stands there twice.") \
+	X(WHY_REGISTER_STAR, "register-star", 400, "Bad Contact", \
+	  "`Contact: *` with other Contacts, or without `Expires: 0` (RFC 3261 10.3).") \
+	X(WHY_REGISTER_PATH, "register-path", 400, "Bad Path", "A Path that cannot be read, or is too long (RFC 3327).") \
+	X(WHY_REGISTER_BRIEF, "register-too-brief", 423, "", "A registration shorter than the domain's `expires.min`, and than an hour.") \
+	X(WHY_REGISTER_OLD, "register-out-of-order", 500, "CSeq Out Of Order", \
+	  "A REGISTER whose CSeq is below the last one of its Call-ID (RFC 3261 10.3).") \
+	X(WHY_REGISTER_MANY, "register-max-contacts", 403, "Too Many Contacts", "The address of record has `max-contacts` already.") \
+	X(WHY_REGISTER_OUTBOUND, "register-no-outbound", 439, "", \
+	  "A REGISTER with a reg-id came over a hop that does not keep flows (RFC 5626 6).") \
+	X(WHY_REGISTER_MINE, "register-our-contact", 403, "", \
+	  "A REGISTER whose Contact is one that we made for somebody: nobody is reached by way of others.") \
 	X(WHY_OPERATOR, "operator", 0, "", "`sbcctl hangup`.")
 
 enum why {

@@ -329,8 +329,8 @@ static const struct bad {
 	  "4:43: routes[0].to: 2 keys; only one of them is possible" },
 	{ NODE ZONES POOLS RULE("too: { pool: p }"),
 	  "4:10: routes[0]: `to:` is missing; it takes `registrar`, `location` or a mapping with `pool:`. "
-	  "`registrar`: keeps the registration. `location`: to where the one called is registered, over the flow "
-	  "that registered. Until they are active: 503.\n"
+	  "`registrar`: for REGISTER, to what `registrar` says of its domain. `location`: to where the one called is registered, over the flow "
+	  "that registered; not active in this version: 503.\n"
 	  "4:39: routes[0].too: unknown key `too`; did you mean `to`?" },
 	{ NODE ZONES POOLS RULE("to: { reject: 200 }"),
 	  "4:53: routes[0].to.reject: out of bounds: 300 to 699" },
@@ -421,15 +421,38 @@ static const struct bad {
 	  "4:10: warning: routes[0]: nobody can use this rule: it is for registered callers, which are not active in this "
 	  "version, and nobody is trusted there; write caller: any, or trust: in the zone" },
 	{ NODE ZONE("listen: \"udp:127.0.0.1:5060\", trust: [10.0.0.0/8]") POOLS "routes: [{ to: { pool: p } }]\n", "" },
+	/* Registrars */
+	{ NODE ZONES POOLS "routes: [{ when: { method: [REGISTER, INVITE] }, to: registrar }, { when: { caller: trusted }, to: { pool: p } }]\n"
+	  "registrar: { example.com: { auth: none } }\n",
+	  "4:10: routes[0]: `to: registrar` is for one method: write `when: { method: REGISTER }`\n"
+	  "5:35: warning: registrar.example.com.auth: whoever asks is registered: nobody has to say who they are" },
+	{ NODE ZONES POOLS "routes: [{ when: { method: REGISTER }, to: registrar }, { when: { caller: trusted }, to: { pool: p } }]\n",
+	  "4:10: warning: routes[0]: `registrar:` has no domain: nobody can register" },
+	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { mode: local } }\n",
+	  "5:27: registrar.example.com: `auth:` is missing; it takes `none` or a mapping with `users:`. Nobody is asked who they are." },
+	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { mode: proxy, auth: none } }\n",
+	  "5:35: registrar.example.com.mode: `proxy` is not one of: local, pass, front\n"
+	  "5:48: warning: registrar.example.com.auth: whoever asks is registered: nobody has to say who they are" },
+	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { auth: none, pool: p, expires: { min: 2h } } }\n",
+	  "5:27: registrar.example.com: expires: min is longer than max: nobody could register\n"
+	  "5:27: registrar.example.com: pool: has no meaning with `mode: local`\n"
+	  "5:35: warning: registrar.example.com.auth: whoever asks is registered: nobody has to say who they are" },
+	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { auth: none, mode: front } }\n",
+	  "5:27: registrar.example.com: `pool:` is missing: where the registrar behind us is\n"
+	  "5:27: warning: registrar.example.com: mode: pass and front: not active in this version\n"
+	  "5:35: warning: registrar.example.com.auth: whoever asks is registered: nobody has to say who they are" },
+	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { auth: none }, Example.COM.: { auth: none } }\n",
+	  "5:35: warning: registrar.example.com.auth: whoever asks is registered: nobody has to say who they are\n"
+	  "5:43: registrar: domain Example.COM. stands here twice\n"
+	  "5:65: warning: registrar.Example.COM..auth: whoever asks is registered: nobody has to say who they are" },
 	/* Parts that are not active yet */
-	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { mode: local, auth: none } }\n",
-	  "5:12: warning: registrar: not active in this version" },
+	{ NODE ZONES POOLS RULE("to: location"), "4:43: warning: routes[0].to: location: not active in this version" },
 	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { auth: { users: /nonexistent } } }\n",
-	  "5:12: warning: registrar: not active in this version\n"
+	  "5:35: warning: registrar.example.com.auth: not active in this version\n"
 	  "5:44: warning: registrar.example.com.auth.users: /nonexistent cannot be read: No such file or directory" },
-	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { mode: proxy } }\n",
-	  "5:12: warning: registrar: not active in this version\n"
-	  "5:35: registrar.example.com.mode: `proxy` is not one of: local, pass" },
+	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { auth: none, mode: pass, pool: p } }\n",
+	  "5:27: warning: registrar.example.com: mode: pass and front: not active in this version\n"
+	  "5:35: warning: registrar.example.com.auth: whoever asks is registered: nobody has to say who they are" },
 	{ NODE ZONES POOLS ROUTES "guard: { per-source: { rate: 50 } }\n",
 	  "5:8: warning: guard: not active in this version\n"
 	  "5:30: guard.per-source.rate: a rate without a unit: write \"50/s\" or \"600/m\"" },

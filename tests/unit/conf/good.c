@@ -235,7 +235,7 @@ static void rules_are_as_written(void **state)
 
 	(void)state;
 	assert_int_equal(c->n_routes, 6);
-	assert_int_equal(r[0].action, ACT_INACTIVE);
+	assert_int_equal(r[0].action, ACT_REGISTRAR);
 	assert_int_equal(r[0].when.caller, CALLER_ANY); /* who registers is not registered yet */
 	assert_false(r[0].when.caller_is_written);
 	assert_int_equal(r[1].line, 6);

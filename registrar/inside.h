@@ -1,0 +1,50 @@
+/* registrar/inside.h - the registrar's own shape, shared by the files of this folder. */
+#ifndef REGISTRAR_INSIDE_H
+#define REGISTRAR_INSIDE_H
+#include "registrar/registrar.h"
+
+struct registrar {
+	struct registrar_params p;
+	struct table aors, by_id, by_flow;
+	struct slab bindings;
+	struct blocks texts;       /* of bindings, and registrations with their AOR */
+	struct counters counters;
+};
+
+static inline size_t binding_text_len(const struct binding *b)
+{
+	return (size_t)b->contact_len + b->params_len + b->routes_len;
+}
+
+/* What a binding says of itself, to be kept in one block. */
+struct binding_text {
+	struct sv contact, params, routes;
+	uint16_t instance_at, instance_len;
+};
+
+/* A registration without bindings, not yet known: registration_link makes it so, registration_free undoes it. NULL: memory is out. */
+struct registration *registration_new(struct registrar *r, const struct aor *aor, uint64_t key);
+/* 0 or -ENOSPC. */
+int registration_link(struct registrar *r, struct registration *a);
+/* Only without bindings. */
+void registration_free(struct registrar *r, struct registration *a);
+
+/* One that belongs to nobody yet: binding_link makes it so. NULL: the bound, or memory is out. */
+struct binding *binding_new(struct registrar *r);
+/* Its strings, instead of those it has. 0 or -ENOMEM. */
+int binding_set_text(struct registrar *r, struct binding *b, const struct binding_text *t);
+/* A block with `t`, for binding_take_text. NULL: memory is out. */
+char *binding_copy_text(struct registrar *r, const struct binding_text *t);
+void binding_take_text(struct registrar *r, struct binding *b, const struct binding_text *t, char *block);
+static inline size_t binding_text_size(const struct binding_text *t)
+{
+	return t->contact.len + t->params.len + t->routes.len;
+}
+void binding_link(struct registrar *r, struct registration *a, struct binding *b, uint64_t id);
+/* Of one that was never linked, or is no longer. */
+void binding_free(struct registrar *r, struct binding *b);
+/* Where its requests go from now on. */
+void binding_set_path(struct registrar *r, struct binding *b, const struct path *path);
+void binding_until(struct registrar *r, struct binding *b, uint64_t expires_ms);
+
+#endif

@@ -1,0 +1,182 @@
+/* sbc/call/register.c - REGISTER for a domain of `registrar` (RFC 3261 §10.3): may it, from whom, for whom. What it does to the bindings
+ * is registrar/register.h. Answered without a transaction: a repetition changes nothing and gets the same answer again. */
+#include "sbc/call/call.h"
+#include "registrar/register.h"
+#include <stdio.h>
+#include <time.h>
+
+enum { DATE_MAX = 40, LINE_MAX_BYTES = 64 };
+
+/* What is known of the request on its way through. */
+struct register_job {
+	struct b2bua *b;
+	const struct request *r;
+	struct aor aor;            /* of To */
+	struct register_request q;
+	struct register_done done;
+};
+
+static const uint8_t why_of[] = {
+	[REGISTER_BAD_CONTACT] = WHY_REGISTER_CONTACT, [REGISTER_BAD_STAR] = WHY_REGISTER_STAR, [REGISTER_BAD_PATH] = WHY_REGISTER_PATH,
+	[REGISTER_TOO_BRIEF] = WHY_REGISTER_BRIEF, [REGISTER_OLD] = WHY_REGISTER_OLD, [REGISTER_TOO_MANY] = WHY_REGISTER_MANY,
+	[REGISTER_NO_OUTBOUND] = WHY_REGISTER_OUTBOUND, [REGISTER_OURS] = WHY_REGISTER_MINE, [REGISTER_FULL] = WHY_FULL,
+};
+
+/* Requests that are refused ------------------------------------------------------------------------------------------ */
+
+static bool is_supported(struct sv tag)
+{
+	return sv_ieq(tag, SV("path")) || sv_ieq(tag, SV("outbound")) || sv_ieq(tag, SV("gruu"));
+}
+
+/* §8.2.2.3: the line that says what is required and cannot be had; empty when all can. */
+static struct sv unsupported_line(const struct view *v, char area[UNSUPPORTED_MAX])
+{
+	bool any = false;
+	struct out o;
+
+	out_init(&o, area, UNSUPPORTED_MAX);
+	for (unsigned i = v->first[HDR_REQUIRE]; i && i <= v->n; i++) {
+		struct sv rest = hdr_value(v, &v->h[i - 1]), tag;
+
+		while (v->h[i - 1].id == HDR_REQUIRE && list_next(&tag, &rest)) {
+			if (is_supported(tag) || o.is_full)
+				continue;
+			out_sv(&o, any ? SV(", ") : SV("Unsupported: "));
+			out_unfolded(&o, tag);
+			any = true;
+		}
+	}
+	out_lit(&o, "\r\n");
+	if (o.is_full) /* there is no room to name them */
+		return SV("Unsupported: *\r\n");
+	return any ? out_done(&o) : SV("");
+}
+
+static void refuse_brief(const struct register_job *job)
+{
+	char line[LINE_MAX_BYTES];
+	int n = snprintf(line, sizeof(line), "Min-Expires: %u\r\n", job->q.domain->expires.min_ms / 1000);
+
+	refuse_with(job->b, job->r, WHY_REGISTER_BRIEF, 0, (struct sv){ line, (size_t)n });
+}
+
+/* Steps 1 to 5 but for who it is ------------------------------------------------------------------------------------ */
+
+/* §10.2: nobody may register another, unless we trust whoever does it. */
+static bool is_for_another(const struct register_job *job)
+{
+	struct aor from;
+
+	return !is_trusted(job->b, job->r->from) && (aor_of_value(&from, view_value(job->r->v, HDR_FROM)) ||
+	                                              !sv_eq(aor_sv(&from), aor_sv(&job->aor)));
+}
+
+/* What is wrong with it, before anybody is asked who he is; WHY_COUNT: nothing. */
+static enum why register_fault(struct register_job *job, const struct uri *uri)
+{
+	if (uri->user.len || uri->scheme == URI_TEL)
+		return WHY_REGISTER_URI;
+	if (aor_of_value(&job->aor, view_value(job->r->v, HDR_TO)) ||
+	    conf_find_registrar(job->b->conf, aor_host(&job->aor)) != job->q.domain)
+		return WHY_REGISTER_TO;
+	if (is_for_another(job))
+		return WHY_REGISTER_FROM;
+	return job->q.domain->mode != REGISTRAR_LOCAL ? WHY_NOT_ACTIVE : WHY_COUNT;
+}
+
+/* Who sends it, and may he register this AOR (§10.3 steps 3 and 4)? Nothing has changed yet. False: it was answered. */
+static bool register_is_permitted(const struct register_job *job)
+{
+	if (job->q.domain->auth == AUTH_NONE)
+		return true;
+	refuse(job->b, job->r, WHY_NOT_ACTIVE, 0);
+	return false;
+}
+
+/* Answers ------------------------------------------------------------------------------------------------------------- */
+
+static bool is_our_contact(void *ctx, const struct uri *contact)
+{
+	static const uint8_t kinds[] = { TOKEN_LEG, TOKEN_BINDING, TOKEN_TRANSFER };
+	const struct b2bua *b = ctx;
+	struct token t;
+
+	for (size_t i = 0; contact->user.len == TOKEN_LEN && i < sizeof(kinds); i++)
+		if (token_read(b->p.tokens, kinds[i], contact->user, &t) == 0)
+			return true;
+	return false;
+}
+
+static size_t temp_gruu(void *ctx, const struct binding *binding, char out[64])
+{
+	const struct b2bua *b = ctx;
+
+	token_write(b->p.tokens, TOKEN_BINDING, (struct token){ .id = binding->by_id.key, .shard = registration_shard(binding->aor) }, out);
+	return TOKEN_LEN;
+}
+
+/* RFC 3261 §20.17: clients set their clocks by it. */
+static void write_date(const struct b2bua *b, struct out *o)
+{
+	time_t now = (time_t)(b->p.wall_ms(b->p.ctx) / 1000);
+	char line[DATE_MAX];
+	struct tm tm;
+
+	out_sv(o, (struct sv){ line, strftime(line, sizeof(line), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", gmtime_r(&now, &tm)) });
+}
+
+static void answer(struct register_job *job)
+{
+	struct b2bua *b = job->b;
+	const struct request *r = job->r;
+	uint64_t id = token_tag_id(b->p.tokens, 0, 0, view_value(r->v, HDR_CALL_ID));
+	struct register_answer a = { .request = &job->q, .done = job->done, .temp_gruu = temp_gruu, .ctx = b };
+	char tag[TOKEN_LEN];
+	struct out o;
+
+	sip_stateless_begin(b->p.stack, r->v, r->from, 200, SV(""), tag_token(b, r->shard, id, tag), &o);
+	register_answer_write(b->p.registrar, &a, &o);
+	write_date(b, &o);
+	out_lit(&o, "Content-Length: 0\r\n\r\n");
+	sip_stateless_send(b->p.stack, r->from, &o);
+}
+
+static void register_contacts(struct register_job *job)
+{
+	enum register_result result = registrar_register(job->b->p.registrar, &job->q, &job->done);
+
+	if (result == REGISTER_TOO_BRIEF)
+		refuse_brief(job);
+	else if (result)
+		refuse(job->b, job->r, why_of[result], 0);
+	else
+		answer(job);
+}
+
+void register_request(struct b2bua *b, const struct request *r, const struct uri *uri)
+{
+	struct register_job job = { .b = b, .r = r, .q = { .v = r->v, .from = r->from, .is_ours = is_our_contact, .ctx = b } };
+	char area[UNSUPPORTED_MAX];
+	struct sv line;
+	enum why why;
+
+	job.q.domain = conf_find_registrar(b->conf, uri->host);
+	if (!job.q.domain) {
+		if (!b->conf->zones[path_zone(b, r->from)].is_silent_unknown)
+			refuse(b, r, WHY_NO_DOMAIN, 0);
+		return;
+	}
+	if ((line = unsupported_line(r->v, area)).len) {
+		refuse_with(b, r, WHY_REGISTER_REQUIRE, 0, line);
+		return;
+	}
+	if ((why = register_fault(&job, uri)) != WHY_COUNT) {
+		refuse(b, r, why, 0);
+		return;
+	}
+	job.q.aor = &job.aor;
+	job.q.aor_key = aor_key(token_hash_key(b->p.tokens), &job.aor);
+	if (register_is_permitted(&job))
+		register_contacts(&job);
+}
