@@ -171,6 +171,10 @@ static bool is_used(const struct conf *c, unsigned pool)
 		if (c->routes[i].action == ACT_POOL && c->routes[i].pool == pool)
 			return true;
 	}
+	for (unsigned i = 0; i < c->n_pools; i++) {
+		if (c->pools[i].spill == pool + 1)
+			return true;
+	}
 	return false;
 }
 
@@ -197,6 +201,50 @@ static void check_pool(struct reader *r, const struct conf_pool *p)
 		note_warning(r, "no rule leads to this pool");
 }
 
+static bool find_spill(struct reader *r, struct conf_pool *p)
+{
+	int index = conf_find_pool(r->conf, p->spill_name);
+	struct known known;
+	char hint[256];
+
+	if (index >= 0) {
+		p->spill = (uint16_t)(index + 1);
+		return true;
+	}
+	known_init(&known, p->spill_name);
+	for (unsigned i = 0; i < r->conf->n_pools; i++)
+		known_offer(&known, r->conf->pools[i].name);
+	note_error(r, "there is no pool `%.*s`%s", SV_ARG(p->spill_name), known_nearest_or_all(&known, hint));
+	return false;
+}
+
+static void at_spill(struct reader *r, const struct conf_pool *p)
+{
+	at(r, p->spill_mark, "pools.%.*s.spill", SV_ARG(p->name));
+}
+
+/* Pools name each other in any order, so they are found when all have been read. */
+static void check_spills(struct reader *r)
+{
+	const struct conf *c = r->conf;
+	bool is_found = true;
+
+	for (unsigned i = 0; i < c->n_pools; i++) {
+		at_spill(r, &c->pools[i]);
+		is_found &= !c->pools[i].spill_name.len || find_spill(r, &c->pools[i]);
+	}
+	for (unsigned i = 0; i < c->n_pools && is_found; i++) {
+		const struct conf_pool *p = &c->pools[i];
+		unsigned n = 0;
+
+		for (; p->spill && n <= CONF_SPILLS_MAX; n++)
+			p = &c->pools[p->spill - 1];
+		at_spill(r, &c->pools[i]);
+		if (n > CONF_SPILLS_MAX)
+			note_error(r, "goes round, or through more than %d pools", CONF_SPILLS_MAX);
+	}
+}
+
 static void check_pools(struct reader *r)
 {
 	const struct conf *c = r->conf;
@@ -206,6 +254,7 @@ static void check_pools(struct reader *r)
 		note_error(r, "%u destinations; at most %d are possible", c->n_destinations, CONF_DESTINATIONS_MAX);
 		return;
 	}
+	check_spills(r);
 	for (unsigned i = 0; i < c->n_pools; i++)
 		check_pool(r, &c->pools[i]);
 }

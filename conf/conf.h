@@ -19,6 +19,7 @@ enum conf_limits {
 	CONF_LISTENERS_MAX = 256,    /* in one zone, and all zones together */
 	CONF_POOLS_MAX = 1024,
 	CONF_DESTINATIONS_MAX = 4096,/* in one pool, and all pools together */
+	CONF_SPILLS_MAX = 4,         /* pools that spill into each other, one after the other */
 	CONF_ROUTES_MAX = 4096,
 	CONF_REGEX_MAX = 256,        /* bytes of a regex */
 	CONF_RULES_MAX = 256,        /* header rules in one list, and lists in all */
@@ -108,7 +109,8 @@ struct conf_zone {
 	struct conf_mark mark;       /* of its name */
 };
 
-enum conf_balance { BALANCE_ROUND_ROBIN, BALANCE_WEIGHTED, BALANCE_LEAST_CALLS, BALANCE_HASH };
+enum conf_balance { BALANCE_ROUND_ROBIN, BALANCE_WEIGHTED, BALANCE_LEAST_CALLS, BALANCE_HASH, BALANCE_LATENCY };
+enum conf_key { KEY_FROM_USER, KEY_TO_USER, KEY_CALL_ID, KEY_SOURCE, KEY_DOMAIN };
 enum conf_request_uri { RURI_KEEP, RURI_DESTINATION };
 
 struct conf_destination {
@@ -120,6 +122,8 @@ struct conf_destination {
 	uint8_t transport;           /* default UDP */
 	unsigned weight;             /* default 1, 0..1000; 0 = no calls */
 	unsigned max_calls;          /* 0 = no limit */
+	unsigned max_cps;            /* new calls a second; 0 = no limit */
+	uint16_t priority;           /* tier: a higher number only when nobody of a lower one can */
 	uint16_t pool;
 	uint32_t id;                 /* index into conf.destinations */
 	struct conf_mark mark, uri_mark;
@@ -136,6 +140,12 @@ struct conf_pool {
 	uint8_t balance, request_uri;
 	struct { bool is_on; uint32_t every_ms, timeout_ms; uint16_t down_after, up_after; } probe; /* 5 s, 1 s, 3, 2 */
 	struct { uint32_t after_ms; uint16_t *on; unsigned n_on; unsigned tries; } failover;        /* 2 s, [503], 3 */
+	struct { uint16_t *fail_on; unsigned n_fail_on; uint32_t retry_after_ms; } health;          /* [503], 60 s */
+	struct { uint8_t by; uint16_t bound; } hash;           /* enum conf_key, from-user; percent of the mean, 125, 0 = none */
+	uint32_t slow_start_ms;      /* 0 = none */
+	uint16_t spill;              /* index + 1 of the pool that takes what finds no place here; 0 = none */
+	struct sv spill_name; struct conf_mark spill_mark;     /* as written, or empty */
+	bool is_plain;               /* calls in turn, one tier, no limits: the short way of picking will do */
 	uint32_t answer_timeout_ms;  /* default 3m (timer C) */
 	struct { bool is_on; struct sv by; uint32_t ttl_ms; } sticky; /* by: to-user, from-user, call-id or source */
 	uint32_t first_destination; unsigned n_destinations;   /* in conf.destinations */

@@ -204,6 +204,14 @@ static void add_health(struct text *t, const struct conf_pool *p)
 	} else {
 		text_add(t, "  is not probed: only calls show that a destination is dead\n");
 	}
+	for (unsigned i = 0; i < p->health.n_fail_on; i++)
+		text_add(t, "%s%u", i ? ", " : "  of its answers to calls, these count as failures: ", p->health.fail_on[i]);
+	text_add(t, "%s", p->health.n_fail_on ? "\n" : "");
+	if (p->slow_start_ms) {
+		text_add(t, "  who returns gets his weight over ");
+		add_ms(t, p->slow_start_ms);
+		text_add(t, "\n");
+	}
 	text_add(t, "  a call goes on to the next destination when there is no response for ");
 	add_ms(t, p->failover.after_ms);
 	for (unsigned i = 0; i < p->failover.n_on; i++)
@@ -216,19 +224,27 @@ static void add_health(struct text *t, const struct conf_pool *p)
 static void add_destination(struct text *t, const struct conf_pool *p, const struct conf_destination *d)
 {
 	text_add(t, "  %.*s at %.*s", SV_ARG(d->name), SV_ARG(d->uri));
-	if (p->balance == BALANCE_WEIGHTED)
+	if (p->balance != BALANCE_ROUND_ROBIN)
 		text_add(t, ", weight %u", d->weight);
 	if (d->max_calls)
 		text_add(t, ", at most %u calls", d->max_calls);
+	if (d->max_cps)
+		text_add(t, ", at most %u calls a second", d->max_cps);
+	if (d->priority)
+		text_add(t, ", tier %u", d->priority);
 	text_add(t, "\n");
 }
 
 static void add_pool(struct text *t, const struct conf *c, const struct conf_pool *p)
 {
-	static const char *const balances[] = { "in turn", "by weight", "to the least loaded", "by hash of the caller" };
+	static const char *const balances[] = { "in turn", "by weight", "to the least loaded", "by hash",
+	                                        "to the quickest" };
+	static const char *const keys[] = { "From", "the called user", "Call-ID", "the source address", "the called domain" };
 
-	text_add(t, "pool %.*s in zone %.*s, calls go %s\n", SV_ARG(p->name), SV_ARG(c->zones[p->zone].name),
-	         balances[p->balance]);
+	text_add(t, "pool %.*s in zone %.*s, calls go %s%s%s\n", SV_ARG(p->name), SV_ARG(c->zones[p->zone].name),
+	         balances[p->balance], p->balance == BALANCE_HASH ? " of " : "", p->balance == BALANCE_HASH ? keys[p->hash.by] : "");
+	if (p->spill)
+		text_add(t, "  what finds no place goes to pool %.*s\n", SV_ARG(c->pools[p->spill - 1].name));
 	if (p->sticky.is_on) {
 		text_add(t, "  the same %.*s goes to the same destination, for ", SV_ARG(p->sticky.by));
 		add_ms(t, p->sticky.ttl_ms);

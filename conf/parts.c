@@ -206,6 +206,24 @@ void on_pool_done(struct reader *r, void *into)
 		note_error(r, "probe: timeout is longer than every: a probe would start before the last one has ended");
 }
 
+void on_pool_spill(struct reader *r, const struct value *v, void *into)
+{
+	struct conf_pool *p = into;
+
+	p->spill_name = v->text;
+	p->spill_mark = r->mark;
+}
+
+/* At 100 percent and below there need not be anybody who may take a call. */
+void on_hash_bound(struct reader *r, const struct value *v, void *into)
+{
+	struct conf_pool *p = into;
+
+	p->hash.bound = (uint16_t)v->number;
+	if (v->number && v->number <= 100)
+		note_error(r, "write 101 or more, in percent of a destination's share, or 0 for no bound");
+}
+
 void on_sticky_by(struct reader *r, const struct value *v, void *into)
 {
 	struct conf_pool *p = into;
@@ -309,6 +327,18 @@ static void gather_listeners(struct reader *r, struct conf *c)
 	}
 }
 
+/* May its calls simply go round? */
+static bool is_plain(const struct conf_pool *p)
+{
+	for (unsigned i = 0; i < p->n_destinations; i++) {
+		const struct conf_destination *d = &p->destinations[i];
+
+		if (d->max_calls || d->max_cps || d->priority != p->destinations[0].priority)
+			return false;
+	}
+	return p->balance == BALANCE_ROUND_ROBIN && p->n_destinations && !p->slow_start_ms;
+}
+
 static void gather_destinations(struct reader *r, struct conf *c)
 {
 	uint32_t n = 0;
@@ -327,6 +357,7 @@ static void gather_destinations(struct reader *r, struct conf *c)
 			c->destinations[n].pool = (uint16_t)p;
 			c->destinations[n].id = n;
 		}
+		pool->is_plain = is_plain(pool);
 	}
 }
 

@@ -80,6 +80,8 @@ bool is_same_listener(const void *now, const void *next, char was[192], char is[
 void on_listener_advertise(struct reader *r, const struct value *v, void *into);
 void on_pool_open(struct reader *r, void *into);
 void on_pool_done(struct reader *r, void *into);
+void on_pool_spill(struct reader *r, const struct value *v, void *into);
+void on_hash_bound(struct reader *r, const struct value *v, void *into);
 void on_sticky_by(struct reader *r, const struct value *v, void *into);
 void on_destination_open(struct reader *r, void *into);
 void on_destination_uri(struct reader *r, const struct value *v, void *into);

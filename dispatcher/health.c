@@ -173,10 +173,34 @@ void dest_report(struct pools *p, const struct conf *c, uint32_t destination, en
 			return; /* the usual case of a call: nothing to write */
 	} while (!atomic_compare_exchange_weak_explicit(&d->health, &word, health_word(is), memory_order_relaxed,
 	                                                memory_order_relaxed));
-	if (was.is_up != is.is_up)
-		note_change(p, slot, e, now_ms, why);
-	if (!was.is_up && is.is_up)
+	if (was.is_up == is.is_up)
+		return;
+	if (is.is_up)
 		returned(d, now_ms);
+	note_change(p, slot, e, now_ms, why);
+}
+
+bool dest_is_well(const struct pools *p, uint16_t slot)
+{
+	return slot < POOL_DESTINATIONS_MAX &&
+	       atomic_load_explicit(&p->dest[slot].health, memory_order_relaxed) == health_word((struct health){ .is_up = 1 });
+}
+
+void dest_rest(struct pools *p, const struct conf *c, uint32_t destination, uint64_t now_ms, uint32_t seconds)
+{
+	uint16_t slot = pools_slot(p, c, destination);
+	uint32_t most, was;
+	uint64_t until;
+
+	if (slot == POOL_NO_SLOT)
+		return;
+	most = c->pools[c->destinations[destination].pool].health.retry_after_ms / 1000;
+	until = now_ms / 1000 + (seconds < most ? seconds : most);
+	was = atomic_load_explicit(&p->dest[slot].rest_until_s, memory_order_relaxed);
+	while (most && seconds && until > was && until < UINT32_MAX &&
+	       !atomic_compare_exchange_weak_explicit(&p->dest[slot].rest_until_s, &was, (uint32_t)until, memory_order_relaxed,
+	                                              memory_order_relaxed))
+		;
 }
 
 void dest_tick(struct pools *p, const struct conf *c, uint32_t destination, uint64_t now_ms)
@@ -286,6 +310,7 @@ void dest_info(const struct pools *p, uint16_t slot, struct dest_info *out)
 		.probes = atomic_load_explicit(&d->probes, memory_order_relaxed),
 		.probe_failures = atomic_load_explicit(&d->probe_failures, memory_order_relaxed),
 		.latency_us = atomic_load_explicit(&d->latency_us, memory_order_relaxed),
+		.rest_until_ms = atomic_load_explicit(&d->rest_until_s, memory_order_relaxed) * 1000ull,
 	};
 	for (unsigned w = 0; w < p->workers; w++)
 		out->calls += atomic_load_explicit(&p->tally[w].calls[slot], memory_order_relaxed);

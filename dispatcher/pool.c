@@ -1,4 +1,4 @@
-/* dispatcher/pool.c - the slots of all destinations, and picking one for a call. */
+/* dispatcher/pool.c - the slots of all destinations, and their load. */
 #include "dispatcher/state.h"
 #include "base/hash.h"
 #include <errno.h>
@@ -104,6 +104,8 @@ static void slot_claim(struct pools *p, uint16_t slot, uint64_t seed, struct sv 
 	atomic_store(&d->latency_us, 0);
 	atomic_store(&d->wish, WISH_IN_SERVICE);
 	atomic_store(&d->returned_ms, 0);
+	atomic_store(&d->rest_until_s, 0);
+	atomic_store(&d->bucket_us, 0);
 	atomic_store(&d->failures, 0);
 	atomic_store(&d->probes, 0);
 	atomic_store(&d->probe_failures, 0);
@@ -203,11 +205,12 @@ void dest_reserve(struct pools *p, unsigned worker, uint16_t slot)
 }
 
 /* One add decides; what was too much is taken back at once. */
-static bool reserve_below(struct pools *p, unsigned worker, uint16_t slot, uint32_t max_calls)
+bool dest_take(struct pools *p, unsigned worker, uint16_t slot, const struct conf_destination *d, uint64_t now_ms)
 {
 	_Atomic uint32_t *reserved = &p->dest[slot].reserved;
 
-	if (atomic_fetch_add_explicit(reserved, 1, memory_order_relaxed) >= max_calls && max_calls) {
+	if ((atomic_fetch_add_explicit(reserved, 1, memory_order_relaxed) >= d->max_calls && d->max_calls) ||
+	    (d->max_cps && !bucket_take(&p->dest[slot].bucket_us, d->max_cps, now_ms))) {
 		atomic_fetch_sub_explicit(reserved, 1, memory_order_relaxed);
 		return false;
 	}
@@ -237,104 +240,4 @@ uint32_t dest_load(const struct pools *p, uint16_t slot)
 	for (unsigned w = 0; w < p->workers && slot < POOL_DESTINATIONS_MAX; w++)
 		sum += atomic_load_explicit(&p->tally[w].load[slot], memory_order_relaxed);
 	return sum;
-}
-
-/* Picking ------------------------------------------------------------------------------------------------------- */
-
-static bool was_tried(uint16_t slot, const uint16_t *tried, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (tried[i] == slot)
-			return true;
-	return false;
-}
-
-/* How bad a destination looks: 0 = up, else 1 + failures in a row, counted up to down-after. */
-static unsigned badness_of(const struct conf_pool *pool, const struct dest *d)
-{
-	struct health h = dest_health(d);
-	unsigned run = h.probe_run + h.call_run;
-
-	if (h.is_up)
-		return 0;
-	return 1 + (run < pool->probe.down_after ? run : pool->probe.down_after);
-}
-
-static bool may_be_used(const struct conf_destination *d, const struct dest *state)
-{
-	return d->weight && atomic_load_explicit(&state->wish, memory_order_relaxed) == WISH_IN_SERVICE;
-}
-
-/* The least badness among those in service: 0 unless the evidence is against all of them. UINT_MAX: none in service. */
-static unsigned least_bad(const struct pools *p, const struct map *map, const struct conf_pool *pool)
-{
-	unsigned least = UINT32_MAX;
-
-	for (unsigned i = 0; i < pool->n_destinations && least; i++) {
-		const struct dest *state = &p->dest[map->of[pool->first_destination + i].slot];
-		unsigned badness;
-
-		if (!may_be_used(&pool->destinations[i], state))
-			continue;
-		badness = badness_of(pool, state);
-		if (badness < least)
-			least = badness;
-	}
-	return least;
-}
-
-/* Fills `c` with those of this badness that have not been tried and are not full; `*full` counts the full ones. */
-static unsigned gather(const struct pools *p, const struct map *map, const struct conf_pool *pool, unsigned badness,
-                       const uint16_t *tried, unsigned n_tried, struct candidate *c, unsigned *full)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < pool->n_destinations; i++) {
-		const struct conf_destination *d = &pool->destinations[i];
-		uint32_t id = pool->first_destination + i;
-		uint16_t slot = map->of[id].slot;
-		const struct dest *state = &p->dest[slot];
-		uint32_t load = atomic_load_explicit(&state->reserved, memory_order_relaxed);
-
-		if (!may_be_used(d, state) || badness_of(pool, state) > badness || was_tried(slot, tried, n_tried))
-			continue;
-		if (d->max_calls && load >= d->max_calls)
-			++*full;
-		else
-			c[n++] = (struct candidate){ id, load, slot, (uint16_t)d->weight, map->of[id].seed };
-	}
-	return n;
-}
-
-/* A second try does not take a turn: else the turns of first tries would fall on every other destination only. */
-static uint64_t next_turn(struct cursor *c, bool is_retry)
-{
-	return atomic_fetch_add_explicit(is_retry ? &c->retry : &c->next, 1, memory_order_relaxed);
-}
-
-int pool_pick(struct pools *p, const struct conf *c, unsigned worker, uint16_t pool, uint64_t key,
-              const uint16_t *tried, unsigned n_tried, struct pick *out)
-{
-	const struct conf_pool *cp = &c->pools[pool];
-	const struct map *map = pools_map(p, c);
-	struct candidate can[POOL_DESTINATIONS_MAX];
-	unsigned n, full = 0;
-	uint64_t turn;
-
-	if (!map)
-		return -EHOSTDOWN;
-	n = gather(p, map, cp, least_bad(p, map, cp), tried, n_tried, can, &full);
-	if (!n)
-		return full ? -EBUSY : -EHOSTDOWN;
-	turn = next_turn(&p->cursor[pool], n_tried > 0);
-	while (n) {
-		unsigned i = balance_choose(cp->balance, can, n, turn, key);
-
-		if (reserve_below(p, worker, can[i].slot, c->destinations[can[i].destination].max_calls)) {
-			*out = (struct pick){ can[i].slot, can[i].destination };
-			return 0;
-		}
-		can[i] = can[--n]; /* another worker was faster */
-	}
-	return -EBUSY;
 }

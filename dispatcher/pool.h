@@ -13,6 +13,8 @@ enum pool_limits {
 	POOL_NO_SLOT = UINT16_MAX,
 	POOL_HOLD_MS = 5000,           /* how long calls alone take a destination out: doubles at each relapse, */
 	POOL_HOLD_STEPS_MAX = 4,       /* up to 80 s */
+	POOL_HASH_FLOOR = 16,          /* calls below which the bound of `hash` moves nobody */
+	POOL_LATENCY_FLOOR_US = 2000,  /* differences below are noise */
 };
 
 struct pools;
@@ -36,14 +38,25 @@ struct pick {
 	uint32_t destination;  /* id in the snapshot */
 };
 
-/* Chooses where a new call of `pool` goes: by the pool's balance, among destinations in service that are up, below max-calls and
- * not among `tried` (slots). `key` feeds BALANCE_HASH (rendezvous hashing). When the evidence is against every destination in
- * service, the least bad are used instead (fewest failures in a row, counted up to down-after): never the last destination out
- * (panic mode). What the operator drains or disables, and weight 0, is never used. Reserves one call on the slot for `worker`
- * (see dest_release).
- * 0, -EHOSTDOWN (nothing may be used), -EBUSY (all that may are at max-calls). Neither blocks nor allocates. */
-int pool_pick(struct pools *p, const struct conf *c, unsigned worker, uint16_t pool, uint64_t key,
-              const uint16_t *tried, unsigned n_tried, struct pick *out);
+/* A call that looks for a destination. */
+struct pool_query {
+	uint64_t key;            /* for BALANCE_HASH */
+	uint64_t now_ms;         /* the worker's monotonic time */
+	unsigned worker;
+	unsigned n_tried;
+	const uint16_t *tried;   /* slots that are out */
+};
+
+/* Chooses where a new call of `pool` goes: among its destinations that are in service, up, not resting, below max-calls and max-cps and
+ * not tried, those of the lowest priority number, and of them by the pool's balance; when there is none, likewise in the pool it
+ * spills into, and so on. When the evidence is against every destination in service of all of these pools, the least bad of the first
+ * that has any are used instead (fewest failures in a row, counted up to down-after): never the last destination out (panic mode). What
+ * the operator drains or disables, weight 0, and who asked for no calls (Retry-After) is never used. Reserves one call on the slot for
+ * the worker (see dest_release).
+ * 0, -EHOSTDOWN (nothing may be used), -EBUSY (what may be used is full or rests). Neither blocks nor allocates. */
+int pool_pick(struct pools *p, const struct conf *c, uint16_t pool, const struct pool_query *q, struct pick *out);
+/* Would pool_pick find one? Reserves nothing and takes no turn. */
+bool pool_has(struct pools *p, const struct conf *c, uint16_t pool, const struct pool_query *q);
 /* A call restored from a record goes to this slot whatever its state. */
 void dest_reserve(struct pools *p, unsigned worker, uint16_t slot);
 void dest_release(struct pools *p, unsigned worker, uint16_t slot);
@@ -61,6 +74,11 @@ uint32_t dest_load(const struct pools *p, uint16_t slot);  /* sum over the worke
 enum dest_event { PROBE_OK, PROBE_FAILED, CALL_OK, CALL_FAILED };
 void dest_report(struct pools *p, const struct conf *c, uint32_t destination, enum dest_event e, uint64_t now_ms,
                  const char *why);
+/* Up and without a failure: a good call has nothing to tell. */
+bool dest_is_well(const struct pools *p, uint16_t slot);
+/* A destination asked for no new calls for `seconds` (503 with Retry-After, RFC 3261 §21.5.4); at most the pool's health.retry-after are
+ * granted. A longer rest that it already has stays. */
+void dest_rest(struct pools *p, const struct conf *c, uint32_t destination, uint64_t now_ms, uint32_t seconds);
 /* For destinations of pools without probes, about once a second (the prober does it). */
 void dest_tick(struct pools *p, const struct conf *c, uint32_t destination, uint64_t now_ms);
 /* One probe's round trip, to be smoothed. */
@@ -85,6 +103,7 @@ struct dest_info {
 	uint64_t calls, failures, probes, probe_failures;
 	char why[64];           /* of the last change; empty: none yet */
 	uint32_t latency_us;    /* smoothed probe round trip; 0 = none yet */
+	uint64_t rest_until_ms; /* monotonic: no new calls until then (Retry-After); 0 = it did not ask for that */
 };
 void dest_info(const struct pools *p, uint16_t slot, struct dest_info *out);
 

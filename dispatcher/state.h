@@ -32,7 +32,9 @@ struct dest {
 	_Atomic uint32_t reserved;                 /* = sum of the workers' loads, for max-calls */
 	_Atomic uint32_t latency_us;
 	_Atomic uint8_t wish;
+	_Atomic uint32_t rest_until_s;             /* monotonic: it asked for no calls until then (Retry-After); 0 = it did not */
 	_Atomic uint64_t returned_ms;              /* see dest_returned_ms */
+	_Atomic uint64_t bucket_us;                /* max-cps: when the bucket will be full again (monotonic) */
 	_Atomic uint64_t failures, probes, probe_failures;
 };
 
@@ -96,13 +98,32 @@ void note_write(struct note *n, uint64_t ms, const char *text);
 /* False when somebody kept writing; then nothing is said. */
 bool note_read(const struct note *n, uint64_t *ms, char *text, size_t size);
 
+/* Reserves one call if neither max-calls nor max-cps is reached. */
+bool dest_take(struct pools *p, unsigned worker, uint16_t slot, const struct conf_destination *d, uint64_t now_ms);
+
+/* max-cps: a bucket that fills steadily and holds a tenth of a second's calls, at least one. bucket_has only looks. */
+bool bucket_has(const _Atomic uint64_t *bucket_us, unsigned max_cps, uint64_t now_ms);
+bool bucket_take(_Atomic uint64_t *bucket_us, unsigned max_cps, uint64_t now_ms);
+
+enum { SHARE_WHOLE = 1024 };                       /* of its weight, once slow-start is over */
+
 /* One destination that may be chosen. */
 struct candidate {
 	uint32_t destination, load;
-	uint16_t slot, weight;
+	uint32_t weight;                           /* times SHARE_WHOLE while one of the candidates is starting slowly */
+	uint32_t latency_us;
+	uint16_t slot, priority;
 	uint64_t seed;
 };
-/* The one whose turn it is; n > 0. `turn` is this pick's number in the pool. */
-unsigned balance_choose(uint8_t balance, const struct candidate *c, unsigned n, uint64_t turn, uint64_t key);
+
+/* What is asked for. */
+struct turn {
+	uint64_t number;                           /* of this pick in its pool */
+	uint64_t key;
+	unsigned bound;                            /* of BALANCE_HASH, in percent of the mean; 0 = none */
+	bool is_starting;                          /* one of them is starting slowly */
+};
+/* The one whose turn it is; n > 0. */
+unsigned balance_choose(uint8_t balance, const struct candidate *c, unsigned n, const struct turn *turn);
 
 #endif

@@ -207,15 +207,11 @@ static bool asks_for_more(struct attempt *a, const struct view *v)
 static void on_final(struct attempt *a, const struct view *v, const struct path *from)
 {
 	struct setup *s = a->setup;
-	struct b2bua *b = a->b;
 	const struct conf_pool *pool = pool_of(s);
 	bool goes_on = fails_over(s, pool, v->status), is_followed;
 
 	if (asks_for_more(a, v))
 		return;
-	if (!s->direct && s->pick_gen == b->conf->gen)
-		dest_report(b->p.pools, b->conf, a->destination, goes_on ? CALL_FAILED : CALL_OK, b->p.wheel->now_ms,
-		            status_phrase(v->status));
 	if (!(is_followed = redirect_take(a, v)))
 		keep_best(a, v, from, pool);
 	if ((v->status == 401 || v->status == 407) && a->leg->has_slot) {
@@ -279,6 +275,10 @@ void attempt_response(struct attempt *a, const struct view *v, const struct path
 		return;
 	}
 	a->has_response = true;
+	if (a->is_timed)
+		pooled_heard(a);
+	if (v->status >= 200)
+		pooled_answered(a, v);
 	if (v->status < 200 && is_invite)
 		on_provisional(a, v, from);
 	else if (v->status < 200)

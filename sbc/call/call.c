@@ -12,6 +12,7 @@ const struct counter_def call_counter_defs[CALL_COUNTERS] = {
 	[CALLS_ENDED] = { "calls_ended_total", "Answered calls that ended", false },
 	[CALLS_REFUSED] = { "calls_refused_total", "Initial requests refused by us", false },
 	[CALLS_FAILOVERS] = { "calls_failovers_total", "Attempts given up for another destination", false },
+	[CALLS_SPILLED] = { "calls_spilled_total", "Attempts at another pool, because theirs was full or down", false },
 	[CALLS_NO_ACK] = { "calls_no_ack_total", "Answers never acknowledged by the caller", false },
 	[CALLS_EXPIRED] = { "calls_expired_total", "Calls ended by their longest duration", false },
 	[REQUESTS_RELAYED] = { "requests_relayed_total", "Requests passed from one side to the other", false },

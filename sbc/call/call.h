@@ -120,6 +120,8 @@ struct attempt {
 	uint32_t min_s;            /* what 422 raised Min-SE to; 0: nothing */
 	uint8_t ahead;             /* CSeq numbers used up by 422 (RFC 4028 §7.3) */
 	bool has_response;
+	bool is_timed;             /* its first response tells how fast the destination is */
+	uint64_t sent_ms;          /* is_timed */
 };
 
 /* One request on its way from one side to the other within the call; an INVITE until its ACK. */
@@ -438,6 +440,16 @@ void register_request(struct b2bua *b, const struct request *r, const struct uri
 
 /* The same request once more, on the same leg with the next CSeq (RFC 4028 §7.3). 0, or an error: then nothing is on its way. */
 int attempt_again(struct attempt *a);
+/* pooled.c: between a call and its pool */
+/* `v`: the request, or NULL: the kept one. */
+struct pool_query pooled_query(const struct setup *s, const struct conf_pool *pool, const struct view *v);
+/* Evidence from a final response: how the destination is, and whether it wants a rest. */
+void pooled_answered(const struct attempt *a, const struct view *v);
+/* The first response to one that is_timed. */
+void pooled_heard(struct attempt *a);
+/* Of a response: Retry-After in seconds, a day at most; 0: none. */
+uint32_t retry_after_s(const struct view *v);
+
 /* redirect.c: where 3xx lead */
 /* Its Contacts, if this call follows them and any can be; what they lead to is tried by redirect_next. */
 bool redirect_take(struct attempt *a, const struct view *v);

@@ -151,6 +151,7 @@ void dial(struct setup *s, const struct view *v)
 	const struct conf_destination *d;
 	int index, err = 0;
 	const struct conf_pool *pool;
+	struct pool_query q;
 
 	if (!is_pooled(s)) {
 		dial_direct(s, v);
@@ -158,8 +159,8 @@ void dial(struct setup *s, const struct view *v)
 	}
 	pool = setup_pool(s, &index);
 	if (!pool || s->n_tried >= POOL_TRIES_MAX || (s->n_tried && s->n_tried >= pool->failover.tries) ||
-	    (!pick_wanted(s, pool) && (err = pool_pick(b->p.pools, b->conf, b->p.worker, (uint16_t)index,
-	                                                   s->call->near.in_table.key, s->tried, s->n_tried, &s->pick)))) {
+	    (!pick_wanted(s, pool) && (q = pooled_query(s, pool, v),
+	                               err = pool_pick(b->p.pools, b->conf, (uint16_t)index, &q, &s->pick)))) {
 		if (pool && !s->n_tried)
 			s->why = err == -EBUSY ? WHY_BUSY : WHY_NO_DESTINATION;
 		setup_fail(s);
@@ -168,7 +169,9 @@ void dial(struct setup *s, const struct view *v)
 	s->tried[s->n_tried++] = s->pick.slot;
 	s->pick_gen = b->conf->gen;
 	d = &b->conf->destinations[s->pick.destination];
-	s->hop_zone = pool->zone;
+	s->hop_zone = b->conf->pools[d->pool].zone;
+	if (d->pool != index)
+		counter_inc(&b->counters, CALLS_SPILLED);
 	s->hop_transport = d->transport;
 	if (d->is_numeric) {
 		s->next_addr = 0;
@@ -398,6 +401,8 @@ static struct attempt *attempt_new(struct setup *s, const struct view *v, const 
 	a->destination = s->pick.destination;
 	a->ahead = s->ahead;
 	a->min_s = s->min_s;
+	a->is_timed = is_pooled(s) && b->conf->pools[b->conf->destinations[a->destination].pool].balance == BALANCE_LATENCY;
+	a->sent_ms = b->p.wheel->now_ms;
 	a->branch_id = token_branch_id(b->p.tokens, id, s->st ? server_id(s->st) : 0, v->cseq + a->ahead);
 	leg->path = *path;
 	leg->follows_flow = s->direct && s->direct->has_path;
@@ -558,17 +563,16 @@ void attempt_adopt(struct b2bua *b, struct leg *far)
 static bool has_alternative(struct setup *s)
 {
 	struct b2bua *b = s->call->b;
-	struct pick pick;
 	int index;
 	const struct conf_pool *pool = is_pooled(s) ? setup_pool(s, &index) : NULL;
+	struct pool_query q;
 
 	if ((s->next_addr < s->addrs.n && s->n_attempts < SETUP_ATTEMPTS_MAX) || redirect_has_next(s))
 		return true;
-	if (!pool || s->n_tried >= POOL_TRIES_MAX || s->n_tried >= pool->failover.tries ||
-	    pool_pick(b->p.pools, b->conf, b->p.worker, (uint16_t)index, s->call->near.in_table.key, s->tried, s->n_tried, &pick))
+	if (!pool || s->n_tried >= POOL_TRIES_MAX || s->n_tried >= pool->failover.tries)
 		return false;
-	dest_release(b->p.pools, b->p.worker, pick.slot);
-	return true;
+	q = pooled_query(s, pool, NULL);
+	return pool_has(b->p.pools, b->conf, (uint16_t)index, &q);
 }
 
 static void report(struct attempt *a, enum dest_event event, const char *what)

@@ -24,7 +24,7 @@
 	X(WHY_CLOSING, "shutting-down", 503, "", "The SBC is shutting down and takes no new calls.") \
 	X(WHY_FULL, "table-full", 503, "", "A named bound (calls, transactions, waiting requests) or memory is exhausted.") \
 	X(WHY_NO_DESTINATION, "no-destination", 503, "", "No destination of the pool may be used: disabled, draining or none.") \
-	X(WHY_BUSY, "destinations-full", 503, "", "Every usable destination of the pool is at its max-calls.") \
+	X(WHY_BUSY, "destinations-full", 503, "", "Every usable destination of the pool is at its max-calls or max-cps, or asked for no calls for a while (Retry-After).") \
 	X(WHY_UNREACHABLE, "destinations-unreachable", 503, "", "Every destination tried refused the transport.") \
 	X(WHY_TIMEOUT, "no-answer-from-destination", 408, "", "The destinations tried did not answer in time.") \
 	X(WHY_RING_TIMEOUT, "answer-timeout", 408, "", "The call rang longer than the pool's answer-timeout.") \

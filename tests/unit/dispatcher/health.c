@@ -62,7 +62,7 @@ static void hears(struct rig *rig, enum dest_event e, unsigned times)
 static int pick(struct rig *rig)
 {
 	struct pick p;
-	int err = pool_pick(rig->pools, &rig->conf, 0, 0, 0, NULL, 0, &p);
+	int err = pool_pick(rig->pools, &rig->conf, 0, &(struct pool_query){ .now_ms = rig->now_ms }, &p);
 
 	if (err)
 		return err;
@@ -234,7 +234,7 @@ static void no_panic_because_the_good_one_was_tried(void **state)
 
 	hears(rig, PROBE_FAILED, 3);
 	tried[0] = pools_slot(rig->pools, &rig->conf, 1);
-	assert_int_equal(pool_pick(rig->pools, &rig->conf, 0, 0, 0, tried, 1, &p), -EHOSTDOWN);
+	assert_int_equal(pool_pick(rig->pools, &rig->conf, 0, &(struct pool_query){ .now_ms = rig->now_ms, .tried = tried, .n_tried = 1 }, &p), -EHOSTDOWN);
 }
 
 static void thresholds_of_one_and_of_too_many(void **state)

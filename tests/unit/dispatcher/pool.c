@@ -18,6 +18,7 @@ struct rig {
 	struct conf_pool pool;
 	struct conf_destination dest[MEDIA_MAX];
 	char name[MEDIA_MAX][16];
+	uint64_t now_ms;
 };
 
 static void conf_build(struct rig *rig, unsigned n, uint8_t balance)
@@ -77,11 +78,18 @@ static void wish(struct rig *rig, const char *name, enum dest_wish w)
 	dest_put_wish(rig->pools, slot, w, 1000);
 }
 
+static int pick_by(struct rig *rig, unsigned worker, uint64_t key, const uint16_t *tried, unsigned n_tried, struct pick *out)
+{
+	struct pool_query q = { .key = key, .now_ms = rig->now_ms, .worker = worker, .tried = tried, .n_tried = n_tried };
+
+	return pool_pick(rig->pools, &rig->conf, 0, &q, out);
+}
+
 /* Picks without keeping the call; the destination, or -errno. */
 static int peek(struct rig *rig, uint64_t key)
 {
 	struct pick pick;
-	int err = pool_pick(rig->pools, &rig->conf, 0, 0, key, NULL, 0, &pick);
+	int err = pick_by(rig, 0, key, NULL, 0, &pick);
 
 	if (err)
 		return err;
@@ -92,7 +100,7 @@ static int peek(struct rig *rig, uint64_t key)
 static int take(struct rig *rig)
 {
 	struct pick pick;
-	int err = pool_pick(rig->pools, &rig->conf, 0, 0, 0, NULL, 0, &pick);
+	int err = pick_by(rig, 0, 0, NULL, 0, &pick);
 
 	return err ? err : (int)pick.destination;
 }
@@ -136,10 +144,10 @@ static void retries_take_no_turn(void **state)
 	for (unsigned i = 0; i < 100; i++) {
 		struct pick a, b;
 
-		assert_int_equal(pool_pick(rig->pools, &rig->conf, 0, 0, 0, NULL, 0, &a), 0);
+		assert_int_equal(pick_by(rig, 0, 0, NULL, 0, &a), 0);
 		first[a.destination]++;
 		if (a.destination == 0) {
-			assert_int_equal(pool_pick(rig->pools, &rig->conf, 0, 0, 0, &a.slot, 1, &b), 0);
+			assert_int_equal(pick_by(rig, 0, 0, &a.slot, 1, &b), 0);
 			assert_int_equal(b.destination, 1);
 		}
 	}
@@ -359,12 +367,12 @@ static void a_tried_destination_is_not_tried_again(void **state)
 
 	(void)state;
 	for (unsigned n = 0; n < 3; n++) {
-		assert_int_equal(pool_pick(rig->pools, &rig->conf, 0, 0, 7, tried, n, &pick), 0);
+		assert_int_equal(pick_by(rig, 0, 7, tried, n, &pick), 0);
 		for (unsigned i = 0; i < n; i++)
 			assert_int_not_equal(pick.slot, tried[i]);
 		tried[n] = pick.slot;
 	}
-	assert_int_equal(pool_pick(rig->pools, &rig->conf, 0, 0, 7, tried, 3, &pick), -EHOSTDOWN);
+	assert_int_equal(pick_by(rig, 0, 7, tried, 3, &pick), -EHOSTDOWN);
 	rig_free(rig);
 }
 
@@ -559,7 +567,7 @@ static void *hammer_run(void *arg)
 
 		if (n == HELD || (n && i % 3 == 0))
 			give_back(h, &held[--n]);
-		if (pool_pick(rig->pools, &rig->conf, h->worker, 0, i, NULL, 0, &pick) == 0) {
+		if (pick_by(rig, h->worker, i, NULL, 0, &pick) == 0) {
 			take_note(h, pick.destination);
 			held[n++] = pick;
 		}
@@ -612,7 +620,7 @@ static void *scramble(void *arg)
 	for (unsigned i = 0; i < 10 * ROUNDS; i++) {
 		struct pick pick;
 
-		if (pool_pick(h->rig->pools, &h->rig->conf, h->worker, 0, i, NULL, 0, &pick))
+		if (pick_by(h->rig, h->worker, i, NULL, 0, &pick))
 			continue;
 		take_note(h, pick.destination);
 		give_back(h, &pick);
