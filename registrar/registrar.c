@@ -206,7 +206,7 @@ void binding_set_path(struct registrar *r, struct binding *b, const struct path 
 	if (b->path.flow && b->path.flow != path->flow)
 		table_del(&r->by_flow, &b->by_flow);
 	if (path->flow && b->path.flow != path->flow)
-		table_add(&r->by_flow, &b->by_flow, path->flow); /* its bound is that of the bindings */
+		table_add(&r->by_flow, &b->by_flow, flow_key(path->flow)); /* its bound is that of the bindings */
 	b->path = *path;
 	b->is_flow_lost = false;
 }
@@ -253,7 +253,7 @@ void registrar_remove(struct registrar *r, struct binding *b, enum gone why)
 
 void registrar_flow_closed(struct registrar *r, const struct conf *c, uint64_t flow)
 {
-	for (struct link *l = table_find(&r->by_flow, flow); l; l = table_next(&r->by_flow, l)) {
+	for (struct link *l = table_find(&r->by_flow, flow_key(flow)); l; l = table_next(&r->by_flow, l)) {
 		struct binding *b = owner_of(l, struct binding, by_flow);
 		const struct conf_registrar *domain = conf_find_registrar(c, registration_host(b->aor));
 		uint64_t end = r->p.wheel->now_ms + (domain ? domain->flow_grace_ms : 0);

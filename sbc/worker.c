@@ -191,13 +191,24 @@ static uint16_t first_shard(struct worker *w, const struct view *v)
 {
 	struct sv call_id = view_value(v, HDR_CALL_ID);
 	struct token far;
-	struct aor aor;
 
-	if (v->method == M_REGISTER && aor_of_value(&aor, view_value(v, HDR_TO)) == 0) /* where its bindings are */
-		return aor_shard(aor_key(token_hash_key(w->tokens), &aor));
 	if (call_id.len == TOKEN_LEN && token_read(w->tokens, TOKEN_LEG, call_id, &far) == 0)
 		return far.shard;
 	return token_shard(w->tokens, call_id);
+}
+
+/* A REGISTER goes where the bindings of its address of record are; who owns them hears when the connection it came over is gone. */
+static uint16_t register_shard(struct worker *w, const struct arrival *a)
+{
+	struct aor aor;
+	uint16_t shard;
+
+	if (aor_of_value(&aor, view_value(a->v, HDR_TO)))
+		return first_shard(w, a->v);
+	shard = aor_shard(aor_key(token_hash_key(w->tokens), &aor));
+	if (a->from.flow)
+		flows_note(&w->flows, a->from.flow, shard % w->shared->workers);
+	return shard;
 }
 
 /* Requests: by the token in the Request-URI, else by the one in our own tag; without any, by Call-ID (DECISIONS 5). */
@@ -217,7 +228,8 @@ static void arrive_request(struct worker *w, struct arrival *a)
 			sip_answer_stateless(&w->stack, a->v, &a->from, 481, SV(""), SV(""), SV(""));
 		return;
 	}
-	r->shard = r->has_leg ? r->leg.shard : r->has_tag ? r->tag.shard : first_shard(w, a->v);
+	r->shard = r->has_leg ? r->leg.shard : r->has_tag ? r->tag.shard :
+	           a->v->method == M_REGISTER ? register_shard(w, a) : first_shard(w, a->v);
 	arrive(w, a, r->shard, to_tag.len != 0);
 }
 
@@ -305,10 +317,48 @@ static void on_send_failed(void *ctx, const struct path *to, uint64_t cookie, in
 		sip_client_broken(&w->stack, cookie, NULL, error > 0 ? -error : error);
 }
 
+/* A connection is gone: the workers with contacts over it are told, behind the last REGISTER that came by it. */
+struct closed_mail {
+	struct mail mail;
+	uint64_t flow;
+};
+
+static void closed_deliver(struct mail *m, void *reader)
+{
+	struct closed_mail *c = owner_of(m, struct closed_mail, mail);
+	struct worker *w = reader;
+
+	registrar_flow_closed(w->registrar, w->conf, c->flow);
+	free(c);
+}
+
+static int tell_closed(void *ctx, unsigned worker, uint64_t flow)
+{
+	struct worker *w = ctx;
+	struct closed_mail *c;
+
+	if (worker == w->index) {
+		registrar_flow_closed(w->registrar, w->conf, flow);
+		return 0;
+	}
+	if (!list_empty(&w->held))
+		return -EAGAIN;
+	if (!(c = malloc(sizeof(*c))))
+		return -ENOMEM;
+	*c = (struct closed_mail){ .mail = { closed_deliver }, .flow = flow };
+	if (worker_post(w, worker, &c->mail, true) == 0)
+		return 0;
+	free(c);
+	return -ENOBUFS;
+}
+
+/* A leg whose flow is gone hears of it at its next send. */
 static void on_flow_closed(void *ctx, uint64_t flow)
 {
-	(void)ctx;
-	(void)flow; /* a leg whose flow is gone hears of it at its next send */
+	struct worker *w = ctx;
+
+	if (!w->is_ending)
+		flows_closed(&w->flows, flow, tell_closed, w);
 }
 
 struct net_handler worker_handler(struct worker *w)
@@ -468,9 +518,10 @@ int worker_init(struct worker *w, struct shared *shared, unsigned index, uint64_
 	wheel_init(&w->wheel, now_ms);
 	blocks_init(&w->bufs);
 	list_init(&w->held);
+	flows_init(&w->flows);
 	slab_init(&w->probes, "probe", sizeof(struct probe), POOL_DESTINATIONS_MAX);
 	park_init(&w->park, &w->wheel, WORKER_PARKED_MAX);
-	if ((err = mailbox_new(&w->mail, WORKER_MAILS)) || (err = counters_init(&w->counters, worker_counter_defs, WORKER_COUNTERS)) ||
+	if ((err = flows_start(&w->flows)) || (err = mailbox_new(&w->mail, WORKER_MAILS)) || (err = counters_init(&w->counters, worker_counter_defs, WORKER_COUNTERS)) ||
 	    (err = token_codec_new(&w->tokens, shared->secrets, shared->n_secrets)))
 		worker_fini(w);
 	return err;
@@ -511,6 +562,7 @@ int worker_join(struct worker *w, struct net *net, struct resolver *resolver,
 	if ((err = registrar_new(&w->registrar, &rp)))
 		return err;
 	p.registrar = w->registrar;
+	p.admissions = w->shared->admissions;
 	if ((err = b2bua_new(&w->calls, &p)) ||
 	    (err = prober_new(&w->prober, w->shared->pools, &w->wheel, w->index, w->shared->workers, probe_send, w)))
 		return err;
@@ -525,6 +577,7 @@ void worker_fini(struct worker *w)
 	prober_free(w->prober);
 	b2bua_free(w->calls);
 	registrar_free(w->registrar);
+	flows_fini(&w->flows);
 	if (w->has_stack)
 		sip_stack_fini(&w->stack);
 	slab_fini(&w->probes);
@@ -551,6 +604,8 @@ void worker_tick(struct worker *w, uint64_t now_ms)
 	worker_adopt(w);
 	if (w->n_held)
 		held_retry(w);
+	if (flows_any_closed(&w->flows))
+		flows_retry(&w->flows, tell_closed, w);
 	wheel_advance(&w->wheel, now_ms, WORKER_TIMER_BATCH);
 	if (w->wheel.now_ms - w->trimmed_ms >= WORKER_TRIM_MS)
 		trim(w);
@@ -564,5 +619,5 @@ size_t worker_mail(struct worker *w)
 
 uint64_t worker_next(const struct worker *w)
 {
-	return w->n_held ? w->wheel.now_ms + 1 : wheel_next(&w->wheel);
+	return w->n_held || flows_any_closed(&w->flows) ? w->wheel.now_ms + 1 : wheel_next(&w->wheel);
 }

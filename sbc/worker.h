@@ -7,6 +7,7 @@
 #include "base/mailbox.h"
 #include "dispatcher/probe.h"
 #include "sbc/call/b2bua.h"
+#include "sbc/flows.h"
 
 enum worker_limits {
 	WORKER_PARKED_MAX = 10000,       /* requests waiting for an answer from elsewhere */
@@ -34,6 +35,7 @@ struct shared {
 	unsigned n_secrets;
 	unsigned workers;
 	uint64_t (*wall_ms)(void *ctx);
+	struct admission admissions[CONF_REGISTRARS_MAX]; /* of REGISTER, by number of the domain in the snapshot */
 	/* Any worker's mailbox; as mailbox_put and mailbox_wake. */
 	int (*post)(struct shared *s, unsigned worker, struct mail *m, bool is_urgent);
 	void (*wake)(struct shared *s, unsigned worker);
@@ -61,6 +63,7 @@ struct worker {
 	_Atomic uint64_t conf_gen;           /* its generation, for whoever frees old ones */
 	struct node held;                    /* stream messages on their way to a full mailbox */
 	unsigned n_held;
+	struct flows flows;                  /* who has registered contacts over our connections */
 	uint64_t trimmed_ms;
 	bool has_stack;
 	bool is_ending;                      /* set before the first of the workers goes: nothing is sent to another any more */

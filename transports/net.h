@@ -37,6 +37,12 @@ struct path {
 	uint8_t transport;
 };
 
+/* A flow as the key of a table: the same 64 bits, those first in which flows differ. */
+static inline uint64_t flow_key(uint64_t flow)
+{
+	return flow >> 32 | flow << 32;
+}
+
 struct net;
 
 /* What the network tells its user. `ctx` is the user's. */

@@ -10,6 +10,7 @@
 #include "base/slab.h"
 #include "conf/conf.h"
 #include "dispatcher/history.h"
+#include "registrar/admit.h"
 #include "registrar/registrar.h"
 #include "sip/txn.h"
 #include "sip/view.h"
@@ -75,7 +76,8 @@ struct b2bua_params {
 	struct park *park;
 	struct log *log;          /* may be NULL */
 	struct cdr_sink *cdr;     /* may be NULL */
-	struct registrar *registrar; /* of this worker; may be NULL: nobody can register */
+	struct registrar *registrar; /* of this worker */
+	struct admission *admissions; /* CONF_REGISTRARS_MAX, by number of the domain; shared by all workers */
 	uint64_t (*wall_ms)(void *ctx); /* Unix time, for call detail records */
 	void *ctx;
 	/* To another worker's b2bua_errand. 0: taken; or -ENOBUFS. */

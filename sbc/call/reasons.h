@@ -85,6 +85,7 @@
 	X(WHY_REGISTER_OLD, "register-out-of-order", 500, "CSeq Out Of Order", \
 	  "A REGISTER whose CSeq is below the last one of its Call-ID (RFC 3261 10.3).") \
 	X(WHY_REGISTER_MANY, "register-max-contacts", 403, "Too Many Contacts", "The address of record has `max-contacts` already.") \
+	X(WHY_REGISTER_RATE, "register-rate", 503, "", "More REGISTER requests than the domain's `rate`; Retry-After says when there is a place.") \
 	X(WHY_REGISTER_OUTBOUND, "register-no-outbound", 439, "", \
 	  "A REGISTER with a reg-id came over a hop that does not keep flows (RFC 5626 6).") \
 	X(WHY_REGISTER_MINE, "register-our-contact", 403, "", \

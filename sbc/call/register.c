@@ -53,12 +53,25 @@ static struct sv unsupported_line(const struct view *v, char area[UNSUPPORTED_MA
 	return any ? out_done(&o) : SV("");
 }
 
-static void refuse_brief(const struct register_job *job)
+static void refuse_number(const struct register_job *job, enum why why, const char *header, unsigned number)
 {
 	char line[LINE_MAX_BYTES];
-	int n = snprintf(line, sizeof(line), "Min-Expires: %u\r\n", job->q.domain->expires.min_ms / 1000);
+	int n = snprintf(line, sizeof(line), "%s: %u\r\n", header, number);
 
-	refuse_with(job->b, job->r, WHY_REGISTER_BRIEF, 0, (struct sv){ line, (size_t)n });
+	refuse_with(job->b, job->r, why, 0, (struct sv){ line, (size_t)n });
+}
+
+/* Is there time for it now, by the domain's rate? Those who are registered come first. False: it was answered. */
+static bool register_has_place(const struct register_job *job)
+{
+	const struct conf_registrar *d = job->q.domain;
+	struct b2bua *b = job->b;
+	bool is_known = d->rate && registrar_find(b->p.registrar, job->q.aor_key);
+	unsigned wait_s = d->rate ? admit(&b->p.admissions[d - b->conf->registrars], d->rate, b->p.wheel->now_ms, is_known) : 0;
+
+	if (wait_s)
+		refuse_number(job, WHY_REGISTER_RATE, "Retry-After", wait_s);
+	return !wait_s;
 }
 
 /* Steps 1 to 5 but for who it is ------------------------------------------------------------------------------------ */
@@ -147,7 +160,7 @@ static void register_contacts(struct register_job *job)
 	enum register_result result = registrar_register(job->b->p.registrar, &job->q, &job->done);
 
 	if (result == REGISTER_TOO_BRIEF)
-		refuse_brief(job);
+		refuse_number(job, WHY_REGISTER_BRIEF, "Min-Expires", (job->q.domain->expires.min_ms + 999) / 1000);
 	else if (result)
 		refuse(job->b, job->r, why_of[result], 0);
 	else
@@ -177,6 +190,6 @@ void register_request(struct b2bua *b, const struct request *r, const struct uri
 	}
 	job.q.aor = &job.aor;
 	job.q.aor_key = aor_key(token_hash_key(b->p.tokens), &job.aor);
-	if (register_is_permitted(&job))
+	if (register_has_place(&job) && register_is_permitted(&job))
 		register_contacts(&job);
 }

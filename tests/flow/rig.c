@@ -30,6 +30,13 @@ struct rig_resolver {
 	uint64_t next_id;
 };
 
+/* An endpoint's connection, at the worker that accepted it. */
+struct rig_flow {
+	struct node in_list;
+	struct addr remote;
+	uint64_t flow;
+};
+
 struct refusal {
 	struct node in_list;
 	struct worker *worker;
@@ -98,6 +105,14 @@ static void wire_send(struct rig *r, struct packet *p)
 	wire_insert(r, p);
 }
 
+static struct rig_flow *flow_find(struct rig *r, const struct addr *remote)
+{
+	list_each(n, &r->flows)
+		if (addr_eq(&owner_of(n, struct rig_flow, in_list)->remote, remote))
+			return owner_of(n, struct rig_flow, in_list);
+	return NULL;
+}
+
 static int net_send_virtual(struct net *net, const struct path *to, struct buf *msg, uint64_t cookie)
 {
 	struct rig_net *n = owner_of(net, struct rig_net, net);
@@ -109,6 +124,8 @@ static int net_send_virtual(struct net *net, const struct path *to, struct buf *
 		return -EMSGSIZE;
 	if (l->bind.family != to->remote.family)
 		return -EAFNOSUPPORT;
+	if (to->flow && (!flow_find(r, &to->remote) || flow_find(r, &to->remote)->flow != to->flow))
+		return -ENOTCONN;
 	if (transport_is_stream(to->transport) && r->is_refusing_streams) {
 		struct refusal *refusal = must(calloc(1, sizeof(*refusal)));
 
@@ -192,6 +209,19 @@ static void garble(struct rig *r, struct packet *p)
 		p->bytes[rig_random(r, p->len)] = odd[rig_random(r, sizeof(odd) - 1)];
 }
 
+/* The flow that a packet of `from` comes by, opened if need be. */
+static uint64_t flow_at(struct rig *r, const struct addr *from, unsigned worker)
+{
+	struct rig_flow *f = flow_find(r, from);
+
+	if (f)
+		return f->flow;
+	f = must(calloc(1, sizeof(*f)));
+	*f = (struct rig_flow){ .remote = *from, .flow = (uint64_t)worker << 56 | ++r->last_flow };
+	list_push(&r->flows, &f->in_list);
+	return f->flow;
+}
+
 static void arrive(struct rig *r, struct packet *p)
 {
 	int listener = listener_at(r->conf, &p->to, p->transport);
@@ -212,6 +242,8 @@ static void arrive(struct rig *r, struct packet *p)
 		garble(r, p);
 	w = reader_of(r, p, (unsigned)listener);
 	path = (struct path){ .remote = p->from, .listener = (uint16_t)listener, .transport = p->transport };
+	if (r->has_flows && transport_is_stream(p->transport))
+		path.flow = flow_at(r, &p->from, w->index);
 	worker_handler(w).on_message(w, &path, p->bytes, p->len, false);
 	free(p);
 	if (r->shared.workers == 1 || rig_random(r, 2))
@@ -431,6 +463,7 @@ struct rig *rig_new(const char *yaml, unsigned workers, uint64_t seed)
 	list_init(&r->wire);
 	list_init(&r->inbox);
 	list_init(&r->refused);
+	list_init(&r->flows);
 	memset(r->secret, 7, sizeof(r->secret));
 	r->cdr.write = cdr_keep;
 	r->shared = (struct shared){ .secrets = (const uint8_t(*)[TOKEN_SECRET_LEN])r->secret, .n_secrets = 1, .workers = workers,
@@ -455,6 +488,8 @@ size_t rig_in_use(struct rig *r)
 
 	for (unsigned i = 0; i < r->shared.workers; i++)
 		b2bua_slabs(r->workers[i].calls, sum_slab, &sum);
+	for (unsigned i = 0; i < r->shared.workers; i++)
+		registrar_slabs(r->workers[i].registrar, sum_slab, &sum);
 	return sum;
 }
 
@@ -472,6 +507,8 @@ void rig_free(struct rig *r, bool is_idle_expected)
 		free(r->nets[i]);
 		free(r->resolvers[i]);
 	}
+	list_each_safe(n, &r->flows)
+		free(owner_of(n, struct rig_flow, in_list));
 	list_each_safe(n, &r->refused)
 		free(owner_of(n, struct refusal, in_list));
 	list_each_safe(n, &r->wire)
@@ -582,6 +619,28 @@ void rig_say(struct rig *r, const char *from, const char *to, const char *body, 
 	n += (size_t)snprintf(text + n, sizeof(text) - n, "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
 	text[n] = '\0';
 	rig_send(r, from, to, text);
+}
+
+uint64_t rig_flow_of(struct rig *r, const char *endpoint)
+{
+	struct addr a = address(endpoint);
+
+	return flow_find(r, &a) ? flow_find(r, &a)->flow : 0;
+}
+
+void rig_close(struct rig *r, const char *endpoint)
+{
+	struct addr a = address(endpoint);
+	struct rig_flow *f = flow_find(r, &a);
+	struct worker *w = worker_of(r, &a);
+	uint64_t flow;
+
+	assert_non_null(f);
+	flow = f->flow;
+	list_del(&f->in_list);
+	free(f);
+	worker_handler(w).on_flow_closed(w, flow);
+	rig_after(r, 0);
 }
 
 static struct packet *inbox_next(struct rig *r, const char *endpoint)

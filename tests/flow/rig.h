@@ -65,6 +65,9 @@ struct rig {
 	size_t sent, received, lost; /* packets */
 	bool holds_mail;             /* mail between workers waits: what they ask each other stays unanswered */
 	bool is_refusing_streams;    /* connections to endpoints are refused */
+	bool has_flows;              /* each endpoint's stream is a connection with a flow of its own, until rig_close */
+	struct node flows;           /* struct rig_flow */
+	uint32_t last_flow;
 	struct node refused;         /* struct refusal: told in the next turn, as sockets do */
 	char **cdrs; size_t n_cdrs;
 	struct cdr_sink cdr;
@@ -89,6 +92,10 @@ void rig_send_bytes(struct rig *r, const struct addr *from, uint16_t listener, c
 /* Lines joined with CRLF, Content-Length and the empty line added: rig_sendf(r, from, to, "INVITE ...\nVia: ...\n...", body). */
 void rig_say(struct rig *r, const char *from, const char *to, const char *body, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
+/* The connection of `endpoint` is gone (has_flows); what it sends next comes over another one. */
+void rig_close(struct rig *r, const char *endpoint);
+/* Its flow now; 0: none. */
+uint64_t rig_flow_of(struct rig *r, const char *endpoint);
 /* An ICMP error for what the SBC sent last to `endpoint`. */
 void rig_refuse_last(struct rig *r, const char *endpoint, int error);
 
