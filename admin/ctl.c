@@ -8,13 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { REQUEST_HEAD = 4, BACKLOG = 64, ACCEPT_PAUSE_MS = 1000 };
+enum { REQUEST_HEAD = 4, BACKLOG = 64, ACCEPT_PAUSE_MS = 1000, PASSWD_LINES_MAX = 10000 };
 
 static const struct counter_def counter_defs[CTL_COUNTERS] = {
 	[CTL_REQUESTS] = { "ctl_requests_total", "Questions on the control socket.", false },
@@ -186,6 +187,22 @@ void ctl_wait(struct ctl_reply *r)
 	timer_set(&r->conn->timer, CTL_BEAT_MS);
 }
 
+void ctl_progress(struct ctl_reply *r, const char *fmt, ...)
+{
+	struct text line = text_of(CTL_PROGRESS_MAX);
+	va_list args;
+
+	va_start(args, fmt);
+	text_vprintf(&line, fmt, args);
+	va_end(args);
+	text_str(&line, "\n");
+	if (r->conn && r->may_wait && !line.err && r->conn->out.len < CTL_PROGRESS_MAX) {
+		frame_add(&r->conn->out, 'o', (struct sv){ line.p, line.len });
+		event_add(&r->conn->write, NULL); /* sent from the loop: see conn_finish */
+	}
+	text_fini(&line);
+}
+
 void ctl_on_gone(struct ctl_reply *r, void (*on_gone)(void *ctx, struct ctl_reply *r), void *ctx)
 {
 	r->on_gone = on_gone;
@@ -250,6 +267,24 @@ static void dispatch(struct ctl *c, struct ctl_reply *r, int argc, char **argv)
 
 /* Reading ------------------------------------------------------------------------------------------------------- */
 
+/* From the file alone: getpwuid may ask a directory over the network, and this thread waits for nobody. */
+static bool name_of_uid(uid_t uid, char *out, size_t size)
+{
+	FILE *f = fopen("/etc/passwd", "re");
+	struct passwd entry, *found;
+	char room[1024];
+	bool is_known = false;
+
+	for (unsigned i = 0; f && i < PASSWD_LINES_MAX && !is_known && fgetpwent_r(f, &entry, room, sizeof(room), &found) == 0; i++)
+		if (found->pw_uid == uid) {
+			snprintf(out, size, "%s", found->pw_name);
+			is_known = true;
+		}
+	if (f)
+		fclose(f);
+	return is_known;
+}
+
 static void name_actor(struct conn *c, struct ctl_reply *r)
 {
 	struct ucred who;
@@ -257,7 +292,7 @@ static void name_actor(struct conn *c, struct ctl_reply *r)
 
 	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &who, &len))
 		snprintf(r->actor, sizeof(r->actor), "unknown");
-	else
+	else if (!name_of_uid(who.uid, r->actor, sizeof(r->actor)))
 		snprintf(r->actor, sizeof(r->actor), "uid %u", (unsigned)who.uid);
 }
 

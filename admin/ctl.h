@@ -27,6 +27,7 @@ enum ctl_limits {
 	CTL_ANSWER_MS = 5000,      /* to answer, unless ctl_wait */
 	CTL_STALL_MS = 10000,      /* a reader that takes nothing for so long is dropped */
 	CTL_BEAT_MS = 5000,
+	CTL_PROGRESS_MAX = 16384,  /* bytes of progress that wait for their reader */
 	CTL_PATH_MAX = 107,        /* sun_path */
 };
 
@@ -108,9 +109,15 @@ void ctl_done(struct ctl_reply *r);
 
 /* This answer may take as long as it likes (drain --wait). */
 void ctl_wait(struct ctl_reply *r);
+/* A line of its own, sent now, ahead of the answer (after ctl_wait): for people, or JSON where ctl_is_json. Left out while the reader has
+ * not taken the last ones. */
+void ctl_progress(struct ctl_reply *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+bool ctl_is_json(const struct ctl_reply *r);
+/* As cell_ms shows it: "3.4s", "2h05m". */
+const char *ctl_duration(uint64_t ms, char room[24]);
 /* Called once when nobody waits for the answer any more; the holder still ends the reply (also from inside). */
 void ctl_on_gone(struct ctl_reply *r, void (*on_gone)(void *ctx, struct ctl_reply *r), void *ctx);
-/* Who asks: "uid 1000". */
+/* Who asks: the name that /etc/passwd has for him, else "uid 1000". */
 const char *ctl_actor(const struct ctl_reply *r);
 
 #endif

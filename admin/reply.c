@@ -112,6 +112,11 @@ void ctl_exit_code(struct ctl_reply *r, int code)
 	r->exit_code = code;
 }
 
+bool ctl_is_json(const struct ctl_reply *r)
+{
+	return r->is_json;
+}
+
 const char *ctl_actor(const struct ctl_reply *r)
 {
 	return r->actor;
@@ -137,26 +142,28 @@ static struct ctl_cell next_cell(const struct text *rows, size_t *at)
 
 /* For people ---------------------------------------------------------------------------------------------------- */
 
-static void duration(struct text *t, uint64_t ms)
+const char *ctl_duration(uint64_t ms, char room[24])
 {
 	uint64_t s = ms / 1000, m = s / 60, h = m / 60;
 
 	if (ms < 1000)
-		text_printf(t, "%ums", (unsigned)ms);
+		snprintf(room, 24, "%ums", (unsigned)ms);
 	else if (s < 60)
-		text_printf(t, "%u.%us", (unsigned)s, (unsigned)(ms % 1000 / 100));
+		snprintf(room, 24, "%u.%us", (unsigned)s, (unsigned)(ms % 1000 / 100));
 	else if (m < 60)
-		text_printf(t, "%um%02us", (unsigned)m, (unsigned)(s % 60));
+		snprintf(room, 24, "%um%02us", (unsigned)m, (unsigned)(s % 60));
 	else if (h < 24)
-		text_printf(t, "%uh%02um", (unsigned)h, (unsigned)(m % 60));
+		snprintf(room, 24, "%uh%02um", (unsigned)h, (unsigned)(m % 60));
 	else
-		text_printf(t, "%llud%02uh", (unsigned long long)(h / 24), (unsigned)(h % 24));
+		snprintf(room, 24, "%llud%02uh", (unsigned long long)(h / 24), (unsigned)(h % 24));
+	return room;
 }
 
 /* Returns the columns it takes on a terminal. */
 static size_t cell_print(struct text *t, const struct ctl_cell *cell)
 {
 	size_t before = t->len;
+	char room[24];
 
 	switch (cell->kind) {
 	case CELL_STR:
@@ -168,7 +175,7 @@ static size_t cell_print(struct text *t, const struct ctl_cell *cell)
 		text_str(t, cell->u64 ? "yes" : "no");
 		break;
 	case CELL_MS:
-		duration(t, cell->u64);
+		text_str(t, ctl_duration(cell->u64, room));
 		break;
 	case CELL_NONE:
 		text_str(t, "-");
@@ -397,14 +404,17 @@ static int trouble(const struct ctl_reply *r)
 	return r->rows.err == -ENOMEM ? -ENOMEM : 0;
 }
 
-static void fail_instead(struct text *out, int err)
+/* What was there before, progress and beats, stays. */
+static void fail_instead(struct text *out, size_t start, int err)
 {
-	text_fini(out);
+	out->len = start;
+	out->err = 0;
 	frames_error(out, CTL_FAILED, err == -ENOMEM ? SV("out of memory\n") : SV("the answer is too long\n"));
 }
 
 void reply_render(struct ctl_reply *r, struct text *out)
 {
+	size_t start = out->len;
 	char *head;
 	int err = trouble(r);
 
@@ -417,10 +427,10 @@ void reply_render(struct ctl_reply *r, struct text *out)
 		out->len += FRAME_HEAD;
 		body(r, out);
 		if (!out->err)
-			put_head(out->p, 'o', out->len - FRAME_HEAD);
+			put_head(out->p + start, 'o', out->len - start - FRAME_HEAD);
 	}
 	if (err || out->err) {
-		fail_instead(out, err ? err : out->err);
+		fail_instead(out, start, err ? err : out->err);
 		return;
 	}
 	if (r->rows_left_out) {

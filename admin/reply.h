@@ -25,7 +25,7 @@ struct ctl_reply {
 
 struct ctl_reply *reply_new(bool is_json);
 void reply_free(struct ctl_reply *r);
-/* The frames of the finished answer. out->err when even the shortest did not fit. */
+/* Adds the frames of the finished answer. out->err when even the shortest did not fit. */
 void reply_render(struct ctl_reply *r, struct text *out);
 /* One frame. */
 void frame_add(struct text *out, char kind, struct sv bytes);

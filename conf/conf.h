@@ -284,6 +284,8 @@ int conf_json_schema(struct conf_text *out);
 
 /* Glob ("conf-*", "+49*"), or numeric range "1000-1999" (same number of digits on both sides and in the user). */
 bool conf_user_match(struct sv pattern, struct sv user);
+/* "250ms", "5s", "3m", "2h", "7d", as in the file. 0; -EBADMSG, -ERANGE (more than 31 days). */
+int conf_duration_ms(struct sv text, uint64_t *ms);
 /* Index, or -1. */
 int conf_find_pool(const struct conf *c, struct sv name);
 int conf_find_zone(const struct conf *c, struct sv name);

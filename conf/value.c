@@ -125,6 +125,29 @@ static const struct unit sizes[] = { { "B", 1 }, { "KiB", 1 << 10 }, { "MiB", 1 
 static const struct unit rates[] = { { "/s", 60 }, { "/m", 1 }, { 0 } };
 static const struct unit counts[] = { { "", 1 }, { 0 } };
 
+static const uint64_t duration_max_ms = UINT64_C(31) * 86400000;
+
+int conf_duration_ms(struct sv text, uint64_t *ms)
+{
+	uint64_t n;
+	size_t digits = 0;
+	int err;
+
+	while (digits < text.len && text.p[digits] >= '0' && text.p[digits] <= '9')
+		digits++;
+	if ((err = sv_u64((struct sv){ text.p, digits }, duration_max_ms, &n)))
+		return err;
+	for (const struct unit *u = durations; u->name; u++) {
+		if (!sv_eq(sv_skip(text, digits), sv_from(u->name)))
+			continue;
+		if (n > duration_max_ms / u->factor)
+			return -ERANGE;
+		*ms = n * u->factor;
+		return 0;
+	}
+	return -EBADMSG;
+}
+
 static const struct unit *units_of(uint8_t type)
 {
 	return type == TY_DURATION ? durations : type == TY_SIZE ? sizes : type == TY_RATE ? rates : counts;

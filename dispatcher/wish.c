@@ -116,6 +116,15 @@ const struct wish *wishes_find(const struct wishes *w, struct sv name)
 	return e ? &e->wish : NULL;
 }
 
+void wishes_each(const struct wishes *w, void (*fn)(void *ctx, struct sv name, const struct wish *wish), void *ctx)
+{
+	list_each(it, &w->all) {
+		const struct entry *e = owner_of(it, struct entry, in_all);
+
+		fn(ctx, entry_name(e), &e->wish);
+	}
+}
+
 size_t wishes_count(const struct wishes *w)
 {
 	return w->n;

@@ -39,6 +39,7 @@ int wishes_set(struct wishes *w, const struct conf *c, struct sv name, const str
                char hint[128]);
 /* NULL: nobody ever decided anything. Borrowed until the next change. */
 const struct wish *wishes_find(const struct wishes *w, struct sv name);
+void wishes_each(const struct wishes *w, void (*fn)(void *ctx, struct sv name, const struct wish *wish), void *ctx);
 size_t wishes_count(const struct wishes *w);
 /* Does the state file lack something? */
 bool wishes_are_unsaved(const struct wishes *w);

@@ -1,8 +1,9 @@
 #include "sbc/verbs.h"
 #include "admin/ctl.h"
 #include "admin/metrics.h"
+#include "sbc/ask.h"
 #include "sbc/cdr.h"
-#include "sbc/states.h"
+#include "sbc/operate.h"
 #include "transports/resolver.h"
 #include <errno.h>
 #include <event2/event.h>
@@ -11,14 +12,13 @@
 #include <time.h>
 
 struct question;
-struct part;
 
 struct verbs {
 	struct verbs_params p;
 	struct ctl *ctl;
 	struct metrics *metrics;
-	struct mailbox *mail;        /* answers of the workers */
-	struct event *event;
+	struct asker *asker;
+	struct operate *operate;
 	struct question *rendering;  /* whose workers' slabs are shown */
 };
 
@@ -45,20 +45,8 @@ struct slab_row {
 
 enum { SLABS = 32 };
 
-/* One question to all workers: `work` runs on each of them, `finish` here when the last has answered. */
-struct question {
-	struct verbs *verbs;
-	struct ctl_reply *reply;
-	unsigned waiting;
-	void (*work)(struct question *q, struct worker *w, struct part *part);
-	void (*finish)(struct question *q);
-	uint64_t id;                 /* call ID, hangup ID */
-	struct part *parts[POOL_WORKERS_MAX];
-};
-
 struct part {
-	struct mail mail;
-	struct question *question;
+	struct ask_part base;
 	struct row *rows;
 	size_t n, room;
 	unsigned hits;
@@ -67,62 +55,40 @@ struct part {
 	unsigned n_slabs;
 };
 
-static void question_free(struct question *q)
+struct question {
+	struct ask ask;
+	struct verbs *verbs;
+	struct ctl_reply *reply;
+	void (*work)(struct question *q, struct worker *w, struct part *part);
+	void (*finish)(struct question *q);
+	uint64_t id;                 /* call ID, hangup ID */
+};
+
+/* What this worker answered; NULL: it was not asked. */
+static struct part *part_of(const struct question *q, unsigned worker)
 {
-	for (unsigned i = 0; i < POOL_WORKERS_MAX; i++)
-		if (q->parts[i]) {
-			free(q->parts[i]->rows);
-			free(q->parts[i]);
-		}
-	free(q);
+	struct ask_part *part = q->ask.parts[worker];
+
+	return part ? owner_of(part, struct part, base) : NULL;
 }
 
-static void question_done(struct question *q)
+static void question_work(struct ask *a, struct worker *w, struct ask_part *part)
 {
-	if (--q->waiting)
-		return;
+	struct question *q = owner_of(a, struct question, ask);
+
+	q->work(q, w, owner_of(part, struct part, base));
+}
+
+static void question_finish(struct ask *a)
+{
+	struct question *q = owner_of(a, struct question, ask);
+
 	q->finish(q);
-	question_free(q);
-}
-
-static void part_back(struct mail *m, void *reader)
-{
-	(void)reader;
-	question_done(owner_of(m, struct part, mail)->question);
-}
-
-/* On the worker. */
-static void part_work(struct mail *m, void *reader)
-{
-	struct part *part = owner_of(m, struct part, mail);
-	struct question *q = part->question;
-
-	q->work(q, reader, part);
-	m->deliver = part_back;
-	mailbox_post(q->verbs->mail, m, true); /* finds room: VERBS_MAILS is CTL_CONNECTIONS_MAX times POOL_WORKERS_MAX */
-}
-
-static void question_ask(struct question *q)
-{
-	struct verbs *v = q->verbs;
-
-	q->waiting = 1; /* ours, until all are asked */
-	for (unsigned i = 0; i < v->p.n_loops; i++) {
-		struct part *part = calloc(1, sizeof(*part));
-
-		if (!part)
-			continue;
-		part->mail.deliver = part_work;
-		part->question = q;
-		q->parts[i] = part;
-		q->waiting++;
-		if (loop_post(v->p.loops[i], &part->mail, true)) {
-			q->waiting--;
-			q->parts[i] = NULL;
-			free(part);
-		}
-	}
-	question_done(q);
+	for (unsigned i = 0; i < POOL_WORKERS_MAX; i++)
+		if (part_of(q, i))
+			free(part_of(q, i)->rows);
+	ask_fini(&q->ask);
+	free(q);
 }
 
 static void ask(struct verbs *v, struct ctl_reply *r, uint64_t id,
@@ -139,7 +105,8 @@ static void ask(struct verbs *v, struct ctl_reply *r, uint64_t id,
 	q->id = id;
 	q->work = work;
 	q->finish = finish;
-	question_ask(q);
+	q->ask = (struct ask){ .work = question_work, .finish = question_finish, .part_size = sizeof(struct part) };
+	ask_workers(v->asker, &q->ask);
 }
 
 /* A verb that takes nothing. */
@@ -162,7 +129,9 @@ static void call_row(void *ctx, const struct call_info *info)
 	struct part *part = ctx;
 	struct row *row;
 
-	if (part->question->id && info->id != part->question->id)
+	uint64_t wanted = owner_of(part->base.ask, struct question, ask)->id;
+
+	if (wanted && info->id != wanted)
 		return;
 	if (part->n == part->room) {
 		size_t room = part->room ? part->room * 2 : 64;
@@ -207,7 +176,7 @@ static void calls_finish(struct question *q)
 
 	ctl_columns(q->reply, 7, "id", "state", "from", "to", "source", "destination", "age_ms");
 	for (unsigned i = 0; i < POOL_WORKERS_MAX; i++) {
-		struct part *part = q->parts[i];
+		struct part *part = part_of(q, i);
 
 		for (size_t k = 0; part && k < part->n; k++) {
 			struct row *r = &part->rows[k];
@@ -243,7 +212,7 @@ static void call_finish_one(struct question *q)
 	char id[17];
 
 	for (unsigned i = 0; i < POOL_WORKERS_MAX; i++) {
-		struct part *part = q->parts[i];
+		struct part *part = part_of(q, i);
 		struct row *r = part && part->n ? part->rows : NULL;
 
 		if (!r)
@@ -280,7 +249,7 @@ static void hangup_finish(struct question *q)
 	unsigned hits = 0;
 
 	for (unsigned i = 0; i < POOL_WORKERS_MAX; i++)
-		hits += q->parts[i] ? q->parts[i]->hits : 0;
+		hits += part_of(q, i) ? part_of(q, i)->hits : 0;
 	if (!hits) {
 		ctl_fail(q->reply, CTL_FAILED, "no call %016lx", (unsigned long)q->id);
 		return;
@@ -299,7 +268,7 @@ static void verb_hangup(void *ctx, struct ctl_reply *r, int argc, char **argv)
 		ask(ctx, r, id, hangup_work, hangup_finish);
 }
 
-/* status, pools, operator states ----------------------------------------------------------------------------------- */
+/* status ----------------------- ----------------------------------------------------------------------------------- */
 
 static uint64_t sum_of(const struct verbs *v, const struct counters *(*block)(struct loop *l), unsigned which)
 {
@@ -333,79 +302,6 @@ static void verb_status(void *ctx, struct ctl_reply *r, int argc, char **argv)
 	        cell_u64(sum_of(v, worker_block, CALLS_NOW)), cell_u64(sum_of(v, calls_block, CALLS_STARTED)),
 	        cell_u64(sum_of(v, calls_block, CALLS_ANSWERED)), cell_u64(sum_of(v, calls_block, CALLS_FAILED)));
 	ctl_done(r);
-}
-
-static const char *state_of(const struct dest_info *i)
-{
-	if (i->wish == WISH_DISABLED)
-		return "disabled";
-	if (i->wish == WISH_DRAINING)
-		return "draining";
-	return i->is_up ? "up" : "down";
-}
-
-static void verb_pools(void *ctx, struct ctl_reply *r, int argc, char **argv)
-{
-	struct verbs *v = ctx;
-	const struct conf *c = v->p.publisher->now;
-	struct dest_info info;
-
-	if (argc > 2 || (argc == 2 && conf_find_pool(c, sv_from(argv[1])) < 0)) {
-		ctl_fail(r, CTL_USAGE, "no pool %s", argv[1]);
-		return;
-	}
-	ctl_columns(r, 10, "pool", "name", "uri", "state", "since_ms", "calls", "total", "failures", "latency_us", "why");
-	for (unsigned i = 0; i < c->n_destinations; i++) {
-		const struct conf_destination *d = &c->destinations[i];
-		struct sv pool = c->pools[d->pool].name;
-
-		if (argc == 2 && !sv_eq(pool, sv_from(argv[1])))
-			continue;
-		dest_info(v->p.shared->pools, pools_slot(v->p.shared->pools, c, i), &info);
-		ctl_row(r, cell_sv(pool), cell_sv(d->name), cell_sv(d->uri), cell_str(state_of(&info)),
-		        info.since_ms ? cell_ms(now_ms() - info.since_ms) : cell_none(), cell_u64(info.load), cell_u64(info.calls),
-		        cell_u64(info.failures), info.latency_us ? cell_u64(info.latency_us) : cell_none(), cell_str(info.why));
-	}
-	ctl_done(r);
-}
-
-static void set_wish(struct verbs *v, struct ctl_reply *r, int argc, char **argv, enum dest_wish wish)
-{
-	struct wishes *wishes = v->p.publisher->wishes;
-	struct wish want = { .wish = wish };
-	char hint[128];
-	int err;
-
-	if (argc != 2) {
-		ctl_fail_usage(r);
-		return;
-	}
-	snprintf(want.actor, sizeof(want.actor), "%s", ctl_actor(r));
-	err = wishes_set(wishes, v->p.publisher->now, sv_from(argv[1]), &want, now_ms(), v->p.shared->wall_ms(v->p.shared), hint);
-	if (err) {
-		ctl_fail(r, CTL_USAGE, *hint ? "no destination %s; the nearest name is %s" : "no destination %s%s", argv[1], hint);
-		return;
-	}
-	if ((err = states_save(wishes, v->p.publisher->now->state)))
-		ctl_note(r, "not written to the state directory (%s): a restart forgets it", strerror(-err));
-	log_info(v->p.shared->log, "destination.set", "destination=%s wish=%s by=%s", argv[1], argv[0], ctl_actor(r));
-	ctl_note(r, "%s: %s", argv[1], argv[0]);
-	ctl_done(r);
-}
-
-static void verb_drain(void *ctx, struct ctl_reply *r, int argc, char **argv)
-{
-	set_wish(ctx, r, argc, argv, WISH_DRAINING);
-}
-
-static void verb_disable(void *ctx, struct ctl_reply *r, int argc, char **argv)
-{
-	set_wish(ctx, r, argc, argv, WISH_DISABLED);
-}
-
-static void verb_in_service(void *ctx, struct ctl_reply *r, int argc, char **argv)
-{
-	set_wish(ctx, r, argc, argv, WISH_IN_SERVICE);
 }
 
 /* reload, check, metrics ------------------------------------------------------------------------------------------- */
@@ -491,13 +387,14 @@ static void write_slabs(void *ctx, struct metrics_lines *lines)
 	struct question *q = *(struct question **)ctx;
 
 	for (unsigned i = 0; q && i < POOL_WORKERS_MAX; i++) {
+		const struct part *part = part_of(q, i);
 		char worker[8];
 
 		snprintf(worker, sizeof(worker), "%u", i);
-		for (unsigned k = 0; q->parts[i] && k < q->parts[i]->n_slabs; k++) {
-			struct metrics_label labels[] = { { "slab", sv_from(q->parts[i]->slabs[k].name) }, { "worker", sv_from(worker) } };
+		for (unsigned k = 0; part && k < part->n_slabs; k++) {
+			struct metrics_label labels[] = { { "slab", sv_from(part->slabs[k].name) }, { "worker", sv_from(worker) } };
 
-			metrics_line(lines, labels, 2, q->parts[i]->slabs[k].in_use);
+			metrics_line(lines, labels, 2, part->slabs[k].in_use);
 		}
 	}
 }
@@ -595,14 +492,9 @@ static int add_verbs(struct verbs *v)
 		ctl_handler *handler;
 	} all[] = {
 		{ "status", "", "what this node is and how many calls it holds", verb_status },
-		{ "pools", "[POOL]", "destinations, their state and their load", verb_pools },
 		{ "calls", "", "calls held now", verb_calls },
 		{ "call", "ID", "one call", verb_call },
 		{ "hangup", "ID", "ends a call on both sides", verb_hangup },
-		{ "drain", "POOL/NAME", "no new calls there; those there go on", verb_drain },
-		{ "undrain", "POOL/NAME", "back in service", verb_in_service },
-		{ "disable", "POOL/NAME", "out of service until enabled", verb_disable },
-		{ "enable", "POOL/NAME", "back in service", verb_in_service },
 		{ "reload", "", "reads the configuration file again, whole or not at all", verb_reload },
 		{ "check", "FILE", "what is wrong with a file, what it does, and whether a reload could take it", verb_check },
 		{ "metrics", "", "all counters in Prometheus' text format", verb_metrics },
@@ -612,17 +504,6 @@ static int add_verbs(struct verbs *v)
 	for (unsigned i = 0; i < sizeof(all) / sizeof(*all) && !err; i++)
 		err = ctl_register(v->ctl, all[i].verb, all[i].usage, all[i].help, all[i].handler, v);
 	return err;
-}
-
-static void on_mail(evutil_socket_t fd, short what, void *ctx)
-{
-	struct verbs *v = ctx;
-
-	(void)fd;
-	(void)what;
-	mailbox_ack(v->mail);
-	while (mailbox_drain(v->mail, v, VERBS_MAILS))
-		;
 }
 
 static int open_socket(struct verbs *v)
@@ -641,6 +522,14 @@ static int open_socket(struct verbs *v)
 	return add_verbs(v);
 }
 
+static int add_operate(struct verbs *v)
+{
+	struct operate_params p = { .drains = { .base = v->p.base, .shared = v->p.shared, .publisher = v->p.publisher, .asker = v->asker },
+		                    .ctl = v->ctl };
+
+	return operate_new(&v->operate, &p);
+}
+
 int verbs_new(struct verbs **out, const struct verbs_params *p)
 {
 	struct verbs *v = calloc(1, sizeof(*v));
@@ -649,9 +538,8 @@ int verbs_new(struct verbs **out, const struct verbs_params *p)
 	if (!v)
 		return -ENOMEM;
 	v->p = *p;
-	if ((err = mailbox_new(&v->mail, VERBS_MAILS)) ||
-	    (v->event = event_new(p->base, mailbox_fd(v->mail), EV_READ | EV_PERSIST, on_mail, v), err = v->event ? 0 : -ENOMEM) ||
-	    (err = event_add(v->event, NULL)) || (err = open_socket(v)) || (err = add_metrics(v))) {
+	if ((err = asker_new(&v->asker, p->base, p->loops, p->n_loops)) || (err = open_socket(v)) || (err = add_operate(v)) ||
+	    (err = add_metrics(v))) {
 		verbs_free(v);
 		return err;
 	}
@@ -663,12 +551,11 @@ void verbs_free(struct verbs *v)
 {
 	if (!v)
 		return;
-	if (v->mail)
-		on_mail(-1, 0, v); /* answers that came back last */
+	if (v->asker)
+		asker_look(v->asker); /* answers that came back last */
 	ctl_free(v->ctl);
 	metrics_free(v->metrics);
-	if (v->event)
-		event_free(v->event);
-	mailbox_free(v->mail);
+	operate_free(v->operate);
+	asker_free(v->asker);
 	free(v);
 }

@@ -7,7 +7,6 @@
 
 enum verbs_limits {
 	VERBS_ROWS_MAX = 10000,      /* calls listed per worker */
-	VERBS_MAILS = 8192,          /* answers on their way back: more than questions times workers */
 };
 
 struct event_base;

@@ -131,6 +131,24 @@ struct call_info {
 void b2bua_each(struct b2bua *b, void (*fn)(void *ctx, const struct call_info *info), void *ctx);
 /* Ends the call whose id this is, with BYE or refusal on both sides. False: not here. */
 bool b2bua_hangup(struct b2bua *b, uint64_t id, const char *why);
+
+/* What destinations have: row_of[slot] says which of `rows` is theirs, CENSUS_NO_ROW that nobody asks; the first `n_ages` rows have
+ * `ages`, too. Adds to what is there. */
+enum { CENSUS_NO_ROW = UINT16_MAX };
+struct census_row {
+	uint32_t calls, subscriptions; /* subscriptions: without a call around them */
+	uint64_t oldest_ms;            /* age of the oldest call */
+};
+struct census {
+	const uint16_t *row_of;        /* [POOL_DESTINATIONS_MAX] */
+	unsigned n_ages;
+	struct census_row *rows;
+	struct spans *ages;
+};
+void b2bua_census(struct b2bua *b, const struct census *s);
+/* Ends up to `max` calls at the destination: its drain has reached its deadline. Returns how many. */
+unsigned b2bua_hangup_at(struct b2bua *b, uint16_t slot, unsigned max);
+
 /* What the slabs hold now: for metrics and leak checks. */
 void b2bua_slabs(struct b2bua *b, void (*fn)(void *ctx, const struct slab *s), void *ctx);
 

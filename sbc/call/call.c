@@ -261,6 +261,7 @@ struct leg *leg_new(struct b2bua *b, struct call *c, uint64_t id)
 		return NULL;
 	l->call = c;
 	l->side = FAR;
+	l->slot = POOL_NO_SLOT;
 	l->shard = c->shard;
 	table_add(&b->legs, &l->in_table, id);
 	return l;

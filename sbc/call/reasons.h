@@ -69,6 +69,8 @@
 	X(WHY_SESSION_EXPIRED, "session-expired", 408, "", \
 	  "A session was not refreshed in time, or refreshing it failed: both sides got BYE (RFC 4028 10).") \
 	X(WHY_SILENT, "peer-silent", 408, "", "One side no longer answers within the call (`session.ping`): both sides got BYE.") \
+	X(WHY_DRAINED, "drain-deadline", 503, "", \
+	  "The deadline of `sbcctl drain --then hangup` came while the call was still there: both sides got BYE.") \
 	X(WHY_NO_DOMAIN, "register-unknown-domain", 404, "", "A REGISTER for a domain that is none of `registrar`.") \
 	X(WHY_REGISTER_URI, "register-request-uri", 400, "Bad Request-URI", \
 	  "A REGISTER whose Request-URI is no domain alone (RFC 3261 10.2).") \

@@ -3,7 +3,7 @@
 #   <- 100?                  we receive it; ? means perhaps
 #   <- 200 has=REGEX         and its text must match (hasnt=REGEX: must not)
 #   -> BYE hdr=Name:_value   with a header more; `_` stands for a blank, here and in REGEX
-#   -- 300                   we wait so many milliseconds
+#   -- 300                   we wait so many milliseconds; 300-900: evenly between the two
 #   == 30000                 a received message may take this long (default 10 s)
 # `sdp` gives a message a session description. A caller's requests after a 2xx go to the Contact and route set it was
 # given; a callee's requests to those of the INVITE. A callee also answers OPTIONS probes.
@@ -109,6 +109,11 @@ BEGIN {
 	if (role == "callee") print "  <recv request=\"OPTIONS\" optional=\"true\" next=\"probe\"/>"
 }
 /^[ \t]*(#|$)/ { next }
+$1 == "--" && split($2, range, "-") == 2 {
+	since_invite++
+	printf "  <pause distribution=\"uniform\" min=\"%d\" max=\"%d\"/>\n", range[1], range[2]
+	next
+}
 $1 == "--" { since_invite++; printf "  <pause milliseconds=\"%d\"/>\n", $2; next }
 $1 == "==" { patience = $2; next }
 $1 == "->" {

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -306,7 +307,9 @@ static void arguments_arrive_and_text_returns(void **state)
 	assert_int_equal(a.code, CTL_OK);
 	assert_int_equal(rig->argc, 4); /* an empty word is one, too */
 	assert_string_equal(a.out, "one\n\ntwo\n");
-	snprintf(who, sizeof(who), "uid %u", (unsigned)getuid());
+	snprintf(who, sizeof(who), "%s", getpwuid(getuid()) ? getpwuid(getuid())->pw_name : "");
+	if (!*who)
+		snprintf(who, sizeof(who), "uid %u", (unsigned)getuid());
 	assert_string_equal(rig->actor, who);
 	a = ask(rig, true, "echo a\"b");
 	assert_string_equal(a.out, "{\"text\":\"a\\\"b\\n\"}\n");
@@ -474,6 +477,46 @@ static void a_verb_may_wait_without_deadline(void **state)
 	assert_string_equal(a.out, "drained\n");
 	assert_int_equal(a.code, CTL_OK);
 	close(fd);
+}
+
+/* Lines on the way, at once; one that nobody reads is left out rather than kept without end. */
+static void progress_is_seen_while_it_waits(void **state)
+{
+	struct rig *rig = *state;
+	int fd = dial(rig);
+	struct answer a;
+
+	say(fd, false, "later --wait");
+	turn(rig);
+	ctl_progress(rig->held[0], "%d left", 7);
+	a = hear(rig, fd);
+	assert_string_equal(a.out, "7 left\n");
+	assert_int_equal(a.code, -1);
+	for (unsigned i = 0; i < 100 * CTL_PROGRESS_MAX; i++) /* no turn of the loop: as if the socket were full */
+		ctl_progress(rig->held[0], "more");
+	ctl_note(rig->held[0], "done");
+	ctl_done(rig->held[0]);
+	a = hear(rig, fd);
+	assert_int_equal(a.code, CTL_OK);
+	assert_true(a.out_len > 1000 && a.out_len < 2 * CTL_PROGRESS_MAX);
+	assert_non_null(strstr(a.out, "more\ndone\n"));
+	close(fd);
+}
+
+/* Without ctl_wait, and for nobody: no word of it. */
+static void progress_is_for_who_waits(void **state)
+{
+	struct rig *rig = *state;
+	int fd = dial(rig);
+
+	say(fd, false, "later");
+	turn(rig);
+	ctl_progress(rig->held[0], "not yet");
+	assert_string_equal(hear(rig, fd).out, "");
+	close(fd);
+	turn(rig);
+	ctl_progress(rig->held[0], "for nobody");
+	ctl_done(rig->held[0]);
 }
 
 static void the_server_may_end_before_its_answers(void **state)
@@ -800,6 +843,8 @@ int main(void)
 		case_of(a_client_that_leaves_is_no_harm),
 		case_of(an_answer_has_a_deadline),
 		case_of(a_verb_may_wait_without_deadline),
+		case_of(progress_is_seen_while_it_waits),
+		case_of(progress_is_for_who_waits),
 		case_of(the_server_may_end_before_its_answers),
 		case_of(questions_may_come_in_pieces),
 		case_of(bad_questions_are_refused),

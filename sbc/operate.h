@@ -1,0 +1,18 @@
+/* sbc/operate.h - what operators do with destinations: the verbs pools, drain, undrain, disable, enable. Control thread. */
+#ifndef SBC_OPERATE_H
+#define SBC_OPERATE_H
+#include "sbc/drains.h"
+
+struct ctl;
+struct operate;
+
+struct operate_params {
+	struct drains_params drains;
+	struct ctl *ctl;             /* may be NULL: nobody can ask, but deadlines hold */
+};
+
+int operate_new(struct operate **out, const struct operate_params *p);
+/* After the control socket. */
+void operate_free(struct operate *o);
+
+#endif
