@@ -116,6 +116,19 @@ static void slot_claim(struct pools *p, uint16_t slot, uint64_t seed, struct sv 
 	note_write(&p->change[slot], 0, "");
 }
 
+/* The same name at another address is another server: evidence about the old one says nothing, its calls and counters stay. */
+static void slot_move(struct pools *p, uint16_t slot, struct sv uri, bool is_new)
+{
+	uint64_t home = name_seed(SV(""), uri);
+
+	if (!is_new && p->home[slot] != home) {
+		atomic_store(&p->dest[slot].health, health_word((struct health){ .is_up = 1 }));
+		atomic_store(&p->dest[slot].latency_us, 0);
+		atomic_store(&p->dest[slot].rest_until_s, 0);
+	}
+	p->home[slot] = home;
+}
+
 /* What pools_adopt works out before it changes anything. */
 struct plan {
 	bool is_taken[POOL_DESTINATIONS_MAX];
@@ -176,6 +189,7 @@ int pools_adopt(struct pools *p, struct conf *next)
 
 		if (is_new[i])
 			slot_claim(p, plan.slot[i], plan.seed[i], next->pools[d->pool].name, d->name);
+		slot_move(p, plan.slot[i], d->uri, is_new[i]);
 		map->of[i].seed = plan.seed[i];
 		map->of[i].slot = plan.slot[i];
 	}

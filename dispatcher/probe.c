@@ -1,5 +1,6 @@
 /* dispatcher/probe.c - one entry per slot of this worker, found by slot / workers: nothing is allocated after prober_new. */
 #include "dispatcher/probe.h"
+#include "dispatcher/state.h"
 #include "base/list.h"
 #include <errno.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@ struct entry {
 	struct prober *prober;
 	uint64_t ticket, sent_ms, next_ms;
 	uint32_t destination, every_ms;
-	uint16_t slot;
+	uint16_t slot, failed;          /* failed: probes in a row */
 	uint8_t state;                  /* enum entry_state */
 	bool is_wanted;                 /* while adopting */
 };
@@ -75,13 +76,30 @@ static const struct conf_pool *pool_of(const struct entry *e)
 	return &c->pools[c->destinations[e->destination].pool];
 }
 
+static bool is_up(const struct entry *e)
+{
+	return dest_health(&e->prober->pools->dest[e->slot]).is_up;
+}
+
+/* Beats to the next probe: 1, or more for one who has been dead for long. */
+static uint32_t beats(const struct entry *e)
+{
+	unsigned patience = pool_of(e)->probe.down_after + PROBER_PATIENCE;
+	uint32_t most = PROBER_SLOWEST_MS / e->every_ms, n = 1;
+
+	most = most < 1 ? 1 : most > PROBER_SLOWEST ? PROBER_SLOWEST : most;
+	for (unsigned i = patience; i < e->failed && n < most && !is_up(e); i++)
+		n *= 2;
+	return n < most ? n : most;
+}
+
 /* The next beat of the rhythm that has not passed. */
 static void rest(struct entry *e)
 {
 	uint64_t now = e->prober->wheel->now_ms;
 
 	if (e->next_ms <= now)
-		e->next_ms += ((now - e->next_ms) / e->every_ms + 1) * e->every_ms;
+		e->next_ms += ((now - e->next_ms) / e->every_ms + beats(e)) * e->every_ms;
 	e->state = RESTING;
 	wheel_arm(e->prober->wheel, &e->timer, e->next_ms);
 }
@@ -90,6 +108,7 @@ static void conclude(struct entry *e, enum dest_event event, const char *why)
 {
 	struct prober *p = e->prober;
 
+	e->failed = event == PROBE_OK ? 0 : e->failed < UINT16_MAX ? e->failed + 1 : e->failed;
 	dest_report(p->pools, p->conf, e->destination, event, p->wheel->now_ms, why);
 	rest(e);
 }
@@ -164,6 +183,7 @@ static void begin(struct entry *e, uint32_t every_ms)
 	uint32_t fraction = e->slot * UINT32_C(2654435769);
 
 	wheel_disarm(e->prober->wheel, &e->timer);
+	e->failed = 0;
 	e->every_ms = every_ms ? every_ms : 1;
 	e->next_ms = e->prober->wheel->now_ms + 1 + ((uint64_t)e->every_ms * fraction >> 32);
 	rest(e);
@@ -179,7 +199,8 @@ static void entry_adopt(struct entry *e, uint32_t destination)
 	if (!pool->probe.is_on) {
 		stop(e);
 		e->state = UNPROBED;
-	} else if (e->state == IDLE || e->state == UNPROBED || e->every_ms != pool->probe.every_ms)
+	} else if (e->state == IDLE || e->state == UNPROBED || e->every_ms != pool->probe.every_ms ||
+	           (e->state == RESTING && is_up(e) && e->next_ms > e->prober->wheel->now_ms + e->every_ms)) /* it has moved */
 		begin(e, pool->probe.every_ms);
 }
 

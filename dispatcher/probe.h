@@ -1,10 +1,17 @@
 /* dispatcher/probe.h - decides when each destination is probed; how a probe travels is its user's business. One prober per
  * worker: destination slot modulo workers says who probes it. Phases are spread over the interval. What the operator drains
- * or disables is probed all the same. For pools without probes it drives dest_tick. */
+ * or disables is probed all the same. Who has been dead for long is probed ever more rarely, each pause twice the last one, until he
+ * answers once. For pools without probes it drives dest_tick. */
 #ifndef DISPATCHER_PROBE_H
 #define DISPATCHER_PROBE_H
 #include "base/wheel.h"
 #include "dispatcher/pool.h"
+
+enum prober_limits {
+	PROBER_PATIENCE = 12,          /* failed probes in a row, beyond down-after, before they become rarer */
+	PROBER_SLOWEST = 16,           /* intervals between two of them in the end, */
+	PROBER_SLOWEST_MS = 60000,     /* and no longer than this, unless the interval itself is */
+};
 
 struct prober;
 /* `send` starts one OPTIONS to conf->destinations[destination]; its outcome comes back through prober_result with the same `ticket`

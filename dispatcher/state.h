@@ -72,6 +72,7 @@ struct pools {
 	struct map map[POOL_SNAPSHOTS];            /* written before its snapshot is published, then only read */
 	uint64_t seed[POOL_DESTINATIONS_MAX];      /* of each slot's name; 0 = never used. Control thread */
 	struct slot_name name[POOL_DESTINATIONS_MAX];
+	uint64_t home[POOL_DESTINATIONS_MAX];      /* of each slot's URI. Control thread */
 	struct ended *ended;                       /* by slot; pages of slots never used are not there */
 	unsigned workers;
 	struct tally tally[];

@@ -24,6 +24,7 @@ struct rig {
 	struct sent sent[SENT_MAX];
 	unsigned n_sent;
 	unsigned answer_at_once; /* status; 0 = no */
+	const char *moved_to;
 };
 
 static void on_send(void *ctx, uint32_t destination, uint64_t ticket)
@@ -42,7 +43,8 @@ static void adopt(struct rig *rig, unsigned gen, unsigned from, unsigned to)
 	struct conf_destination *d = rig->dest[gen];
 
 	for (unsigned i = from; i < to; i++)
-		d[i - from] = (struct conf_destination){ .name = { rig->name[i], 1 }, .id = i - from, .weight = 1 };
+		d[i - from] = (struct conf_destination){ .name = { rig->name[i], 1 }, .id = i - from, .weight = 1,
+			                             .uri = sv_from(rig->moved_to ? rig->moved_to : "sip:192.0.2.2") };
 	rig->pool.destinations = d;
 	rig->pool.n_destinations = to - from;
 	rig->conf[gen] = (struct conf){ .gen = gen, .pools = &rig->pool, .n_pools = 1, .destinations = d,
@@ -262,6 +264,61 @@ static void a_probe_longer_than_the_interval_is_awaited(void **state)
 	assert_int_equal(rig->n_sent, 2); /* the next beat, not a burst of those missed */
 }
 
+/* Dead for long: the pauses double, up to a minute; one answer, and the rhythm is as before. */
+static void the_long_dead_are_probed_ever_more_rarely(void **state)
+{
+	static const unsigned pauses[] = { 1, 1, 1, 2, 4, 8, 12, 12, 12 }; /* in intervals of 5 s */
+	struct rig *rig = *state;
+	uint64_t at;
+
+	adopt(rig, 0, 0, 1);
+	after(rig, 1 + PROBER_PATIENCE * EVERY);
+	assert_int_equal(rig->n_sent, PROBER_PATIENCE + 1);
+	for (unsigned i = 0; i < sizeof(pauses) / sizeof(pauses[0]); i++) {
+		at = last(rig).at_ms;
+		after(rig, pauses[i] * EVERY - 1);
+		assert_int_equal(last(rig).at_ms, at);
+		after(rig, 1);
+		assert_int_equal(last(rig).at_ms, at + pauses[i] * EVERY);
+	}
+	prober_result(rig->prober, last(rig).ticket, 200, 0);
+	at = last(rig).at_ms;
+	after(rig, EVERY);
+	assert_int_equal(last(rig).at_ms, at + EVERY);
+}
+
+/* Never so rare that a death goes unseen: what counts are failures beyond down-after. */
+static void detection_is_never_delayed(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->pool.probe.down_after = 50;
+	adopt(rig, 0, 0, 1);
+	after(rig, 1 + 49 * EVERY + TIMEOUT);
+	assert_int_equal(rig->n_sent, 50);
+	assert_false(is_up(rig, 0, 0));
+}
+
+/* The same name at another address: nothing is known of that one, so it is up, and probed at once. */
+static void one_that_moves_begins_anew(void **state)
+{
+	struct rig *rig = *state;
+	struct dest_info info;
+	uint64_t at;
+
+	adopt(rig, 0, 0, 1);
+	after(rig, 100 * EVERY);
+	assert_false(is_up(rig, 0, 0));
+	at = rig->wheel.now_ms;
+	rig->moved_to = "sip:192.0.2.1";
+	adopt(rig, 1, 0, 1);
+	assert_true(is_up(rig, 1, 0));
+	dest_info(rig->pools, pools_slot(rig->pools, &rig->conf[1], 0), &info);
+	assert_true(info.probe_failures > 20); /* counters stay */
+	after(rig, 2 * EVERY);
+	assert_in_range(last(rig).at_ms, at, at + 2 * EVERY);
+}
+
 static void workers_share_the_destinations(void **state)
 {
 	struct rig *rig = *state;
@@ -321,6 +378,9 @@ int main(void)
 		case_of(a_reload_keeps_the_rhythm),
 		case_of(another_interval_takes_effect),
 		case_of(a_probe_longer_than_the_interval_is_awaited),
+		case_of(the_long_dead_are_probed_ever_more_rarely),
+		case_of(detection_is_never_delayed),
+		case_of(one_that_moves_begins_anew),
 		case_of(workers_share_the_destinations),
 		case_of(without_probes_it_ends_pauses),
 	};
