@@ -290,23 +290,23 @@ static bool has_trust(const struct conf *c, int zone)
 	return false;
 }
 
-/* The default of `caller` keeps everyone out where nobody is trusted, until there are registrations. */
+/* The default of `caller` keeps everyone out where nobody is trusted or can register. */
 static void check_usable(struct reader *r, unsigned i)
 {
 	const struct conf_route *route = &r->conf->routes[i];
 
-	if (route->action != ACT_POOL || route->when.caller_is_written || has_trust(r->conf, route->when.zone))
+	if (!route_leads_on(route) || route->when.caller > CALLER_AUTHENTICATED || r->conf->n_registrars || has_trust(r->conf, route->when.zone))
 		return;
 	at(r, (struct conf_mark){ route->line, route->col }, "routes[%u]", i);
-	note_warning(r, "nobody can use this rule: it is for registered callers, which are not active in this version, and nobody "
-	                "is trusted there; write caller: any, or trust: in the zone");
+	note_warning(r, "nobody can use this rule: it is for registered callers, there is no `registrar`, and nobody is trusted there; "
+	                "write caller: any, or trust: in the zone");
 }
 
 static void check_registrar(struct reader *r, unsigned i)
 {
 	const struct conf_route *route = &r->conf->routes[i];
 
-	if (route->action != ACT_REGISTRAR || r->conf->n_registrars)
+	if ((route->action != ACT_REGISTRAR && route->action != ACT_LOCATION && !route->when.callee_registered) || r->conf->n_registrars)
 		return;
 	at(r, (struct conf_mark){ route->line, route->col }, "routes[%u]", i);
 	note_warning(r, "`registrar:` has no domain: nobody can register");

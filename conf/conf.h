@@ -186,6 +186,8 @@ struct conf_rewrite {
 	bool request_uri, from, to, pai; /* what it applies to; default request_uri only */
 };
 
+enum conf_asks { ASKS_CALLER = 1, ASKS_CALLEE = 2 }; /* bits: whether they are registered */
+
 struct conf_route {
 	struct conf_when when;
 	uint8_t action;              /* ACT_INACTIVE: written, but its part has not landed: 503 */
@@ -196,11 +198,18 @@ struct conf_route {
 	bool is_relay;               /* `relay: true`: Request-URI hosts other than ours may pass (DECISIONS 15) */
 	struct conf_use headers;     /* `out`: towards where it leads */
 	uint32_t max_duration_ms;    /* 0 = none */
+	uint32_t answer_timeout_ms;  /* ACT_LOCATION: of those that ring together; 0 = as CALL_DIRECT_ANSWER_MS and FORK_GROUP_MS say */
 	bool follows_redirects;      /* else 3xx are passed on */
 	unsigned line;               /* in the file, for `sbcctl route` and logs */
 	unsigned col;
 	struct sv text;              /* one line of plain words describing the rule */
 };
+
+/* Its requests go on to somebody. */
+static inline bool route_leads_on(const struct conf_route *r)
+{
+	return r->action == ACT_POOL || r->action == ACT_LOCATION;
+}
 
 enum conf_registrar_mode { REGISTRAR_LOCAL, REGISTRAR_PASS, REGISTRAR_FRONT };
 enum conf_registrar_auth { AUTH_NONE, AUTH_USERS };
@@ -231,6 +240,7 @@ struct conf {
 	struct conf_destination *destinations; unsigned n_destinations;
 	struct conf_route *routes; unsigned n_routes;
 	struct conf_registrar *registrars; unsigned n_registrars; /* by domain, in order of their names */
+	uint8_t asks;                /* enum conf_asks: what its rules want to know, where there is a registrar */
 	struct sv state;             /* directory; default /var/lib/sbc; "" never */
 	struct sv *identity_keys; unsigned n_identity_keys; /* files, newest first; 0 = state/identity.key */
 	struct sv admin_socket;      /* empty: none */

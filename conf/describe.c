@@ -78,6 +78,9 @@ static void add_route(struct text *t, const struct conf *c, const struct conf_ro
 	case ACT_REGISTRAR:
 		text_add(t, " -> registrar");
 		break;
+	case ACT_LOCATION:
+		text_add(t, " -> where the one called is registered");
+		break;
 	default:
 		text_add(t, " -> 503 (what it leads to is not active in this version)");
 	}
@@ -266,15 +269,15 @@ static void add_routes(struct text *t, const struct conf *c)
 	for (unsigned i = 0; i < c->n_routes; i++) {
 		const struct conf_route *route = &c->routes[i];
 
-		calls += route->action == ACT_POOL;
-		anyone += route->action == ACT_POOL && route->when.caller == CALLER_ANY;
+		calls += route_leads_on(route);
+		anyone += route_leads_on(route) && route->when.caller == CALLER_ANY;
 		text_add(t, "  %u. (line %u) %.*s\n", i + 1, route->line, SV_ARG(route->text));
 	}
 	text_add(t, "  otherwise -> 404\nwho may call: ");
 	if (anyone == calls && calls)
 		text_add(t, "anyone\n");
 	else if (anyone)
-		text_add(t, "anyone by %u of the %u rules that lead to a pool, trusted sources by all\n", anyone, calls);
+		text_add(t, "anyone by %u of the %u rules that lead on, trusted sources by all\n", anyone, calls);
 	else
 		text_add(t, "trusted sources\n");
 }

@@ -361,6 +361,20 @@ static void gather_destinations(struct reader *r, struct conf *c)
 	}
 }
 
+/* What the rules want to know of who calls and who is called. */
+static uint8_t routes_ask(const struct conf *c)
+{
+	uint8_t asks = 0;
+
+	for (unsigned i = 0; i < c->n_routes && c->n_registrars; i++) {
+		const struct conf_route *route = &c->routes[i];
+
+		asks |= route->when.caller <= CALLER_AUTHENTICATED ? ASKS_CALLER : 0;
+		asks |= route->when.callee_registered || route->action == ACT_LOCATION ? ASKS_CALLEE : 0;
+	}
+	return asks;
+}
+
 void on_root_done(struct reader *r, void *into)
 {
 	struct conf *c = into;
@@ -368,6 +382,7 @@ void on_root_done(struct reader *r, void *into)
 	gather_listeners(r, c);
 	gather_destinations(r, c);
 	registrars_sort(r);
+	c->asks = routes_ask(c);
 	if (!r->err)
 		conf_check(r);
 }

@@ -46,8 +46,8 @@ void on_when_caller(struct reader *r, const struct value *v, void *into)
 	route->when.caller_is_written = true;
 	if (v->number == CALLER_ANY)
 		note_warning(r, "anyone may use this rule");
-	else if (v->number != CALLER_TRUSTED)
-		note_warning(r, "registrations: not active in this version: until then only trusted sources may use this rule");
+	else if (v->number == CALLER_AUTHENTICATED)
+		note_warning(r, "not active in this version: until then only trusted sources may use this rule");
 }
 
 void on_when_callee(struct reader *r, const struct value *v, void *into)
@@ -62,10 +62,9 @@ void on_to_part(struct reader *r, const struct value *v, void *into)
 {
 	struct conf_route *route = into;
 
-	route->action = v->number == 0 ? ACT_REGISTRAR : ACT_INACTIVE;
-	if (v->number)
-		note_warning(r, "location: not active in this version");
-	else if (!route->when.caller_is_written) /* who registers is not registered yet */
+	(void)r;
+	route->action = v->number == 0 ? ACT_REGISTRAR : ACT_LOCATION;
+	if (v->number == 0 && !route->when.caller_is_written) /* who registers is not registered yet */
 		route->when.caller = CALLER_ANY;
 }
 

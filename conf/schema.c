@@ -257,15 +257,15 @@ static const struct row rows[] = {
 	  FIELD(conf_header, glob), .help = "What the first value has to look like." },
 	{ .path = "routes[].when.caller", .type = TY_CHOICE, .unset = "registered",
 	  ONE_OF("registered", "authenticated", "trusted", "any"), .take = on_when_caller,
-	  .help = "Who may use the rule. Trusted sources may use each. A rule that rejects or registers asks nothing unless it "
-	          "says so." },
-	{ .path = "routes[].when.callee", .type = TY_CHOICE, .is_later = true, ONE_OF("registered"), .take = on_when_callee,
-	  .help = "Whether the one called is registered here." },
+	  .help = "Who may use the rule. `registered`: the address of record in From is registered over the very flow the request comes by. "
+	          "Trusted sources may use each. A rule that rejects or registers asks nothing unless it says so." },
+	{ .path = "routes[].when.callee", .type = TY_CHOICE, ONE_OF("registered"), .take = on_when_callee,
+	  .help = "Something is registered here for the one called." },
 	{ .path = "routes[].when.trunk", .type = TY_NAME, .is_later = true, FIELD(conf_route, when.trunk),
 	  .help = "The trunk the request came from." },
 	{ .path = "routes[].to", .type = TY_CHOICE, .is_required = true, ONE_OF("registrar", "location"), .take = on_to_part,
 	  .help = "`registrar`: for REGISTER, to what `registrar` says of its domain. `location`: to where the one called is registered, "
-	          "over the flow that registered; not active in this version: 503." },
+	          "over the flow that registered: all contacts of one q at once, those of the highest first." },
 	{ .path = "routes[].to", .type = TY_MAP, .is_required = true, .min = 1, .max = 1, .help = "Where the request goes." },
 	{ .path = "routes[].to.pool", .type = TY_POOL, .take = on_to_pool, .help = "To a pool." },
 	{ .path = "routes[].to.reject", .type = TY_INT, .min = 300, .max = 699, .take = on_to_reject,
@@ -303,6 +303,9 @@ static const struct row rows[] = {
 	  .help = "Request-URIs whose host is not ours may pass; otherwise they get 403." },
 	{ .path = "routes[].max-duration", .type = TY_DURATION, .min = MS(1), .max = MS(7 * 86400),
 	  FIELD(conf_route, max_duration_ms), .help = "The call is ended after this long. Default: never." },
+	{ .path = "routes[].answer-timeout", .type = TY_DURATION, .min = MS(1), .max = MS(3600), FIELD(conf_route, answer_timeout_ms),
+	  .help = "With `to: location`: how long contacts of one q ring before those of the next one do, and the last ones before the call "
+	          "is given up. Default: 20s and 3m." },
 
 	{ .path = "routes[].redirects", .type = TY_CHOICE, .unset = "relay", ONE_OF("relay", "follow"),
 	  FIELD(conf_route, follows_redirects),

@@ -192,15 +192,16 @@ static int set_new(struct policies *p, uint64_t name, const struct source *out, 
 	return err;
 }
 
-/* The set of a route and the pool it leads to: held, and made when it is new. */
+/* The set of a route and the pool it leads to, if it does: held, and made when it is new. */
 static int set_of(struct policies *p, const struct conf *c, const struct conf_route *route, uint16_t *number)
 {
-	const struct conf_use *by_route = &route->headers, *by_pool = &c->pools[route->pool].headers;
+	const struct conf_use none = { .n_out = 0 };
+	const struct conf_use *by_route = &route->headers, *by_pool = route->action == ACT_POOL ? &c->pools[route->pool].headers : &none;
 	struct source out = { c, { by_route->out, by_pool->out }, { by_route->n_out, by_pool->n_out } };
 	struct source in = { c, { by_pool->in, by_route->in }, { by_pool->n_in, by_route->n_in } };
 	uint64_t name;
 
-	if (route->action != ACT_POOL || (!rules_of(&out) && !rules_of(&in)))
+	if ((route->action != ACT_POOL && route->action != ACT_LOCATION) || (!rules_of(&out) && !rules_of(&in)))
 		return 0;
 	name = name_source(p->key, name_source(p->key, 0, &out) + 1, &in);
 	name = name ? name : 1;

@@ -1,5 +1,5 @@
 /* sbc/call/answer.c - what comes back for an initial request, and how it looks on the near side. */
-#include "sbc/call/call.h"
+#include "sbc/call/fork.h"
 #include <errno.h>
 
 /* An answer finds room though more forks ring than we hold: they end with it anyway. */
@@ -78,14 +78,13 @@ static void on_provisional(struct attempt *a, const struct view *v, const struct
 		dialog_free(d);
 }
 
-void setup_leave(struct setup *s)
+void setup_leave(struct attempt *a)
 {
-	struct attempt *a = s->attempt;
+	struct setup *s = a->setup;
 
-	s->attempt = NULL;
+	attempt_leave(a);
 	s->st = NULL;
-	if (a)
-		attempt_drop(a);
+	attempt_drop(a);
 	setup_drop(s);
 }
 
@@ -129,23 +128,28 @@ static void on_2xx(struct attempt *a, const struct view *v, const struct path *f
 	counter_inc(&c->b->counters, CALLS_ANSWERED);
 	relay_await_ack(r);
 	session_begin(r, &s->session, v);
-	setup_leave(s);
+	setup_leave(a);
 }
 
 /* §16.7 step 6 among serial attempts: 6xx wins, then the lowest class; the later one among equals. */
-static bool is_better(unsigned status, unsigned than)
+static bool is_better(const struct setup *s, unsigned status)
 {
+	unsigned than = s->best_status;
+
 	if (!than || status / 100 == 6 || than / 100 == 6)
 		return than / 100 != 6;
-	return status / 100 <= than / 100;
+	return s->fork ? fork_rank(status) <= fork_rank(than) : status / 100 <= than / 100;
 }
 
-/* DECISIONS 12: a foreign 503 says nothing about us and leaves as 500, unless the pool maps it. */
-static unsigned mapped_status(const struct conf_pool *pool, unsigned status)
+/* DECISIONS 12: a foreign 503 says nothing about us and leaves as 500, unless the pool maps it. A flow that failed (RFC 5626 §5.3.1) is
+ * nothing a caller could do anything about. */
+static unsigned mapped_status(const struct setup *s, const struct conf_pool *pool, unsigned status)
 {
 	for (unsigned i = 0; pool && i < pool->n_responses; i++)
 		if (pool->responses[i].from == status)
 			return pool->responses[i].to;
+	if (s->fork && status == 430)
+		return 480;
 	return status == 503 || status == 422 ? 500 : status; /* 422 is between us and them */
 }
 
@@ -153,11 +157,11 @@ static void keep_best(struct attempt *a, const struct view *v, const struct path
 {
 	struct setup *s = a->setup;
 	struct compose c = { .b = a->b };
-	unsigned status = mapped_status(pool, v->status);
+	unsigned status = mapped_status(s, pool, v->status);
 	struct sv phrase = status == v->status ? compose_phrase(a->b, v, from) : SV("");
 	struct buf *b;
 
-	if (!is_better(status, s->best_status))
+	if (!is_better(s, status))
 		return;
 	out_init(&c.o, a->b->p.stack->scratch, SIP_SCRATCH);
 	out_sv(&c.o, phrase);
@@ -197,9 +201,9 @@ static bool asks_for_more(struct attempt *a, const struct view *v)
 	uint32_t min = v->status == 422 && v->method == M_INVITE && a->ahead < SESSION_RAISES_MAX ?
 	                       session_raise(&s->session, &a->b->conf->zones[path_zone(a->b, &a->leg->path)], a->min_s, v) : 0;
 
-	if (!min || !s->st || (!s->direct && !a->leg->has_slot)) /* another node knew where it had been sent on to */
+	if (!min || !s->st || (!a->direct && !a->leg->has_slot)) /* another node knew where it had been sent on to */
 		return false;
-	dialogs_free(s->call);
+	dialogs_free_of(s->call, a->leg);
 	a->min_s = min;
 	return attempt_again(a) == 0;
 }
@@ -212,14 +216,19 @@ static void on_final(struct attempt *a, const struct view *v, const struct path 
 
 	if (asks_for_more(a, v))
 		return;
-	if (!(is_followed = redirect_take(a, v)))
+	is_followed = s->fork ? fork_redirected(a, v) : redirect_take(a, v);
+	if (!is_followed)
 		keep_best(a, v, from, pool);
 	if ((v->status == 401 || v->status == 407) && a->leg->has_slot) {
 		s->challenger = (uint16_t)(a->leg->slot + 1);
 		s->ahead = a->ahead;
 		s->min_s = a->min_s;
 	}
-	s->attempt = NULL;
+	if (s->fork) {
+		fork_final(a, v->status);
+		return;
+	}
+	attempt_leave(a);
 	if (redirect_has_next(s))
 		dialogs_free(s->call);
 	attempt_drop(a);
@@ -296,7 +305,7 @@ void attempt_response(struct attempt *a, const struct view *v, const struct path
 static struct buf *compose_stray(struct b2bua *b, struct outgoing *m, struct sv offer)
 {
 	struct compose c = { .b = b };
-	uint64_t id = m->leg->in_table.key, fork = token_tag_id(b->p.tokens, id, 0, m->remote_tag);
+	uint64_t id = m->leg->in_table.key, fork = token_tag_id(b->p.tokens, id, m->leg->branch, m->remote_tag);
 
 	m->branch_id = token_branch_id(b->p.tokens, id, fork, m->cseq);
 	compose_request(&c, m);

@@ -28,6 +28,10 @@ enum b2bua_limits {
 	CALL_TEXT_MAX = 16384,             /* bytes of identifiers and routes kept per leg */
 	CALL_RESOLVE_MS = 5000,            /* for a name */
 	SETUP_ATTEMPTS_MAX = 16,           /* addresses tried for one initial request */
+	FORK_BRANCHES_MAX = 16,            /* places one initial request goes to (DECISIONS 4) */
+	FORK_BREADTH = 60,                 /* Max-Breadth of a request that has none (RFC 5393 §5.3.3) */
+	FORK_GROUP_MS = 20000,             /* how long those of one q ring before those of the next do, unless the rule says so */
+	FORK_SILENT_MS = 4000,             /* the same if none of them says anything at all */
 	CALL_DIRECT_ANSWER_MS = 180000,    /* answer-timeout of what goes to a token of ours instead of a pool */
 	CALL_REDIRECT_MS = 600000,         /* a passed 3xx's Contact (DECISIONS 5) */
 	CALL_REDIRECTS_MAX = 8,            /* Contacts of one 3xx */
@@ -49,17 +53,19 @@ enum b2bua_limits {
 enum call_counter {
 	CALLS_STARTED, CALLS_ANSWERED, CALLS_FAILED, CALLS_ENDED, CALLS_REFUSED, CALLS_FAILOVERS, CALLS_SPILLED, CALLS_NO_ACK, CALLS_EXPIRED,
 	REQUESTS_RELAYED, REQUESTS_REFUSED, STRAY_REQUESTS, STRAY_ACKS, STRAY_2XX, FORGED_TOKENS, NAMES_ASKED, NAMES_UNANSWERED,
-	FORKS_REFUSED,
+	FORKS_REFUSED, LOCATIONS_ASKED, LOCATIONS_UNANSWERED,
 	SUBSCRIPTIONS_STARTED, SUBSCRIPTIONS_ENDED, SUBSCRIPTIONS_EXPIRED, SUBSCRIPTIONS_REFUSED, BODIES_REFUSED,
 	SESSION_REFRESHES_SENT, SESSION_REFRESHES_TAKEN, SESSION_PINGS, CALLS_SESSION_EXPIRED, CALLS_SILENT,
 	REDIRECTS_FOLLOWED, REDIRECTS_REFUSED, FLOWS_MOVED, FLOWS_KEPT, LEGS_STRAYED, CANCELS_STRAYED, CALL_COUNTERS
 };
 extern const struct counter_def call_counter_defs[CALL_COUNTERS];
 
-/* A question for the workers that hold what a request names: it travels from one to the next as mail, and home again (DECISIONS 20).
+/* A question for the workers that hold what a request names, or where somebody is registered: it travels from one to the next as mail,
+ * and home again (DECISIONS 20).
  * Whoever has it owns it. */
 struct b2bua_errand {
 	struct mail mail;         /* whoever carries it uses this */
+	bool is_located;          /* struct located; else struct names */
 };
 
 /* One line of JSON per ended call. Copies; never blocks. */
@@ -87,6 +93,7 @@ struct b2bua_params {
 };
 
 struct names;
+struct located;
 
 /* A request that no transaction absorbed, with what the worker read from its tokens. */
 struct request {
@@ -98,6 +105,7 @@ struct request {
 	bool is_transfer;          /* `leg` is a TOKEN_TRANSFER: stands for the leg's own remote, not for the other end */
 	bool has_waited;           /* for `names`: its CSeq was in order when it came */
 	struct names *names;       /* whom it names, if anybody; borrowed */
+	struct located *located;   /* who of its parties is registered, if that was asked; borrowed */
 	uint16_t shard;
 };
 

@@ -1,6 +1,7 @@
 /* sbc/call/call.c - calls, legs and dialogs: how they come to be, are found, and go. */
 #include "sbc/call/call.h"
 #include "sbc/call/transfer.h"
+#include "sbc/call/waiting.h"
 #include "apps-router/route.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -28,7 +29,9 @@ const struct counter_def call_counter_defs[CALL_COUNTERS] = {
 	[SUBSCRIPTIONS_ENDED] = { "subscriptions_ended_total", "Subscriptions that ended, whatever ended them", false },
 	[SUBSCRIPTIONS_EXPIRED] = { "subscriptions_expired_total", "Subscriptions that ended because nobody refreshed them", false },
 	[SUBSCRIPTIONS_REFUSED] = { "subscriptions_refused_total", "Subscriptions for which there was no room", false },
-	[FORKS_REFUSED] = { "forks_refused_total", "Early dialogs beyond the bound of one call, or without memory", false },
+	[FORKS_REFUSED] = { "forks_refused_total", "Early dialogs or contacts beyond the bound of one call, or without memory", false },
+	[LOCATIONS_ASKED] = { "locations_asked_total", "Requests that waited for another worker to say who is registered", false },
+	[LOCATIONS_UNANSWERED] = { "locations_unanswered_total", "Requests refused since it could not say so, or not in time", false },
 	[SESSION_REFRESHES_SENT] = { "session_refreshes_sent_total", "Session refreshes (UPDATE, re-INVITE) of our own", false },
 	[SESSION_REFRESHES_TAKEN] = { "session_refreshes_taken_total", "Session refreshes (UPDATE) answered by us", false },
 	[SESSION_PINGS] = { "session_pings_total", "OPTIONS sent within calls to see whether an end is there", false },
@@ -359,6 +362,13 @@ void dialogs_free(struct call *c)
 		dialog_free(owner_of(c->dialogs.next, struct dialog, in_call));
 }
 
+void dialogs_free_of(struct call *c, const struct leg *far)
+{
+	list_each_safe(n, &c->dialogs)
+		if (owner_of(n, struct dialog, in_call)->far == far)
+			dialog_free(owner_of(n, struct dialog, in_call));
+}
+
 struct dialog *dialog_by_far_tag(struct call *c, const struct leg *far, struct sv tag)
 {
 	list_each(n, &c->dialogs) {
@@ -489,7 +499,7 @@ static void tombstone_add_dialog(struct tombstone *t, const struct call *c, cons
 	struct b2bua *b = c->b;
 
 	t->has_dialog = true;
-	t->has_far = c->far == d->far || (c->setup && c->setup->attempt && c->setup->attempt->leg == d->far);
+	t->has_far = c->far == d->far || (c->setup && attempt_of(c->setup, d->far));
 	table_add(&b->tombs, &t->from_near, tomb_key(d->in_table.key, leg_call_id(&c->near), tag_of(leg_remote(&c->near)),
 	                                             path_zone(b, &c->near.path)));
 	if (!t->has_far)

@@ -26,6 +26,7 @@ struct leg {
 	uint32_t destination;      /* far: id in the snapshot of `conf_gen` */
 	struct path path;          /* where its requests go, and from which listener */
 	uint8_t side, attempt;
+	uint8_t branch;            /* far: of a fork, 1 and up: its legs share their id; 0: alone */
 	bool wants_answer;         /* far: its INVITE went without an offer: a 2xx brings one, and the ACK has to answer it */
 	bool has_forks;            /* far: several dialogs were seen: a 2xx of another may come as long as the INVITE's transaction lives */
 	bool has_slot, follows_flow; /* follows_flow: an untrusted client is where its packets come from, whatever Contact says */
@@ -56,7 +57,8 @@ struct direct {
 	struct path path;          /* has_path: a client's own flow */
 	uint16_t zone, uri_len, routes_len;
 	bool has_path;
-	bool is_redirect;          /* a 3xx named it: To stays as it is */
+	bool is_redirect;          /* a 3xx named it */
+	bool keeps_to;             /* To stays as it is: it names the one called, not one of our tokens */
 	uint64_t leg;              /* whose remote it is; 0: a redirection's */
 	char text[];               /* uri | routes */
 };
@@ -76,11 +78,13 @@ struct setup {
 	struct call *call;
 	struct server_txn *st;
 	struct buf *request;
-	struct attempt *attempt;   /* the present one */
+	struct attempt *attempt;   /* the present one; the last of a fork's, which are linked by `next` */
+	struct fork *fork;         /* several at once, instead of a pool; owned */
 	struct parked parked;      /* waiting for a name */
 	uint64_t resolve_id;
 	struct direct *direct;     /* instead of a pool; owned */
 	struct names *names;       /* whom the request names; counted */
+	struct located *located;   /* who of its parties was registered; counted */
 	struct pick pick;          /* chosen from the pool */
 	struct resolve_answer addrs; /* of what was chosen; those from next_addr on are still to be tried */
 	uint8_t next_addr, n_attempts, hop_transport;
@@ -111,6 +115,8 @@ struct attempt {
 	struct b2bua *b;
 	struct node in_lost;
 	struct setup *setup;       /* NULL: abandoned */
+	struct attempt *next;      /* of the setup */
+	const struct direct *direct; /* where it goes, if not to a destination; its setup's or branch's */
 	struct leg *leg;           /* owned until the call takes it */
 	struct client_txn *ct;
 	struct timer timer;
@@ -296,6 +302,7 @@ struct dialog *dialog_by_far_tag(struct call *c, const struct leg *far, struct s
 int dialog_set_text(struct b2bua *b, struct dialog *d, struct sv tag, struct sv target, struct sv routes);
 void dialog_free(struct dialog *d);
 void dialogs_free(struct call *c);
+void dialogs_free_of(struct call *c, const struct leg *far);
 /* Everything of the call goes; transactions live on alone. */
 void call_free(struct call *c);
 /* The same with tombstone and call record. */
@@ -423,10 +430,15 @@ struct sv rewrite_identity(void *ctx, struct arena *a, struct sv uri);
 
 /* dial.c: where they go */
 void dial(struct setup *s, const struct view *v); /* v NULL: the kept request is read again. May end the call */
-void setup_drop(struct setup *s);      /* frees it; its attempt is abandoned */
+void setup_drop(struct setup *s);      /* frees it; its attempts are abandoned */
 void setup_fail(struct setup *s);
 /* Another destination, unless a provisional was passed on. */
 void setup_next(struct setup *s);
+/* One of the setup's, on its way now. 0, or an error: the reason is in s->why. `branch`: of a fork, or 0. */
+int attempt_begin(struct setup *s, const struct view *v, const struct path *path, const struct direct *direct, uint8_t branch);
+/* The one that made this leg, or NULL. */
+struct attempt *attempt_of(const struct setup *s, const struct leg *far);
+void attempt_leave(struct attempt *a); /* is not its setup's any more: one of the next two follows */
 void attempt_abandon(struct attempt *a);
 void attempt_drop(struct attempt *a);  /* frees it; its transaction lives on alone */
 /* Takes the far leg of a call that ends: answers of its forks that are still under way are acknowledged and ended. */
@@ -456,8 +468,13 @@ bool redirect_take(struct attempt *a, const struct view *v);
 bool redirect_has_next(const struct setup *s);
 /* Dials the best one not tried yet. False: there is none. True: it may have ended the call. */
 bool redirect_next(struct setup *s, const struct view *v);
-/* Has a redirection led back to ourselves? */
-bool redirect_is_loop(const struct setup *s, const struct addr *to);
+/* For a fork, whose branches are redirected each for itself: `uri`, to which `hop` redirections have led, sends the call on. False: it does
+ * not follow, or memory is out. */
+bool redirect_begin(struct setup *s, uint8_t hop, struct sv uri);
+/* The best one not tried yet is; it is the caller's. NULL: there is none, or memory is out. */
+struct direct *redirect_pop(struct setup *s, uint16_t *q, uint8_t *hop);
+/* Does this redirection lead back to ourselves? */
+bool redirect_is_loop(const struct conf *c, const struct direct *d, const struct addr *to);
 
 /* `leg` becomes the attempt's. NULL: memory is out, and it stays the caller's. */
 struct attempt *attempt_alloc(struct setup *s, struct leg *leg);
@@ -470,8 +487,13 @@ void stray_2xx(struct b2bua *b, struct leg *far, struct client_txn *ct, const st
 extern const struct client_ops stray_ops;
 /* One response towards the near side, with the tag of this id. */
 int setup_pass(struct setup *s, const struct view *v, const struct path *from, uint64_t tag_id);
-/* Answered: the setup goes, what the call keeps was taken out of it. */
-void setup_leave(struct setup *s);
+/* Answered by `a`: the setup goes, what the call keeps was taken out of it. */
+void setup_leave(struct attempt *a);
+/* Where it goes is neither told by a token nor where somebody is registered. */
+static inline bool setup_is_pooled(const struct setup *s)
+{
+	return !s->direct && !s->fork;
+}
 
 /* usage.c: subscriptions */
 /* Are there as many calls with nothing else as there may be calls? */

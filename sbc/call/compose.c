@@ -401,7 +401,7 @@ struct outgoing own_request(const struct dialog *d, enum side to, struct sv meth
 
 	return (struct outgoing){
 		.method = method, .leg = l, .cseq = cseq, .max_forwards = 70,
-		.branch_id = token_branch_id(call->b->p.tokens, l->in_table.key, 0, cseq),
+		.branch_id = token_branch_id(call->b->p.tokens, l->in_table.key, l->branch, cseq),
 		.uri = to == NEAR ? leg_target(l) : dialog_target(d), .routes = to == NEAR ? leg_routes(l) : dialog_routes(d),
 		.local_tag = to == NEAR ? tag_token(call->b, call->shard, d->in_table.key, tag) : SV(""),
 		.remote_tag = to == NEAR ? SV("") : dialog_tag(d),

@@ -1,6 +1,7 @@
 /* sbc/call/dial.c - where an initial request goes: which destination, which of its addresses, and the next one when that one
  * fails (DECISIONS 12). An attempt is one request on its way; it outlives its call when it was given up. */
-#include "sbc/call/call.h"
+#include "sbc/call/fork.h"
+#include "sbc/call/locate.h"
 #include "sbc/call/transfer.h"
 #include "apps-router/route.h"
 #include <errno.h>
@@ -20,14 +21,9 @@ static const struct conf_pool *setup_pool(struct setup *s, int *index)
 	return *index < 0 ? NULL : &c->pools[*index];
 }
 
-static bool is_pooled(const struct setup *s)
-{
-	return !s->direct;
-}
-
 static void give_back(struct setup *s)
 {
-	if (is_pooled(s))
+	if (setup_is_pooled(s))
 		dest_release(s->call->b->p.pools, s->call->b->p.worker, s->pick.slot);
 }
 
@@ -37,7 +33,7 @@ static void dial_unnamed(struct setup *s, const struct view *v)
 
 	s->why = WHY_NO_NAME;
 	give_back(s);
-	if (is_pooled(s) && s->pick_gen == b->conf->gen)
+	if (setup_is_pooled(s) && s->pick_gen == b->conf->gen)
 		dest_report(b->p.pools, b->conf, s->pick.destination, CALL_FAILED, b->p.wheel->now_ms, "name not found");
 	dial(s, v);
 }
@@ -153,8 +149,11 @@ void dial(struct setup *s, const struct view *v)
 	const struct conf_pool *pool;
 	struct pool_query q;
 
-	if (!is_pooled(s)) {
-		dial_direct(s, v);
+	if (!setup_is_pooled(s)) {
+		if (s->fork)
+			fork_dial(s, v);
+		else
+			dial_direct(s, v);
 		return;
 	}
 	pool = setup_pool(s, &index);
@@ -242,7 +241,7 @@ static int far_text(struct b2bua *b, struct leg *l, struct arena *a, const struc
 {
 	struct sv near_from = view_value(v, HDR_FROM), from = near_from, to = view_value(v, HDR_TO);
 	/* of To's, in which our token is the near side's */
-	struct sv instead = direct && !direct->is_redirect ? direct_uri(direct) : SV("");
+	struct sv instead = direct && !direct->keeps_to ? direct_uri(direct) : SV("");
 	const struct conf_rewrite *rewrites = rule && rule->has_rewrite ? &rule->rewrite : NULL;
 	char token[TOKEN_LEN], call_id[TOKEN_LEN];
 	struct out local, remote;
@@ -271,17 +270,17 @@ static int far_text(struct b2bua *b, struct leg *l, struct arena *a, const struc
 }
 
 /* DECISIONS 14: the Request-URI stays, or becomes the destination's with the user kept. */
-static struct sv far_uri(const struct setup *s, struct arena *a, uint32_t destination, const struct view *v)
+static struct sv far_uri(const struct attempt *attempt, struct arena *a, const struct view *v)
 {
-	const struct conf *c = s->call->b->conf;
-	const struct conf_destination *d = is_pooled(s) ? &c->destinations[destination] : NULL;
+	const struct conf *c = attempt->b->conf;
+	const struct conf_destination *d = attempt->direct ? NULL : &c->destinations[attempt->destination];
 	struct sv uri = view_uri(v), rest;
 	struct uri u;
 	struct out o;
 	char *area;
 
 	if (!d)
-		return direct_uri(s->direct);
+		return direct_uri(attempt->direct);
 	if (c->pools[d->pool].request_uri == RURI_KEEP || uri_parse(&u, uri) || !(area = arena_alloc(a, uri.len + d->uri.len + 2)))
 		return uri;
 	rest = sv_skip(d->uri, sv_chr(d->uri, ':') + 1);
@@ -310,9 +309,10 @@ static const struct conf_route *setup_rule(struct setup *s, const struct view *v
 	struct route_query q;
 	struct route_result result = { .rule = NULL };
 
-	if ((s->direct && !s->direct->is_redirect) || s->conf_gen == b->conf->gen)
+	if ((s->direct && !s->direct->keeps_to) || s->conf_gen == b->conf->gen)
 		return s->rule;
 	q = query_of(b, v, &s->call->near.path);
+	located_tell(s->located, &q);
 	if (uri_parse(&q.uri, view_uri(v)) == 0)
 		route_find(b->conf, &q, &result);
 	s->rule = result.rule;
@@ -334,16 +334,18 @@ static int attempt_write(struct attempt *a, const struct view *v, struct buf **o
 	if (!s->names && names_anybody(v)) /* another node knew whom; a call that replaces nothing is another one */
 		return -ENOLINK;
 	arena_init(&arena, scratch, sizeof(scratch), 8 * (size_t)NET_MESSAGE_MAX);
-	uri = far_uri(s, &arena, a->destination, v);
-	if (!(err = rewrite(&arena, rule, rule && rule->rewrite.request_uri && !s->direct, &uri)) &&
-	    !(err = far_text(b, a->leg, &arena, rule, s->direct, v, &s->call->near.path))) {
+	uri = far_uri(a, &arena, v);
+	if (!(err = rewrite(&arena, rule, rule && rule->rewrite.request_uri && !a->direct, &uri)) &&
+	    !(err = far_text(b, a->leg, &arena, rule, a->direct, v, &s->call->near.path))) {
 		struct outgoing m = { .method = view_method(v), .leg = a->leg, .uri = uri, .branch_id = a->branch_id,
 		                      .cseq = v->cseq + a->ahead, .max_forwards = hops_left(v),
-		                      .routes = s->direct ? direct_routes(s->direct) : SV("") };
+		                      .routes = a->direct ? direct_routes(a->direct) : SV("") };
 
 		c.names = s->names;
 		compose_request(&c, &m);
 		compose_contact(&c, a->leg, v, &s->call->near.path);
+		if (s->fork)
+			fork_lines(&c, s->fork);
 		if (v->method == M_INVITE)
 			session_offer(&c, &s->session, &b->conf->zones[path_zone(b, &a->leg->path)], a->min_s);
 		compose_rest(&c, v, &s->call->near.path, a->leg);
@@ -384,12 +386,21 @@ struct attempt *attempt_alloc(struct setup *s, struct leg *leg)
 	return a;
 }
 
-static struct attempt *attempt_new(struct setup *s, const struct view *v, const struct path *path)
+/* What tells the requests of one CSeq apart (DECISIONS 4): the branches of a fork share all their identifiers but this. */
+static uint64_t attempt_branch_id(const struct attempt *a, uint32_t cseq)
+{
+	const struct setup *s = a->setup;
+
+	return token_branch_id(a->b->p.tokens, a->leg->in_table.key, (s->st ? server_id(s->st) : 0) + a->leg->branch, cseq + a->ahead);
+}
+
+static struct attempt *attempt_new(struct setup *s, const struct view *v, const struct path *path, const struct direct *direct,
+                                   uint8_t branch)
 {
 	struct call *c = s->call;
 	struct b2bua *b = c->b;
 	struct attempt *a;
-	uint64_t id = token_attempt_id(b->p.tokens, c->near.in_table.key, ++s->n_attempts);
+	uint64_t id = token_attempt_id(b->p.tokens, c->near.in_table.key, branch ? 1 : ++s->n_attempts);
 	struct leg *leg = leg_new(b, c, id);
 
 	if (!leg)
@@ -401,14 +412,16 @@ static struct attempt *attempt_new(struct setup *s, const struct view *v, const 
 	a->destination = s->pick.destination;
 	a->ahead = s->ahead;
 	a->min_s = s->min_s;
-	a->is_timed = is_pooled(s) && b->conf->pools[b->conf->destinations[a->destination].pool].balance == BALANCE_LATENCY;
+	a->is_timed = setup_is_pooled(s) && b->conf->pools[b->conf->destinations[a->destination].pool].balance == BALANCE_LATENCY;
 	a->sent_ms = b->p.wheel->now_ms;
-	a->branch_id = token_branch_id(b->p.tokens, id, s->st ? server_id(s->st) : 0, v->cseq + a->ahead);
+	a->direct = direct;
 	leg->path = *path;
-	leg->follows_flow = s->direct && s->direct->has_path;
-	leg->attempt = s->n_attempts;
+	leg->attempt = branch ? 1 : s->n_attempts;
+	leg->branch = branch;
+	leg->follows_flow = direct && direct->has_path && !(direct->keeps_to && direct->routes_len); /* behind a proxy: by its routes */
+	a->branch_id = attempt_branch_id(a, v->cseq);
 	leg->slot = s->pick.slot;
-	leg->has_slot = is_pooled(s);
+	leg->has_slot = setup_is_pooled(s);
 	leg->destination = s->pick.destination;
 	return a;
 }
@@ -424,7 +437,7 @@ int attempt_again(struct attempt *a)
 	client_own(a->ct, NULL, NULL);
 	a->ct = NULL;
 	a->ahead++;
-	a->branch_id = token_branch_id(a->b->p.tokens, a->leg->in_table.key, server_id(s->st), v.cseq + a->ahead);
+	a->branch_id = attempt_branch_id(a, v.cseq);
 	wheel_disarm(a->b->p.wheel, &a->timer);
 	a->has_response = false;
 	if (s->after_ms && !s->has_provisional)
@@ -432,29 +445,54 @@ int attempt_again(struct attempt *a)
 	return attempt_send(a, &v);
 }
 
-/* The address is known: the attempt begins, or fails at once and the next one is chosen. */
-static void dial_path(struct setup *s, const struct view *v, const struct path *path)
+struct attempt *attempt_of(const struct setup *s, const struct leg *far)
 {
-	struct b2bua *b = s->call->b;
-	struct attempt *a = attempt_new(s, v, path);
+	struct attempt *a = s->attempt;
+
+	while (a && a->leg != far)
+		a = a->next;
+	return a;
+}
+
+void attempt_leave(struct attempt *a)
+{
+	struct attempt **at = &a->setup->attempt;
+
+	while (*at != a)
+		at = &(*at)->next;
+	*at = a->next;
+	a->next = NULL;
+}
+
+int attempt_begin(struct setup *s, const struct view *v, const struct path *path, const struct direct *direct, uint8_t branch)
+{
+	struct attempt *a = attempt_new(s, v, path, direct, branch);
 	int err;
 
 	if (!a) {
 		give_back(s);
 		s->why = WHY_FULL;
-		setup_fail(s);
-		return;
+		return -ENOMEM;
 	}
+	a->next = s->attempt;
 	s->attempt = a;
 	if ((err = attempt_send(a, v)) == 0) {
 		if (s->after_ms)
-			wheel_arm_in(b->p.wheel, &a->timer, s->after_ms);
-		return;
+			wheel_arm_in(a->b->p.wheel, &a->timer, s->after_ms);
+		return 0;
 	}
-	s->attempt = NULL;
+	attempt_leave(a);
 	attempt_drop(a);
 	s->why = err == -EMSGSIZE ? WHY_TOO_LARGE : err == -EBADMSG ? WHY_BAD_URI : err == -ENOTSUP ? WHY_PRIVACY :
 	         err == -ENOLINK  ? WHY_TRANSFER : err == -EACCES ? WHY_GUARD : WHY_UNREACHABLE;
+	return err;
+}
+
+/* The address is known: the attempt begins, or fails at once and the next one is chosen. */
+static void dial_path(struct setup *s, const struct view *v, const struct path *path)
+{
+	if (attempt_begin(s, v, path, s->direct, 0) == 0)
+		return;
 	if (s->why == WHY_UNREACHABLE)
 		dial_next(s, v);
 	else
@@ -468,7 +506,7 @@ static void dial_address(struct setup *s, const struct view *v)
 	struct view_fault fault;
 	struct path path;
 
-	if (is_pooled(s) && s->pick_gen != b->conf->gen) { /* a reload came between: its numbers are others */
+	if (setup_is_pooled(s) && s->pick_gen != b->conf->gen) { /* a reload came between: its numbers are others */
 		give_back(s);
 		s->n_tried--;
 		dial(s, v);
@@ -481,7 +519,7 @@ static void dial_address(struct setup *s, const struct view *v)
 	}
 	if (s->direct && s->direct->has_path) {
 		path = s->direct->path;
-	} else if (s->direct && redirect_is_loop(s, &s->addrs.addr[s->next_addr])) {
+	} else if (s->direct && redirect_is_loop(b->conf, s->direct, &s->addrs.addr[s->next_addr])) {
 		counter_inc(&b->counters, REDIRECTS_REFUSED);
 		s->why = WHY_REDIRECT_LOOP;
 		s->next_addr++;
@@ -501,11 +539,11 @@ static void dial_next(struct setup *s, const struct view *v)
 {
 	struct b2bua *b = s->call->b;
 
-	if (s->next_addr >= s->addrs.n || s->n_attempts >= SETUP_ATTEMPTS_MAX || (is_pooled(s) && s->pick_gen != b->conf->gen)) {
+	if (s->next_addr >= s->addrs.n || s->n_attempts >= SETUP_ATTEMPTS_MAX || (setup_is_pooled(s) && s->pick_gen != b->conf->gen)) {
 		dial(s, v);
 		return;
 	}
-	if (is_pooled(s))
+	if (setup_is_pooled(s))
 		dest_reserve(b->p.pools, b->p.worker, s->pick.slot);
 	dial_address(s, v);
 }
@@ -532,6 +570,7 @@ void attempt_abandon(struct attempt *a)
 		return;
 	}
 	a->setup = NULL;
+	a->direct = NULL;
 	a->leg->call = NULL;
 	if (a->leg->has_slot)
 		dest_release(b->p.pools, b->p.worker, a->leg->slot);
@@ -564,7 +603,7 @@ static bool has_alternative(struct setup *s)
 {
 	struct b2bua *b = s->call->b;
 	int index;
-	const struct conf_pool *pool = is_pooled(s) ? setup_pool(s, &index) : NULL;
+	const struct conf_pool *pool = setup_is_pooled(s) ? setup_pool(s, &index) : NULL;
 	struct pool_query q;
 
 	if ((s->next_addr < s->addrs.n && s->n_attempts < SETUP_ATTEMPTS_MAX) || redirect_has_next(s))
@@ -579,7 +618,7 @@ static void report(struct attempt *a, enum dest_event event, const char *what)
 {
 	struct b2bua *b = a->b;
 
-	if (a->setup && is_pooled(a->setup) && a->setup->pick_gen == b->conf->gen)
+	if (a->setup && setup_is_pooled(a->setup) && a->setup->pick_gen == b->conf->gen)
 		dest_report(b->p.pools, b->conf, a->destination, event, b->p.wheel->now_ms, what);
 }
 
@@ -608,7 +647,11 @@ static void attempt_fire(struct timer *t)
 	if (!a->has_response)
 		report(a, CALL_FAILED, "no response");
 	s->why = a->has_response ? WHY_RING_TIMEOUT : WHY_TIMEOUT;
-	s->attempt = NULL;
+	if (s->fork) {
+		fork_given_up(a);
+		return;
+	}
+	attempt_leave(a);
 	attempt_abandon(a);
 	setup_next(s);
 }
@@ -623,7 +666,11 @@ static void attempt_failed(void *owner, struct client_txn *ct, int err)
 	if (s) {
 		report(a, CALL_FAILED, err == -ETIMEDOUT ? "no response" : "transport");
 		s->why = err == -ETIMEDOUT ? WHY_TIMEOUT : WHY_UNREACHABLE;
-		s->attempt = NULL;
+		if (s->fork) {
+			fork_final(a, err == -ETIMEDOUT ? 408 : 430);
+			return;
+		}
+		attempt_leave(a);
 	}
 	attempt_drop(a);
 	if (s)
@@ -645,6 +692,16 @@ static void attempt_on_response(void *owner, struct client_txn *ct, const struct
 const struct client_ops attempt_ops = { .on_response = attempt_on_response, .on_failed = attempt_failed,
 	                                       .on_end = attempt_ct_end };
 
+static void attempts_abandon(struct setup *s)
+{
+	while (s->attempt) {
+		struct attempt *a = s->attempt;
+
+		attempt_leave(a);
+		attempt_abandon(a);
+	}
+}
+
 void setup_drop(struct setup *s)
 {
 	struct b2bua *b = s->call->b;
@@ -655,8 +712,8 @@ void setup_drop(struct setup *s)
 		park_cancel(&s->parked);
 		give_back(s);
 	}
-	if (s->attempt)
-		attempt_abandon(s->attempt);
+	attempts_abandon(s);
+	fork_free(s->fork);
 	if (s->st) {
 		server_own(s->st, NULL, NULL);
 		server_answer(s->st, 487, SV(""), tag_token(b, s->call->shard, s->call->near.in_table.key, tag), SV(""));
@@ -666,6 +723,7 @@ void setup_drop(struct setup *s)
 	free(s->direct);
 	free(s->trail);
 	names_put(s->names);
+	located_put(s->located);
 	s->call->setup = NULL;
 	slab_free(&b->setups, s);
 }
@@ -679,10 +737,7 @@ void setup_fail(struct setup *s)
 	char tag[TOKEN_LEN];
 	struct out o;
 
-	if (s->attempt) {
-		attempt_abandon(s->attempt);
-		s->attempt = NULL;
-	}
+	attempts_abandon(s);
 	c->status = s->best ? s->best_status : (uint16_t)(reason->status ? reason->status : 480); /* e.g. an operator's hang-up */
 	if (s->st && s->best) {
 		server_begin(s->st, &o, s->best_status, s->best_phrase, (struct sv){ s->best_tag, TOKEN_LEN });

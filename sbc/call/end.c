@@ -1,5 +1,6 @@
 /* sbc/call/end.c - how calls end: what each side is told, what is written down, what stays for a while. */
 #include "sbc/call/call.h"
+#include "sbc/call/locate.h"
 #include "sbc/call/transfer.h"
 #include "base/json.h"
 
@@ -163,4 +164,20 @@ void b2bua_dispatch(struct b2bua *b, const struct request *r)
 		counter_inc(&b->counters, STRAY_ACKS);
 	else
 		initial_request(b, r);
+}
+
+void b2bua_errand(struct b2bua *b, struct b2bua_errand *e)
+{
+	if (e->is_located)
+		located_arrive(b, owner_of(e, struct located, errand));
+	else
+		names_arrive(b, owner_of(e, struct names, errand));
+}
+
+void b2bua_errand_free(struct b2bua_errand *e)
+{
+	if (e->is_located)
+		located_put(owner_of(e, struct located, errand));
+	else
+		names_put(owner_of(e, struct names, errand));
 }

@@ -1,6 +1,7 @@
 /* sbc/call/initial.c - requests that begin something: what is wrong with them, what the rules say. One way for INVITE and for
  * every other method; where it goes is dial.c. */
-#include "sbc/call/call.h"
+#include "sbc/call/fork.h"
+#include "sbc/call/locate.h"
 #include "sbc/call/transfer.h"
 #include "apps-router/route.h"
 #include <errno.h>
@@ -168,17 +169,18 @@ static int setup_new(struct call *c, const struct request *r)
 static void setup_by_rule(struct setup *s, const struct conf_route *rule)
 {
 	const struct conf *c = s->call->b->conf;
-	const struct conf_pool *pool = &c->pools[rule->pool];
+	const struct conf_pool *pool = rule->action == ACT_POOL ? &c->pools[rule->pool] : NULL;
 
 	s->rule = rule;
 	s->conf_gen = c->gen;
-	s->after_ms = pool->failover.after_ms;
-	s->answer_ms = pool->answer_timeout_ms;
+	s->after_ms = pool ? pool->failover.after_ms : 0;
+	s->answer_ms = pool ? pool->answer_timeout_ms : rule->answer_timeout_ms ? rule->answer_timeout_ms : CALL_DIRECT_ANSWER_MS;
 	s->max_duration_ms = rule->max_duration_ms;
 	s->follows = rule->follows_redirects;
 	if (s->call->b->policies.is_on)
 		s->call->policy = policies_hold(&s->call->b->policies, (unsigned)(rule - c->routes));
-	memcpy(s->pool, pool->name.p, pool->name.len < sizeof(s->pool) ? pool->name.len : sizeof(s->pool) - 1);
+	if (pool)
+		memcpy(s->pool, pool->name.p, pool->name.len < sizeof(s->pool) ? pool->name.len : sizeof(s->pool) - 1);
 }
 
 static void setup_cancelled(void *owner, struct server_txn *st)
@@ -234,6 +236,17 @@ static bool is_loop(struct b2bua *b, const struct request *r, const struct conf_
 	       !view_scan(&v, s->request->data, s->request->len, false, &fault) && sv_eq(view_uri(&v), view_uri(r->v));
 }
 
+/* By a rule, perhaps to where the one called is registered; without one to what a token stands for. 0, or as fork_new. */
+static int setup_aim(struct setup *s, const struct request *r, const struct conf_route *rule)
+{
+	s->located = located_get(r->located);
+	if (rule)
+		setup_by_rule(s, rule);
+	else
+		s->answer_ms = CALL_DIRECT_ANSWER_MS;
+	return rule && rule->action == ACT_LOCATION ? fork_new(s, r->located, r->v) : 0;
+}
+
 /* By a rule, or straight to what one of our tokens stands for. */
 static void start_call(struct b2bua *b, const struct request *r, struct sv contact, const struct conf_route *rule,
                        struct direct *direct)
@@ -244,18 +257,15 @@ static void start_call(struct b2bua *b, const struct request *r, struct sv conta
 	bool is_same = is_merged(b, r->v, id);
 	bool is_full = r->v->method == M_SUBSCRIBE && usages_are_full(b);
 	struct call *c = is_same || is_full ? NULL : call_new(b, r, id, contact);
+	int err = 0;
 
-	if (!c || setup_new(c, r) || server_new(b->p.stack, r->v, r->from, r->key, &c->setup->st)) {
+	if (!c || setup_new(c, r) || (err = setup_aim(c->setup, r, rule)) || server_new(b->p.stack, r->v, r->from, r->key, &c->setup->st)) {
 		free(direct);
 		if (c)
 			call_free(c);
-		refuse(b, r, is_same ? WHY_MERGED : WHY_FULL, 0);
+		refuse(b, r, is_same ? WHY_MERGED : err == -E2BIG ? WHY_BREADTH : WHY_FULL, 0);
 		return;
 	}
-	if (rule)
-		setup_by_rule(c->setup, rule);
-	else
-		c->setup->answer_ms = CALL_DIRECT_ANSWER_MS;
 	c->setup->direct = direct;
 	if ((c->setup->names = names_get(r->names)) && direct)
 		r->names->goes_to = direct->leg;
@@ -270,6 +280,22 @@ struct route_query query_of(const struct b2bua *b, const struct view *v, const s
 {
 	return (struct route_query){ .zone = path_zone(b, from), .source = from->remote, .method = view_method(v),
 	                             .is_trusted = is_trusted(b, from), .header = query_header, .ctx = (void *)v };
+}
+
+/* Why it goes no further though a rule matches; WHY_COUNT: it does. */
+static enum why rule_fault(const struct request *r, const struct conf_route *rule)
+{
+	if (!rule)
+		return WHY_NO_ROUTE;
+	if (rule->action != ACT_POOL && rule->action != ACT_LOCATION)
+		return WHY_NOT_ACTIVE;
+	if (r->located && rule->when.caller < CALLER_TRUSTED && !located_owns(r->located, r->v))
+		return WHY_NOT_OWNER;
+	if (rule->action == ACT_POOL || (r->located && r->located->n))
+		return WHY_COUNT;
+	if (r->located && r->located->has_no_memory)
+		return WHY_FULL;
+	return r->located && r->located->callee_is_ours ? WHY_NOT_REGISTERED : WHY_NO_ROUTE;
 }
 
 void initial_request(struct b2bua *b, const struct request *r)
@@ -300,13 +326,16 @@ void initial_request(struct b2bua *b, const struct request *r)
 			refuse(b, r, WHY_UNKNOWN_TARGET, 0);
 		return;
 	}
+	if (b->conf->asks && !r->located && r->v->method != M_REGISTER && locate(b, r, &q.uri))
+		return;
+	located_tell(r->located, &q);
 	route_find(b->conf, &q, &result);
 	if (result.status)
 		refuse(b, r, route_why(result.reason), result.status);
 	else if (result.rule && result.rule->action == ACT_REGISTRAR)
 		register_request(b, r, &q.uri);
-	else if (!result.rule || result.rule->action != ACT_POOL)
-		refuse(b, r, result.rule ? WHY_NOT_ACTIVE : WHY_NO_ROUTE, 0);
+	else if ((why = rule_fault(r, result.rule)) != WHY_COUNT)
+		refuse(b, r, why, 0);
 	else if (is_loop(b, r, result.rule))
 		refuse(b, r, WHY_LOOP, 0);
 	else

@@ -1,5 +1,6 @@
 /* sbc/call/named.c - finding whom a request names: read here, looked up on the worker that holds it (DECISIONS 10, 20). */
 #include "sbc/call/transfer.h"
+#include "sbc/call/waiting.h"
 #include "topohide/dialoginfo.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -49,11 +50,6 @@ void names_put(struct names *n)
 	for (unsigned i = 0; i < n->n; i++)
 		free(n->name[i].end.text);
 	free(n);
-}
-
-void b2bua_errand_free(struct b2bua_errand *e)
-{
-	names_put(owner_of(e, struct names, errand));
 }
 
 /* The tokens in a dialog's identifiers. One of the tags is ours, or all three are a TOKEN_TRANSFER each, which agree. */
@@ -346,27 +342,6 @@ static int names_travel(struct b2bua *b, struct names *n)
 
 /* Going on --------------------------------------------------------------------------------------------------------- */
 
-/* A request that waits for its names. Its transaction takes repetitions and CANCEL meanwhile; what goes on makes one of its own. */
-struct waiting {
-	struct link in_table;        /* key: the ticket */
-	struct parked parked;
-	struct b2bua *b;
-	struct server_txn *st;
-	struct request request;
-	struct path from;
-	struct buf *bytes;
-};
-
-static void waiting_free(struct waiting *w)
-{
-	table_del(&w->b->waiting, &w->in_table);
-	park_cancel(&w->parked);
-	if (w->st)
-		server_discard(w->st);
-	buf_put(w->bytes);
-	free(w);
-}
-
 /* RFC 3891 §3: a call that is to be replaced or joined has to be there. A Refer-To has to lead somewhere; Target-Dialog only helps, and
  * so does a body. */
 static enum why judge(const struct names *n)
@@ -393,103 +368,24 @@ static void go_on(struct b2bua *b, const struct request *r, struct names *n)
 	names_put(n);
 }
 
-/* Answers a request that cannot wait (any longer). */
-static void give_up(struct b2bua *b, struct server_txn *st, const struct request *r, unsigned status, const char *phrase)
+/* Takes the names. */
+static void names_are_here(struct b2bua *b, struct request *r, void *with)
 {
-	uint64_t id = token_tag_id(b->p.tokens, 0, 0, view_value(r->v, HDR_CALL_ID));
-	char tag[TOKEN_LEN];
-
-	counter_inc(&b->counters, view_to_tag(r->v).len ? REQUESTS_REFUSED : CALLS_REFUSED);
-	server_answer(st, status, sv_from(phrase), view_to_tag(r->v).len ? SV("") : tag_token(b, r->shard, id, tag), SV(""));
+	if (r)
+		go_on(b, r, with);
+	else
+		names_put(with);
 }
 
-static void waiting_refuse(struct waiting *w, enum why why)
+void names_arrive(struct b2bua *b, struct names *n)
 {
-	const struct reason *reason = &call_reasons[why];
-	struct server_txn *st = STEAL(w->st);
-	struct view_fault fault;
-	struct view v;
-
-	if (st)
-		server_own(st, NULL, NULL);
-	if (st && view_scan(&v, w->bytes->data, w->bytes->len, false, &fault) == 0) {
-		w->request.v = &v;
-		give_up(w->b, st, &w->request, reason->status, reason->phrase);
-	}
-	waiting_free(w);
-}
-
-static void waiting_cancelled(void *owner, struct server_txn *st)
-{
-	(void)st;
-	waiting_refuse(owner, WHY_CANCELLED);
-}
-
-static void waiting_st_end(void *owner, struct server_txn *st)
-{
-	(void)st;
-	((struct waiting *)owner)->st = NULL;
-}
-
-static const struct server_ops waiting_ops = { .on_cancel = waiting_cancelled, .on_end = waiting_st_end };
-
-static void waiting_woken(struct parked *job, int result)
-{
-	(void)result; /* the deadline came first, or the worker ends */
-	counter_inc(&owner_of(job, struct waiting, parked)->b->counters, NAMES_UNANSWERED);
-	waiting_refuse(owner_of(job, struct waiting, parked), WHY_NAMES_LATE);
-}
-
-/* Takes `n`. */
-static void waiting_resume(struct waiting *w, struct names *n)
-{
-	SCOPED(buf_putp) struct buf *bytes = buf_get(w->bytes);
-	struct request request = w->request;
-	struct path from = w->from;
-	struct b2bua *b = w->b;
-	bool has_ended = !w->st;
-	struct view_fault fault;
-	struct view v;
-
-	waiting_free(w);
-	if (has_ended || view_scan(&v, bytes->data, bytes->len, false, &fault)) {
-		names_put(n);
-		return;
-	}
-	request.v = &v;
-	request.from = &from;
-	request.has_waited = true;
-	go_on(b, &request, n);
-}
-
-void b2bua_errand(struct b2bua *b, struct b2bua_errand *e)
-{
-	struct names *n = owner_of(e, struct names, errand);
 	int err = names_travel(b, n);
-	struct link *l = err ? NULL : table_find(&b->waiting, n->ticket);
+	struct waiting *w = err ? NULL : waiting_find(b, n->ticket);
 
-	if (l)
-		waiting_resume(owner_of(l, struct waiting, in_table), n);
+	if (w)
+		waiting_end(w, names_are_here, n);
 	else if (err != -EINPROGRESS) /* given up meanwhile, or lost on its way: who waits has a deadline */
 		names_put(n);
-}
-
-static struct waiting *waiting_new(struct b2bua *b, const struct request *r, uint64_t ticket)
-{
-	struct waiting *w = malloc(sizeof(*w));
-
-	if (!w)
-		return NULL;
-	*w = (struct waiting){ .b = b, .request = *r, .from = *r->from };
-	table_add(&b->waiting, &w->in_table, ticket);
-	if ((w->bytes = buf_copy_in(b->p.stack->bufs, (struct sv){ r->v->base, r->v->len })) &&
-	    server_new(b->p.stack, r->v, r->from, r->key, &w->st) == 0) {
-		server_own(w->st, &waiting_ops, w);
-		if (park(b->p.park, &w->parked, b->p.wheel->now_ms + NAMES_WAIT_MS, waiting_woken) == 0)
-			return w;
-	}
-	waiting_free(w);
-	return NULL;
 }
 
 /* What would have to wait and cannot. */
@@ -506,7 +402,6 @@ static void refuse_unnamed(struct b2bua *b, const struct request *r)
 void names_request(struct b2bua *b, const struct request *r)
 {
 	struct names *n = names_new(b, r);
-	struct waiting *w;
 	int err;
 
 	if (!n) {
@@ -521,26 +416,12 @@ void names_request(struct b2bua *b, const struct request *r)
 	if (err == -EINPROGRESS) {
 		counter_inc(&b->counters, NAMES_ASKED);
 		/* the names are on their way, and answer to their ticket when they are back */
-		if (!(w = waiting_new(b, r, b->last_ticket)))
+		if (!waiting_new(b, r, b->last_ticket, WHY_NAMES_LATE, NAMES_UNANSWERED))
 			refuse_unnamed(b, r);
 		return;
 	}
 	names_put(n);
 	refuse_unnamed(b, r);
-}
-
-static bool any_waiting(void *ctx, struct link *l)
-{
-	*(struct link **)ctx = l;
-	return false;
-}
-
-void waiting_free_all(struct b2bua *b)
-{
-	struct link *l = NULL;
-
-	for (table_each(&b->waiting, any_waiting, &l); l; l = NULL, table_each(&b->waiting, any_waiting, &l))
-		waiting_free(owner_of(l, struct waiting, in_table));
 }
 
 uint16_t names_slot(const struct names *n, uint16_t zone)

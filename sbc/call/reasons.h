@@ -31,6 +31,13 @@
 	X(WHY_NO_NAME, "name-not-found", 503, "", "The host name of the next hop could not be resolved.") \
 	X(WHY_UNKNOWN_TARGET, "unknown-target", 404, "", \
 	  "The Request-URI is a Contact of ours whose call is over, whose redirection has expired, or of another zone.") \
+	X(WHY_NOT_REGISTERED, "not-registered", 480, "", "Nothing is registered for the one called.") \
+	X(WHY_FLOW_LOST, "contacts-unreachable", 480, "", \
+	  "The one called is registered, but no connection to any of the contacts is left (RFC 5626 5.3).") \
+	X(WHY_BREADTH, "max-breadth", 440, "", "The one called has several contacts, and Max-Breadth has reached 0 (RFC 5393 5).") \
+	X(WHY_LOCATE_LATE, "location-late", 503, "", "Where the one called is registered could not be found out in time.") \
+	X(WHY_NOT_OWNER, "identity-of-another", 403, "", \
+	  "P-Asserted-Identity or P-Preferred-Identity names somebody else than the one who is registered (DECISIONS 15).") \
 	X(WHY_CANCELLED, "cancelled", 487, "", "The caller cancelled.") \
 	X(WHY_UNKNOWN_DIALOG, "unknown-dialog", 481, "", "The request names no dialog of ours, or its identifiers do not agree.") \
 	X(WHY_OLD_CSEQ, "cseq-out-of-order", 500, "CSeq Out Of Order", "A CSeq not above the last one of this dialog (RFC 3261 12.2.2).") \

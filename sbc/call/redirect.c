@@ -128,33 +128,56 @@ bool redirect_has_next(const struct setup *s)
 	return best_of(s->trail) != NULL;
 }
 
-bool redirect_next(struct setup *s, const struct view *v)
+bool redirect_begin(struct setup *s, uint8_t hop, struct sv uri)
+{
+	struct trail *t = s->follows ? trail_of(s) : NULL;
+	struct uri u;
+
+	if (!t)
+		return false;
+	t->hop = hop;
+	if (uri_parse(&u, uri) == 0 && !is_known(t, &u))
+		trail_add(t, uri, &(struct target){ .is_tried = true });
+	return true;
+}
+
+struct direct *redirect_pop(struct setup *s, uint16_t *q, uint8_t *hop)
 {
 	struct target *to = best_of(s->trail);
 	struct direct *direct = to ? direct_new(to->zone, NULL, to->uri, SV("")) : NULL;
-	struct call *c = s->call;
+
+	if (!direct)
+		return NULL;
+	direct->is_redirect = direct->keeps_to = true;
+	to->is_tried = true;
+	*q = to->q;
+	*hop = to->hop;
+	counter_inc(&s->call->b->counters, REDIRECTS_FOLLOWED);
+	return direct;
+}
+
+bool redirect_next(struct setup *s, const struct view *v)
+{
+	uint16_t q;
+	uint8_t hop;
+	struct direct *direct = redirect_pop(s, &q, &hop);
 
 	if (!direct)
 		return false;
-	dialogs_free(c); /* early ones of who sent us on */
+	dialogs_free(s->call); /* early ones of who sent us on */
 	free(s->direct);
 	s->direct = direct;
-	direct->is_redirect = true;
-	to->is_tried = true;
-	s->trail->hop = to->hop;
+	s->trail->hop = hop;
 	s->n_tried = 0;
 	s->ahead = 0;
 	s->min_s = 0;
-	counter_inc(&c->b->counters, REDIRECTS_FOLLOWED);
 	dial(s, v);
 	return true;
 }
 
-bool redirect_is_loop(const struct setup *s, const struct addr *to)
+bool redirect_is_loop(const struct conf *c, const struct direct *d, const struct addr *to)
 {
-	const struct conf *c = s->call->b->conf;
-
-	for (unsigned i = 0; s->direct->is_redirect && i < c->n_listeners; i++) {
+	for (unsigned i = 0; d->is_redirect && i < c->n_listeners; i++) {
 		const struct conf_listener *l = &c->listeners[i];
 		struct addr advertised;
 

@@ -402,6 +402,7 @@ static void relay_unsent(struct relay *r, enum why why)
 static uint32_t invite_there(const struct relay *r, uint32_t cseq)
 {
 	const struct call *c = r->call;
+	const struct attempt *a;
 
 	list_each(n, &c->relays) {
 		const struct relay *invite = owner_of(n, struct relay, in_call);
@@ -411,7 +412,8 @@ static uint32_t invite_there(const struct relay *r, uint32_t cseq)
 	}
 	if (r->from != NEAR || cseq != c->cseq)
 		return cseq;
-	return cseq + (c->setup && c->setup->attempt ? c->setup->attempt->ahead : c->ahead);
+	a = c->setup ? attempt_of(c->setup, r->dialog->far) : NULL;
+	return cseq + (a ? a->ahead : c->ahead);
 }
 
 /* RFC 3262 §7.2: the CSeq number in RAck is that of the INVITE on this side. */
@@ -565,7 +567,7 @@ static int relay_hop(struct relay *r, struct resolve_query *q)
 		return 0;
 	}
 	if (!dialog_target(r->dialog).len && !dialog_routes(r->dialog).len && target_early(r->dialog).len) {
-		l->path = *client_path(r->call->setup->attempt->ct); /* where its INVITE went */
+		l->path = *client_path(attempt_of(r->call->setup, l)->ct); /* where its INVITE went */
 		*q = (struct resolve_query){ .host = SV("") };
 		return 0;
 	}

@@ -81,10 +81,11 @@ struct sv invite_uri(const struct client_txn *ct, struct view *v)
 struct sv target_early(const struct dialog *d)
 {
 	const struct setup *s = d->call->setup;
+	const struct attempt *a;
 	struct sv uri = { NULL, 0 };
 	struct view v;
 
-	if (!dialog_target(d).len && s && s->attempt)
-		uri = invite_uri(s->attempt->ct, &v);
+	if (!dialog_target(d).len && s && (a = attempt_of(s, d->far)))
+		uri = invite_uri(a->ct, &v);
 	return uri.p ? uri : dialog_target(d);
 }

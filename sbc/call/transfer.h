@@ -9,7 +9,6 @@
 enum transfer_limits {
 	NAMES_MAX = 12,              /* in one request */
 	NAMES_BODY_MAX = 4096,       /* bytes of identifiers of ours in a dialog-info body; those beyond are as unknown */
-	NAMES_WAIT_MS = 2000,        /* for other workers' answers */
 	NAMES_TEXT_MAX = 16384,      /* bytes of what is named */
 	TRANSFER_FRAG_MAX = 128,     /* a status line of ours in a sipfrag */
 };
@@ -64,7 +63,8 @@ struct names *names_get(struct names *n);
 void names_put(struct names *n);
 /* The destination + 1 in `zone` that has the call which is to be replaced or joined; 0: none. */
 uint16_t names_slot(const struct names *n, uint16_t zone);
-void waiting_free_all(struct b2bua *b);
+/* They have come here, to be asked or answered. */
+void names_arrive(struct b2bua *b, struct names *n);
 
 /* end.c */
 void b2bua_dispatch(struct b2bua *b, const struct request *r);

@@ -424,7 +424,7 @@ static struct usage *usage_initial(struct dialog *d, struct event e)
 
 static struct dialog *dialog_begin(struct call *c, struct leg *far, struct sv tag, struct sv target, struct sv routes, struct event e)
 {
-	uint64_t id = token_tag_id(c->b->p.tokens, c->near.in_table.key, far->in_table.key, tag);
+	uint64_t id = token_tag_id(c->b->p.tokens, c->near.in_table.key, far->in_table.key + far->branch, tag);
 	struct dialog *d = dialog_new(c, far, id, tag, target, routes);
 
 	if (!d)
@@ -437,13 +437,15 @@ static struct dialog *dialog_begin(struct call *c, struct leg *far, struct sv ta
 }
 
 /* The first sign of life of its destination: it is not given up any more. */
-static void setup_hears(struct setup *s)
+static void setup_hears(struct setup *s, const struct leg *far)
 {
+	struct attempt *a = attempt_of(s, far);
+
 	s->has_provisional = true;
-	if (!s->attempt)
+	if (!a)
 		return;
-	s->attempt->has_response = true;
-	wheel_disarm(s->call->b->p.wheel, &s->attempt->timer);
+	a->has_response = true;
+	wheel_disarm(s->call->b->p.wheel, &a->timer);
 }
 
 struct dialog *usage_dialog(struct leg *far, const struct view *v)
@@ -461,7 +463,7 @@ struct dialog *usage_dialog(struct leg *far, const struct view *v)
 	if ((d = dialog_begin(c, far, tag, target, route_set(&arena, v, false), event_of(v)))) {
 		d->is_confirmed = true;
 		if (c->setup)
-			setup_hears(c->setup);
+			setup_hears(c->setup, far);
 	}
 	arena_reset(&arena);
 	return d;
@@ -545,7 +547,7 @@ void usage_begin(struct attempt *a, const struct view *v, const struct path *fro
 	c->far = STEAL(a->leg);
 	if (s->st)
 		server_own(s->st, NULL, NULL);
-	setup_leave(s);
+	setup_leave(a);
 	call_keep(c);
 }
 

@@ -336,7 +336,7 @@ static const struct bad {
 	{ NODE ZONES POOLS RULE("too: { pool: p }"),
 	  "4:10: routes[0]: `to:` is missing; it takes `registrar`, `location` or a mapping with `pool:`. "
 	  "`registrar`: for REGISTER, to what `registrar` says of its domain. `location`: to where the one called is registered, over the flow "
-	  "that registered; not active in this version: 503.\n"
+	  "that registered: all contacts of one q at once, those of the highest first.\n"
 	  "4:39: routes[0].too: unknown key `too`; did you mean `to`?" },
 	{ NODE ZONES POOLS RULE("to: { reject: 200 }"),
 	  "4:53: routes[0].to.reject: out of bounds: 300 to 699" },
@@ -376,14 +376,23 @@ static const struct bad {
 	{ NODE ZONES POOLS WHEN("trunk: carrier"),
 	  "4:44: warning: routes[0].when.trunk: not active in this version" },
 	{ NODE ZONES POOLS WHEN("callee: registered"),
-	  "4:45: warning: routes[0].when.callee: not active in this version" },
+	  "4:10: warning: routes[0]: `registrar:` has no domain: nobody can register" },
 	{ NODE ZONES POOLS "routes: [{ when: { caller: anyone }, to: { pool: p } }]\n",
 	  "4:28: routes[0].when.caller: `anyone` is not one of: registered, authenticated, trusted, any" },
 	{ NODE ZONES POOLS "routes: [{ when: { caller: any }, to: { pool: p } }]\n",
 	  "4:28: warning: routes[0].when.caller: anyone may use this rule" },
 	{ NODE ZONES POOLS "routes: [{ when: { caller: registered }, to: { pool: p } }]\n",
-	  "4:28: warning: routes[0].when.caller: registrations: not active in this version: until then only "
-	  "trusted sources may use this rule" },
+	  "4:10: warning: routes[0]: nobody can use this rule: it is for registered callers, there is no `registrar`, and nobody is trusted "
+	  "there; write caller: any, or trust: in the zone" },
+	{ NODE ZONES POOLS "routes: [{ when: { caller: registered }, to: { pool: p } }]\nregistrar: { example.com: { auth: none } }\n",
+	  "5:35: warning: registrar.example.com.auth: whoever asks is registered: nobody has to say who they are" },
+	{ NODE ZONES POOLS "routes: [{ when: { caller: authenticated }, to: { pool: p } }]\nregistrar: { example.com: { auth: none } }\n",
+	  "4:28: warning: routes[0].when.caller: not active in this version: until then only trusted sources may use this rule\n"
+	  "5:35: warning: registrar.example.com.auth: whoever asks is registered: nobody has to say who they are" },
+	{ NODE ZONES POOLS "routes: [{ when: { caller: any }, to: location }]\n",
+	  "3:10: warning: pools.p: no rule leads to this pool\n"
+	  "4:10: warning: routes[0]: `registrar:` has no domain: nobody can register\n"
+	  "4:28: warning: routes[0].when.caller: anyone may use this rule" },
 	{ NODE ZONES POOLS "routes: [{ to: { reject: 404 } }, { when: { zone: a, caller: trusted }, "
 	  "to: { pool: p } }]\n",
 	  "4:35: warning: routes[1]: never reached: the rule on line 4 takes everything that could come here" },
@@ -424,8 +433,8 @@ static const struct bad {
 	{ NODE ZONES POOLS RULE("to: { pool: p }, max-duration: 8d"),
 	  "4:70: routes[0].max-duration: out of bounds: 1s to 7d" },
 	{ NODE ZONES POOLS "routes: [{ to: { pool: p } }]\n",
-	  "4:10: warning: routes[0]: nobody can use this rule: it is for registered callers, which are not active in this "
-	  "version, and nobody is trusted there; write caller: any, or trust: in the zone" },
+	  "4:10: warning: routes[0]: nobody can use this rule: it is for registered callers, there is no `registrar`, and nobody is trusted "
+	  "there; write caller: any, or trust: in the zone" },
 	{ NODE ZONE("listen: \"udp:127.0.0.1:5060\", trust: [10.0.0.0/8]") POOLS "routes: [{ to: { pool: p } }]\n", "" },
 	/* Registrars */
 	{ NODE ZONES POOLS "routes: [{ when: { method: [REGISTER, INVITE] }, to: registrar }, { when: { caller: trusted }, to: { pool: p } }]\n"
@@ -452,7 +461,7 @@ static const struct bad {
 	  "5:43: registrar: domain Example.COM. stands here twice\n"
 	  "5:65: warning: registrar.Example.COM..auth: whoever asks is registered: nobody has to say who they are" },
 	/* Parts that are not active yet */
-	{ NODE ZONES POOLS RULE("to: location"), "4:43: warning: routes[0].to: location: not active in this version" },
+	{ NODE ZONES POOLS RULE("to: location"), "4:10: warning: routes[0]: `registrar:` has no domain: nobody can register" },
 	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { auth: { users: /nonexistent } } }\n",
 	  "5:35: warning: registrar.example.com.auth: not active in this version\n"
 	  "5:44: warning: registrar.example.com.auth.users: /nonexistent cannot be read: No such file or directory" },

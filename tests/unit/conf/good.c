@@ -228,7 +228,7 @@ static void rules_are_as_written(void **state)
 		"    relay: true\n"
 		"    max-duration: 4h\n"
 		"  - { to: { pool: p }, rewrite: { user: { regex: \"^0(.*)$\", replace: '+49\\1' } } }\n"
-		"  - { when: { callee: registered }, to: location }\n"
+		"  - { when: { callee: registered }, to: location, answer-timeout: 25s }\n"
 		"  - { when: { trunk: carrier, caller: trusted }, to: { reject: { status: 603, phrase: Decline } } }\n"
 		"  - { to: { reject: 404 } }\n");
 	const struct conf_route *r = c->routes;
@@ -260,8 +260,10 @@ static void rules_are_as_written(void **state)
 	assert_sv(r[2].rewrite.user_replace, "+49\\1");
 	assert_true(r[2].rewrite.request_uri && !r[2].rewrite.from);
 	assert_int_equal(r[2].when.caller, CALLER_REGISTERED);
-	assert_int_equal(r[3].action, ACT_INACTIVE);
+	assert_int_equal(r[3].action, ACT_LOCATION);
+	assert_int_equal(r[3].answer_timeout_ms, 25000);
 	assert_true(r[3].when.callee_registered);
+	assert_int_equal(c->asks, 0); /* there is nobody who could be registered */
 	assert_sv(r[4].when.trunk, "carrier");
 	assert_int_equal(r[4].when.caller, CALLER_TRUSTED);
 	assert_int_equal(r[4].reject, 603);
