@@ -24,7 +24,7 @@ const struct counter_def keeper_counter_defs[KEEPER_COUNTERS] = {
 	[KEEPER_MISSES] = { "keepalive_misses_total", "Keep-alives without an answer", false },
 	[KEEPER_LOST] = { "keepalive_lost_total", "Contacts given up because they did not answer", false },
 	[KEEPER_SPARED_DEATHS] = { "keepalive_silence_total", "Contacts not given up because nobody at all was heard", false },
-	[KEEPER_REFUSED] = { "keepalive_refused_total", "Contacts not kept alive for want of memory, or with one interval too many", false },
+	[KEEPER_REFUSED] = { "keepalive_refused_total", "Contacts not kept alive: no memory, or too many intervals", false },
 	[KEEPER_LATE] = { "keepalive_late_total", "Turns in which keep-alives were put off so as not to be sent in one burst", false },
 	[KEEPER_MINUTE] = { "keepalive_last_minute", "Keep-alives sent in the last full minute", true },
 	[KEEPER_BUSIEST] = { "keepalive_busiest_slot", "The busiest 10 ms of each worker's last full minute, added up", true },
@@ -317,7 +317,7 @@ static bool is_alone(const struct keeper *k, const struct ring *r)
 	return counter_get(&k->counters, KEEPER_CONTACTS) < KEEPER_CROWD || k->p.wheel->now_ms - k->heard_ms <= r->every_ms;
 }
 
-static void send(struct keeper *k, struct keep *e, bool is_home)
+static void ping_now(struct keeper *k, struct keep *e, bool is_home)
 {
 	int kind;
 
@@ -381,7 +381,7 @@ static void visit(struct keeper *k, struct ring *r, struct keep *e, bool is_home
 		lose(k, e);
 		return;
 	}
-	send(k, e, is_home);
+	ping_now(k, e, is_home);
 }
 
 /* Begins the next part of the visit to the slot; false: all of it is done, and the next one comes. */

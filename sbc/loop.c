@@ -92,6 +92,14 @@ static void on_flow_closed(void *ctx, uint64_t flow)
 	worker_handler(&l->worker).on_flow_closed(&l->worker, flow);
 }
 
+static void on_alive(void *ctx, const struct path *from)
+{
+	struct loop *l = ctx;
+
+	turn(l);
+	worker_handler(&l->worker).on_alive(&l->worker, from);
+}
+
 static int to_worker(void *ctx, unsigned worker, struct mail *m, bool is_urgent)
 {
 	struct loop *l = ctx;
@@ -154,7 +162,8 @@ static int loop_net(struct loop *l, struct shared *shared, struct listen_set *se
 	struct sockets_params p = { .poller = l->poller, .wheel = &l->worker.wheel, .log = shared->log, .set = set,
 	                            .worker = l->worker.index,
 	                            .handler = { .ctx = l, .on_message = on_message, .on_icmp = on_icmp,
-	                                         .on_send_failed = on_send_failed, .on_flow_closed = on_flow_closed },
+	                                         .on_send_failed = on_send_failed, .on_flow_closed = on_flow_closed,
+	                                         .on_alive = on_alive },
 	                            .to_worker = to_worker, .net_of = net_of, .ctx = l };
 	const struct conf *c = atomic_load(&shared->conf);
 	int err = sockets_new(&l->net, &p);

@@ -579,12 +579,43 @@ static void hand_up(struct conn *c, const struct stream_message *m, bool is_brok
 	c->s->p.handler.on_message(c->s->p.handler.ctx, &from, m->p, m->len, is_broken);
 }
 
+static void tell_alive(struct conn *c)
+{
+	struct path from = path_of(c);
+
+	sockets_tell_alive(c->s, &from);
+}
+
 /* RFC 5626 §3.5.1: the pong. A peer that has not read the last one gets no other. */
 static void answer_ping(struct conn *c)
 {
 	counter_inc(&c->s->counters, NET_TCP_PINGS);
 	if (!c->last)
 		(void)conn_send(c, c->s->pong, 0, NOBODY);
+	tell_alive(c);
+}
+
+int conn_ping(struct conn *c)
+{
+	int err = c->last ? 0 : conn_send(c, c->s->ping, 0, NOBODY);
+
+	if (err)
+		return err;
+	c->is_pinged = true;
+	counter_inc(&c->s->counters, NET_TCP_PINGED);
+	return 0;
+}
+
+/* Any byte says that it is there. */
+static void heed_pong(struct conn *c)
+{
+	if (!c->is_pinged || c->state != CONN_OPEN)
+		return;
+	tell_alive(c);
+	if (c->state == CONN_OPEN && stream_take_pong(&c->stream)) {
+		c->is_pinged = false;
+		counter_inc(&c->s->counters, NET_TCP_PONGS);
+	}
 }
 
 /* An incomplete message has its own deadline from its first byte on; `is_new`: it began with these bytes. */
@@ -649,6 +680,7 @@ static void read_some(struct conn *c)
 	counter_add(&c->s->counters, NET_TCP_RECEIVED_BYTES, (uint64_t)n);
 	note_traffic(c);
 	feed(c, bytes, (size_t)n);
+	heed_pong(c);
 	counter_set(&c->s->counters, NET_TCP_HELD_BYTES, c->s->held.bytes);
 }
 

@@ -125,6 +125,7 @@ struct conn {
 	bool is_paused : 1;
 	bool has_work : 1;           /* is in the list of work */
 	bool is_told : 1;            /* on_flow_closed was called */
+	bool is_pinged : 1;          /* and has not sent the CRLF that answers it */
 };
 
 struct slot {
@@ -137,6 +138,8 @@ struct conn *conn_find(struct sockets *s, uint64_t flow);
 /* An outgoing connection for `to`; refused at once or later, it is there to say so. */
 int conn_connect(struct sockets *s, const struct path *to, struct conn **out);
 int conn_send(struct conn *c, struct buf *msg, uint64_t cookie, uint16_t asker);
+/* A double CRLF, unless something waits to be written: then that will show whether the peer is there. */
+int conn_ping(struct conn *c);
 int conn_accepted(struct sockets *s, uint16_t listener, int fd, const struct addr *remote);
 /* Ends it in good order: what waits is written first. */
 void conn_finish(struct conn *c, enum net_counter why);
@@ -170,7 +173,7 @@ struct sockets {
 	struct conn *work, **work_end;
 	struct stream_budget held;
 	size_t queued;               /* bytes and costs waiting in all connections */
-	struct buf *pong;
+	struct buf *ping, *pong;
 	struct timer look;
 	int reserve_fd;              /* given up for a moment to accept and close when files run out */
 	unsigned n_workers;
@@ -195,6 +198,12 @@ static inline uint32_t flow_slot(uint64_t flow)
 	return (uint32_t)(flow >> 32) & 0xffffff;
 }
 
+/* It is there, though it sent no message. */
+static inline void sockets_tell_alive(struct sockets *s, const struct path *from)
+{
+	if (s->p.handler.on_alive)
+		s->p.handler.on_alive(s->p.handler.ctx, from);
+}
 /* Hands a failed send back to the worker that asked. */
 void sockets_tell_failed(struct sockets *s, const struct path *to, uint64_t cookie, uint16_t asker, int error);
 

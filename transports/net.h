@@ -59,11 +59,15 @@ struct net_handler {
 	/* A stream message given to net_send() was not written: refused, broken, timed out. */
 	void (*on_send_failed)(void *ctx, const struct path *to, uint64_t cookie, int error);
 	void (*on_flow_closed)(void *ctx, uint64_t flow);
+	/* Something came that is no message and says that the other side is there: its keep-alive (answered where that is due), or its
+	 * answer to net_ping. May be NULL. */
+	void (*on_alive)(void *ctx, const struct path *from);
 };
 
 struct net_ops {
 	int (*send)(struct net *net, const struct path *to, struct buf *msg, uint64_t cookie);
 	void (*flow_close)(struct net *net, uint64_t flow);
+	int (*ping)(struct net *net, const struct path *to);
 };
 
 struct net {
@@ -76,6 +80,12 @@ struct net {
 static inline int net_send(struct net *net, const struct path *to, struct buf *msg, uint64_t cookie)
 {
 	return net->ops->send(net, to, msg, cookie);
+}
+/* The keep-alive that belongs to the connection's transport (double CRLF, RFC 5626 §3.5.1); whatever comes then is told by on_alive or
+ * on_message. Never makes a connection. 0, or as net_send; a connection of another worker that is gone is told by on_flow_closed only. */
+static inline int net_ping(struct net *net, const struct path *to)
+{
+	return net->ops->ping(net, to);
 }
 static inline void net_flow_close(struct net *net, uint64_t flow)
 {

@@ -7,7 +7,7 @@
 
 /* To and from other workers --------------------------------------------------------------------------------------- */
 
-enum mail_kind { MAIL_SEND, MAIL_FAILED, MAIL_CLOSE };
+enum mail_kind { MAIL_SEND, MAIL_FAILED, MAIL_CLOSE, MAIL_PING };
 
 /* Carries a send to the connection's owner, or a failure back to who asked. `msg` is the only reference. */
 struct net_mail {
@@ -83,6 +83,9 @@ static void deliver(struct mail *mail, void *reader)
 		break;
 	case MAIL_CLOSE:
 		net_flow_close(&s->net, m->to.flow);
+		break;
+	case MAIL_PING:
+		(void)net_ping(&s->net, &m->to); /* who is gone has been told of */
 		break;
 	}
 	mail_free(m);
@@ -201,7 +204,31 @@ static void on_flow_close(struct net *net, uint64_t flow)
 		counter_inc(&s->counters, NET_HAND_OVER_FAILED);
 }
 
-static const struct net_ops ops = { .send = on_send, .flow_close = on_flow_close };
+static int ping_over(struct sockets *s, const struct path *to)
+{
+	struct net_mail *m;
+
+	if (flow_worker(to->flow) >= s->n_workers)
+		return -ENOTCONN;
+	if (!(m = mail_new(s, MAIL_PING, to)))
+		return -ENOMEM;
+	return post(s, flow_worker(to->flow), m) ? -ENOBUFS : 0;
+}
+
+static int on_ping(struct net *net, const struct path *to)
+{
+	struct sockets *s = sockets_of(net);
+	struct conn *c;
+
+	if (!transport_is_stream(to->transport) || !to->flow)
+		return -ENOTCONN;
+	if (flow_worker(to->flow) != s->p.worker)
+		return ping_over(s, to);
+	c = conn_find(s, to->flow);
+	return c ? conn_ping(c) : -ENOTCONN;
+}
+
+static const struct net_ops ops = { .send = on_send, .flow_close = on_flow_close, .ping = on_ping };
 
 /* Flushing -------------------------------------------------------------------------------------------------------- */
 
@@ -304,8 +331,9 @@ static int init(struct sockets *s)
 	s->first_generation |= 1;
 	slab_init(&s->conns, "connections", sizeof(struct conn), most);
 	slab_init(&s->items, "waiting messages", sizeof(struct write_item), 0);
+	s->ping = buf_copy(SV("\r\n\r\n"));
 	s->pong = buf_copy(SV("\r\n"));
-	if (!s->pong)
+	if (!s->ping || !s->pong)
 		return -ENOMEM;
 	return take_sockets(s);
 }
@@ -399,6 +427,7 @@ void sockets_free(struct net *net)
 		slab_fini(&s->items);
 	}
 	table_fini(&s->by_remote);
+	buf_put(s->ping);
 	buf_put(s->pong);
 	counters_fini(&s->counters);
 	free(s->area.bytes);

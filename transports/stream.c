@@ -299,6 +299,14 @@ enum stream_got stream_next(struct stream *s, struct stream_budget *budget, stru
 	return from_input(s, budget, in, out);
 }
 
+bool stream_take_pong(struct stream *s)
+{
+	if (s->crlf != 2)
+		return false;
+	s->crlf = 0;
+	return true;
+}
+
 bool stream_is_partial(const struct stream *s)
 {
 	return s->held && !s->held->is_given;

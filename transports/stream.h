@@ -38,6 +38,8 @@ struct stream_message {
  * input; as many lie behind what comes out. Call until STREAM_MORE. */
 enum stream_got stream_next(struct stream *s, struct stream_budget *budget, struct stream_message *bytes,
                             struct stream_message *out);
+/* Between messages and behind one CRLF, which was an answer to our own keep-alive: it does not count as half of one of theirs. */
+bool stream_take_pong(struct stream *s);
 /* Part of a message has come, and not the whole. */
 bool stream_is_partial(const struct stream *s);
 void stream_fini(struct stream *s, struct stream_budget *budget);

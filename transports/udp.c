@@ -101,12 +101,13 @@ static bool deliver_one(struct udp *u, struct mmsghdr *m, char *bytes)
 		counter_inc(&u->s->counters, NET_UDP_TRUNCATED);
 		return false;
 	}
-	if (is_keepalive(bytes, len)) {
-		counter_inc(&u->s->counters, NET_UDP_KEEPALIVES);
-		return false;
-	}
 	if (addr_from_sockaddr(&from.remote, m->msg_hdr.msg_name))
 		return false;
+	if (is_keepalive(bytes, len)) {
+		counter_inc(&u->s->counters, NET_UDP_KEEPALIVES);
+		sockets_tell_alive(u->s, &from);
+		return false;
+	}
 	memset(bytes + len, 0, BUF_PAD);
 	u->s->p.handler.on_message(u->s->p.handler.ctx, &from, bytes, len, false);
 	return true;

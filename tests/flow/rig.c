@@ -146,7 +146,16 @@ static void net_flow_close_virtual(struct net *net, uint64_t flow)
 	(void)flow;
 }
 
-static const struct net_ops net_ops = { .send = net_send_virtual, .flow_close = net_flow_close_virtual };
+static int net_ping_virtual(struct net *net, const struct path *to)
+{
+	struct buf *ping = must(buf_copy(SV("\r\n\r\n")));
+	int err = transport_is_stream(to->transport) ? net_send_virtual(net, to, ping, 0) : -ENOTCONN;
+
+	buf_put(ping);
+	return err;
+}
+
+static const struct net_ops net_ops = { .send = net_send_virtual, .flow_close = net_flow_close_virtual, .ping = net_ping_virtual };
 
 static int listener_at(const struct conf *c, const struct addr *a, uint8_t transport)
 {
@@ -222,6 +231,12 @@ static uint64_t flow_at(struct rig *r, const struct addr *from, unsigned worker)
 	return f->flow;
 }
 
+/* What the sockets would not hand on as a message. */
+static bool is_keepalive(const struct packet *p)
+{
+	return strspn(p->bytes, "\r\n") >= p->len;
+}
+
 static void arrive(struct rig *r, struct packet *p)
 {
 	int listener = listener_at(r->conf, &p->to, p->transport);
@@ -244,7 +259,10 @@ static void arrive(struct rig *r, struct packet *p)
 	path = (struct path){ .remote = p->from, .listener = (uint16_t)listener, .transport = p->transport };
 	if (r->has_flows && transport_is_stream(p->transport))
 		path.flow = flow_at(r, &p->from, w->index);
-	worker_handler(w).on_message(w, &path, p->bytes, p->len, false);
+	if (is_keepalive(p))
+		worker_handler(w).on_alive(w, &path);
+	else
+		worker_handler(w).on_message(w, &path, p->bytes, p->len, false);
 	free(p);
 	if (r->shared.workers == 1 || rig_random(r, 2))
 		deliver_mail(r);

@@ -1,6 +1,7 @@
 /* tests/unit/nat/oom.c - each allocation of nat/ fails in turn. */
 #include "tests/unit/base/unit.h"
 #include "tests/unit/base/oom.h"
+#include "nat/heard.c"
 #include "nat/keeper.c"
 
 static struct keep_terms terms(void *ctx, const struct keep *e)
@@ -38,9 +39,21 @@ static void keeper_without_memory(void **state)
 	assert_false(keep_is_kept(&e));
 }
 
+static void heard_without_memory(void **state)
+{
+	const struct hash_key key = { 1, 2 };
+	struct heard *h;
+
+	(void)state;
+	oom_in = 1;
+	assert_int_equal(heard_new(&h, &key, HEARD_PLACES), -ENOMEM);
+	assert_int_equal(heard_new(&h, &key, HEARD_PLACES), 0);
+	heard_free(h);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(keeper_without_memory) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(keeper_without_memory), cmocka_unit_test(heard_without_memory) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,7 +43,8 @@ struct rig {
 	struct seen seen[SEEN_MAX];
 	struct failure failed[SEEN_MAX], icmp[SEEN_MAX];
 	uint64_t closed[SEEN_MAX];
-	size_t n_seen, n_failed, n_icmp, n_closed;
+	struct path alive;                /* who said last that he is there */
+	size_t n_seen, n_failed, n_icmp, n_closed, n_alive;
 	bool is_sending, is_reentrant;    /* a callback came from inside net_send */
 	struct buf *answer;               /* sent back on each message, when set */
 	bool closes_at_message;
@@ -99,6 +100,14 @@ static inline void rig_on_send_failed(void *ctx, const struct path *to, uint64_t
 		r->retries--;
 		net_send(r->net, &again, r->retry, cookie + 1);
 	}
+}
+
+static inline void rig_on_alive(void *ctx, const struct path *from)
+{
+	struct rig *r = ctx;
+
+	r->alive = *from;
+	r->n_alive++;
 }
 
 static inline void rig_on_flow_closed(void *ctx, uint64_t flow)
@@ -201,7 +210,7 @@ static inline struct rig *rig_new(struct listen_set *set, unsigned worker, size_
 	p.poller = r->poller;
 	p.wheel = &r->wheel;
 	p.ctx = r;
-	p.handler = (struct net_handler){ r, rig_on_message, rig_on_icmp, rig_on_send_failed, rig_on_flow_closed };
+	p.handler = (struct net_handler){ r, rig_on_message, rig_on_icmp, rig_on_send_failed, rig_on_flow_closed, rig_on_alive };
 	assert_int_equal(sockets_new(&r->net, &p), 0);
 	assert_int_equal(sockets_start(r->net), 0);
 	return r;

@@ -92,6 +92,69 @@ static void a_ping_is_answered(void **state)
 	close(fd);
 }
 
+/* Ours, and theirs between: each pong is one, and no half of a ping; each ping is answered. */
+static void a_ping_of_ours(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	struct addr me;
+	int fd = dial(r, &o->at[TCP4], &me);
+	struct path to;
+	char got[16];
+
+	write_all(fd, OPT, strlen(OPT));
+	until(r, r->n_seen == 1);
+	to = r->seen[0].from;
+	for (unsigned i = 1; i <= 3; i++) {
+		assert_int_equal(net_ping(r->net, &to), 0);
+		until(r, is_readable(fd));
+		read_now(fd, got, sizeof got);
+		assert_string_equal(got, "\r\n\r\n");
+		write_all(fd, "\r\n", 2);
+		until(r, count(r, NET_TCP_PONGS) == i);
+		assert_int_equal(r->n_alive, i);
+		assert_true(addr_eq(&r->alive.remote, &me) && r->alive.flow == to.flow);
+	}
+	settle(r);
+	assert_false(is_readable(fd)); /* two pongs are no ping */
+	write_all(fd, "\r\n\r\n", 4);
+	until(r, is_readable(fd));
+	read_now(fd, got, sizeof got);
+	assert_string_equal(got, "\r\n");
+	assert_int_equal(r->n_alive, 4); /* theirs says it, too */
+	assert_int_equal(net_ping(r->net, &to), 0);
+	write_all(fd, OPT, strlen(OPT)); /* no pong, but it is there */
+	until(r, r->n_seen == 2);
+	assert_int_equal(r->n_alive, 5);
+	assert_int_equal(count(r, NET_TCP_PINGED), 4);
+	close(fd);
+	until(r, r->n_closed == 1);
+	assert_int_equal(net_ping(r->net, &to), -ENOTCONN);
+	to.flow = 0; /* it makes no connection */
+	assert_int_equal(net_ping(r->net, &to), -ENOTCONN);
+	to.transport = T_UDP;
+	assert_int_equal(net_ping(r->net, &to), -ENOTCONN);
+}
+
+static void a_ping_waits_behind_nothing(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	struct addr me;
+	int fd = dial(r, &o->at[TCP4], &me);
+	SCOPED(buf_putp) struct buf *b = buf_copy(SV(OPT));
+	char got[1024];
+
+	write_all(fd, OPT, strlen(OPT));
+	until(r, r->n_seen == 1);
+	assert_int_equal(net_send(r->net, &r->seen[0].from, b, 1), 0);
+	assert_int_equal(net_ping(r->net, &r->seen[0].from), 0);
+	settle(r);
+	read_now(fd, got, sizeof got);
+	assert_string_equal(got, OPT);
+	close(fd);
+}
+
 static void pings_in_one_piece_get_one_pong(void **state)
 {
 	struct one *o = *state;
@@ -813,6 +876,8 @@ int main(void)
 		TEST(byte_by_byte),
 		TEST(ten_glued_together),
 		TEST(a_ping_is_answered),
+		TEST(a_ping_of_ours),
+		TEST(a_ping_waits_behind_nothing),
 		TEST(pings_in_one_piece_get_one_pong),
 		TEST(a_pong_that_cannot_leave_is_nobodys),
 		TEST(a_broken_message_is_answered_and_the_connection_ends),

@@ -137,6 +137,8 @@ static void keepalives_are_counted_and_go_no_further(void **state)
 	until(o->rig, o->rig->n_seen == 1);
 	assert_string_equal(o->rig->seen[0].bytes, "\r\nx");
 	assert_int_equal(count(o->rig, NET_UDP_KEEPALIVES), 3);
+	assert_int_equal(o->rig->n_alive, 3); /* but say that somebody is there */
+	assert_true(addr_eq(&o->rig->alive.remote, &me) && o->rig->alive.listener == UDP4 && o->rig->alive.transport == T_UDP);
 	assert_int_equal(count(o->rig, NET_UDP_RECEIVED), 1);
 	close(fd);
 }

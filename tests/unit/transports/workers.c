@@ -163,6 +163,31 @@ static void the_other_worker_closes_it(void **state)
 	close(fd);
 }
 
+static void the_other_worker_pings_it(void **state)
+{
+	struct two *t = *state;
+	struct rig *owner, *other;
+	struct path path;
+	int fd = client(t, &owner, &other, &path);
+	char got[16];
+
+	assert_int_equal(net_ping(other->net, &path), 0);
+	until_both(t, is_readable(fd));
+	read_now(fd, got, sizeof got);
+	assert_string_equal(got, "\r\n\r\n");
+	write_all(fd, "\r\n", 2);
+	until_both(t, owner->n_alive == 1); /* who owns it hears it */
+	assert_int_equal(owner->alive.flow, path.flow);
+	close(fd);
+	until_both(t, owner->n_closed == 1);
+	assert_int_equal(net_ping(other->net, &path), 0);
+	for (int i = 0; i < 10; i++)
+		turn_both(t);
+	assert_int_equal(other->n_failed + owner->n_failed, 0); /* that it closed has been told */
+	path.flow = 0x0700000000000001;
+	assert_int_equal(net_ping(other->net, &path), -ENOTCONN);
+}
+
 /* A full mailbox: refused here and now. */
 static void no_room_in_the_mailbox(void **state)
 {
@@ -199,6 +224,7 @@ int main(void)
 		TEST(a_dead_flow_is_told_to_who_asked),
 		TEST(what_was_taken_and_not_written_is_told_to_who_asked),
 		TEST(the_other_worker_closes_it),
+		TEST(the_other_worker_pings_it),
 		TEST(no_room_in_the_mailbox),
 		TEST(no_such_worker),
 	};
