@@ -90,6 +90,9 @@ struct conf_use {
 	unsigned n_in, n_out;
 };
 
+enum conf_keepalive_udp { KEEPALIVE_AUTO, KEEPALIVE_OPTIONS, KEEPALIVE_CRLF, KEEPALIVE_EMPTY, KEEPALIVE_OFF };
+enum conf_keepalive_tcp { STREAM_KEEPALIVE_AUTO, STREAM_KEEPALIVE_CRLF, STREAM_KEEPALIVE_OFF };
+
 struct conf_zone {
 	struct sv name;
 	uint16_t first_listener, n_listeners; /* in conf.listeners */
@@ -105,6 +108,12 @@ struct conf_zone {
 	bool drops_signature;        /* Identity (RFC 8224) does not go out: masks apply to what carried one, too */
 	struct { uint32_t expires_ms, min_ms, ping_ms; } session; /* RFC 4028: 0 = only if asked, 90 s; 15 min, 0 = no pings */
 	bool is_silent_unknown;      /* a REGISTER for a domain that is none of `registrar` gets no answer, instead of 404 */
+	struct {
+		bool is_on;
+		uint8_t udp, tcp;    /* enum conf_keepalive_udp, _tcp; once read never AUTO */
+		uint16_t misses;
+		uint32_t every_ms;
+	} keepalive;
 	struct sv advertise;         /* zone-wide default for its listeners, or empty */
 	struct conf_mark mark;       /* of its name */
 };

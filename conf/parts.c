@@ -171,11 +171,25 @@ static void check_session(struct reader *r, const struct conf_zone *z)
 		note_error(r, "session: ping: write %ds or longer, or 0s for never", SESSION_PING_MIN_MS / 1000);
 }
 
+/* Who is trusted is a server; nobody stands between it and us. */
+static void set_keepalive(struct conf_zone *z)
+{
+	if (z->keepalive.udp == KEEPALIVE_AUTO)
+		z->keepalive.udp = z->n_trust ? KEEPALIVE_OFF : KEEPALIVE_OPTIONS;
+	if (z->keepalive.tcp == STREAM_KEEPALIVE_AUTO)
+		z->keepalive.tcp = z->n_trust ? STREAM_KEEPALIVE_OFF : STREAM_KEEPALIVE_CRLF;
+	if (!z->keepalive.is_on) {
+		z->keepalive.udp = KEEPALIVE_OFF;
+		z->keepalive.tcp = STREAM_KEEPALIVE_OFF;
+	}
+}
+
 void on_zone_done(struct reader *r, void *into)
 {
 	struct conf_zone *z = into;
 
 	check_session(r, z);
+	set_keepalive(z);
 	for (unsigned i = 0; i < z->n_listeners && !r->err; i++) {
 		z->listeners[i].zone = (uint16_t)(z - r->conf->zones);
 		if (z->listeners[i].bind.family)

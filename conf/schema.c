@@ -106,6 +106,23 @@ static const struct row rows[] = {
 	{ .path = "zones.*.preferred-identity", .type = TY_CHOICE, .unset = "drop", ONE_OF("drop", "assert"),
 	  FIELD(conf_zone, preferred_identity),
 	  .help = "P-Preferred-Identity of a trusted source. `assert`: leaves as P-Asserted-Identity when there is none (RFC 3325 §5)." },
+	{ .path = "zones.*.keepalive", .type = TY_BOOL, .unset = "on", FIELD(conf_zone, keepalive.is_on),
+	  .help = "`off`: none is sent into this zone." },
+	{ .path = "zones.*.keepalive", .type = TY_MAP,
+	  .help = "What is sent to contacts that registered from this zone so that the way to them stays open, and how it is seen that one "
+	          "is gone. None goes to a contact that has just spoken." },
+	{ .path = "zones.*.keepalive.udp", .type = TY_CHOICE, .unset = "auto", ONE_OF("auto", "options", "crlf", "empty", "off"),
+	  FIELD(conf_zone, keepalive.udp),
+	  .help = "`options`: any answer says that the contact is there. `crlf` and `empty` cost less, but nobody answers them: a contact "
+	          "that is gone stays until it expires. `auto`: `options` in a zone that trusts nobody, else `off`." },
+	{ .path = "zones.*.keepalive.tcp", .type = TY_CHOICE, .unset = "auto", ONE_OF("auto", "crlf", "off"),
+	  FIELD(conf_zone, keepalive.tcp),
+	  .help = "On connections. `crlf`: two CRLF (RFC 5626 §3.5.1), which clients that registered with `outbound` answer; of others TCP "
+	          "tells whether they are there. `auto`: `crlf` in a zone that trusts nobody, else `off`." },
+	{ .path = "zones.*.keepalive.every", .type = TY_DURATION, .unset = "30s", .min = MS(2), .max = MS(600),
+	  FIELD(conf_zone, keepalive.every_ms), .help = "No contact is silent for longer." },
+	{ .path = "zones.*.keepalive.misses", .type = TY_INT, .unset = "3", .min = 1, .max = 100, FIELD(conf_zone, keepalive.misses),
+	  .help = "So many without an answer, sent half an interval apart, and the contact is removed." },
 	{ .path = "zones.*.nat", .type = TY_CHOICE, .unset = "auto", ONE_OF("auto", "always", "never"), FIELD(conf_zone, nat),
 	  .help = "Where requests to somebody in this zone go. `auto`: to untrusted clients over the flow they came by, whatever their "
 	          "Contact says; to trusted sources, to proxies that are where they say (several "

@@ -46,6 +46,7 @@ static const struct {
 	[KEEP_CRLF] = { KEEPER_CRLF, false },
 	[KEEP_EMPTY] = { KEEPER_EMPTY, false },
 	[KEEP_STREAM] = { KEEPER_STREAM, true },
+	[KEEP_STREAM_QUIET] = { KEEPER_STREAM, false },
 };
 
 struct place {
@@ -366,12 +367,15 @@ static void visit(struct keeper *k, struct ring *r, struct keep *e, bool is_home
 		rejoin(k, e, ((uint64_t)e->slot << 32) / r->n_places << 32);
 		return;
 	}
-	if (k->p.has_spoken(k->p.ctx, e, r->every_ms / 2)) {
-		forget(e);
-		e->is_heard = e->is_late = false;
-		k->heard_ms = k->p.wheel->now_ms;
-		counter_inc(&k->counters, KEEPER_SPARED);
-		return;
+	if (k->p.has_spoken(k->p.ctx, e, r->every_ms / 2 + (e->is_asked ? KEEPER_SLACK_MS : 0))) {
+		bool was_asked = e->is_asked;
+
+		keeper_heard(k, e);
+		if (!was_asked) {
+			e->is_heard = e->is_late = false;
+			counter_inc(&k->counters, KEEPER_SPARED);
+			return;
+		}
 	}
 	if (e->is_heard) {
 		e->is_heard = false;

@@ -19,11 +19,17 @@ enum keeper_limits {
 	KEEPER_VISITS_MAX = 8192,        /* contacts looked at in one turn of the loop */
 	KEEPER_SUMMARY_MS = 30000,       /* lost contacts are told of together, at most this often */
 	KEEPER_WINDOW_MS = 60000,        /* what "busiest" and "per minute" look back on */
+	KEEPER_SLACK_MS = 200,           /* what has_spoken may be too old by: an answer that came at once is one */
 	KEEPER_CROWD = 16,               /* so many contacts do not fall silent at once: then it is us */
 };
 
 /* What a ping was. */
-enum keep_kind { KEEP_OPTIONS, KEEP_CRLF, KEEP_EMPTY, KEEP_STREAM, KEEP_KINDS };
+enum keep_kind {
+	KEEP_OPTIONS, KEEP_CRLF, KEEP_EMPTY,
+	KEEP_STREAM,           /* on a connection, to one who answers */
+	KEEP_STREAM_QUIET,     /* to one who may not: TCP tells whether he is there */
+	KEEP_KINDS
+};
 
 enum keeper_counter {
 	KEEPER_CONTACTS, KEEPER_OPTIONS, KEEPER_CRLF, KEEPER_EMPTY, KEEPER_STREAM, KEEPER_FAILED, KEEPER_SPARED, KEEPER_ANSWERS,
@@ -54,7 +60,7 @@ struct keeper_params {
 	struct log *log;                 /* may be NULL */
 	/* Asked whenever the contact is looked at: a change takes hold within half the old interval. */
 	struct keep_terms (*terms)(void *ctx, const struct keep *e);
-	/* Has it spoken of its own accord within the last `within_ms`? */
+	/* Has anything come from it within the last `within_ms`? (Of what answers pings, keeper_heard may tell too.) */
 	bool (*has_spoken)(void *ctx, const struct keep *e, uint32_t within_ms);
 	/* Sends one: enum keep_kind; -ENOTCONN: its connection is gone, and so is it; any other -errno: not now. May add and remove. */
 	int (*ping)(void *ctx, struct keep *e);

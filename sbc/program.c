@@ -1,4 +1,5 @@
 #include "sbc/program.h"
+#include "nat/heard.h"
 #include "sbc/cdr.h"
 #include "sbc/keys.h"
 #include "sbc/loop.h"
@@ -172,6 +173,7 @@ static uint64_t adopted(void *ctx)
 int program_new(struct program **out, struct conf *c)
 {
 	struct program *n = calloc(1, sizeof(*n));
+	struct hash_key key;
 	char error[512];
 	int err;
 
@@ -192,7 +194,8 @@ int program_new(struct program **out, struct conf *c)
 	}
 	if ((err = open_cdr(n, c)))
 		goto out;
-	if ((err = pools_new(&n->shared.pools, c->workers)) || (err = wishes_new(&n->wishes, n->shared.pools))) {
+	if ((err = random_bytes(&key, sizeof(key))) || (err = heard_new(&n->shared.heard, &key, HEARD_PLACES)) ||
+	    (err = pools_new(&n->shared.pools, c->workers)) || (err = wishes_new(&n->wishes, n->shared.pools))) {
 		fail(err, strerror(-err));
 		goto out;
 	}
@@ -387,6 +390,7 @@ void program_free(struct program *n)
 	publisher_fini(&n->publisher);
 	wishes_free(n->wishes);
 	pools_free(n->shared.pools);
+	heard_free(n->shared.heard);
 	cdr_free(n->shared.cdr);
 	log_free(n->shared.log);
 	free(n);

@@ -162,9 +162,12 @@ static void arrive_response(struct worker *w, struct arrival *a)
 	struct token token;
 
 	if (token_read(w->tokens, TOKEN_BRANCH, sv_skip(view_via_branch(a->v), cookie.len), &token)) {
-		counter_inc(&w->counters, RESPONSES_FORGED);
+		if (!keepalive_response(w, a->v, &a->from))
+			counter_inc(&w->counters, RESPONSES_FORGED);
 		return;
 	}
+	if (w->hears)
+		keepalive_note(w, &a->from);
 	a->branch_id = token.id;
 	arrive(w, a, token.shard, true);
 }
@@ -217,6 +220,8 @@ static void arrive_request(struct worker *w, struct arrival *a)
 	struct request *r = &a->request;
 	struct sv to_tag = view_to_tag(a->v);
 
+	if (w->hears)
+		keepalive_note(w, &a->from);
 	*r = (struct request){ .v = a->v, .from = &a->from, .key = sip_request_key(&w->stack, a->v) };
 	r->has_leg = token_read(w->tokens, TOKEN_LEG, uri_token(a->v), &r->leg) == 0;
 	r->has_tag = to_tag.len && token_read(w->tokens, TOKEN_TAG, to_tag, &r->tag) == 0;
@@ -361,10 +366,18 @@ static void on_flow_closed(void *ctx, uint64_t flow)
 		flows_closed(&w->flows, flow, tell_closed, w);
 }
 
+static void on_alive(void *ctx, const struct path *from)
+{
+	struct worker *w = ctx;
+
+	if (w->hears)
+		keepalive_note(w, from);
+}
+
 struct net_handler worker_handler(struct worker *w)
 {
 	return (struct net_handler){ .ctx = w, .on_message = on_message, .on_icmp = on_icmp, .on_send_failed = on_send_failed,
-	                             .on_flow_closed = on_flow_closed };
+	                             .on_flow_closed = on_flow_closed, .on_alive = on_alive };
 }
 
 /* Questions that requests ask of other workers ---------------------------------------------------------------------- */
@@ -510,6 +523,28 @@ static uint64_t wall_ms(void *ctx)
 	return w->shared->wall_ms ? w->shared->wall_ms(w->shared) : w->wheel.now_ms;
 }
 
+static void on_binding_new(void *ctx, struct binding *b)
+{
+	struct worker *w = ctx;
+
+	keepalive_binding_new(w->keepalive, b);
+}
+
+static void on_binding_refreshed(void *ctx, struct binding *b)
+{
+	struct worker *w = ctx;
+
+	keepalive_binding_refreshed(w->keepalive, b);
+}
+
+static void on_binding_gone(void *ctx, struct binding *b, enum gone why)
+{
+	struct worker *w = ctx;
+
+	(void)why;
+	keepalive_binding_gone(w->keepalive, b);
+}
+
 int worker_init(struct worker *w, struct shared *shared, unsigned index, uint64_t now_ms)
 {
 	int err;
@@ -534,7 +569,7 @@ static int worker_adopt(struct worker *w)
 
 	if (next == w->conf)
 		return 0;
-	if ((err = b2bua_adopt(w->calls, next)))
+	if ((err = keepalive_adopt(w->keepalive, next)) || (err = b2bua_adopt(w->calls, next)))
 		return err; /* memory is out: tried again at the next turn */
 	w->conf = next;
 	prober_adopt(w->prober, next);
@@ -550,7 +585,9 @@ int worker_join(struct worker *w, struct net *net, struct resolver *resolver,
 	                          .resolver = resolver, .park = &w->park, .log = w->shared->log, .cdr = w->shared->cdr,
 	                          .wall_ms = wall_ms, .ctx = w, .worker = w->index, .workers = w->shared->workers,
 	                          .send = errand_send, .max_calls = c->max_calls };
-	struct registrar_params rp = { .wheel = &w->wheel, .key = token_hash_key(w->tokens), .ctx = w };
+	struct registrar_params rp = { .wheel = &w->wheel, .key = token_hash_key(w->tokens), .ctx = w,
+	                               .extra = keepalive_extra(), .on_new = on_binding_new, .on_refreshed = on_binding_refreshed,
+	                               .on_gone = on_binding_gone };
 	int err;
 
 	w->net = net;
@@ -559,7 +596,7 @@ int worker_join(struct worker *w, struct net *net, struct resolver *resolver,
 	if ((err = sip_stack_init(&w->stack, &w->wheel, net, token_hash_key(w->tokens), &w->bufs)))
 		return err;
 	w->has_stack = true;
-	if ((err = registrar_new(&w->registrar, &rp)))
+	if ((err = keepalive_new(&w->keepalive, w)) || (err = registrar_new(&w->registrar, &rp)))
 		return err;
 	p.registrar = w->registrar;
 	p.admissions = w->shared->admissions;
@@ -578,6 +615,7 @@ void worker_fini(struct worker *w)
 	b2bua_free(w->calls);
 	registrar_free(w->registrar);
 	flows_fini(&w->flows);
+	keepalive_free(w->keepalive);
 	if (w->has_stack)
 		sip_stack_fini(&w->stack);
 	slab_fini(&w->probes);

@@ -8,6 +8,7 @@
 #include "dispatcher/probe.h"
 #include "sbc/call/b2bua.h"
 #include "sbc/flows.h"
+#include "sbc/keepalive.h"
 
 enum worker_limits {
 	WORKER_PARKED_MAX = 10000,       /* requests waiting for an answer from elsewhere */
@@ -31,6 +32,7 @@ struct shared {
 	struct pools *pools;
 	struct cdr_sink *cdr;                /* may be NULL */
 	struct log *log;                     /* may be NULL */
+	struct heard *heard;                 /* who spoke when (nat/heard.h) */
 	const uint8_t (*secrets)[TOKEN_SECRET_LEN];
 	unsigned n_secrets;
 	unsigned workers;
@@ -56,6 +58,7 @@ struct worker {
 	struct park park;
 	struct b2bua *calls;
 	struct registrar *registrar;
+	struct keepalive *keepalive;
 	struct prober *prober;
 	struct slab probes;
 	struct counters counters;
@@ -65,6 +68,7 @@ struct worker {
 	unsigned n_held;
 	struct flows flows;                  /* who has registered contacts over our connections */
 	uint64_t trimmed_ms;
+	bool hears;                          /* somebody wants to know who spoke when */
 	bool has_stack;
 	bool is_ending;                      /* set before the first of the workers goes: nothing is sent to another any more */
 };

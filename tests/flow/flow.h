@@ -18,6 +18,7 @@
 	"  public:\n" \
 	"    listen: [\"udp:203.0.113.10:5060\", \"tcp:203.0.113.10:5060\", \"udp:[2001:db8::10]:5060\"]\n" \
 	"    domains: [\"example.com\"]\n" \
+	"    keepalive: off\n" \
 	"  core:\n" \
 	"    listen: [\"udp:10.0.0.10:5060\", \"tcp:10.0.0.10:5060\"]\n" \
 	"    trust: [\"10.0.0.0/24\"]\n"

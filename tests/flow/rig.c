@@ -1,4 +1,5 @@
 #include "tests/flow/rig.h"
+#include "nat/heard.h"
 #include "tests/flow/bpf.h"
 #include <errno.h>
 #include <setjmp.h>
@@ -486,6 +487,7 @@ struct rig *rig_new(const char *yaml, unsigned workers, uint64_t seed)
 	r->cdr.write = cdr_keep;
 	r->shared = (struct shared){ .secrets = (const uint8_t(*)[TOKEN_SECRET_LEN])r->secret, .n_secrets = 1, .workers = workers,
 	                             .wall_ms = wall, .post = post, .cdr = &r->cdr };
+	assert_int_equal(heard_new(&r->shared.heard, &(struct hash_key){ 5, 6 }, RIG_HEARD_PLACES), 0);
 	assert_int_equal(pools_new(&r->shared.pools, workers), 0);
 	assert_int_equal(pools_adopt(r->shared.pools, r->conf), 0);
 	atomic_store(&r->shared.conf, r->conf);
@@ -537,6 +539,7 @@ void rig_free(struct rig *r, bool is_idle_expected)
 		free(r->cdrs[i]);
 	free(r->cdrs);
 	pools_free(r->shared.pools);
+	heard_free(r->shared.heard);
 	conf_free(r->conf);
 	free(r->steers);
 	free(r);

@@ -7,7 +7,7 @@
 #include "sbc/worker.h"
 #include "sip/header.h"
 
-enum { RIG_WORKERS_MAX = 8, RIG_NAMES_MAX = 16 };
+enum { RIG_WORKERS_MAX = 8, RIG_NAMES_MAX = 16, RIG_HEARD_PLACES = 65536 };
 
 /* What the network does to datagrams, in 1/1000. */
 struct weather {

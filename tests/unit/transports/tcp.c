@@ -102,6 +102,7 @@ static void a_ping_of_ours(void **state)
 	struct path to;
 	char got[16];
 
+	assert_int_equal(setsockopt(fd, SOL_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int)), 0);
 	write_all(fd, OPT, strlen(OPT));
 	until(r, r->n_seen == 1);
 	to = r->seen[0].from;
