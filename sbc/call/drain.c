@@ -40,7 +40,7 @@ void b2bua_census(struct b2bua *b, const struct census *s)
 		if (row)
 			count_call(s, row, b->p.wheel->now_ms - c->started_ms);
 		for (const struct usage *u = c->usages; kept && u; u = u->next)
-			kept->subscriptions++;
+			kept->subscriptions += !u->is_over;
 	}
 }
 

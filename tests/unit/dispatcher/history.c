@@ -226,6 +226,19 @@ static void the_young_are_not_taken_for_short(void **state)
 	assert_true(ms > 10000);
 }
 
+/* Those that are in the span where the oldest ended are half of them older: not all can be over at its end. */
+static void the_same_age_as_the_oldest(void **state)
+{
+	struct spans ended = { 0 }, present = { 0 };
+	unsigned span = span_of(10000);
+	uint64_t ms;
+
+	(void)state;
+	ended.n[span] = present.n[span] = HISTORY_CALLS_MIN;
+	assert_true(spans_end_ms(&ended, &present, &ms));
+	assert_true(ms > span_from_ms(span + 1) - span_from_ms(span));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +248,7 @@ int main(void)
 		cmocka_unit_test(older_than_everything),
 		cmocka_unit_test(the_extremes),
 		cmocka_unit_test(the_estimate_hits),
+		cmocka_unit_test(the_same_age_as_the_oldest),
 		cmocka_unit_test(the_young_are_not_taken_for_short),
 	};
 

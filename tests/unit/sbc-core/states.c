@@ -130,6 +130,13 @@ static void what_is_torn_is_put_aside(void **state)
 	assert_int_equal(wishes_count(rig->wishes), 1); /* what could be read */
 	assert_int_equal(access(rig->bad, F_OK), 0);
 	assert_int_equal(access(rig->file, F_OK), -1);
+	put(rig, "\x01\x03\0new\x02\0", 8); /* fields, of another file */
+	forget(rig);
+	states_load(rig->wishes, sv_from(rig->dir), NULL);
+	assert_int_equal(access(rig->file, F_OK), -1);
+	put(rig, "\x01\x03\0new", 6);
+	states_load(rig->wishes, sv_from(rig->dir), NULL);
+	assert_int_equal(access(rig->file, F_OK), -1);
 	put(rig, "#!/bin/sh", 9);
 	forget(rig);
 	states_load(rig->wishes, sv_from(rig->dir), NULL);
