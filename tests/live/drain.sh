@@ -264,6 +264,7 @@ drain_under_load() {
 	callers_end
 	((first >= 10 && half_eta > 0)) || fail "no estimate: $(cat waiter.times)"
 	error=$(((half_eta - (end - half_at)) * 100 / (end - half_at)))
+	echo "figure drain $CALLS $((after - before)) $first $half_eta $((end - half_at)) ${error#-}" # for bench/run
 	echo "drain of 1 of $1 destinations at $2 calls/s of $3 to $4 ms: $CALLS calls, 0 lost, $((after - before)) new ones at the one drained"
 	echo "  $first calls when it began; when half had ended: empty in $half_eta ms, really $((end - half_at)) ms: $error %"
 	[[ $after == "$before" ]] || fail "$((after - before)) new calls went to the one drained"
@@ -291,6 +292,7 @@ rolling_upgrade() {
 	sleep 1
 	kill -USR1 "$TALK" # no new calls; those there go on to their end
 	callers_end
+	echo "figure rolling $CALLS $(($(now_ms) - start))"
 	echo "rolling upgrade of $2 of $1 destinations at $3 calls/s of 2 to 8 s: $CALLS calls in $(seconds $(($(now_ms) - start))) s, 0 failed"
 	sbc_end
 }
@@ -314,6 +316,7 @@ killed_without_warning() {
 	wait_until 15 eval '[[ $(of_app app-2 state) == down ]]' || fail "its death was not noticed: $(ctl pools)"
 	took=$(($(now_ms) - start))
 	callers_end
+	echo "figure killed $CALLS $took $bound"
 	echo "1 of 5 destinations killed at $1 calls/s: $CALLS calls, 0 failed; noticed after $took ms, --check says $bound"
 	((took <= bound)) || fail "noticed after $took ms, --check says $bound"
 	sbc_end
