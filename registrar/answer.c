@@ -3,6 +3,15 @@
 #include "registrar/register.h"
 #include "sip/txn.h"
 
+static void out_host(struct out *o, struct sv host)
+{
+	bool is_ip6 = sv_chr(host, ':') < host.len;
+
+	out_sv(o, is_ip6 ? SV("[") : SV(""));
+	out_sv(o, host);
+	out_sv(o, is_ip6 ? SV("]") : SV(""));
+}
+
 /* RFC 5627 §5.2: the AOR with the instance as `gr`, and one that does not tell who is behind it. */
 static void write_gruus(const struct register_answer *a, const struct binding *b, struct out *o)
 {
@@ -18,7 +27,7 @@ static void write_gruus(const struct register_answer *a, const struct binding *b
 	out_lit(o, ";pub-gruu=\"sip:");
 	out_uri_user(o, registration_user(b->aor));
 	out_lit(o, "@");
-	out_sv(o, host);
+	out_host(o, host);
 	out_lit(o, ";gr=");
 	out_sv(o, instance);
 	out_lit(o, "\"");
@@ -27,7 +36,7 @@ static void write_gruus(const struct register_answer *a, const struct binding *b
 	out_lit(o, ";temp-gruu=\"sip:");
 	out_sv(o, (struct sv){ token, n });
 	out_lit(o, "@");
-	out_sv(o, host);
+	out_host(o, host);
 	out_lit(o, ";gr\"");
 }
 

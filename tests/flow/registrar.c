@@ -1,6 +1,8 @@
 /* tests/flow/registrar.c - REGISTER to a registrar of ours (RFC 3261 §10.3, RFC 3665 §2). */
 #include "tests/flow/flow.h"
-#include "registrar/registrar.h"
+#include "registrar/record.h"
+#include "base/tlv.h"
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -621,6 +623,145 @@ static void a_wave_is_told_when_to_return(void **state)
 	}
 }
 
+/* Another node ------------------------------------------------------------------------------------------------------- */
+
+struct records {
+	struct registrar_sink sink;
+	struct sv of[8];
+	unsigned n;
+};
+
+static void keep(struct registrar_sink *sink, uint64_t key, struct sv record)
+{
+	struct records *all = owner_of(sink, struct records, sink);
+	char *copy = malloc(record.len);
+
+	assert_true(key && all->n < 8);
+	assert_non_null(copy);
+	memcpy(copy, record.p, record.len);
+	all->of[all->n++] = (struct sv){ copy, record.len };
+}
+
+static void records_free(struct records *all)
+{
+	while (all->n)
+		free((char *)all->of[--all->n].p);
+}
+
+/* The node of `c` dies; another one takes its place, with what it knew. */
+static void another_node_takes_over(struct client *c, const char *yaml, unsigned workers, unsigned n)
+{
+	struct records all = { .sink = { keep } };
+
+	for (unsigned i = 0; i < c->rig->shared.workers; i++)
+		assert_int_equal(registrar_export(c->rig->workers[i].registrar, c->rig->conf, &all.sink), 0);
+	assert_int_equal(all.n, n);
+	rig_free(c->rig, false);
+	c->rig = rig_new(yaml, workers, 2);
+	c->rig->has_flows = true;
+	for (unsigned i = 0; i < all.n; i++) {
+		struct registrar *any = c->rig->workers[0].registrar;
+		struct registrar *r = c->rig->workers[registrar_record_shard(any, all.of[i]) % workers].registrar;
+
+		assert_int_equal(registrar_apply(r, c->rig->conf, all.of[i]), 0);
+		assert_int_equal(registrar_apply(r, c->rig->conf, all.of[i]), -EEXIST);
+	}
+	records_free(&all);
+}
+
+static const struct registration *registration_of(struct rig *r, const char *uri)
+{
+	struct aor aor;
+	uint64_t key;
+
+	assert_int_equal(aor_parse(&aor, sv_from(uri)), 0);
+	key = aor_key(token_hash_key(r->workers[0].tokens), &aor);
+	return registrar_find(r->workers[aor_shard(key) % r->shared.workers].registrar, key);
+}
+
+static void another_node_knows_what_was_registered(void **state)
+{
+	static const unsigned workers[][2] = { { 1, 1 }, { 1, 8 }, { 8, 2 }, { 2, 1 } };
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		struct client c = client_of(PLAIN, workers[i][0]);
+		uint64_t id;
+
+		registers(&c, "Supported: path, outbound\nPath: <sip:p.example.net;lr;ob>\n"
+		              "Contact: <sip:alice@192.0.2.10;ob>;reg-id=1;" INSTANCE ";q=0.25;expires=600\n", "SIP/2.0 200");
+		c.call_id = "second";
+		registers(&c, "Contact: <sip:alice@192.0.2.11>\n", "SIP/2.0 200");
+		c.user = "b%40b";
+		registers(&c, "Contact: <sip:bob@192.0.2.12>\n", "SIP/2.0 200");
+		id = registration_next(registration_of(c.rig, "sip:alice@example.com"), NULL)->by_id.key;
+		rig_after(c.rig, 100000);
+		another_node_takes_over(&c, PLAIN, workers[i][1], 2);
+		assert_int_equal(bindings(c.rig), 3);
+		assert_true(registration_next(registration_of(c.rig, "sip:alice@example.com"), NULL)->by_id.key == id);
+		assert_non_null(registration_of(c.rig, "sip:b%40b@example.com"));
+		/* repeated, late, and in order */
+		c.user = "alice";
+		c.call_id = "reg-1";
+		registers_as(&c, 1, "Supported: path, outbound\nPath: <sip:p.example.net;lr;ob>\n"
+		                    "Contact: <sip:alice@192.0.2.10;ob>;reg-id=1;" INSTANCE ";q=0.25;expires=600\n", "SIP/2.0 200");
+		assert_true(got_has(&c.got, "Contact: <sip:alice@192.0.2.10;ob>;reg-id=1;" INSTANCE ";q=0.250;expires=500\r\n"));
+		assert_true(got_has(&c.got, "Contact: <sip:alice@192.0.2.11>;expires=3500\r\n"));
+		registers_as(&c, 0, "Contact: <sip:alice@192.0.2.10;ob>;reg-id=1;" INSTANCE "\nSupported: outbound\n", "SIP/2.0 500");
+		registers_as(&c, 2, "Contact: *\nExpires: 0\n", "SIP/2.0 200");
+		assert_int_equal(bindings(c.rig), 1);
+		end(&c);
+	}
+}
+
+/* Its connection was to the node that died. */
+static void a_contact_over_a_connection_has_its_grace(void **state)
+{
+	struct client c = stream_client(STREAMS, 1);
+
+	(void)state;
+	registers(&c, "Contact: <sip:alice@192.0.2.10;transport=tcp>\n", "SIP/2.0 200");
+	another_node_takes_over(&c, STREAMS, 1, 1);
+	rig_after(c.rig, 4999);
+	assert_int_equal(bindings(c.rig), 1);
+	rig_after(c.rig, 1);
+	assert_int_equal(bindings(c.rig), 0);
+	end(&c);
+}
+
+/* Fields that a newer version writes are skipped; whatever else is changed or cut is refused, or harmless. */
+static void records_may_be_newer_or_broken(void **state)
+{
+	struct client c = client_of(PLAIN, 1);
+	struct records all = { .sink = { keep } };
+	struct registrar *r;
+	struct tlv_out o;
+	char area[4096];
+
+	(void)state;
+	registers(&c, "Supported: path\nPath: <sip:p.example.net;lr>\nContact: <sip:alice@192.0.2.10>;" INSTANCE "\n", "SIP/2.0 200");
+	registrar_export(c.rig->workers[0].registrar, c.rig->conf, &all.sink);
+	registers(&c, "Contact: *\nExpires: 0\n", "SIP/2.0 200");
+	r = c.rig->workers[0].registrar;
+	memcpy(area, all.of[0].p, all.of[0].len);
+	tlv_init(&o, area + all.of[0].len, sizeof(area) - all.of[0].len);
+	tlv_put(&o, 77, SV("what a newer version knows"));
+	assert_int_equal(registrar_apply(r, c.rig->conf, (struct sv){ area, all.of[0].len + o.len }), 0);
+	assert_int_equal(bindings(c.rig), 1);
+	c.call_id = "other";
+	registers(&c, "Contact: *\nExpires: 0\n", "SIP/2.0 200");
+	for (size_t len = 0; len < all.of[0].len; len++)
+		assert_int_not_equal(registrar_apply(r, c.rig->conf, (struct sv){ all.of[0].p, len }) == 0 && bindings(c.rig), 1);
+	for (size_t at = 0; at < all.of[0].len; at++) {
+		memcpy(area, all.of[0].p, all.of[0].len);
+		area[at] ^= 0x41;
+		registrar_apply(r, c.rig->conf, (struct sv){ area, all.of[0].len });
+	}
+	records_free(&all);
+	rig_after(c.rig, UINT64_C(7) * 86400 * 1000);
+	end(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -651,6 +792,9 @@ int main(void)
 		cmocka_unit_test(unless_it_comes_back_in_time),
 		cmocka_unit_test(another_worker_hears_of_it),
 		cmocka_unit_test(a_wave_is_told_when_to_return),
+		cmocka_unit_test(another_node_knows_what_was_registered),
+		cmocka_unit_test(a_contact_over_a_connection_has_its_grace),
+		cmocka_unit_test(records_may_be_newer_or_broken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
