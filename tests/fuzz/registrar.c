@@ -1,4 +1,4 @@
-/* Fuzz: lines of REGISTER requests, and records of another node, in any order and number. What the node sends is SIP; what it keeps can be
+/* Fuzz: lines of REGISTER requests, and records of another node, in any order and number. What the node sends (a 400 apart) is SIP; what it keeps can be
  * exported, and the record is taken by an empty node, which exports the same; and everything expires. Input: pieces of {kind (1
  * byte), length (2 bytes, little-endian), bytes}; kind 0: a record, else the user (4 of them) and the lines of a REGISTER. */
 #include "registrar/record.h"
@@ -29,6 +29,8 @@ static void on_sent(void *ctx, const struct packet *p)
 	struct view v;
 
 	(void)ctx;
+	if (!strncmp(p->bytes, "SIP/2.0 400", 11)) /* repeats what it refuses */
+		return;
 	if (view_scan(&v, p->bytes, p->len, true, &fault) || !v.status)
 		wrong(p->bytes);
 }
