@@ -27,6 +27,9 @@ enum conf_limits {
 	CONF_RULE_USES_MAX = 16,     /* lists in one place */
 	CONF_HEADER_VALUE_MAX = 512, /* bytes of a value that a rule writes, filled in */
 	CONF_REGISTRARS_MAX = 4096,  /* domains of `registrar` */
+	CONF_USERS_MAX = 4096,       /* written in the file, of one domain; more stand in a file of their own */
+	CONF_USER_MAX = 128,         /* bytes of one's name */
+	CONF_REALM_MAX = 255,
 };
 
 /* Where something stands in the file; 1-based. */
@@ -224,11 +227,19 @@ enum conf_registrar_mode { REGISTRAR_LOCAL, REGISTRAR_PASS, REGISTRAR_FRONT };
 enum conf_registrar_auth { AUTH_NONE, AUTH_USERS };
 enum conf_when_full { FULL_REJECT, FULL_REPLACE };
 
+struct conf_user {
+	struct sv name, secret;
+};
+
 /* Registrations of one domain, under `registrar`. */
 struct conf_registrar {
 	struct sv domain;
 	uint8_t mode;                /* enum conf_registrar_mode */
 	uint8_t auth;                /* enum conf_registrar_auth */
+	bool asks;                   /* `auth` is a mapping */
+	struct sv realm;             /* default: the domain */
+	struct sv users_file;        /* empty: they stand here */
+	struct conf_user *users; unsigned n_users;
 	uint8_t when_full;           /* enum conf_when_full */
 	int pool;                    /* -1: none */
 	struct { uint32_t min_ms, max_ms, jitter; } expires; /* 60 s, 1 h; jitter in percent */

@@ -1,5 +1,7 @@
 /* conf/registrar.c - domains whose registrations end or pass here. */
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "conf/reader.h"
 
 void on_registrar_open(struct reader *r, void *into)
@@ -28,10 +30,79 @@ void on_registrar_open_to_all(struct reader *r, const struct value *v, void *int
 	note_warning(r, "whoever asks is registered: nobody has to say who they are");
 }
 
+/* It is read later, and again and again: that it is not there now is no fault of this file. */
+void on_users_file(struct reader *r, const struct value *v, void *into)
+{
+	struct conf_registrar *reg = into;
+	char name[CONF_TEXT_MAX + 1], word[72];
+
+	reg->users_file = v->text;
+	memcpy(name, v->text.p, v->text.len);
+	name[v->text.len] = '\0';
+	if (access(name, R_OK))
+		note_warning(r, "%s cannot be read now: nobody can register", printable(v->text, word));
+}
+
+static struct sv without_end(struct sv line)
+{
+	while (line.len && (line.p[line.len - 1] == '\n' || line.p[line.len - 1] == '\r'))
+		line.len--;
+	return line;
+}
+
+/* One line, or nothing that could be a password. */
+static struct sv secret_read(struct reader *r, struct sv path)
+{
+	char name[CONF_TEXT_MAX + 1], text[CONF_TEXT_MAX];
+	ssize_t got = -1;
+	int fd;
+
+	memcpy(name, path.p, path.len);
+	name[path.len] = '\0';
+	if ((fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) >= 0) {
+		got = read(fd, text, sizeof(text));
+		close(fd);
+	}
+	return reader_dup(r, without_end((struct sv){ text, got > 0 ? (size_t)got : 0 }));
+}
+
+void on_user_secret(struct reader *r, const struct value *v, void *into)
+{
+	struct conf_user *user = into;
+
+	user->secret = v->is_path ? secret_read(r, v->text) : v->text;
+	if (!user->secret.len || sv_chr(user->secret, '\n') < user->secret.len || sv_chr(user->secret, '\0') < user->secret.len)
+		note_error(r, "there is no password in it: one line");
+	if (user->name.len > CONF_USER_MAX)
+		note_error(r, "a user's name has at most %d bytes", CONF_USER_MAX);
+}
+
+/* Between quotes in a challenge, and between colons in a file of users. */
+static bool is_realm(struct sv v)
+{
+	for (size_t i = 0; i < v.len; i++)
+		if ((uint8_t)v.p[i] < ' ' || v.p[i] == 0x7f || strchr("\"\\:", v.p[i]))
+			return false;
+	return v.len && v.len <= CONF_REALM_MAX;
+}
+
+static void check_auth(struct reader *r, struct conf_registrar *reg)
+{
+	if (!reg->asks)
+		return;
+	if (reg->users_file.len ? reg->n_users : !reg->n_users && !r->notes->errors)
+		note_error(r, "auth: users stand in one place: write `users: FILE` or `inline: { NAME: PASSWORD }`");
+	if (!reg->realm.len)
+		reg->realm = reg->domain;
+	else if (!is_realm(reg->realm))
+		note_error(r, "auth: a realm has at most %d bytes, no quotes, backslashes and colons", CONF_REALM_MAX);
+}
+
 void on_registrar_done(struct reader *r, void *into)
 {
 	struct conf_registrar *reg = into;
 
+	check_auth(r, reg);
 	if (reg->expires.min_ms > reg->expires.max_ms)
 		note_error(r, "expires: min is longer than max: nobody could register");
 	if (reg->mode == REGISTRAR_LOCAL && reg->pool >= 0)

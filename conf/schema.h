@@ -30,6 +30,7 @@ struct value {
 	struct addr addr;
 	struct sv host;         /* TY_HOST_PORT: without port and brackets */
 	uint16_t port;          /* 0: none written */
+	bool is_path;           /* TY_SECRET: of the file that holds it */
 };
 
 struct row {

@@ -477,7 +477,8 @@ static bool read_key_file(struct reader *r, const struct row *row, struct value 
 /* Secrets are not written into the file: `file:PATH`, or a value that came out of the environment. */
 static bool read_secret(struct reader *r, const struct row *row, struct value *v)
 {
-	if (v->text.len > 5 && memcmp(v->text.p, "file:", 5) == 0)
+	v->is_path = v->text.len > 5 && memcmp(v->text.p, "file:", 5) == 0;
+	if (v->is_path)
 		return read_key_file(r, row, v);
 	return complain(r, r->has_variable && v->text.len > 0, row);
 }

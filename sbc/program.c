@@ -195,7 +195,8 @@ int program_new(struct program **out, struct conf *c)
 	if ((err = open_cdr(n, c)))
 		goto out;
 	if ((err = random_bytes(&key, sizeof(key))) || (err = heard_new(&n->shared.heard, &key, HEARD_PLACES)) ||
-	    (err = pools_new(&n->shared.pools, c->workers)) || (err = wishes_new(&n->wishes, n->shared.pools))) {
+	    (err = pools_new(&n->shared.pools, c->workers)) || (err = wishes_new(&n->wishes, n->shared.pools)) ||
+	    (err = users_new(&n->shared.users, c->workers, n->shared.log))) {
 		fail(err, strerror(-err));
 		goto out;
 	}
@@ -223,6 +224,7 @@ static void on_poll(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	publisher_collect(&n->publisher);
+	users_poll(n->shared.users);
 	watch_look(&n->watch, n->shared.pools, n->publisher.now, n->shared.log);
 	if (!n->stop_at_ms)
 		return;
@@ -389,6 +391,7 @@ void program_free(struct program *n)
 		event_base_free(n->base);
 	publisher_fini(&n->publisher);
 	wishes_free(n->wishes);
+	users_free(n->shared.users);
 	pools_free(n->shared.pools);
 	heard_free(n->shared.heard);
 	cdr_free(n->shared.cdr);

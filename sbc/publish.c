@@ -7,6 +7,8 @@ static int publish(struct publisher *p, struct conf *next)
 	int err;
 
 	next->gen = p->now ? p->now->gen + 1 : 1;
+	if (p->shared->users && (err = users_adopt(p->shared->users, next)))
+		return err;
 	if ((err = pools_adopt(p->shared->pools, next)))
 		return err;
 	if (p->wishes)

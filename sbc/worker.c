@@ -567,6 +567,7 @@ static int worker_adopt(struct worker *w)
 	const struct conf *next = atomic_load_explicit(&w->shared->conf, memory_order_acquire);
 	int err = 0;
 
+	user_reader_adopt(&w->users); /* after `next`: what that names was published before it */
 	if (next == w->conf)
 		return 0;
 	if ((err = keepalive_adopt(w->keepalive, next)) || (err = b2bua_adopt(w->calls, next)))
@@ -575,6 +576,21 @@ static int worker_adopt(struct worker *w)
 	prober_adopt(w->prober, next);
 	atomic_store_explicit(&w->conf_gen, next->gen, memory_order_release);
 	return 0;
+}
+
+/* Nonces are made with keys of their own; the other node derives the same (DECISIONS 2). */
+static int auth_join(struct worker *w)
+{
+	uint8_t keys[TOKEN_KEYS_MAX][NONCE_KEY_LEN];
+	unsigned n = w->shared->n_secrets < TOKEN_KEYS_MAX ? w->shared->n_secrets : TOKEN_KEYS_MAX;
+	int err = 0;
+
+	for (unsigned i = 0; i < n && !err; i++)
+		err = token_derive(w->shared->secrets[i], "sbc nonce", keys[i], sizeof(keys[i]));
+	if (!err)
+		err = auth_new(&w->auth, (const uint8_t(*)[NONCE_KEY_LEN])keys, n, token_hash_key(w->tokens));
+	user_reader_init(&w->users, w->shared->users, w->index);
+	return err;
 }
 
 int worker_join(struct worker *w, struct net *net, struct resolver *resolver,
@@ -596,10 +612,12 @@ int worker_join(struct worker *w, struct net *net, struct resolver *resolver,
 	if ((err = sip_stack_init(&w->stack, &w->wheel, net, token_hash_key(w->tokens), &w->bufs)))
 		return err;
 	w->has_stack = true;
-	if ((err = keepalive_new(&w->keepalive, w)) || (err = registrar_new(&w->registrar, &rp)))
+	if ((err = keepalive_new(&w->keepalive, w)) || (err = registrar_new(&w->registrar, &rp)) || (err = auth_join(w)))
 		return err;
 	p.registrar = w->registrar;
 	p.admissions = w->shared->admissions;
+	p.auth = w->auth;
+	p.users = &w->users.source;
 	if ((err = b2bua_new(&w->calls, &p)) ||
 	    (err = prober_new(&w->prober, w->shared->pools, &w->wheel, w->index, w->shared->workers, probe_send, w)))
 		return err;
@@ -616,6 +634,7 @@ void worker_fini(struct worker *w)
 	registrar_free(w->registrar);
 	flows_fini(&w->flows);
 	keepalive_free(w->keepalive);
+	auth_free(w->auth);
 	if (w->has_stack)
 		sip_stack_fini(&w->stack);
 	slab_fini(&w->probes);

@@ -30,6 +30,7 @@ extern const struct counter_def worker_counter_defs[WORKER_COUNTERS];
 struct shared {
 	_Atomic(const struct conf *) conf;   /* the snapshot to adopt; published whole */
 	struct pools *pools;
+	struct users *users;                 /* published as `conf` is */
 	struct cdr_sink *cdr;                /* may be NULL */
 	struct log *log;                     /* may be NULL */
 	struct heard *heard;                 /* who spoke when (nat/heard.h) */
@@ -59,6 +60,8 @@ struct worker {
 	struct b2bua *calls;
 	struct registrar *registrar;
 	struct keepalive *keepalive;
+	struct auth *auth;
+	struct user_reader users;
 	struct prober *prober;
 	struct slab probes;
 	struct counters counters;

@@ -95,6 +95,16 @@ int rack_parse(struct sv value, uint32_t *rseq, uint32_t *cseq, struct sv *metho
 /* True when option tag `tag` is in one of the values of header `id` (Require, Supported, Proxy-Require). */
 struct view;
 bool has_option(const struct view *v, unsigned id, struct sv tag);
+/* One parameter of a challenge or of credentials; the value without its quotes, escapes kept. */
+struct auth_param {
+	struct sv name, value;
+	bool is_quoted;
+};
+/* "Digest username=..." into its scheme and the rest. false: it has no scheme. */
+bool auth_scheme(struct sv value, struct sv *scheme, struct sv *params);
+/* The next one of a comma list, which `*rest` is moved behind. 0, -ENOENT at the end, -EBADMSG: a value with a fold or another
+ * control byte, too. */
+int auth_param_next(struct auth_param *out, struct sv *rest);
 /* Our own check of an SDP body before sofia-sip's sdp_parse may see it (see DESIGN §4): false = do not parse. */
 bool sdp_is_safe(struct sv body);
 

@@ -20,8 +20,7 @@ struct token_codec {
 	struct hash_key shard, leg, branch, tag, table;
 };
 
-/* HKDF-SHA256 of the secret under a label (DECISIONS 2). */
-static int derive(const uint8_t *secret, const char *label, void *out, size_t len)
+int token_derive(const uint8_t *secret, const char *label, void *out, size_t len)
 {
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(EVP_PKEY_HKDF, NULL);
 	int ok = ctx && EVP_PKEY_derive_init(ctx) > 0 && EVP_PKEY_CTX_set_hkdf_md(ctx, EVP_sha256()) > 0 &&
@@ -38,11 +37,11 @@ static int key_init(struct token_key *k, const uint8_t *secret)
 	static const char *const labels[TOKEN_KINDS] = { "sbc leg", "sbc branch", "sbc tag", "sbc binding",
 	                                                 "sbc transfer" };
 	uint8_t letter = 0, raw[BLOCK];
-	int err = derive(secret, "sbc key letter", &letter, 1);
+	int err = token_derive(secret, "sbc key letter", &letter, 1);
 
 	k->letter = letter % KEY_LETTERS * 2;
 	for (unsigned i = 0; i < TOKEN_KINDS && !err; i++) {
-		if (!(err = derive(secret, labels[i], raw, sizeof(raw))))
+		if (!(err = token_derive(secret, labels[i], raw, sizeof(raw))))
 			err = aes_init(&k->aes[i], raw, true);
 	}
 	return err;
@@ -50,16 +49,16 @@ static int key_init(struct token_key *k, const uint8_t *secret)
 
 static int hash_keys_init(struct token_codec *c, const uint8_t *secret)
 {
-	int err = derive(secret, "sbc shard", &c->shard, sizeof(c->shard));
+	int err = token_derive(secret, "sbc shard", &c->shard, sizeof(c->shard));
 
 	if (!err)
-		err = derive(secret, "sbc leg id", &c->leg, sizeof(c->leg));
+		err = token_derive(secret, "sbc leg id", &c->leg, sizeof(c->leg));
 	if (!err)
-		err = derive(secret, "sbc branch id", &c->branch, sizeof(c->branch));
+		err = token_derive(secret, "sbc branch id", &c->branch, sizeof(c->branch));
 	if (!err)
-		err = derive(secret, "sbc tag id", &c->tag, sizeof(c->tag));
+		err = token_derive(secret, "sbc tag id", &c->tag, sizeof(c->tag));
 	if (!err)
-		err = derive(secret, "sbc table", &c->table, sizeof(c->table));
+		err = token_derive(secret, "sbc table", &c->table, sizeof(c->table));
 	return err;
 }
 

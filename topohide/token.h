@@ -41,6 +41,9 @@ void token_write(struct token_codec *c, enum token_kind kind, struct token t, ch
 /* 0, or -EBADMSG: not of this kind, or not ours. Letters in either case. */
 int token_read(struct token_codec *c, enum token_kind kind, struct sv text, struct token *out);
 
+/* A key for something else, derived from a secret under a label (HKDF-SHA-256, DECISIONS 2). 0 or -ENOMEM. */
+int token_derive(const uint8_t *secret, const char *label, void *out, size_t len);
+
 /* Shard of a request that carries no token yet. */
 uint16_t token_shard(const struct token_codec *c, struct sv call_id);
 

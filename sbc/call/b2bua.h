@@ -11,6 +11,7 @@
 #include "conf/conf.h"
 #include "dispatcher/history.h"
 #include "registrar/admit.h"
+#include "registrar/auth.h"
 #include "registrar/registrar.h"
 #include "sip/txn.h"
 #include "sip/view.h"
@@ -84,6 +85,8 @@ struct b2bua_params {
 	struct cdr_sink *cdr;     /* may be NULL */
 	struct registrar *registrar; /* of this worker */
 	struct admission *admissions; /* CONF_REGISTRARS_MAX, by number of the domain; shared by all workers */
+	struct auth *auth;        /* with `registrar` */
+	struct user_source *users;
 	uint64_t (*wall_ms)(void *ctx); /* Unix time, for call detail records */
 	void *ctx;
 	/* To another worker's b2bua_errand. 0: taken; or -ENOBUFS. */

@@ -37,7 +37,8 @@
 	X(WHY_BREADTH, "max-breadth", 440, "", "The one called has several contacts, and Max-Breadth has reached 0 (RFC 5393 5).") \
 	X(WHY_LOCATE_LATE, "location-late", 503, "", "Where the one called is registered could not be found out in time.") \
 	X(WHY_NOT_OWNER, "identity-of-another", 403, "", \
-	  "P-Asserted-Identity or P-Preferred-Identity names somebody else than the one who is registered (DECISIONS 15).") \
+	  "From, To of a REGISTER, P-Asserted-Identity or P-Preferred-Identity names somebody else than the one who is registered or has shown " \
+	  "who he is (DECISIONS 15).") \
 	X(WHY_CANCELLED, "cancelled", 487, "", "The caller cancelled.") \
 	X(WHY_UNKNOWN_DIALOG, "unknown-dialog", 481, "", "The request names no dialog of ours, or its identifiers do not agree.") \
 	X(WHY_OLD_CSEQ, "cseq-out-of-order", 500, "CSeq Out Of Order", "A CSeq not above the last one of this dialog (RFC 3261 12.2.2).") \
@@ -99,6 +100,11 @@
 	  "A REGISTER with a reg-id came over a hop that does not keep flows (RFC 5626 6).") \
 	X(WHY_REGISTER_MINE, "register-our-contact", 403, "", \
 	  "A REGISTER whose Contact is one that we made for somebody: nobody is reached by way of others.") \
+	X(WHY_CHALLENGE, "challenge", 401, "", \
+	  "The request has to show who sends it: 401 towards a registrar, 407 elsewhere. Also when what it showed was wrong.") \
+	X(WHY_BAD_CREDENTIALS, "bad-credentials", 400, "Bad Credentials", \
+	  "Authorization or Proxy-Authorization cannot be read (RFC 7616), or has a username*, which nobody was offered.") \
+	X(WHY_USERS, "users-unavailable", 503, "", "Who the users are could not be found out: their file or server does not answer.") \
 	X(WHY_OPERATOR, "operator", 0, "", "`sbcctl hangup`.")
 
 enum why {

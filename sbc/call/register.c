@@ -1,6 +1,6 @@
 /* sbc/call/register.c - REGISTER for a domain of `registrar` (RFC 3261 §10.3): may it, from whom, for whom. What it does to the bindings
  * is registrar/register.h. Answered without a transaction: a repetition changes nothing and gets the same answer again. */
-#include "sbc/call/call.h"
+#include "sbc/call/caller.h"
 #include "registrar/register.h"
 #include <stdio.h>
 #include <time.h>
@@ -101,9 +101,15 @@ static enum why register_fault(struct register_job *job, const struct uri *uri)
 /* Who sends it, and may he register this AOR (§10.3 steps 3 and 4)? Nothing has changed yet. False: it was answered. */
 static bool register_is_permitted(const struct register_job *job)
 {
-	if (job->q.domain->auth == AUTH_NONE)
+	struct caller caller;
+
+	if (job->q.domain->auth == AUTH_NONE || is_trusted(job->b, job->r->from))
 		return true;
-	refuse(job->b, job->r, WHY_NOT_ACTIVE, 0);
+	if (!caller_shows(job->b, job->r, job->q.domain, HDR_AUTHORIZATION, aor_sv(&job->aor), &caller))
+		return false;
+	if (caller_owns(&caller, aor_user(&job->aor), aor_host(&job->aor)))
+		return true;
+	caller_refuse(job->b, job->r);
 	return false;
 }
 

@@ -490,6 +490,8 @@ struct rig *rig_new(const char *yaml, unsigned workers, uint64_t seed)
 	assert_int_equal(heard_new(&r->shared.heard, &(struct hash_key){ 5, 6 }, RIG_HEARD_PLACES), 0);
 	assert_int_equal(pools_new(&r->shared.pools, workers), 0);
 	assert_int_equal(pools_adopt(r->shared.pools, r->conf), 0);
+	assert_int_equal(users_new(&r->shared.users, workers, NULL), 0);
+	assert_int_equal(users_adopt(r->shared.users, r->conf), 0);
 	atomic_store(&r->shared.conf, r->conf);
 	steer(r, workers);
 	for (unsigned i = 0; i < workers; i++)
@@ -538,6 +540,7 @@ void rig_free(struct rig *r, bool is_idle_expected)
 	for (size_t i = 0; i < r->n_cdrs; i++)
 		free(r->cdrs[i]);
 	free(r->cdrs);
+	users_free(r->shared.users);
 	pools_free(r->shared.pools);
 	heard_free(r->shared.heard);
 	conf_free(r->conf);
@@ -550,6 +553,7 @@ void rig_reload(struct rig *r, const char *yaml)
 	struct conf *next = parse(yaml), *old = r->conf;
 
 	next->gen = old->gen + 1;
+	assert_int_equal(users_adopt(r->shared.users, next), 0);
 	assert_int_equal(pools_adopt(r->shared.pools, next), 0);
 	r->conf = next;
 	atomic_store(&r->shared.conf, next);

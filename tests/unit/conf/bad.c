@@ -460,11 +460,21 @@ static const struct bad {
 	  "5:35: warning: registrar.example.com.auth: whoever asks is registered: nobody has to say who they are\n"
 	  "5:43: registrar: domain Example.COM. stands here twice\n"
 	  "5:65: warning: registrar.Example.COM..auth: whoever asks is registered: nobody has to say who they are" },
+	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { auth: { users: /nonexistent } } }\n",
+	  "5:44: warning: registrar.example.com.auth.users: /nonexistent cannot be read now: nobody can register" },
+	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { auth: { users: /dev/null, inline: { alice: 'file:/dev/null' } } } }\n",
+	  "5:27: registrar.example.com: auth: users stand in one place: write `users: FILE` or `inline: { NAME: PASSWORD }`\n"
+	  "5:72: registrar.example.com.auth.inline.alice: there is no password in it: one line" },
+	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { auth: { realm: x } } }\n",
+	  "5:27: registrar.example.com: auth: users stand in one place: write `users: FILE` or `inline: { NAME: PASSWORD }`" },
+	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { auth: { realm: 'a\"b', users: /dev/null } } }\n",
+	  "5:27: registrar.example.com: auth: a realm has at most 255 bytes, no quotes, backslashes and colons" },
+	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { auth: { inline: { alice: geheim } } } }\n",
+	  "5:54: registrar.example.com.auth.inline.alice: not a secret: write \"file:PATH\" or \"${NAME}\"; a secret does not stand in this file" },
+	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { auth: { inline: { alice: 'file:/dev/null' } } } }\n",
+	  "5:54: registrar.example.com.auth.inline.alice: there is no password in it: one line" },
 	/* Parts that are not active yet */
 	{ NODE ZONES POOLS RULE("to: location"), "4:10: warning: routes[0]: `registrar:` has no domain: nobody can register" },
-	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { auth: { users: /nonexistent } } }\n",
-	  "5:35: warning: registrar.example.com.auth: not active in this version\n"
-	  "5:44: warning: registrar.example.com.auth.users: /nonexistent cannot be read: No such file or directory" },
 	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { auth: none, mode: pass, pool: p } }\n",
 	  "5:27: warning: registrar.example.com: mode: pass and front: not active in this version\n"
 	  "5:35: warning: registrar.example.com.auth: whoever asks is registered: nobody has to say who they are" },

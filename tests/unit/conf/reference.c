@@ -69,7 +69,7 @@ static void shipped_files_load(void **state)
 {
 	(void)state;
 	assert_int_equal(warnings_of(SOURCE_DIR "/conf/sbc.yaml"), 1); /* anyone may use this rule */
-	assert_true(warnings_of(SOURCE_DIR "/conf/sbc.example.yaml") > 10);
+	assert_true(warnings_of(SOURCE_DIR "/conf/sbc.example.yaml") > 0); /* parts that are not active, files that are not there */
 }
 
 int main(void)

@@ -1,0 +1,711 @@
+/* tests/flow/digest.c - who somebody is: REGISTER with digest (RFC 3665 §2, RFC 7616, RFC 8760). The telephone computes its answers by
+ * itself, apart from the code under test. */
+#include "tests/flow/flow.h"
+#include "registrar/auth.h"
+#include "registrar/registrar.h"
+#include <openssl/evp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define REGISTER_ROUTES "routes: [{ when: { method: REGISTER }, to: registrar }]\n"
+#define POOLS "pools: { apps: { zone: core, probe: off, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }] } }\n"
+#define REGISTRAR "registrar: { example.com: { auth: { users: \"%s\" }, expires: { min: 60s, max: 1h, jitter: 0 } } }\n"
+#define CONTACT "Contact: <sip:alice@192.0.2.10:5060>\n"
+/* As long as what telephones send. */
+#define USUAL "User-Agent: Telephone 1.0\nAllow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, REFER, NOTIFY, MESSAGE\nSupported: path\n"
+
+enum { HEX_MAX = 65 };
+
+struct phone {
+	struct rig *rig;
+	struct got got;
+	const char *at, *to, *user, *password, *aor, *call_id, *algorithm;
+	const char *realm, *uri, *method, *qop; /* what it claims, unless NULL */
+	char nonce[64], file[64], users[1024];
+	unsigned cseq, branch, nc;
+};
+
+/* H(a b c ...), in hexadecimal digits. */
+static void hash(const char *algorithm, char out[HEX_MAX], const char *text)
+{
+	const EVP_MD *md = strcmp(algorithm, "MD5") ? EVP_sha256() : EVP_md5();
+	unsigned char raw[EVP_MAX_MD_SIZE];
+	unsigned len;
+
+	assert_int_equal(EVP_Digest(text, strlen(text), raw, &len, md, NULL), 1);
+	for (unsigned i = 0; i < len; i++)
+		snprintf(out + 2 * i, 3, "%02x", raw[i]);
+}
+
+static void ha1(const char *algorithm, const char *user, const char *password, char out[HEX_MAX])
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s:example.com:%s", user, password);
+	hash(algorithm, out, text);
+}
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* Adds both lines of a user. */
+static void add_user(struct phone *p, const char *user, const char *password, const char *aors)
+{
+	char md5[HEX_MAX], sha[HEX_MAX];
+	size_t len = strlen(p->users);
+
+	ha1("MD5", user, password, md5);
+	ha1("SHA-256", user, password, sha);
+	snprintf(p->users + len, sizeof(p->users) - len, "%s:example.com:%s%s\n%s:example.com:%s\n", user, md5, aors, user, sha);
+	write_file(p->file, p->users);
+}
+
+static struct phone phone_new(const char *routes, unsigned workers)
+{
+	struct phone p = { .at = ALICE, .to = EDGE, .user = "alice", .password = "zanzibar", .aor = "alice", .call_id = "reg-1",
+	                   .algorithm = "SHA-256", .file = "/tmp/users-XXXXXX" };
+	char yaml[4096];
+	int fd = mkstemp(p.file);
+
+	assert_true(fd >= 0);
+	close(fd);
+	add_user(&p, "alice", "zanzibar", "");
+	add_user(&p, "bob", "bobspass", ":robert,+4930123");
+	snprintf(yaml, sizeof(yaml), "%s%s%s" REGISTRAR, FLOW_ZONES, POOLS, routes, p.file);
+	p.rig = rig_new(yaml, workers, 1);
+	return p;
+}
+
+static size_t bindings(const struct rig *r)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < r->shared.workers; i++)
+		n += registrar_bindings(r->workers[i].registrar);
+	return n;
+}
+
+static uint64_t counted(const struct rig *r, enum auth_counter which)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < r->shared.workers; i++)
+		n += counter_get(auth_counters(r->workers[i].auth), which);
+	return n;
+}
+
+static void phone_end(struct phone *p)
+{
+	got_free(&p->got);
+	rig_after(p->rig, 3600 * 1000 + 1);
+	assert_int_equal(bindings(p->rig), 0);
+	rig_free(p->rig, true);
+	unlink(p->file);
+}
+
+static const char *or(const char *a, const char *b)
+{
+	return a ? a : b;
+}
+
+/* The line that answers the last challenge. */
+static const char *credentials(const struct phone *p, const char *header, const char *method, const char *request_uri)
+{
+	static char line[1024];
+	char text[512], a1[HEX_MAX], a2[HEX_MAX], response[HEX_MAX];
+	const char *uri = or(p->uri, request_uri);
+
+	ha1(p->algorithm, p->user, p->password, a1);
+	snprintf(text, sizeof(text), "%s:%s", or(p->method, method), uri);
+	hash(p->algorithm, a2, text);
+	snprintf(text, sizeof(text), "%s:%s:%08x:c0ffee:%s:%s", a1, p->nonce, p->nc, or(p->qop, "auth"), a2);
+	hash(p->algorithm, response, text);
+	snprintf(line, sizeof(line),
+	         "%s: Digest username=\"%s\", realm=\"%s\", nonce=\"%s\", uri=\"%s\", response=\"%s\", algorithm=%s, cnonce=\"c0ffee\", "
+	         "qop=%s, nc=%08x\n",
+	         header, p->user, or(p->realm, "example.com"), p->nonce, uri, response, p->algorithm, or(p->qop, "auth"), p->nc);
+	return line;
+}
+
+/* The REGISTER of the present CSeq. `lines`: each with its "\n". */
+static void say(struct phone *p, const char *lines)
+{
+	rig_say(p->rig, p->at, p->to, "",
+	        "REGISTER sip:example.com SIP/2.0\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%u\nMax-Forwards: 70\nFrom: <sip:%s@example.com>;tag=a\n"
+	        "To: <sip:%s@example.com>\nCall-ID: %s\nCSeq: %u REGISTER\n" USUAL "%s", p->at, p->branch, p->aor, p->aor, p->call_id, p->cseq,
+	        lines);
+}
+
+static void say_next(struct phone *p, const char *lines)
+{
+	p->cseq++;
+	p->branch++;
+	say(p, lines);
+}
+
+static void expect(struct phone *p, const char *start)
+{
+	rig_expect(p->rig, p->at, start, &p->got);
+}
+
+/* The n-th challenge of the answer as text. */
+static const char *challenge(const struct phone *p, enum hdr_id id, unsigned n)
+{
+	static char text[512];
+	const struct hdr *h = view_find(&p->got.v, id, 0);
+
+	while (h && n--)
+		h = view_find(&p->got.v, id, (unsigned)(h - p->got.v.h) + 1);
+	if (!h)
+		return NULL;
+	snprintf(text, sizeof(text), "%.*s", SV_ARG(hdr_value(&p->got.v, h)));
+	return text;
+}
+
+static void take_nonce(struct phone *p, enum hdr_id id)
+{
+	const char *text = challenge(p, id, 0), *nonce = text ? strstr(text, "nonce=\"") : NULL;
+
+	assert_non_null(nonce);
+	assert_int_equal(sscanf(nonce, "nonce=\"%63[^\"]\"", p->nonce), 1);
+	p->nc = 0;
+}
+
+static void expect_challenge(struct phone *p, bool is_stale)
+{
+	expect(p, "SIP/2.0 401");
+	assert_int_equal(strstr(challenge(p, HDR_WWW_AUTHENTICATE, 0), "stale=true") != NULL, is_stale);
+	take_nonce(p, HDR_WWW_AUTHENTICATE);
+}
+
+/* The next request, with credentials by the last challenge. */
+static void say_who(struct phone *p, const char *lines)
+{
+	char all[2048];
+
+	p->nc++;
+	snprintf(all, sizeof(all), "%s%s", lines, credentials(p, "Authorization", "REGISTER", "sip:example.com"));
+	say_next(p, all);
+}
+
+static void registers(struct phone *p, const char *lines)
+{
+	say_next(p, lines);
+	expect_challenge(p, false);
+	say_who(p, lines);
+	expect(p, "SIP/2.0 200");
+}
+
+/* RFC 3665 ------------------------------------------------------------------------------------------------------- */
+
+/* §2.1, by either algorithm, whoever does the work. */
+static void a_new_registration(void **state)
+{
+	static const char *const algorithms[] = { "SHA-256", "MD5" };
+	static const unsigned workers[] = { 1, 2, 8 };
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		struct phone p = phone_new(REGISTER_ROUTES, workers[i / 2]);
+
+		p.algorithm = algorithms[i % 2];
+		say_next(&p, CONTACT);
+		expect_challenge(&p, false);
+		assert_non_null(strstr(challenge(&p, HDR_WWW_AUTHENTICATE, 0), "algorithm=SHA-256, qop=\"auth\""));
+		assert_non_null(strstr(challenge(&p, HDR_WWW_AUTHENTICATE, 1), "algorithm=MD5, qop=\"auth\""));
+		assert_null(challenge(&p, HDR_WWW_AUTHENTICATE, 2));
+		assert_int_equal(bindings(p.rig), 0);
+		assert_int_equal(rig_in_use(p.rig), 0);
+		say_who(&p, CONTACT);
+		expect(&p, "SIP/2.0 200");
+		assert_string_equal(got_value(&p.got, HDR_CONTACT), "<sip:alice@192.0.2.10:5060>;expires=3600");
+		assert_int_equal(bindings(p.rig), 1);
+		phone_end(&p);
+	}
+}
+
+/* §2.2 to §2.4 with the nonce it has. */
+static void update_query_and_removal(void **state)
+{
+	struct phone p = phone_new(REGISTER_ROUTES, 2);
+
+	(void)state;
+	registers(&p, CONTACT);
+	say_who(&p, "Contact: <mailto:alice@example.com>\n");
+	expect(&p, "SIP/2.0 400");
+	say_who(&p, "Contact: <sip:alice@192.0.2.11>\n");
+	expect(&p, "SIP/2.0 200");
+	assert_int_equal(bindings(p.rig), 2);
+	say_who(&p, "");
+	expect(&p, "SIP/2.0 200");
+	assert_non_null(strstr(p.got.packet->bytes, "sip:alice@192.0.2.11"));
+	say_who(&p, "Contact: *\nExpires: 0\n");
+	expect(&p, "SIP/2.0 200");
+	assert_int_equal(bindings(p.rig), 0);
+	phone_end(&p);
+}
+
+/* §2.5. */
+static void a_wrong_password(void **state)
+{
+	struct phone p = phone_new(REGISTER_ROUTES, 2);
+
+	(void)state;
+	p.password = "sibar";
+	say_next(&p, CONTACT);
+	expect_challenge(&p, false);
+	say_who(&p, CONTACT);
+	expect_challenge(&p, false);
+	assert_int_equal(bindings(p.rig), 0);
+	p.password = "zanzibar";
+	say_who(&p, CONTACT);
+	expect(&p, "SIP/2.0 200");
+	phone_end(&p);
+}
+
+/* What is not said ------------------------------------------------------------------------------------------------- */
+
+/* Everything of an answer but its nonces. */
+static void copy_without_nonces(const struct phone *p, char *out, size_t size)
+{
+	char *nonce = out;
+
+	snprintf(out, size, "%.*s", (int)p->got.packet->len, p->got.packet->bytes);
+	while ((nonce = strstr(nonce, "nonce=\""))) {
+		nonce += 7;
+		memset(nonce, 'x', strcspn(nonce, "\""));
+	}
+}
+
+static void nobody_learns_what_was_wrong(void **state)
+{
+	static const struct {
+		const char *user, *password, *realm;
+	} wrong[] = { { "alice", "sibar", NULL }, { "carol", "zanzibar", NULL }, { "bob", "zanzibar", NULL },
+		      { "alice", "zanzibar", "example.org" } };
+	char first[4096], other[4096];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct phone p = phone_new(REGISTER_ROUTES, 2);
+		uint64_t blocks;
+
+		say_next(&p, CONTACT);
+		expect_challenge(&p, false);
+		p.user = wrong[i].user;
+		p.password = wrong[i].password;
+		p.realm = wrong[i].realm;
+		say_who(&p, CONTACT);
+		expect_challenge(&p, false);
+		copy_without_nonces(&p, i ? other : first, sizeof(first));
+		if (i)
+			assert_string_equal(first, other);
+		blocks = counted(p.rig, AUTH_REFUSED);
+		assert_int_equal(blocks, p.realm ? 0 : 1); /* those for another realm are none */
+		phone_end(&p);
+	}
+}
+
+/* Nonces ----------------------------------------------------------------------------------------------------------- */
+
+/* LESSONS 55. */
+static void a_repeated_request_has_no_second_nonce(void **state)
+{
+	struct phone p = phone_new(REGISTER_ROUTES, 2);
+	char first[64];
+
+	(void)state;
+	say_next(&p, CONTACT);
+	expect_challenge(&p, false);
+	strcpy(first, p.nonce);
+	for (unsigned i = 0; i < 6; i++) {
+		rig_after(p.rig, 500u << i);
+		say(&p, CONTACT);
+		expect_challenge(&p, false);
+		assert_string_equal(p.nonce, first);
+	}
+	say_next(&p, CONTACT);
+	expect_challenge(&p, false);
+	assert_string_not_equal(p.nonce, first);
+	phone_end(&p);
+}
+
+static void an_old_nonce_is_stale(void **state)
+{
+	struct phone p = phone_new(REGISTER_ROUTES, 2);
+
+	(void)state;
+	registers(&p, CONTACT);
+	rig_after(p.rig, NONCE_AGE_MS + 1);
+	say_who(&p, CONTACT);
+	expect_challenge(&p, true);
+	say_who(&p, CONTACT);
+	expect(&p, "SIP/2.0 200");
+	strcpy(p.nonce, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+	say_who(&p, CONTACT);
+	expect_challenge(&p, true);
+	phone_end(&p);
+}
+
+static void a_repetition_is_answered_again_and_a_replay_is_not(void **state)
+{
+	struct phone p = phone_new(REGISTER_ROUTES, 2);
+	char all[2048];
+
+	(void)state;
+	say_next(&p, CONTACT);
+	expect_challenge(&p, false);
+	p.nc = 1;
+	p.cseq++;
+	p.branch++;
+	snprintf(all, sizeof(all), "%s%s", CONTACT, credentials(&p, "Authorization", "REGISTER", "sip:example.com"));
+	for (unsigned i = 0; i < 3; i++) {
+		say(&p, all);
+		expect(&p, "SIP/2.0 200");
+	}
+	snprintf(all, sizeof(all), "Contact: <sip:mallory@198.51.100.1>\n%s", credentials(&p, "Authorization", "REGISTER", "sip:example.com"));
+	say(&p, all); /* the same numbers, another contact */
+	expect(&p, "SIP/2.0 401");
+	say_next(&p, all);
+	expect(&p, "SIP/2.0 401");
+	p.at = "198.51.100.1:5060";
+	snprintf(all, sizeof(all), "%s%s", CONTACT, credentials(&p, "Authorization", "REGISTER", "sip:example.com"));
+	p.cseq--;
+	p.branch--;
+	say(&p, all); /* from elsewhere */
+	expect(&p, "SIP/2.0 401");
+	assert_int_equal(bindings(p.rig), 1);
+	assert_int_equal(counted(p.rig, AUTH_STALES), 3);
+	phone_end(&p);
+}
+
+/* A nonce is for one address of record: whoever has several cannot have a registration of one replayed for another, on another worker. */
+static void a_nonce_is_for_one_address(void **state)
+{
+	struct phone p = phone_new(REGISTER_ROUTES, 8);
+	char all[2048];
+
+	(void)state;
+	p.user = p.aor = "bob";
+	p.password = "bobspass";
+	registers(&p, CONTACT);
+	snprintf(all, sizeof(all), "%s%s", CONTACT, credentials(&p, "Authorization", "REGISTER", "sip:example.com"));
+	p.aor = "robert";
+	p.call_id = "reg-2";
+	say_next(&p, all);
+	expect_challenge(&p, true);
+	phone_end(&p);
+}
+
+/* Who may what ------------------------------------------------------------------------------------------------------ */
+
+static void nobody_registers_another(void **state)
+{
+	struct phone p = phone_new(REGISTER_ROUTES, 2);
+
+	(void)state;
+	p.aor = "bob";
+	say_next(&p, CONTACT);
+	expect_challenge(&p, false);
+	say_who(&p, CONTACT);
+	expect(&p, "SIP/2.0 403");
+	assert_int_equal(bindings(p.rig), 0);
+	assert_int_equal(counted(p.rig, AUTH_NOT_OWNED), 1);
+	phone_end(&p);
+}
+
+/* The fourth field of the file. */
+static void some_have_several_addresses(void **state)
+{
+	static const char *const theirs[] = { "bob", "robert", "+4930123" };
+	struct phone p = phone_new(REGISTER_ROUTES, 2);
+
+	(void)state;
+	p.user = "bob";
+	p.password = "bobspass";
+	for (unsigned i = 0; i < 3; i++) {
+		p.aor = theirs[i];
+		registers(&p, CONTACT);
+	}
+	p.aor = "rob";
+	say_next(&p, CONTACT);
+	expect_challenge(&p, false);
+	say_who(&p, CONTACT);
+	expect(&p, "SIP/2.0 403");
+	phone_end(&p);
+}
+
+static void trusted_sources_are_not_asked(void **state)
+{
+	struct phone p = phone_new(REGISTER_ROUTES, 2);
+
+	(void)state;
+	p.at = BOB;
+	p.to = CORE;
+	say_next(&p, "Contact: <sip:alice@10.0.0.21>\n");
+	expect(&p, "SIP/2.0 200");
+	phone_end(&p);
+}
+
+/* DECISIONS 32 ------------------------------------------------------------------------------------------------------ */
+
+/* Returns how long it is. */
+static size_t say_little(struct phone *p, const char *to, const char *padding)
+{
+	char text[2048];
+	int len = snprintf(text, sizeof(text),
+	                   "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/%s a;branch=z9hG4bK%u\r\nFrom: <sip:a@example.com>;tag=a\r\n"
+	                   "To: <sip:a@example.com>\r\nCall-ID: %s\r\nCSeq: %u REGISTER\r\n%sContent-Length: 0\r\n\r\n",
+	                   strncmp(to, "tcp", 3) ? "UDP" : "TCP", ++p->branch, p->call_id, ++p->cseq, padding);
+
+	rig_send(p->rig, p->at, to, text);
+	rig_after(p->rig, 1);
+	return (size_t)len;
+}
+
+static unsigned challenges(const struct phone *p)
+{
+	unsigned n = 0;
+
+	while (challenge(p, HDR_WWW_AUTHENTICATE, n))
+		n++;
+	return n;
+}
+
+/* What is longer than 1.5 times the request is not said to who may not be there. */
+static void a_forged_source_gets_little(void **state)
+{
+	struct phone p = phone_new(REGISTER_ROUTES, 2);
+	char padding[512];
+	size_t len = 0, sent;
+
+	(void)state;
+	say_little(&p, EDGE, "");
+	rig_expect_silence(p.rig, p.at);
+	assert_int_equal(counted(p.rig, AUTH_SILENCES), 1);
+	for (unsigned expected = 0; len < sizeof(padding) - 16;) {
+		len += (size_t)snprintf(padding + len, sizeof(padding) - len, "X-Padding: 12\r\n");
+		sent = say_little(&p, EDGE, padding);
+		if (!rig_has_message(p.rig, p.at)) {
+			assert_int_equal(expected, 0);
+			continue;
+		}
+		expect(&p, "SIP/2.0 401");
+		assert_true(2 * p.got.packet->len <= 3 * sent);
+		assert_true(challenges(&p) >= expected);
+		expected = challenges(&p);
+		if (expected == 1)
+			assert_non_null(strstr(challenge(&p, HDR_WWW_AUTHENTICATE, 0), "algorithm=MD5"));
+	}
+	assert_int_equal(challenges(&p), 2);
+	say_little(&p, EDGE_TCP, "");
+	expect(&p, "SIP/2.0 401");
+	assert_int_equal(challenges(&p), 2); /* whoever has a connection is there */
+	phone_end(&p);
+}
+
+/* Hostile credentials ------------------------------------------------------------------------------------------------ */
+
+static void what_cannot_be_read_is_refused(void **state)
+{
+	static const char *const lines[] = {
+		"Authorization: Digest\n", "Authorization: Digest username=\"alice\n", "Authorization: Digest username=alice, realm=\"example.com\"\n",
+		"Authorization: Digest username*=UTF-8''alice, realm=\"example.com\"\n", "Authorization: \"\n", "Authorization:\n",
+		"Authorization: Digest realm=\"example.com\", realm=\"example.com\"\n",
+		"Authorization: Digest realm=\"exa\n mple.com\"\n",
+	};
+	struct phone p = phone_new(REGISTER_ROUTES, 2);
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		say_next(&p, lines[i]);
+		expect(&p, "SIP/2.0 400");
+	}
+	phone_end(&p);
+}
+
+static void expect_refusal(struct phone *p)
+{
+	say_who(p, CONTACT);
+	expect_challenge(p, false);
+	assert_int_equal(bindings(p->rig), 0);
+}
+
+/* Credentials that are right for something else. */
+static void what_was_not_asked_for_is_refused(void **state)
+{
+	struct phone p = phone_new(REGISTER_ROUTES, 2);
+
+	(void)state;
+	say_next(&p, CONTACT);
+	expect_challenge(&p, false);
+	p.uri = "sip:example.org";
+	expect_refusal(&p);
+	p.uri = NULL;
+	p.method = "INVITE";
+	expect_refusal(&p);
+	p.method = NULL;
+	p.qop = "auth-int";
+	expect_refusal(&p);
+	p.qop = NULL;
+	p.uri = "sip:EXAMPLE.com"; /* the same one (RFC 3261 §19.1.4) */
+	say_who(&p, CONTACT);
+	expect(&p, "SIP/2.0 200");
+	phone_end(&p);
+}
+
+/* Those of others do not matter, and those that do may stand behind them (RFC 3261 §22.3). */
+static void credentials_for_others_are_passed_over(void **state)
+{
+	struct phone p = phone_new(REGISTER_ROUTES, 2);
+	char all[2048];
+
+	(void)state;
+	say_next(&p, CONTACT "Authorization: Basic Zm9v\nAuthorization: Digest realm=\"elsewhere\"\n");
+	expect_challenge(&p, false);
+	p.nc = 1;
+	snprintf(all, sizeof(all), CONTACT "Authorization: Basic Zm9v\nAuthorization: Digest realm=\"elsewhere\"\n%s",
+	         credentials(&p, "Authorization", "REGISTER", "sip:example.com"));
+	say_next(&p, all);
+	expect(&p, "SIP/2.0 200");
+	phone_end(&p);
+}
+
+/* The file of users -------------------------------------------------------------------------------------------------- */
+
+static void poll_file(struct phone *p, const char *text)
+{
+	char other[80];
+
+	snprintf(other, sizeof(other), "%s.new", p->file); /* another file, so that no clock has to go on for it to be another one */
+	write_file(other, text);
+	assert_int_equal(rename(other, p->file), 0);
+	users_poll(p->rig->shared.users);
+	rig_after(p->rig, 1);
+}
+
+static void a_changed_file_is_read(void **state)
+{
+	struct phone p = phone_new(REGISTER_ROUTES, 2);
+
+	(void)state;
+	registers(&p, CONTACT);
+	p.users[0] = '\0';
+	add_user(&p, "alice", "new secret", "");
+	poll_file(&p, p.users);
+	say_who(&p, CONTACT);
+	expect_challenge(&p, false);
+	p.password = "new secret";
+	say_who(&p, CONTACT);
+	expect(&p, "SIP/2.0 200");
+	assert_int_equal(users_loads(p.rig->shared.users), 2);
+	poll_file(&p, "alice:example.com:oops\n"); /* changes nothing */
+	assert_int_equal(users_faults(p.rig->shared.users), 1);
+	say_who(&p, CONTACT);
+	expect(&p, "SIP/2.0 200");
+	assert_int_equal(unlink(p.file), 0);
+	users_poll(p.rig->shared.users);
+	users_poll(p.rig->shared.users);
+	assert_int_equal(users_faults(p.rig->shared.users), 2); /* said once */
+	say_who(&p, CONTACT);
+	expect(&p, "SIP/2.0 200");
+	poll_file(&p, "");
+	say_who(&p, CONTACT);
+	expect_challenge(&p, false);
+	phone_end(&p);
+}
+
+/* What was never read is not the same as nobody. */
+static void a_file_that_cannot_be_read_is_our_fault(void **state)
+{
+	struct phone p = phone_new(REGISTER_ROUTES, 2);
+	char yaml[4096];
+
+	(void)state;
+	write_file(p.file, "oops\n");
+	snprintf(yaml, sizeof(yaml), "%s%s%s" REGISTRAR, FLOW_ZONES, POOLS, REGISTER_ROUTES, p.file);
+	rig_free(p.rig, true);
+	p.rig = rig_new(yaml, 2, 1);
+	say_next(&p, CONTACT);
+	expect_challenge(&p, false);
+	say_who(&p, CONTACT);
+	expect(&p, "SIP/2.0 503");
+	assert_int_equal(counted(p.rig, AUTH_UNANSWERED), 1);
+	poll_file(&p, p.users);
+	say_who(&p, CONTACT);
+	expect(&p, "SIP/2.0 200");
+	phone_end(&p);
+}
+
+/* Old files go when every worker has let go of them, however often they change. */
+static void a_file_that_changes_often(void **state)
+{
+	struct phone p = phone_new(REGISTER_ROUTES, 8);
+
+	(void)state;
+	for (unsigned i = 0; i < 4 * USERS_OLD_MAX; i++)
+		poll_file(&p, p.users);
+	assert_int_equal(users_loads(p.rig->shared.users), 4 * USERS_OLD_MAX + 1);
+	registers(&p, CONTACT);
+	phone_end(&p);
+}
+
+#define INLINE \
+	FLOW_ZONES POOLS REGISTER_ROUTES \
+	"registrar: { example.com: { auth: { inline: { alice: \"${SBC_TEST_SECRET}\" } } } }\n"
+
+static void users_of_the_configuration(void **state)
+{
+	struct phone p = phone_new(REGISTER_ROUTES, 2);
+
+	(void)state;
+	rig_free(p.rig, true);
+	setenv("SBC_TEST_SECRET", "zanzibar", 1);
+	p.rig = rig_new(INLINE, 2, 1);
+	registers(&p, CONTACT);
+	setenv("SBC_TEST_SECRET", "other", 1);
+	rig_reload(p.rig, INLINE);
+	say_who(&p, CONTACT);
+	expect_challenge(&p, false);
+	p.password = "other";
+	say_who(&p, CONTACT);
+	expect(&p, "SIP/2.0 200");
+	phone_end(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_new_registration),
+		cmocka_unit_test(update_query_and_removal),
+		cmocka_unit_test(a_wrong_password),
+		cmocka_unit_test(nobody_learns_what_was_wrong),
+		cmocka_unit_test(a_repeated_request_has_no_second_nonce),
+		cmocka_unit_test(an_old_nonce_is_stale),
+		cmocka_unit_test(a_repetition_is_answered_again_and_a_replay_is_not),
+		cmocka_unit_test(a_nonce_is_for_one_address),
+		cmocka_unit_test(nobody_registers_another),
+		cmocka_unit_test(some_have_several_addresses),
+		cmocka_unit_test(trusted_sources_are_not_asked),
+		cmocka_unit_test(a_forged_source_gets_little),
+		cmocka_unit_test(what_cannot_be_read_is_refused),
+		cmocka_unit_test(what_was_not_asked_for_is_refused),
+		cmocka_unit_test(credentials_for_others_are_passed_over),
+		cmocka_unit_test(a_changed_file_is_read),
+		cmocka_unit_test(a_file_that_cannot_be_read_is_our_fault),
+		cmocka_unit_test(a_file_that_changes_often),
+		cmocka_unit_test(users_of_the_configuration),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
