@@ -422,12 +422,15 @@ static void add(struct wishes *all, struct wish *w)
 	counter_inc(&r->counters, BINDINGS_ADDED);
 	if (r->p.on_new)
 		r->p.on_new(r->p.ctx, b);
+	if (r->p.on_moved)
+		r->p.on_moved(r->p.ctx, b);
 }
 
 static void refresh(struct wishes *all, struct wish *w)
 {
 	struct registrar *r = all->r;
 	struct binding *b = w->old;
+	bool has_moved = !path_eq(&b->path, all->q->from);
 
 	renew(all, w, b);
 	list_del(&b->in_aor);
@@ -435,6 +438,8 @@ static void refresh(struct wishes *all, struct wish *w)
 	counter_inc(&r->counters, BINDINGS_REFRESHED);
 	if (r->p.on_refreshed)
 		r->p.on_refreshed(r->p.ctx, b);
+	if (has_moved && r->p.on_moved)
+		r->p.on_moved(r->p.ctx, b);
 }
 
 static void replace_oldest(struct wishes *all, int n)

@@ -31,6 +31,7 @@ struct registrar_params {
 	/* Each may be NULL. None may remove a binding or add one. */
 	void (*on_new)(void *ctx, struct binding *b);
 	void (*on_refreshed)(void *ctx, struct binding *b); /* its path may be another now */
+	void (*on_moved)(void *ctx, struct binding *b);     /* the same; or it is new: requests to it go to b->path from now on */
 	void (*on_gone)(void *ctx, struct binding *b, enum gone why);
 };
 

@@ -401,6 +401,13 @@ static int errand_send(void *ctx, unsigned worker, struct b2bua_errand *e)
 	return worker_post(w, worker, &e->mail, true);
 }
 
+static void on_binding_moved(void *ctx, struct binding *b)
+{
+	struct worker *w = ctx;
+
+	b2bua_binding_moved(w->calls, b);
+}
+
 /* Probes: OPTIONS of our own, outside of any call ----------------------------------------------------------------- */
 
 struct probe {
@@ -603,7 +610,7 @@ int worker_join(struct worker *w, struct net *net, struct resolver *resolver,
 	                          .send = errand_send, .max_calls = c->max_calls };
 	struct registrar_params rp = { .wheel = &w->wheel, .key = token_hash_key(w->tokens), .ctx = w,
 	                               .extra = keepalive_extra(), .on_new = on_binding_new, .on_refreshed = on_binding_refreshed,
-	                               .on_gone = on_binding_gone };
+	                               .on_moved = on_binding_moved, .on_gone = on_binding_gone };
 	int err;
 
 	w->net = net;

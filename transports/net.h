@@ -43,6 +43,12 @@ static inline uint64_t flow_key(uint64_t flow)
 	return flow >> 32 | flow << 32;
 }
 
+/* The same connection; datagrams: the same address and port, at the same listener of ours. */
+static inline bool path_eq(const struct path *a, const struct path *b)
+{
+	return a->flow == b->flow && a->transport == b->transport && a->listener == b->listener && addr_eq(&a->remote, &b->remote);
+}
+
 struct net;
 
 /* What the network tells its user. `ctx` is the user's. */

@@ -57,16 +57,18 @@ enum call_counter {
 	FORKS_REFUSED, LOCATIONS_ASKED, LOCATIONS_UNANSWERED,
 	SUBSCRIPTIONS_STARTED, SUBSCRIPTIONS_ENDED, SUBSCRIPTIONS_EXPIRED, SUBSCRIPTIONS_REFUSED, BODIES_REFUSED,
 	SESSION_REFRESHES_SENT, SESSION_REFRESHES_TAKEN, SESSION_PINGS, CALLS_SESSION_EXPIRED, CALLS_SILENT,
-	REDIRECTS_FOLLOWED, REDIRECTS_REFUSED, FLOWS_MOVED, FLOWS_KEPT, LEGS_STRAYED, CANCELS_STRAYED, CALL_COUNTERS
+	REDIRECTS_FOLLOWED, REDIRECTS_REFUSED, FLOWS_MOVED, FLOWS_KEPT, LEGS_STRAYED, CANCELS_STRAYED, FLOWS_GONE,
+	FLOW_NEWS_LOST, CALL_COUNTERS
 };
 extern const struct counter_def call_counter_defs[CALL_COUNTERS];
 
 /* A question for the workers that hold what a request names, or where somebody is registered: it travels from one to the next as mail,
- * and home again (DECISIONS 20).
- * Whoever has it owns it. */
+ * and home again (DECISIONS 20). Or news for all of them. Whoever has it owns it. */
+enum errand_kind { ERRAND_NAMES, ERRAND_LOCATED, ERRAND_FLOW }; /* struct names, struct located, struct flow_errand */
+
 struct b2bua_errand {
 	struct mail mail;         /* whoever carries it uses this */
-	bool is_located;          /* struct located; else struct names */
+	uint8_t kind;             /* enum errand_kind */
 };
 
 /* One line of JSON per ended call. Copies; never blocks. */
@@ -170,6 +172,9 @@ unsigned b2bua_rule_sets(const struct b2bua *b);
 
 /* Gives back memory that is kept for the next call. */
 void b2bua_trim(struct b2bua *b);
+
+/* A binding of this worker's is reached over another flow than before, or is new: calls of its client go there, wherever they are. */
+void b2bua_binding_moved(struct b2bua *b, const struct binding *binding);
 
 /* State that outlives a node (DESIGN §7): each call as one opaque record, early ones included. */
 struct b2bua_record_sink {

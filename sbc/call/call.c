@@ -42,6 +42,9 @@ const struct counter_def call_counter_defs[CALL_COUNTERS] = {
 	[FLOWS_KEPT] = { "flows_kept_total", "Requests within a call from elsewhere than its client: answered, nothing moved", false },
 	[LEGS_STRAYED] = { "legs_strayed_total", "Destinations that named an address where nobody can reach them, followed instead", false },
 	[CANCELS_STRAYED] = { "cancels_strayed_total", "CANCELs whose Via was not that of their INVITE any more", false },
+	[FLOW_NEWS_LOST] = { "flow_news_lost_total", "Moves of registered clients that a worker with calls could not be told of or asked about",
+	                     false },
+	[FLOWS_GONE] = { "flows_gone_total", "Requests within a call that its client's connection or NAT did not take any more", false },
 	[CALLS_SILENT] = { "calls_silent_total", "Calls ended because an end did not answer any more", false },
 };
 
@@ -64,6 +67,7 @@ int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 	list_init(&b->attempts_lost);
 	list_init(&b->ended);
 	list_init(&b->all_echoes);
+	slab_init(&b->ties, "tie", sizeof(struct tie), params->max_calls * 2);
 	slab_init(&b->echo_slab, "echo", sizeof(struct echo), params->max_calls);
 	list_init(&b->all_redirects);
 	/* as many subscriptions as calls, so that neither takes the other's room */
@@ -80,6 +84,7 @@ int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 	slab_init(&b->tombstones, "tombstone", sizeof(struct tombstone), params->max_calls * 4);
 	if ((err = table_init(&b->legs, 0)) || (err = table_init(&b->dialogs, 0)) || (err = table_init(&b->tombs, 0)) ||
 	    (err = table_init(&b->echoes, 0)) || (err = table_init(&b->waiting, 0)) ||
+	    (err = table_init(&b->ties_by_binding, 0)) || (err = table_init(&b->ties_by_leg, 0)) ||
 	    (err = table_init(&b->redirects, 0)) ||
 	    (err = counters_init(&b->counters, call_counter_defs, CALL_COUNTERS)) ||
 	    (err = counters_init(&b->hide_counters, hide_counter_defs, HIDE_COUNTERS))) {
@@ -125,6 +130,8 @@ void b2bua_free(struct b2bua *b)
 	table_fini(&b->tombs);
 	table_fini(&b->redirects);
 	table_fini(&b->waiting);
+	table_fini(&b->ties_by_binding);
+	table_fini(&b->ties_by_leg);
 	slab_fini(&b->redirect_slab);
 	slab_fini(&b->calls);
 	slab_fini(&b->far_legs);
@@ -137,6 +144,7 @@ void b2bua_free(struct b2bua *b)
 	slab_fini(&b->sessions);
 	blocks_fini(&b->texts);
 	slab_fini(&b->echo_slab);
+	slab_fini(&b->ties);
 	table_fini(&b->echoes);
 	counters_fini(&b->counters);
 	counters_fini(&b->hide_counters);
@@ -193,7 +201,7 @@ struct counters *b2bua_hide_counters(struct b2bua *b)
 void b2bua_slabs(struct b2bua *b, void (*fn)(void *ctx, const struct slab *s), void *ctx)
 {
 	const struct slab *all[] = { &b->calls, &b->far_legs, &b->dialog_slab, &b->setups, &b->attempts, &b->relays,
-	                             &b->tombstones, &b->usages, &b->sessions, &b->redirect_slab, &b->echo_slab,
+	                             &b->tombstones, &b->usages, &b->sessions, &b->redirect_slab, &b->echo_slab, &b->ties,
 	                             &b->p.stack->servers, &b->p.stack->clients };
 
 	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
@@ -208,7 +216,7 @@ unsigned b2bua_rule_sets(const struct b2bua *b)
 void b2bua_trim(struct b2bua *b)
 {
 	struct slab *all[] = { &b->calls, &b->far_legs, &b->dialog_slab, &b->setups, &b->attempts, &b->relays, &b->tombstones,
-	                       &b->usages, &b->sessions, &b->redirect_slab, &b->echo_slab, &b->p.stack->servers,
+	                       &b->usages, &b->sessions, &b->redirect_slab, &b->echo_slab, &b->ties, &b->p.stack->servers,
 	                       &b->p.stack->clients };
 
 	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
@@ -284,6 +292,8 @@ static void leg_fini(struct b2bua *b, struct leg *l)
 	if (l->invite)
 		client_own(l->invite, NULL, NULL);
 	leg_release(b, l);
+	if (l->is_tied)
+		leg_untie(b, l);
 	table_del(&b->legs, &l->in_table);
 	blocks_free(&b->texts, l->text, leg_text_len(l));
 }

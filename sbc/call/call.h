@@ -29,6 +29,7 @@ struct leg {
 	uint8_t branch;            /* far: of a fork, 1 and up: its legs share their id; 0: alone */
 	bool wants_answer;         /* far: its INVITE went without an offer: a 2xx brings one, and the ACK has to answer it */
 	bool has_forks;            /* far: several dialogs were seen: a 2xx of another may come as long as the INVITE's transaction lives */
+	bool is_tied;              /* its client is registered (rebind.c) */
 	bool has_slot, follows_flow; /* follows_flow: an untrusted client is where its packets come from, whatever Contact says */
 };
 
@@ -205,6 +206,13 @@ struct tombstone {
 	uint32_t min_s;
 };
 
+/* A leg and the binding over whose flow it began (rebind.c). */
+struct tie {
+	struct link by_binding, by_leg; /* keys: their ids */
+	struct leg *leg;
+	uint64_t aor;              /* key */
+};
+
 /* A 2xx that nobody had acknowledged when the call ended: repeated until somebody does. */
 struct echo {
 	struct link in_table;      /* key: the id in the token that its ACK carries as our tag */
@@ -231,7 +239,8 @@ struct b2bua {
 	struct node attempts_lost;    /* given up, their calls gone on */
 	struct node ended;            /* tombstones */
 	struct node all_echoes;
-	struct slab echo_slab;
+	struct slab echo_slab, ties;
+	struct table ties_by_binding, ties_by_leg;
 	struct node all_redirects;
 	struct table waiting;         /* requests whose names were asked for elsewhere, by ticket */
 	uint64_t last_ticket;
@@ -372,6 +381,19 @@ void leg_strays(struct leg *far, struct sv host);
 /* Somebody who knows the leg's token, Call-ID and tags sends a new request of its dialog. False: it is not known to be the leg's own
  * client; it gets its answer, and nothing else moves. */
 bool leg_heard(struct leg *l, const struct path *from);
+/* rebind.c: calls of registered clients go where their bindings go */
+/* The leg began over the flow of this binding of that AOR (its key). 0: of none. */
+void leg_tie(struct b2bua *b, struct leg *leg, uint64_t aor, uint64_t binding);
+void leg_untie(struct b2bua *b, struct leg *leg); /* only of one that is */
+bool leg_is_tied_to(const struct b2bua *b, const struct leg *leg, uint64_t *aor, uint64_t *binding);
+/* A request of a tied leg's dialog came from elsewhere: is that its client? True: yes, and the leg has moved. Else it is asked of the worker
+ * that knows the client's bindings, if need be, and the leg moves when the answer is there. */
+bool leg_asks(struct leg *leg, const struct path *from);
+void flow_errand_arrive(struct b2bua *b, struct b2bua_errand *e);
+void flow_errand_free(struct b2bua_errand *e);
+
+/* What became of a request that the transport could not deliver to it. */
+enum why leg_lost(const struct leg *l);
 /* A CANCEL whose Via is not that of its INVITE any more, from the same client: it is dealt with. False: it cancels nothing. */
 bool cancel_strayed(struct b2bua *b, const struct request *r);
 

@@ -168,16 +168,20 @@ void b2bua_dispatch(struct b2bua *b, const struct request *r)
 
 void b2bua_errand(struct b2bua *b, struct b2bua_errand *e)
 {
-	if (e->is_located)
+	if (e->kind == ERRAND_LOCATED)
 		located_arrive(b, owner_of(e, struct located, errand));
+	else if (e->kind == ERRAND_FLOW)
+		flow_errand_arrive(b, e);
 	else
 		names_arrive(b, owner_of(e, struct names, errand));
 }
 
 void b2bua_errand_free(struct b2bua_errand *e)
 {
-	if (e->is_located)
+	if (e->kind == ERRAND_LOCATED)
 		located_put(owner_of(e, struct located, errand));
+	else if (e->kind == ERRAND_FLOW)
+		flow_errand_free(e);
 	else
 		names_put(owner_of(e, struct names, errand));
 }

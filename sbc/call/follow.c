@@ -47,12 +47,23 @@ bool leg_heard(struct leg *l, const struct path *from)
 	                         from->flow == l->path.flow && from->listener == l->path.listener))
 		return true;
 	if (from->transport != l->path.transport || !addr_eq_ip(&from->remote, &l->path.remote)) {
+		if (l->is_tied && leg_asks(l, from))
+			return true;
 		counter_inc(&b->counters, FLOWS_KEPT);
 		return false;
 	}
 	counter_inc(&b->counters, FLOWS_MOVED);
 	l->path = *from;
 	return true;
+}
+
+/* 503 would say that a server failed, and servers draw conclusions from that: it is one client that cannot be reached. */
+enum why leg_lost(const struct leg *l)
+{
+	if (!l->follows_flow)
+		return WHY_UNREACHABLE;
+	counter_inc(&l->call->b->counters, FLOWS_GONE);
+	return WHY_FLOW_GONE;
 }
 
 /* Gateways that rewrite the Via of one request and not of the next leave nothing to match by but what RFC 2543 had (§17.2.3). */

@@ -84,6 +84,8 @@ static int branch_send(struct branch *br, const struct view *v, const struct pat
 
 	if (err)
 		return err;
+	if (br->binding)
+		leg_tie(b2bua_of(f), f->setup->attempt->leg, f->setup->located->callee.key, br->binding);
 	br->state = BRANCH_LIVE;
 	f->n_live++;
 	return 0;

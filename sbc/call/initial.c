@@ -239,7 +239,8 @@ static bool is_loop(struct b2bua *b, const struct request *r, const struct conf_
 /* By a rule, perhaps to where the one called is registered; without one to what a token stands for. 0, or as fork_new. */
 static int setup_aim(struct setup *s, const struct request *r, const struct conf_route *rule)
 {
-	s->located = located_get(r->located);
+	if ((s->located = located_get(r->located)))
+		leg_tie(s->call->b, &s->call->near, r->located->caller.key, r->located->caller_binding);
 	if (rule)
 		setup_by_rule(s, rule);
 	else

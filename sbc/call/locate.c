@@ -110,7 +110,9 @@ static void caller_look_up(struct b2bua *b, struct located *l)
 	const struct registration *reg = registrar_find(b->p.registrar, l->caller.key);
 
 	for (struct binding *at = reg ? registration_next(reg, NULL) : NULL; at; at = registration_next(reg, at))
-		l->caller_is_registered |= is_same_flow(&at->path, &l->from);
+		if (is_same_flow(&at->path, &l->from))
+			l->caller_binding = at->by_id.key;
+	l->caller_is_registered = l->caller_binding != 0;
 	l->caller.is_wanted = false;
 }
 
@@ -169,6 +171,8 @@ static void callee_look_up(struct b2bua *b, struct located *l)
 	struct binding *only = l->binding ? registrar_binding(b->p.registrar, l->binding) : NULL;
 	const struct registration *reg = l->binding ? only ? only->aor : NULL : registrar_find(b->p.registrar, l->callee.key);
 
+	if (reg)
+		l->callee.key = reg->in_table.key;
 	for (struct node *n = reg ? reg->bindings.prev : NULL; reg && n != &reg->bindings; n = n->prev) {
 		const struct binding *at = owner_of(n, struct binding, in_aor);
 		uint64_t instance = instance_of(b, at);
@@ -234,7 +238,7 @@ static void refuse_late(struct b2bua *b, const struct request *r)
 
 bool locate(struct b2bua *b, const struct request *r, const struct uri *uri)
 {
-	struct located question = { .errand.is_located = true, .refs = 1, .home = b->p.worker, .from = *r->from };
+	struct located question = { .errand.kind = ERRAND_LOCATED, .refs = 1, .home = b->p.worker, .from = *r->from };
 	struct request request = *r;
 	struct located *l;
 	int err;

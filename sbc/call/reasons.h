@@ -26,6 +26,8 @@
 	X(WHY_NO_DESTINATION, "no-destination", 503, "", "No destination of the pool may be used: disabled, draining or none.") \
 	X(WHY_BUSY, "destinations-full", 503, "", "Every usable destination of the pool is at its max-calls or max-cps, or asked for no calls for a while (Retry-After).") \
 	X(WHY_UNREACHABLE, "destinations-unreachable", 503, "", "Every destination tried refused the transport.") \
+	X(WHY_FLOW_GONE, "flow-gone", 480, "", \
+	  "A client's connection is gone or its NAT forgot it, and it has not registered again (what RFC 5626 calls 430).") \
 	X(WHY_TIMEOUT, "no-answer-from-destination", 408, "", "The destinations tried did not answer in time.") \
 	X(WHY_RING_TIMEOUT, "answer-timeout", 408, "", "The call rang longer than the pool's answer-timeout.") \
 	X(WHY_NO_NAME, "name-not-found", 503, "", "The host name of the next hop could not be resolved.") \

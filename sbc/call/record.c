@@ -11,7 +11,7 @@ enum call_field { CALL_VERSION = 1, CALL_SHARD, CALL_AGE, CALL_ANSWERED, CALL_LE
 	          CALL_RELAY, CALL_SETUP, CALL_STATUS, CALL_METHOD, CALL_CSEQ, CALL_USAGE, CALL_SESSION, CALL_POLICY, CALL_INVITE,
 	          CALL_AHEAD };
 enum leg_field { LEG_ID = 1, LEG_ZONE, LEG_TRANSPORT, LEG_REMOTE, LEG_CSEQ, LEG_CALL_ID, LEG_LOCAL, LEG_REMOTE_PARTY, LEG_TARGET,
-	         LEG_ROUTES, LEG_FOLLOWS, LEG_POOL, LEG_DESTINATION, LEG_ATTEMPT };
+	         LEG_ROUTES, LEG_FOLLOWS, LEG_POOL, LEG_DESTINATION, LEG_ATTEMPT, LEG_AOR, LEG_BINDING };
 enum dialog_field { DIALOG_ID = 1, DIALOG_TAG, DIALOG_TARGET, DIALOG_ROUTES, DIALOG_CONFIRMED, DIALOG_NEAR_CSEQ, DIALOG_FAR_CSEQ };
 enum relay_field { RELAY_DIALOG = 1, RELAY_FROM, RELAY_IN, RELAY_OUT, RELAY_OFFER, RELAY_ANSWER, RELAY_SERVER, RELAY_CLIENT,
 	           RELAY_MOVED };
@@ -42,6 +42,7 @@ static void put_leg(struct tlv_out *o, uint8_t field, const struct b2bua *b, con
 {
 	const struct conf_destination *d = l->has_slot ? destination_of(b, l->slot) : NULL;
 	size_t place = tlv_begin(o, field);
+	uint64_t aor, binding;
 
 	tlv_put_u64(o, LEG_ID, l->in_table.key);
 	tlv_put(o, LEG_ZONE, b->conf->zones[path_zone(b, &l->path)].name);
@@ -55,6 +56,10 @@ static void put_leg(struct tlv_out *o, uint8_t field, const struct b2bua *b, con
 	tlv_put(o, LEG_ROUTES, leg_routes(l));
 	tlv_put_u64(o, LEG_FOLLOWS, l->follows_flow);
 	tlv_put_u64(o, LEG_ATTEMPT, l->attempt);
+	if (leg_is_tied_to(b, l, &aor, &binding)) {
+		tlv_put_u64(o, LEG_AOR, aor);
+		tlv_put_u64(o, LEG_BINDING, binding);
+	}
 	if (d) {
 		tlv_put(o, LEG_POOL, b->conf->pools[d->pool].name);
 		tlv_put(o, LEG_DESTINATION, d->name);
@@ -286,6 +291,8 @@ static int leg_apply(struct b2bua *b, struct leg *l, const struct fields *f)
 	l->local_cseq = (uint32_t)number(f, LEG_CSEQ);
 	l->follows_flow = number(f, LEG_FOLLOWS);
 	l->attempt = (uint8_t)number(f, LEG_ATTEMPT);
+	if (!err)
+		leg_tie(b, l, number(f, LEG_AOR), number(f, LEG_BINDING));
 	return err ? err : leg_set_text(b, l, &t);
 }
 

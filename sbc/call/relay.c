@@ -532,7 +532,7 @@ static void relay_go(struct relay *r, const struct view *v)
 	err = relay_transmit(r, v);
 	if (err)
 		relay_unsent(r, err == -EMSGSIZE ? WHY_TOO_LARGE : err == -ENOMEM || err == -ENOSPC ? WHY_FULL :
-		                err == -EACCES ? WHY_GUARD : WHY_UNREACHABLE);
+		                err == -EACCES ? WHY_GUARD : leg_lost(leg_of(r, !r->from)));
 	else
 		relay_watch(r);
 }
@@ -740,7 +740,7 @@ static void relay_failed(void *owner, struct client_txn *ct, int err)
 
 	client_own(ct, NULL, NULL);
 	r->ct = NULL;
-	relay_refuse(r, err == -ETIMEDOUT ? WHY_TIMEOUT : WHY_UNREACHABLE);
+	relay_refuse(r, err == -ETIMEDOUT ? WHY_TIMEOUT : leg_lost(leg_of(r, !from)));
 	if (is_lost)
 		call_hangup(c, 1u << from, WHY_DIALOG_LOST);
 }

@@ -1,6 +1,7 @@
 /* Clients behind NATs and the gateways in front of them that "help": whatever becomes of their words on the way, they are reached where
  * their packets come from, by the name that they gave themselves; and nobody else is (DECISIONS 22, 26). */
 #include "tests/flow/cast.h"
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -466,6 +467,40 @@ static void a_stream_client_comes_back(void **state)
 	client_end(&c);
 }
 
+/* Her connection is gone, and she has not come back: whoever asks for her hears that she is not there, not that a server failed. Her call
+ * is not over: she may come back. */
+static void a_dead_flow(void **state)
+{
+	struct words again = as_written;
+	struct client c;
+
+	(void)state;
+	client_begin(&c, FLOW_ONE);
+	c.listener = EDGE_TCP;
+	c.transport = "TCP";
+	client_calls(&c, &as_written, &as_written);
+	c.f.rig->is_refusing_streams = true;
+	flow_bob_says(&c.f, "INFO", "", "");
+	rig_after(c.f.rig, 10);
+	rig_expect(c.f.rig, BOB, "SIP/2.0 480", &c.f.at_bob);
+	assert_int_equal(rig_count(c.f.rig, FLOWS_GONE), 1);
+	c.f.rig->is_refusing_streams = false;
+	again.source = "192.0.2.10:52000";
+	client_reaches(&c, "INFO", &again);
+	bob_reaches(&c, again.source, INNER);
+	bob_hangs_up(&c, again.source);
+	client_end(&c);
+	client_begin(&c, FLOW_ONE); /* UDP: her NAT says so */
+	client_calls(&c, &as_written, &as_written);
+	flow_bob_says(&c.f, "INFO", "", "");
+	rig_after(c.f.rig, 1);
+	rig_refuse_last(c.f.rig, NATTED, ECONNREFUSED);
+	rig_expect(c.f.rig, BOB, "SIP/2.0 480", &c.f.at_bob);
+	rig_forget(c.f.rig, NATTED);
+	bob_hangs_up(&c, NATTED);
+	client_end(&c);
+}
+
 /* A proxy in the zone of untrusted clients, its words true: the dialog goes where its Record-Route leads. */
 static void a_proxy_is_reached_by_its_routes(void **state)
 {
@@ -592,6 +627,7 @@ int main(void)
 		cmocka_unit_test(a_call_to_her_contact_stays_on_her_flow),
 		cmocka_unit_test(an_old_request_moves_nothing),
 		cmocka_unit_test(a_stream_client_comes_back),
+		cmocka_unit_test(a_dead_flow),
 		cmocka_unit_test(a_proxy_is_reached_by_its_routes),
 		cmocka_unit_test(a_zone_may_say_otherwise),
 		cmocka_unit_test(a_destination_behind_a_nat),
