@@ -116,6 +116,8 @@ struct conf_zone {
 		uint8_t udp, tcp;    /* enum conf_keepalive_udp, _tcp; once read never AUTO */
 		uint16_t misses;
 		uint32_t every_ms;
+		bool learns;         /* the interval over UDP, by network, between these two */
+		uint32_t min_ms, max_ms;
 	} keepalive;
 	struct sv advertise;         /* zone-wide default for its listeners, or empty */
 	struct conf_mark mark;       /* of its name */

@@ -172,8 +172,10 @@ static void check_session(struct reader *r, const struct conf_zone *z)
 }
 
 /* Who is trusted is a server; nobody stands between it and us. */
-static void set_keepalive(struct conf_zone *z)
+static void set_keepalive(struct reader *r, struct conf_zone *z)
 {
+	if (z->keepalive.learns && (z->keepalive.min_ms > z->keepalive.every_ms || z->keepalive.max_ms < z->keepalive.every_ms))
+		note_error(r, "keepalive: learn: `every` does not lie between min and max");
 	if (z->keepalive.udp == KEEPALIVE_AUTO)
 		z->keepalive.udp = z->n_trust ? KEEPALIVE_OFF : KEEPALIVE_OPTIONS;
 	if (z->keepalive.tcp == STREAM_KEEPALIVE_AUTO)
@@ -189,7 +191,7 @@ void on_zone_done(struct reader *r, void *into)
 	struct conf_zone *z = into;
 
 	check_session(r, z);
-	set_keepalive(z);
+	set_keepalive(r, z);
 	for (unsigned i = 0; i < z->n_listeners && !r->err; i++) {
 		z->listeners[i].zone = (uint16_t)(z - r->conf->zones);
 		if (z->listeners[i].bind.family)

@@ -123,6 +123,13 @@ static const struct row rows[] = {
 	  FIELD(conf_zone, keepalive.every_ms), .help = "No contact is silent for longer." },
 	{ .path = "zones.*.keepalive.misses", .type = TY_INT, .unset = "3", .min = 1, .max = 100, FIELD(conf_zone, keepalive.misses),
 	  .help = "So many without an answer, sent half an interval apart, and the contact is removed." },
+	{ .path = "zones.*.keepalive.learn", .type = TY_MAP, FIELD(conf_zone, keepalive.learns),
+	  .help = "Over UDP `every` is where each network (/24, /64) begins: contacts that are lost, or come back from another port, make "
+	          "its interval shorter, and a hundred answers in a row longer. `{}`: with these bounds." },
+	{ .path = "zones.*.keepalive.learn.min", .type = TY_DURATION, .unset = "15s", .min = MS(2), .max = MS(600),
+	  FIELD(conf_zone, keepalive.min_ms), .help = "Never shorter. Not longer than `every`." },
+	{ .path = "zones.*.keepalive.learn.max", .type = TY_DURATION, .unset = "2m", .min = MS(2), .max = MS(600),
+	  FIELD(conf_zone, keepalive.max_ms), .help = "Never longer. Not shorter than `every`." },
 	{ .path = "zones.*.nat", .type = TY_CHOICE, .unset = "auto", ONE_OF("auto", "always", "never"), FIELD(conf_zone, nat),
 	  .help = "Where requests to somebody in this zone go. `auto`: to untrusted clients over the flow they came by, whatever their "
 	          "Contact says; to trusted sources, to proxies that are where they say (several "

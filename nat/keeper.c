@@ -104,7 +104,7 @@ static void ring_free(struct ring *r)
 	for (uint32_t i = 0; i < r->n_places; i++)
 		for (struct keep *e = r->places[i].first, *next; e; e = next) {
 			next = e->next;
-			*e = (struct keep){ 0 };
+			*e = (struct keep){ .mark = e->mark };
 		}
 	free(r->places);
 	free(r->busy);
@@ -155,7 +155,7 @@ static void place_add(struct ring *r, uint32_t slot, struct keep *e)
 {
 	struct place *p = &r->places[slot];
 
-	e->slot = slot;
+	e->slot = (uint16_t)slot;
 	e->next = p->first;
 	e->pprev = &p->first;
 	if (e->next)
@@ -293,12 +293,22 @@ static void forget(struct keep *e)
 static void leave(struct keeper *k, struct keep *e)
 {
 	place_del(&k->rings[e->ring - 1], e);
-	*e = (struct keep){ 0 };
+	*e = (struct keep){ .mark = e->mark };
 	counter_add(&k->counters, KEEPER_CONTACTS, (uint64_t)-1);
 	if (counter_get(&k->counters, KEEPER_CONTACTS) == 0) { /* nobody is there any more to end the minute */
 		counter_set(&k->counters, KEEPER_MINUTE, 0);
 		counter_set(&k->counters, KEEPER_BUSIEST, 0);
 	}
+}
+
+static void join(struct keeper *k, struct ring *r, struct keep *e, uint64_t phase)
+{
+	*e = (struct keep){ .mark = e->mark, .ring = (uint8_t)(r - k->rings + 1), .is_heard = true };
+	if (!r->count && r != k->visiting)
+		r->next = slot_now(k) + 1;
+	place_add(r, place_find(r, phase), e);
+	counter_inc(&k->counters, KEEPER_CONTACTS);
+	arm(k, first_due(r, e));
 }
 
 static void lose(struct keeper *k, struct keep *e)
@@ -353,20 +363,30 @@ static bool missed(struct keeper *k, const struct ring *r, struct keep *e, unsig
 	return false;
 }
 
-static void rejoin(struct keeper *k, struct keep *e, uint64_t phase)
+/* To a place as far around the ring of another interval. Without room for that interval it stays where it is. */
+static bool moves(struct keeper *k, const struct ring *r, struct keep *e, uint32_t every_ms)
 {
+	uint64_t phase = ((uint64_t)e->slot << 32) / r->n_places << 32;
+	struct ring *other;
+
+	if (every_ms == r->every_ms)
+		return false;
+	if (every_ms && ring_get(k, every_ms, &other)) {
+		counter_inc(&k->counters, KEEPER_REFUSED);
+		return false;
+	}
 	leave(k, e);
-	(void)keeper_add(k, e, phase);
+	if (every_ms)
+		join(k, other, e, phase);
+	return true;
 }
 
 static void visit(struct keeper *k, struct ring *r, struct keep *e, bool is_home)
 {
 	struct keep_terms terms = k->p.terms(k->p.ctx, e);
 
-	if (within_bounds(terms.every_ms) != r->every_ms) { /* to a place as far around the other ring */
-		rejoin(k, e, ((uint64_t)e->slot << 32) / r->n_places << 32);
+	if (moves(k, r, e, within_bounds(terms.every_ms)))
 		return;
-	}
 	if (k->p.has_spoken(k->p.ctx, e, r->every_ms / 2 + (e->is_asked ? KEEPER_SLACK_MS : 0))) {
 		bool was_asked = e->is_asked;
 
@@ -544,12 +564,7 @@ int keeper_add(struct keeper *k, struct keep *e, uint64_t phase)
 		counter_inc(&k->counters, KEEPER_REFUSED);
 		return err;
 	}
-	*e = (struct keep){ .ring = (uint8_t)(r - k->rings + 1), .is_heard = true };
-	if (!r->count && r != k->visiting)
-		r->next = slot_now(k) + 1;
-	place_add(r, place_find(r, phase), e);
-	counter_inc(&k->counters, KEEPER_CONTACTS);
-	arm(k, first_due(r, e));
+	join(k, r, e, phase);
 	return 0;
 }
 

@@ -42,13 +42,15 @@ extern const struct counter_def keeper_counter_defs[KEEPER_COUNTERS];
 /* One contact; lies in its owner. Zeroed: not kept alive. */
 struct keep {
 	struct keep *next, **pprev;
-	uint32_t slot;                   /* its place in the interval */
+	uint16_t slot;                   /* its place in the interval */
+	uint16_t mark;                   /* its owner's, for anything */
 	uint8_t ring;                    /* which interval; 0: none */
 	uint8_t misses;
 	bool is_asked : 1;               /* a ping has no answer yet */
 	bool is_heard : 1;               /* it answered, or needs not, since it was last looked at */
 	bool is_late : 1;                /* its last ping was half an interval from its place */
 };
+_Static_assert(KEEPER_EVERY_MAX_MS / KEEPER_SLOT_MS <= UINT16_MAX, "a place has 16 bits");
 
 struct keep_terms {
 	uint32_t every_ms;               /* 0: it is not kept alive any more */
@@ -82,6 +84,11 @@ void keeper_remove(struct keeper *k, struct keep *e); /* harmless when it is not
 static inline bool keep_is_kept(const struct keep *e)
 {
 	return e->ring != 0;
+}
+/* It was pinged after a whole interval of silence, and has not answered yet. */
+static inline bool keep_was_silent(const struct keep *e)
+{
+	return e->is_asked && !e->is_late && !e->misses;
 }
 /* It answered a ping, or registered again. */
 void keeper_heard(struct keeper *k, struct keep *e);

@@ -1,5 +1,6 @@
 #include "sbc/keepalive.h"
 #include "nat/heard.h"
+#include "nat/learn.h"
 #include "nat/ping.h"
 #include "sbc/worker.h"
 #include <errno.h>
@@ -8,6 +9,7 @@
 struct keepalive {
 	struct worker *w;
 	struct keeper *keeper;
+	struct learner *learner;   /* NULL: no zone learns */
 	const struct conf *conf;
 	struct ping_form *forms;   /* by listener; no text: none is sent over it */
 	unsigned n_forms;
@@ -37,7 +39,27 @@ static bool is_kept_alive(const struct conf_zone *z, uint8_t transport)
 	return z->keepalive.udp != KEEPALIVE_OFF;
 }
 
+static struct learn_terms learn_terms(const struct conf_zone *z)
+{
+	return (struct learn_terms){ z->keepalive.every_ms, z->keepalive.min_ms, z->keepalive.max_ms };
+}
+
+/* Its zone, if the network that `b` is in is learnt about; else NULL. */
+static const struct conf_zone *learning_zone(const struct keepalive *k, const struct binding *b)
+{
+	const struct conf_zone *z = zone_of(k, &b->path);
+
+	return k->learner && z->keepalive.learns && z->keepalive.udp == KEEPALIVE_OPTIONS && b->path.transport == T_UDP ? z : NULL;
+}
+
 /* What the keeper asks ---------------------------------------------------------------------------------------------- */
+
+static uint32_t every_ms(const struct keepalive *k, const struct binding *b, const struct conf_zone *z)
+{
+	struct learn_terms t = learn_terms(z);
+
+	return learning_zone(k, b) ? learn_every(k->learner, &b->path.remote, &t) : t.every_ms;
+}
 
 /* Behind a proxy (Path, RFC 3327) the way to the contact is the proxy's to keep. */
 static struct keep_terms terms(void *ctx, const struct keep *e)
@@ -48,7 +70,7 @@ static struct keep_terms terms(void *ctx, const struct keep *e)
 
 	if (b->routes_len || b->is_flow_lost || !is_kept_alive(z, b->path.transport))
 		return (struct keep_terms){ 0 };
-	return (struct keep_terms){ z->keepalive.every_ms, z->keepalive.misses };
+	return (struct keep_terms){ every_ms(k, b, z), z->keepalive.misses };
 }
 
 static bool has_spoken(void *ctx, const struct keep *e, uint32_t within_ms)
@@ -108,6 +130,18 @@ static int ping(void *ctx, struct keep *e)
 	}
 }
 
+static void learn_from(struct keepalive *k, const struct binding *b,
+                       void (*learn)(struct learner *l, const struct addr *a, const struct learn_terms *t))
+{
+	const struct conf_zone *z = learning_zone(k, b);
+	struct learn_terms t;
+
+	if (!z)
+		return;
+	t = learn_terms(z);
+	learn(k->learner, &b->path.remote, &t);
+}
+
 /* Whose connection is gone may come back over another one: the registrar gives him time. */
 static void on_dead(void *ctx, struct keep *e)
 {
@@ -115,6 +149,7 @@ static void on_dead(void *ctx, struct keep *e)
 	struct binding *b = binding_of(e);
 	uint64_t flow = b->path.flow;
 
+	learn_from(k, b, learn_lost);
 	if (!flow) {
 		registrar_remove(k->w->registrar, b, GONE_SILENT);
 		return;
@@ -156,6 +191,7 @@ void keepalive_free(struct keepalive *k)
 	if (!k)
 		return;
 	keeper_free(k->keeper);
+	learner_free(k->learner);
 	forms_free(k->forms, k->n_forms);
 	buf_put(k->crlf);
 	buf_put(k->empty);
@@ -181,11 +217,21 @@ static int forms_make(const struct conf *c, struct ping_form *forms)
 	return err == -ENOMEM ? err : 0;
 }
 
+/* Once made it stays. */
+static int learner_make(struct keepalive *k, const struct conf *c)
+{
+	bool learns = false;
+
+	for (unsigned i = 0; i < c->n_zones; i++)
+		learns |= c->zones[i].keepalive.learns;
+	return learns && !k->learner ? learner_new(&k->learner, token_hash_key(k->w->tokens)) : 0;
+}
+
 int keepalive_adopt(struct keepalive *k, const struct conf *c)
 {
 	struct ping_form *forms = calloc(c->n_listeners + 1, sizeof(*forms));
 
-	if (!forms || forms_make(c, forms)) {
+	if (!forms || forms_make(c, forms) || learner_make(k, c)) {
 		forms_free(forms, c->n_listeners);
 		return -ENOMEM;
 	}
@@ -205,12 +251,18 @@ size_t keepalive_extra(void)
 /* One that is not kept alive for want of memory tries again at its next refresh. */
 void keepalive_binding_new(struct keepalive *k, struct binding *b)
 {
+	keep_of(b)->mark = b->path.remote.port;
 	(void)keeper_add(k->keeper, keep_of(b), b->by_id.key);
 }
 
 void keepalive_binding_refreshed(struct keepalive *k, struct binding *b)
 {
-	keeper_heard(k->keeper, keep_of(b));
+	struct keep *e = keep_of(b);
+
+	if (keep_is_kept(e) && e->mark != b->path.remote.port)
+		learn_from(k, b, learn_moved);
+	e->mark = b->path.remote.port;
+	keeper_heard(k->keeper, e);
 	(void)keeper_add(k->keeper, keep_of(b), b->by_id.key);
 }
 
@@ -242,8 +294,11 @@ static void answered(struct keepalive *k, uint64_t id, const struct path *from)
 {
 	struct binding *b = registrar_binding(k->w->registrar, id);
 
-	if (b && b->path.listener == from->listener && addr_eq(&b->path.remote, &from->remote))
-		keeper_heard(k->keeper, keep_of(b));
+	if (!b || b->path.listener != from->listener || !addr_eq(&b->path.remote, &from->remote))
+		return;
+	if (keep_was_silent(keep_of(b)))
+		learn_from(k, b, learn_kept);
+	keeper_heard(k->keeper, keep_of(b));
 }
 
 struct answer_mail {

@@ -284,6 +284,11 @@ static const struct counters *calls_block(struct loop *l)
 	return b2bua_counters(loop_worker(l)->calls);
 }
 
+static const struct counters *keepalive_block(struct loop *l)
+{
+	return keepalive_counters(loop_worker(l)->keepalive);
+}
+
 static const struct counters *worker_block(struct loop *l)
 {
 	return &loop_worker(l)->counters;
@@ -297,10 +302,13 @@ static void verb_status(void *ctx, struct ctl_reply *r, int argc, char **argv)
 	(void)argv;
 	if (!has_no_words(r, argc))
 		return;
-	ctl_columns(r, 9, "node", "workers", "uptime_ms", "configuration", "generation", "calls", "started", "answered", "failed");
+	ctl_columns(r, 13, "node", "workers", "uptime_ms", "configuration", "generation", "calls", "started", "answered", "failed",
+	            "kept_alive", "pings_last_minute", "pings_busiest_10ms", "contacts_lost");
 	ctl_row(r, cell_sv(c->node), cell_u64(v->p.n_loops), cell_ms(now_ms() - v->p.started_ms), cell_sv(c->file), cell_u64(c->gen),
 	        cell_u64(sum_of(v, worker_block, CALLS_NOW)), cell_u64(sum_of(v, calls_block, CALLS_STARTED)),
-	        cell_u64(sum_of(v, calls_block, CALLS_ANSWERED)), cell_u64(sum_of(v, calls_block, CALLS_FAILED)));
+	        cell_u64(sum_of(v, calls_block, CALLS_ANSWERED)), cell_u64(sum_of(v, calls_block, CALLS_FAILED)),
+	        cell_u64(sum_of(v, keepalive_block, KEEPER_CONTACTS)), cell_u64(sum_of(v, keepalive_block, KEEPER_MINUTE)),
+	        cell_u64(sum_of(v, keepalive_block, KEEPER_BUSIEST)), cell_u64(sum_of(v, keepalive_block, KEEPER_LOST)));
 	ctl_done(r);
 }
 
@@ -466,7 +474,8 @@ static int add_metrics(struct verbs *v)
 	for (unsigned i = 0; i < v->p.n_loops && !err; i++) {
 		struct worker *w = loop_worker(v->p.loops[i]);
 		const struct counters *blocks[] = { &w->counters, &w->stack.counters, b2bua_counters(w->calls),
-		                                    b2bua_hide_counters(w->calls), loop_net_counters(v->p.loops[i]),
+		                                    b2bua_hide_counters(w->calls), keepalive_counters(w->keepalive),
+		                                    loop_net_counters(v->p.loops[i]),
 		                                    loop_resolver_counters(v->p.loops[i]) };
 
 		for (unsigned k = 0; k < sizeof(blocks) / sizeof(*blocks) && !err; k++)

@@ -354,6 +354,49 @@ static void a_reload_changes_the_interval(void **state)
 	end(&s);
 }
 
+/* A network's interval grows while all answer, and shrinks when one is lost or comes back from another port. */
+static void an_interval_is_learnt(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	begin(&s, ZONES("    keepalive: { every: 20s, learn: { min: 10s, max: 40s } }\n") REST, 1);
+	alice_registers(&s);
+	until_options(&s, ALICE);
+	for (unsigned i = 0; i < 105; i++) {
+		answer(&s, ALICE, ALICE, 200);
+		until_options(&s, ALICE);
+	}
+	answer(&s, ALICE, ALICE, 200);
+	until_options(&s, ALICE);
+	answer(&s, ALICE, ALICE, 200);
+	assert_int_equal(until_options(&s, ALICE), 25000);
+	answer(&s, ALICE, ALICE, 200);
+	rig_after(s.rig, 1000);
+	register_with(&s, "alice", "192.0.2.10:5099", EDGE, "<sip:alice@10.1.1.1:5060;ob?Subject=x>", "");
+	until_options(&s, "192.0.2.10:5099");
+	for (unsigned i = 0; i < 3; i++) {
+		answer(&s, ALICE, "192.0.2.10:5099", 200);
+		until_options(&s, "192.0.2.10:5099");
+	}
+	answer(&s, ALICE, "192.0.2.10:5099", 200);
+	assert_int_equal(until_options(&s, "192.0.2.10:5099"), 20000);
+	rig_after(s.rig, 30000); /* no more answers */
+	rig_forget(s.rig, "192.0.2.10:5099");
+	assert_int_equal(bindings(&s), 0);
+	register_with(&s, "bob", "192.0.2.11:5060", EDGE, "<sip:bob@10.1.1.2>", "");
+	until_options(&s, "192.0.2.11:5060");
+	for (unsigned i = 0; i < 3; i++) {
+		answer(&s, ALICE, "192.0.2.11:5060", 200);
+		until_options(&s, "192.0.2.11:5060");
+	}
+	answer(&s, ALICE, "192.0.2.11:5060", 200);
+	assert_int_equal(until_options(&s, "192.0.2.11:5060"), 15000);
+	rig_after(s.rig, 60000);
+	rig_forget(s.rig, "192.0.2.11:5060");
+	end(&s);
+}
+
 static void paused_nobody_is_pinged(void **state)
 {
 	struct scene s;
@@ -418,7 +461,7 @@ int main(void)
 		cmocka_unit_test(only_its_own_answers_count), cmocka_unit_test(who_speaks_is_not_pinged),
 		cmocka_unit_test(workers_share_what_they_hear), cmocka_unit_test(kinds_without_answers), cmocka_unit_test(off_is_off),
 		cmocka_unit_test(not_behind_a_proxy), cmocka_unit_test(a_reload_changes_the_interval),
-		cmocka_unit_test(paused_nobody_is_pinged), cmocka_unit_test(on_a_connection),
+		cmocka_unit_test(an_interval_is_learnt), cmocka_unit_test(paused_nobody_is_pinged), cmocka_unit_test(on_a_connection),
 		cmocka_unit_test(on_a_connection_without_outbound),
 	};
 

@@ -3,6 +3,8 @@
 #include "tests/unit/base/oom.h"
 #include "nat/heard.c"
 #include "nat/keeper.c"
+#include "nat/learn.c"
+#include "nat/ping.c"
 
 static struct keep_terms terms(void *ctx, const struct keep *e)
 {
@@ -51,9 +53,25 @@ static void heard_without_memory(void **state)
 	heard_free(h);
 }
 
+static void the_others_without_memory(void **state)
+{
+	const struct hash_key key = { 1, 2 };
+	struct ping_form form = { 0 };
+	struct learner *l;
+
+	(void)state;
+	oom_in = 1;
+	assert_int_equal(learner_new(&l, &key), -ENOMEM);
+	oom_in = 1;
+	assert_int_equal(ping_form_init(&form, SV("sbc.example.com")), -ENOMEM);
+	assert_null(form.text);
+	ping_form_fini(&form);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(keeper_without_memory), cmocka_unit_test(heard_without_memory) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(keeper_without_memory), cmocka_unit_test(heard_without_memory),
+		                            cmocka_unit_test(the_others_without_memory) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
