@@ -209,6 +209,8 @@ static bool caller_matches(uint8_t caller, const struct route_query *q)
 	}
 }
 
+static const char caller_condition[] = "caller"; /* the last one that is tried */
+
 /* The name of the first condition that fails; NULL when all hold. */
 static const char *mismatch(const struct conf_when *w, const struct route_query *q)
 {
@@ -228,7 +230,7 @@ static const char *mismatch(const struct conf_when *w, const struct route_query 
 		return "trunk";
 	if (w->callee_registered && !q->callee_is_registered)
 		return "callee";
-	return caller_matches(w->caller, q) ? NULL : "caller";
+	return caller_matches(w->caller, q) ? NULL : caller_condition;
 }
 
 /* What becomes of it -------------------------------------------------------------------------------------------- */
@@ -260,14 +262,21 @@ static void judge(const struct conf *c, const struct route_query *q, struct rout
 
 void route_find(const struct conf *c, const struct route_query *q, struct route_result *out)
 {
-	*out = (struct route_result){ .status = 404, .reason = "no-route" };
+	bool wants_caller = false;
+
 	for (unsigned i = 0; i < c->n_routes; i++) {
-		if (mismatch(&c->routes[i].when, q))
+		const struct conf_when *w = &c->routes[i].when;
+		const char *failed = mismatch(w, q);
+
+		if (failed) {
+			wants_caller |= failed == caller_condition && w->caller < CALLER_TRUSTED;
 			continue;
-		*out = (struct route_result){ .rule = &c->routes[i] };
+		}
+		*out = (struct route_result){ .rule = &c->routes[i], .wants_caller = wants_caller };
 		judge(c, q, out);
 		return;
 	}
+	*out = (struct route_result){ .status = 404, .reason = "no-route", .wants_caller = wants_caller };
 }
 
 void route_explain(const struct conf *c, const struct route_query *q,

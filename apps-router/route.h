@@ -21,6 +21,7 @@ struct route_query {
 struct route_result {
 	const struct conf_route *rule;  /* NULL: no rule matched (404) */
 	unsigned status;                /* 0: go on with rule->action; else answer this */
+	bool wants_caller;              /* a rule before it would take the request from somebody who has shown who he is */
 	const char *reason;             /* stable reason id with a status ("no-route", "rule-reject", "host-not-ours", "part-not-active") */
 };
 

@@ -324,5 +324,12 @@ int conf_find_zone(const struct conf *c, struct sv name);
 int conf_find_rules(const struct conf *c, struct sv name);
 /* Without case, a dot at the end ignored. NULL: no domain of `registrar`. */
 const struct conf_registrar *conf_find_registrar(const struct conf *c, struct sv host);
+/* Do we know its users, and ask them for passwords? What goes on to a registrar behind us is asked there. */
+static inline bool conf_has_users(const struct conf_registrar *r)
+{
+	return r->auth == AUTH_USERS && r->mode != REGISTRAR_PASS;
+}
+/* Is it what some of our passwords are for? */
+bool conf_has_realm(const struct conf *c, struct sv realm);
 
 #endif

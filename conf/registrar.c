@@ -159,3 +159,11 @@ const struct conf_registrar *conf_find_registrar(const struct conf *c, struct sv
 {
 	return c->n_registrars ? bsearch(&host, c->registrars, c->n_registrars, sizeof(*c->registrars), of_host) : NULL;
 }
+
+bool conf_has_realm(const struct conf *c, struct sv realm)
+{
+	for (unsigned i = 0; i < c->n_registrars; i++)
+		if (conf_has_users(&c->registrars[i]) && sv_eq(c->registrars[i].realm, realm))
+			return true;
+	return false;
+}

@@ -10,8 +10,6 @@ const struct counter_def auth_counter_defs[AUTH_COUNTERS] = {
 	[AUTH_REFUSED] = { "auth_refused_total", "Requests whose credentials were not", false },
 	[AUTH_STALES] = { "auth_stale_total", "Credentials with a nonce too old, or used before", false },
 	[AUTH_NOT_OWNED] = { "auth_not_owned_total", "Requests in the name of an address that is not the user's", false },
-	[AUTH_WAITED] = { "auth_waited_total", "Requests that waited for a source of users", false },
-	[AUTH_UNANSWERED] = { "auth_unanswered_total", "Requests for which a source of users had no answer, or none in time", false },
 };
 
 struct auth {

@@ -36,7 +36,7 @@ static const uint8_t classes[HDR_COUNT] = {
 	[HDR_REFER_TO] = HIDE_REFER, [HDR_REFERRED_BY] = HIDE_REFER, [HDR_REPLY_TO] = HIDE_CHECKED,
 	[HDR_REASON] = HIDE_CHECKED, [HDR_SUBJECT] = HIDE_CHECKED, [HDR_GEOLOCATION] = HIDE_CHECKED,
 	[HDR_GEOLOCATION_ERROR] = HIDE_CHECKED, [HDR_FEATURE_CAPS] = HIDE_CHECKED, [HDR_IDENTITY_INFO] = HIDE_CHECKED,
-	[HDR_AUTHENTICATION_INFO] = HIDE_PASS, [HDR_AUTHORIZATION] = HIDE_PASS, [HDR_PROXY_AUTHORIZATION] = HIDE_PASS,
+	[HDR_AUTHENTICATION_INFO] = HIDE_PASS, [HDR_AUTHORIZATION] = HIDE_CREDENTIALS, [HDR_PROXY_AUTHORIZATION] = HIDE_CREDENTIALS,
 	[HDR_ALLOW] = HIDE_WORDS, [HDR_ALLOW_EVENTS] = HIDE_WORDS, [HDR_CONTENT_TYPE] = HIDE_TYPE,
 	[HDR_ACCEPT] = HIDE_CHECKED, [HDR_ACCEPT_CONTACT] = HIDE_CHECKED, [HDR_ACCEPT_ENCODING] = HIDE_CHECKED,
 	[HDR_ACCEPT_LANGUAGE] = HIDE_CHECKED, [HDR_CONTENT_DISPOSITION] = HIDE_CHECKED, [HDR_CONTENT_ENCODING] = HIDE_CHECKED,
@@ -200,6 +200,19 @@ bool hide_realm_names_inside(struct hide *h)
 	return false;
 }
 
+/* Those for a realm of ours were read here and are nobody else's business; others' pass untouched (DECISIONS 9). */
+static void credentials_line(struct out *o, struct hide *h, struct sv name, struct sv value)
+{
+	struct sv scheme, rest;
+	struct auth_param p;
+
+	if (auth_scheme(value, &scheme, &rest))
+		while (auth_param_next(&p, &rest) == 0)
+			if (sv_ieq(p.name, SV("realm")) && conf_has_realm(hide_conf(h->index), p.value))
+				return;
+	hide_line(o, name, value);
+}
+
 /* RFC 3261 §20.43: warn-code SP warn-agent SP quoted text. The agent becomes us; a text that names the inside ends here. */
 static void warning_line(struct out *o, struct hide *h, struct sv name, struct sv value)
 {
@@ -294,6 +307,9 @@ static inline __attribute__((always_inline)) void pass_one(struct out *o, struct
 		return;
 	case HIDE_CHALLENGE:
 		challenge_line(o, name, value);
+		return;
+	case HIDE_CREDENTIALS:
+		credentials_line(o, h, name, value);
 		return;
 	case HIDE_WARNING:
 		warning_line(o, h, name, value);

@@ -22,6 +22,7 @@ enum hide_class {
 	HIDE_SIGNATURE,   /* Identity: where the receiving zone takes it */
 	HIDE_OPTIONS,     /* a list of option tags, filtered */
 	HIDE_CHALLENGE,   /* digest challenge: without domain= */
+	HIDE_CREDENTIALS, /* unless they are for a realm of ours */
 	HIDE_WARNING,     /* warn-agent becomes ours */
 	HIDE_DIALOG,      /* names a dialog by its identifiers: written by the caller (`line`), never copied */
 	HIDE_REFER,       /* names somebody, and perhaps a dialog: written by the caller; without one as HIDE_CHECKED */

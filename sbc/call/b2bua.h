@@ -54,7 +54,7 @@ enum b2bua_limits {
 enum call_counter {
 	CALLS_STARTED, CALLS_ANSWERED, CALLS_FAILED, CALLS_ENDED, CALLS_REFUSED, CALLS_FAILOVERS, CALLS_SPILLED, CALLS_NO_ACK, CALLS_EXPIRED,
 	REQUESTS_RELAYED, REQUESTS_REFUSED, STRAY_REQUESTS, STRAY_ACKS, STRAY_2XX, FORGED_TOKENS, NAMES_ASKED, NAMES_UNANSWERED,
-	FORKS_REFUSED, LOCATIONS_ASKED, LOCATIONS_UNANSWERED,
+	FORKS_REFUSED, LOCATIONS_ASKED, LOCATIONS_UNANSWERED, USERS_ASKED, USERS_UNANSWERED,
 	SUBSCRIPTIONS_STARTED, SUBSCRIPTIONS_ENDED, SUBSCRIPTIONS_EXPIRED, SUBSCRIPTIONS_REFUSED, BODIES_REFUSED,
 	SESSION_REFRESHES_SENT, SESSION_REFRESHES_TAKEN, SESSION_PINGS, CALLS_SESSION_EXPIRED, CALLS_SILENT,
 	REDIRECTS_FOLLOWED, REDIRECTS_REFUSED, FLOWS_MOVED, FLOWS_KEPT, LEGS_STRAYED, CANCELS_STRAYED, FLOWS_GONE,
@@ -99,6 +99,7 @@ struct b2bua_params {
 
 struct names;
 struct located;
+struct asked;
 
 /* A request that no transaction absorbed, with what the worker read from its tokens. */
 struct request {
@@ -111,6 +112,7 @@ struct request {
 	bool has_waited;           /* for `names`: its CSeq was in order when it came */
 	struct names *names;       /* whom it names, if anybody; borrowed */
 	struct located *located;   /* who of its parties is registered, if that was asked; borrowed */
+	const struct asked *asked; /* what a source of users said that it waited for; borrowed */
 	uint16_t shard;
 };
 

@@ -1,5 +1,6 @@
 /* sbc/call/initial.c - requests that begin something: what is wrong with them, what the rules say. One way for INVITE and for
  * every other method; where it goes is dial.c. */
+#include "sbc/call/caller.h"
 #include "sbc/call/fork.h"
 #include "sbc/call/locate.h"
 #include "sbc/call/transfer.h"
@@ -331,6 +332,8 @@ void initial_request(struct b2bua *b, const struct request *r)
 		return;
 	located_tell(r->located, &q);
 	route_find(b->conf, &q, &result);
+	if (result.wants_caller && !caller_admits(b, r, &q, &result))
+		return;
 	if (result.status)
 		refuse(b, r, route_why(result.reason), result.status);
 	else if (result.rule && result.rule->action == ACT_REGISTRAR)

@@ -196,6 +196,6 @@ void register_request(struct b2bua *b, const struct request *r, const struct uri
 	}
 	job.q.aor = &job.aor;
 	job.q.aor_key = aor_key(token_hash_key(b->p.tokens), &job.aor);
-	if (register_has_place(&job) && register_is_permitted(&job))
+	if (register_is_permitted(&job) && register_has_place(&job)) /* a place is only for who may have it */
 		register_contacts(&job);
 }

@@ -1,5 +1,6 @@
 /* sbc/call/waiting.c - requests in the park. */
 #include "sbc/call/waiting.h"
+#include "sbc/call/locate.h"
 #include "sbc/call/transfer.h"
 #include <stdlib.h>
 
@@ -22,6 +23,7 @@ static void waiting_free(struct waiting *w)
 	if (w->st)
 		server_discard(w->st);
 	names_put(w->request.names);
+	located_put(w->request.located);
 	buf_put(w->bytes);
 	free(w);
 }
@@ -84,6 +86,7 @@ struct waiting *waiting_new(struct b2bua *b, const struct request *r, uint64_t t
 		return NULL;
 	*w = (struct waiting){ .b = b, .request = *r, .from = *r->from, .late = late, .counter = counter };
 	names_get(w->request.names);
+	located_get(w->request.located);
 	table_add(&b->waiting, &w->in_table, ticket);
 	if ((w->bytes = buf_copy_in(b->p.stack->bufs, (struct sv){ r->v->base, r->v->len })) &&
 	    server_new(b->p.stack, r->v, r->from, r->key, &w->st) == 0) {
@@ -107,6 +110,7 @@ void waiting_end(struct waiting *w, void (*go_on)(struct b2bua *b, struct reques
 	SCOPED(buf_putp) struct buf *bytes = buf_get(w->bytes);
 	struct request request = w->request;
 	struct names *names = names_get(request.names);
+	struct located *located = located_get(request.located);
 	struct path from = w->from;
 	struct b2bua *b = w->b;
 	bool has_ended = !w->st;
@@ -122,6 +126,7 @@ void waiting_end(struct waiting *w, void (*go_on)(struct b2bua *b, struct reques
 	else
 		go_on(b, &request, with);
 	names_put(names);
+	located_put(located);
 }
 
 static bool any_waiting(void *ctx, struct link *l)

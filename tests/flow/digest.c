@@ -3,6 +3,7 @@
 #include "tests/flow/flow.h"
 #include "registrar/auth.h"
 #include "registrar/registrar.h"
+#include <errno.h>
 #include <openssl/evp.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -640,7 +641,7 @@ static void a_file_that_cannot_be_read_is_our_fault(void **state)
 	expect_challenge(&p, false);
 	say_who(&p, CONTACT);
 	expect(&p, "SIP/2.0 503");
-	assert_int_equal(counted(p.rig, AUTH_UNANSWERED), 1);
+	assert_int_equal(rig_count(p.rig, USERS_UNANSWERED), 1);
 	poll_file(&p, p.users);
 	say_who(&p, CONTACT);
 	expect(&p, "SIP/2.0 200");
@@ -683,6 +684,486 @@ static void users_of_the_configuration(void **state)
 	phone_end(&p);
 }
 
+/* Calls ----------------------------------------------------------------------------------------------------------- */
+
+#define CALL_ROUTES(caller) \
+	"routes:\n" \
+	"  - { when: { method: REGISTER }, to: registrar }\n" \
+	"  - { when: { zone: public, caller: " caller " }, to: { pool: apps } }\n" \
+	"  - { when: { zone: core }, to: { pool: apps } }\n" \
+	"  - { to: { reject: 404 } }\n"
+
+/* An INVITE (or what else) of the present CSeq for Bob. */
+static void ask_out(struct phone *p, const char *method, const char *lines)
+{
+	rig_say(p->rig, p->at, p->to, "",
+	        "%s sip:bob@example.com SIP/2.0\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%u\nMax-Forwards: 70\nFrom: <sip:%s@example.com>;tag=a\n"
+	        "To: <sip:bob@example.com>\nCall-ID: %s\nCSeq: %u %s\nContact: <sip:alice@192.0.2.10>\n" USUAL "%s", method, p->at,
+	        p->branch, p->aor, p->call_id, p->cseq, method, lines);
+}
+
+static void calls(struct phone *p, const char *method, const char *lines)
+{
+	p->cseq++;
+	p->branch++;
+	ask_out(p, method, lines);
+}
+
+static void expect_407(struct phone *p, bool is_stale)
+{
+	expect(p, "SIP/2.0 407");
+	assert_int_equal(strstr(challenge(p, HDR_PROXY_AUTHENTICATE, 0), "stale=true") != NULL, is_stale);
+	take_nonce(p, HDR_PROXY_AUTHENTICATE);
+}
+
+static void calls_as_himself(struct phone *p, const char *method, const char *lines)
+{
+	char all[2048];
+
+	p->nc++;
+	snprintf(all, sizeof(all), "%s%s", lines, credentials(p, "Proxy-Authorization", method, "sip:bob@example.com"));
+	calls(p, method, all);
+}
+
+/* What was asked has reached Bob: he refuses it, and all is over. */
+static void bob_declines(struct phone *p, const char *start, struct got *at_bob)
+{
+	char to[256];
+
+	rig_expect(p->rig, BOB, start, at_bob);
+	snprintf(to, sizeof(to), "%s;tag=bob", got_value(at_bob, HDR_TO));
+	flow_answer(p->rig, BOB, CORE, at_bob, 603, to, NULL, "", "");
+	rig_after(p->rig, 40000);
+	rig_forget(p->rig, p->at);
+	rig_forget(p->rig, BOB);
+}
+
+/* Everybody who comes without being known. */
+static void a_call_with_digest(void **state)
+{
+	static const unsigned workers[] = { 1, 2, 8 };
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct phone p = phone_new(CALL_ROUTES("authenticated"), workers[i]);
+		struct got at_bob = { 0 };
+
+		p.call_id = "call-1";
+		calls(&p, "INVITE", "");
+		expect_407(&p, false);
+		assert_int_equal(rig_in_use(p.rig), 0);
+		assert_non_null(strstr(challenge(&p, HDR_PROXY_AUTHENTICATE, 0), "algorithm=SHA-256"));
+		assert_non_null(strstr(challenge(&p, HDR_PROXY_AUTHENTICATE, 1), "algorithm=MD5"));
+		ask_out(&p, "ACK", "");
+		rig_expect_silence(p.rig, p.at);
+		calls_as_himself(&p, "INVITE", "Proxy-Authorization: Digest username=\"x\", realm=\"elsewhere\"\nAuthorization: Basic Zm9v\n");
+		expect(&p, "SIP/2.0 100");
+		rig_expect(p.rig, BOB, "INVITE ", &at_bob);
+		assert_string_equal(got_value(&at_bob, HDR_PROXY_AUTHORIZATION), "Digest username=\"x\", realm=\"elsewhere\"");
+		assert_string_equal(got_value(&at_bob, HDR_AUTHORIZATION), "Basic Zm9v");
+		assert_false(got_has(&at_bob, "c0ffee")); /* ours have been read */
+		got_free(&at_bob);
+		rig_after(p.rig, 40000);
+		rig_forget(p.rig, p.at);
+		rig_forget(p.rig, BOB);
+		phone_end(&p);
+	}
+}
+
+static void everything_else_too(void **state)
+{
+	static const char *const methods[] = { "MESSAGE", "SUBSCRIBE", "REFER", "PUBLISH" };
+	struct phone p = phone_new(CALL_ROUTES("registered"), 2);
+	struct got at_bob = { 0 };
+	char start[16], call_id[16];
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(call_id, sizeof(call_id), "other-%u", i);
+		snprintf(start, sizeof(start), "%s ", methods[i]);
+		p.call_id = call_id;
+		calls(&p, methods[i], "Event: presence\nRefer-To: <sip:carol@example.com>\n");
+		expect_407(&p, false);
+		calls_as_himself(&p, methods[i], "Event: presence\nRefer-To: <sip:carol@example.com>\n");
+		bob_declines(&p, start, &at_bob);
+	}
+	got_free(&at_bob);
+	phone_end(&p);
+}
+
+/* Whoever is registered over this flow needs no password, where that is enough. */
+static void registered_callers_are_not_asked(void **state)
+{
+	struct phone p = phone_new(CALL_ROUTES("registered"), 2);
+	struct got at_bob = { 0 };
+
+	(void)state;
+	registers(&p, CONTACT);
+	p.call_id = "call-1";
+	calls(&p, "INVITE", "");
+	expect(&p, "SIP/2.0 100");
+	bob_declines(&p, "INVITE ", &at_bob);
+	p.at = "192.0.2.10:5099"; /* not this one */
+	p.call_id = "call-2";
+	calls(&p, "INVITE", "");
+	expect_407(&p, false);
+	got_free(&at_bob);
+	phone_end(&p);
+}
+
+static void a_rule_may_want_more_than_a_registration(void **state)
+{
+	struct phone p = phone_new(CALL_ROUTES("authenticated"), 2);
+
+	(void)state;
+	registers(&p, CONTACT);
+	p.call_id = "call-1";
+	calls(&p, "INVITE", "");
+	expect_407(&p, false);
+	phone_end(&p);
+}
+
+/* A password that is wrong is asked for again; rules further down do not matter. */
+static void wrong_callers_get_nowhere(void **state)
+{
+	struct phone p = phone_new(CALL_ROUTES("authenticated"), 2);
+
+	(void)state;
+	p.call_id = "call-1";
+	p.password = "sibar";
+	calls(&p, "INVITE", "");
+	expect_407(&p, false);
+	calls_as_himself(&p, "INVITE", "");
+	expect_407(&p, false);
+	p.user = "carol";
+	calls_as_himself(&p, "INVITE", "");
+	expect_407(&p, false);
+	calls(&p, "INVITE", "Proxy-Authorization: Digest x\n");
+	expect(&p, "SIP/2.0 400");
+	rig_expect_silence(p.rig, BOB);
+	phone_end(&p);
+}
+
+/* Nobody can be asked who is of no domain of ours: the rule is not for him, and the last one answers. */
+static void strangers_are_not_asked(void **state)
+{
+	struct phone p = phone_new(CALL_ROUTES("authenticated"), 2);
+
+	(void)state;
+	rig_say(p.rig, p.at, p.to, "",
+	        "INVITE sip:bob@example.com SIP/2.0\nVia: SIP/2.0/UDP %s;branch=z9hG4bKx\nMax-Forwards: 70\nFrom: <sip:alice@example.org>;tag=a\n"
+	        "To: <sip:bob@example.com>\nCall-ID: x\nCSeq: 1 INVITE\nContact: <sip:alice@192.0.2.10>\n", p.at);
+	expect(&p, "SIP/2.0 404");
+	phone_end(&p);
+}
+
+static void trusted_callers_are_not_asked(void **state)
+{
+	struct phone p = phone_new(CALL_ROUTES("authenticated"), 2);
+	struct got at_bob = { 0 };
+
+	(void)state;
+	p.at = CAROL;
+	p.to = CORE;
+	calls(&p, "INVITE", "");
+	expect(&p, "SIP/2.0 100");
+	bob_declines(&p, "INVITE ", &at_bob);
+	got_free(&at_bob);
+	phone_end(&p);
+}
+
+/* DECISIONS 15. */
+static void nobody_speaks_for_another(void **state)
+{
+	static const struct {
+		const char *aor, *lines;
+		bool passes;
+	} says[] = {
+		{ "bob", "", true },
+		{ "robert", "", true },
+		{ "alice", "", false },
+		{ "bob", "P-Asserted-Identity: <sip:robert@example.com>\n", true },
+		{ "bob", "P-Asserted-Identity: <sip:alice@example.com>\n", false },
+		{ "bob", "P-Asserted-Identity: <sip:bob@example.com>, <tel:+4930123>\n", true },
+		{ "bob", "P-Asserted-Identity: <sip:bob@example.com>, <tel:+4930124>\n", false },
+		{ "bob", "P-Preferred-Identity: <sip:bob@example.org>\n", false },
+		{ "bob", "P-Preferred-Identity: <sip:bob@example.com>\nP-Preferred-Identity: <sip:alice@example.com>\n", false },
+		{ "bob", "P-Preferred-Identity: <urn:service:sos>\n", false },
+		{ "bob", "P-Preferred-Identity: oops\n", false },
+	};
+	struct phone p = phone_new(CALL_ROUTES("authenticated"), 2);
+	struct got at_bob = { 0 };
+	char call_id[16];
+
+	(void)state;
+	p.user = "bob";
+	p.password = "bobspass";
+	for (unsigned i = 0; i < sizeof(says) / sizeof(says[0]); i++) {
+		snprintf(call_id, sizeof(call_id), "call-%u", i);
+		p.call_id = call_id;
+		p.aor = says[i].aor;
+		calls(&p, "INVITE", says[i].lines);
+		expect_407(&p, false);
+		calls_as_himself(&p, "INVITE", says[i].lines);
+		expect(&p, says[i].passes ? "SIP/2.0 100" : "SIP/2.0 403");
+		if (says[i].passes)
+			bob_declines(&p, "INVITE ", &at_bob);
+		else
+			rig_expect_silence(p.rig, BOB);
+	}
+	got_free(&at_bob);
+	phone_end(&p);
+}
+
+/* The nonce of one call is no good for another, on whichever worker that is; the same request has one nonce. */
+static void a_nonce_is_for_one_call(void **state)
+{
+	struct phone p = phone_new(CALL_ROUTES("authenticated"), 8);
+	struct got at_bob = { 0 };
+	char first[64], call_id[16];
+
+	(void)state;
+	p.call_id = "call-1";
+	calls(&p, "INVITE", "");
+	expect_407(&p, false);
+	strcpy(first, p.nonce);
+	ask_out(&p, "INVITE", "");
+	expect_407(&p, false);
+	assert_string_equal(p.nonce, first);
+	for (unsigned i = 2; i < 10; i++) {
+		snprintf(call_id, sizeof(call_id), "call-%u", i);
+		p.call_id = call_id;
+		strcpy(p.nonce, first);
+		p.nc = 0;
+		calls_as_himself(&p, "INVITE", "");
+		expect_407(&p, true);
+	}
+	strcpy(p.nonce, first);
+	p.nc = 0;
+	p.call_id = "call-1";
+	calls_as_himself(&p, "INVITE", "");
+	expect(&p, "SIP/2.0 100");
+	bob_declines(&p, "INVITE ", &at_bob);
+	p.nc = 0;
+	calls_as_himself(&p, "INVITE", ""); /* once more in the same call: used */
+	expect_407(&p, true);
+	got_free(&at_bob);
+	phone_end(&p);
+}
+
+/* What is within a dialog is known by its identifiers: nobody is asked, and our credentials, repeated, still go nowhere. */
+static void requests_within_a_call_are_not_asked(void **state)
+{
+	struct phone p = phone_new(CALL_ROUTES("authenticated"), 2);
+	struct flow f = { .rig = p.rig, .bob = BOB, .alice_cseq = 1, .bob_cseq = 100 };
+	const char *line;
+
+	(void)state;
+	flow_alice_calls(&f, USUAL, SDP);
+	expect_407(&p, false);
+	f.alice_cseq++;
+	p.nc++;
+	line = credentials(&p, "Proxy-Authorization", "INVITE", "sip:bob@example.com");
+	flow_alice_calls(&f, line, SDP);
+	flow_expect_at_alice(&f, "SIP/2.0 100");
+	flow_expect_at_bob(&f, "INVITE ");
+	flow_bob_answers(&f, 200, "Content-Type: application/sdp\n", SDP);
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	flow_ack(&f);
+	flow_alice_says(&f, "INFO", "", "");
+	flow_expect_at_bob(&f, "INFO ");
+	flow_bob_answers(&f, 200, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	flow_alice_says(&f, "BYE", line, "");
+	flow_expect_at_bob(&f, "BYE ");
+	assert_false(got_has(&f.at_bob, "c0ffee"));
+	flow_bob_answers(&f, 200, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	got_free(&p.got);
+	flow_end(&f);
+	unlink(p.file);
+}
+
+/* Sources that take their time --------------------------------------------------------------------------------------- */
+
+/* In place of the file: it knows one user, and answers when the test says so. */
+struct late {
+	int (*find)(struct user_source *s, const struct conf_registrar *domain, struct sv user, struct user_keys *keys);
+	struct user_source *source;
+	const struct conf_registrar *domain;
+	struct user_ask *ask;
+	char user[32];
+	unsigned asked, cancelled;
+	int refuses;
+};
+static struct late late; /* one at a time, as the tests are */
+
+static int late_find(struct user_source *s, const struct conf_registrar *domain, struct sv user, struct user_keys *keys)
+{
+	(void)s, (void)domain, (void)user, (void)keys;
+	return -EINPROGRESS;
+}
+
+static int late_ask(struct user_source *s, const struct conf_registrar *domain, struct sv user, struct user_ask *ask)
+{
+	if (late.refuses)
+		return late.refuses;
+	late.source = s;
+	late.domain = domain;
+	late.ask = ask;
+	late.asked++;
+	snprintf(late.user, sizeof(late.user), "%.*s", SV_ARG(user));
+	return 0;
+}
+
+static void late_cancel(struct user_source *s, struct user_ask *ask)
+{
+	(void)s;
+	assert_ptr_equal(ask, late.ask);
+	late.ask = NULL;
+	late.cancelled++;
+}
+
+static void late_answers(struct phone *p, int err)
+{
+	struct user_keys keys;
+	struct user_ask *ask = late.ask;
+
+	assert_non_null(ask);
+	late.ask = NULL;
+	if (!err)
+		err = late.find(late.source, late.domain, sv_from(late.user), &keys);
+	ask->answer(ask, err, &keys);
+	rig_after(p->rig, 1);
+}
+
+static struct phone late_new(unsigned workers)
+{
+	struct phone p = phone_new(CALL_ROUTES("authenticated"), workers);
+
+	late = (struct late){ .find = p.rig->workers[0].users.source.find };
+	for (unsigned i = 0; i < workers; i++) {
+		p.rig->workers[i].users.source.find = late_find;
+		p.rig->workers[i].users.source.ask = late_ask;
+		p.rig->workers[i].users.source.cancel = late_cancel;
+	}
+	return p;
+}
+
+static void a_registration_waits_for_its_source(void **state)
+{
+	struct phone p = late_new(2);
+	char all[2048];
+
+	(void)state;
+	say_next(&p, CONTACT);
+	expect_challenge(&p, false);
+	p.nc = 1;
+	p.cseq++;
+	p.branch++;
+	snprintf(all, sizeof(all), "%s%s", CONTACT, credentials(&p, "Authorization", "REGISTER", "sip:example.com"));
+	say(&p, all);
+	rig_after(p.rig, 500);
+	say(&p, all); /* repeated meanwhile */
+	rig_after(p.rig, 500);
+	rig_expect_silence(p.rig, p.at);
+	assert_int_equal(late.asked, 1);
+	late_answers(&p, 0);
+	expect(&p, "SIP/2.0 200");
+	rig_expect_silence(p.rig, p.at);
+	assert_int_equal(bindings(p.rig), 1);
+	say_who(&p, CONTACT);
+	late_answers(&p, -ENOENT);
+	expect_challenge(&p, false);
+	say_who(&p, CONTACT);
+	late_answers(&p, -EIO);
+	expect(&p, "SIP/2.0 503");
+	late.refuses = -ENOBUFS;
+	say_who(&p, CONTACT);
+	expect(&p, "SIP/2.0 503");
+	assert_int_equal(rig_count(p.rig, USERS_ASKED), 3);
+	assert_int_equal(rig_count(p.rig, USERS_UNANSWERED), 2);
+	phone_end(&p);
+}
+
+static void a_source_that_never_answers(void **state)
+{
+	struct phone p = late_new(2);
+
+	(void)state;
+	say_next(&p, CONTACT);
+	expect_challenge(&p, false);
+	say_who(&p, CONTACT);
+	rig_after(p.rig, 1900);
+	rig_expect_silence(p.rig, p.at);
+	rig_after(p.rig, 200);
+	expect(&p, "SIP/2.0 503");
+	assert_int_equal(late.cancelled, 1);
+	p.call_id = "call-1";
+	calls(&p, "INVITE", "");
+	expect_407(&p, false);
+	calls_as_himself(&p, "INVITE", "");
+	rig_after(p.rig, 2100);
+	expect(&p, "SIP/2.0 503");
+	rig_expect_silence(p.rig, BOB);
+	assert_int_equal(late.cancelled, 2);
+	phone_end(&p);
+}
+
+static void a_call_waits_for_its_source(void **state)
+{
+	struct phone p = late_new(2);
+	struct got at_bob = { 0 };
+
+	(void)state;
+	p.call_id = "call-1";
+	calls(&p, "INVITE", "");
+	expect_407(&p, false);
+	calls_as_himself(&p, "INVITE", "");
+	rig_expect_silence(p.rig, BOB);
+	late_answers(&p, 0);
+	expect(&p, "SIP/2.0 100");
+	bob_declines(&p, "INVITE ", &at_bob);
+	got_free(&at_bob);
+	phone_end(&p);
+}
+
+static void a_call_is_cancelled_while_it_waits(void **state)
+{
+	struct phone p = late_new(2);
+
+	(void)state;
+	p.call_id = "call-1";
+	calls(&p, "INVITE", "");
+	expect_407(&p, false);
+	calls_as_himself(&p, "INVITE", "");
+	rig_after(p.rig, 100);
+	ask_out(&p, "CANCEL", "");
+	expect(&p, "SIP/2.0 200");
+	expect(&p, "SIP/2.0 487");
+	late_answers(&p, 0); /* nobody waits */
+	rig_expect_silence(p.rig, BOB);
+	rig_after(p.rig, 40000);
+	rig_forget(p.rig, p.at);
+	phone_end(&p);
+}
+
+/* The node ends while a source is asked. */
+static void the_end_comes_while_one_waits(void **state)
+{
+	struct phone p = late_new(2);
+
+	(void)state;
+	say_next(&p, CONTACT);
+	expect_challenge(&p, false);
+	say_who(&p, CONTACT);
+	rig_after(p.rig, 100);
+	got_free(&p.got);
+	rig_free(p.rig, false);
+	assert_int_equal(late.cancelled, 1);
+	unlink(p.file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -705,6 +1186,21 @@ int main(void)
 		cmocka_unit_test(a_file_that_cannot_be_read_is_our_fault),
 		cmocka_unit_test(a_file_that_changes_often),
 		cmocka_unit_test(users_of_the_configuration),
+		cmocka_unit_test(a_call_with_digest),
+		cmocka_unit_test(everything_else_too),
+		cmocka_unit_test(registered_callers_are_not_asked),
+		cmocka_unit_test(a_rule_may_want_more_than_a_registration),
+		cmocka_unit_test(wrong_callers_get_nowhere),
+		cmocka_unit_test(strangers_are_not_asked),
+		cmocka_unit_test(trusted_callers_are_not_asked),
+		cmocka_unit_test(nobody_speaks_for_another),
+		cmocka_unit_test(a_nonce_is_for_one_call),
+		cmocka_unit_test(requests_within_a_call_are_not_asked),
+		cmocka_unit_test(a_registration_waits_for_its_source),
+		cmocka_unit_test(a_source_that_never_answers),
+		cmocka_unit_test(a_call_waits_for_its_source),
+		cmocka_unit_test(a_call_is_cancelled_while_it_waits),
+		cmocka_unit_test(the_end_comes_while_one_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
