@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/hash.h"
 #include "conf/reader.h"
 
 enum { BRACKETS_MAX = 500, ANCHORS_MAX = 4096, DIRECTIVES_MAX = 8 };
@@ -154,10 +155,10 @@ void conf_free(struct conf *c)
 	free(a);
 }
 
-static int read_document(struct conf *c, yaml_document_t *doc, struct conf_notes *notes)
+static int read_document(struct conf *c, yaml_document_t *doc, const struct conf_live *live, struct conf_notes *notes)
 {
 	unsigned errors = notes->errors;
-	struct reader r = { .conf = c, .arena = &c->arena->arena, .notes = notes, .doc = doc };
+	struct reader r = { .conf = c, .arena = &c->arena->arena, .notes = notes, .live = live, .doc = doc };
 	int err = reader_run(&r);
 
 	notes_sort(notes);
@@ -165,6 +166,11 @@ static int read_document(struct conf *c, yaml_document_t *doc, struct conf_notes
 }
 
 int conf_parse(struct conf **out, const char *file, struct sv yaml, struct conf_notes *notes)
+{
+	return conf_parse_live(out, file, yaml, NULL, notes);
+}
+
+int conf_parse_live(struct conf **out, const char *file, struct sv yaml, const struct conf_live *live, struct conf_notes *notes)
 {
 	yaml_parser_t parser;
 	yaml_document_t doc;
@@ -182,7 +188,9 @@ int conf_parse(struct conf **out, const char *file, struct sv yaml, struct conf_
 	err = load_document(&parser, yaml, &doc, notes);
 	if (!err) {
 		c = conf_new(file);
-		err = c ? read_document(c, &doc, notes) : -ENOMEM;
+		err = c ? read_document(c, &doc, live, notes) : -ENOMEM;
+		if (!err && !(c->text = arena_dup(&c->arena->arena, yaml)).p)
+			err = -ENOMEM;
 		yaml_document_delete(&doc);
 	}
 	yaml_parser_delete(&parser);
@@ -218,7 +226,7 @@ static int read_file(int fd, char **out, size_t *len)
 	return 0;
 }
 
-static int open_file(const char *file, char **bytes, size_t *len)
+int reader_file(const char *file, char **bytes, size_t *len)
 {
 	int fd = open(file, O_RDONLY | O_CLOEXEC), err;
 
@@ -229,17 +237,37 @@ static int open_file(const char *file, char **bytes, size_t *len)
 	return err;
 }
 
+uint64_t conf_file_stamp(const char *file)
+{
+	const struct hash_key key = { 0x66696c65, 0x7374616d70 };
+	struct stat st;
+	uint64_t what[4];
+
+	if (stat(file, &st))
+		return 1;
+	what[0] = (uint64_t)st.st_mtim.tv_sec;
+	what[1] = (uint64_t)st.st_mtim.tv_nsec;
+	what[2] = (uint64_t)st.st_size;
+	what[3] = (uint64_t)st.st_ino;
+	return hash_bytes(&key, what, sizeof(what)) | 2;
+}
+
 int conf_load(struct conf **out, const char *file, struct conf_notes *notes)
+{
+	return conf_load_live(out, file, NULL, notes);
+}
+
+int conf_load_live(struct conf **out, const char *file, const struct conf_live *live, struct conf_notes *notes)
 {
 	char *bytes = NULL;
 	size_t len = 0;
-	int err = open_file(file, &bytes, &len);
+	int err = reader_file(file, &bytes, &len);
 
 	if (err) {
 		notes_add(notes, true, (struct conf_mark){ 0 }, "", err == -ENOENT ? "no such file" : strerror(-err));
 		return err;
 	}
-	err = conf_parse(out, file, (struct sv){ bytes, len }, notes);
+	err = conf_parse_live(out, file, (struct sv){ bytes, len }, live, notes);
 	free(bytes);
 	return err;
 }
@@ -251,6 +279,17 @@ int conf_find_pool(const struct conf *c, struct sv name)
 			return (int)i;
 	}
 	return -1;
+}
+
+const struct conf_destination *conf_find_destination(const struct conf *c, struct sv pool, struct sv name)
+{
+	int index = conf_find_pool(c, pool);
+	const struct conf_pool *p = index < 0 ? NULL : &c->pools[index];
+
+	for (unsigned i = 0; p && i < p->n_destinations; i++)
+		if (sv_eq(p->destinations[i].name, name))
+			return &p->destinations[i];
+	return NULL;
 }
 
 int conf_find_zone(const struct conf *c, struct sv name)

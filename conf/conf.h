@@ -131,6 +131,9 @@ struct conf_destination {
 	struct sv name, uri;         /* uri as written: "sip:10.0.0.21:5060;transport=tcp" */
 	struct sv host;              /* IPv6 without brackets */
 	bool is_numeric;
+	bool each_address;           /* every address of a name is a destination of its own (live.h) */
+	bool is_address;             /* one of those */
+	bool is_leaving;             /* nothing names it any more, its weight is 0, and it goes with its last call */
 	struct addr addr;            /* when is_numeric, with the port (default 5060) */
 	uint16_t port;               /* 0: none written */
 	uint8_t transport;           /* default UDP */
@@ -164,9 +167,17 @@ struct conf_pool {
 	struct { bool is_on; struct sv by; uint32_t ttl_ms; } sticky; /* by: to-user, from-user, call-id or source */
 	uint32_t first_destination; unsigned n_destinations;   /* in conf.destinations */
 	struct conf_destination *destinations;                 /* = &conf.destinations[first_destination] */
+	struct sv destinations_file; uint64_t destinations_stamp; /* more of them, read with conf_file_stamp's word for it */
 	struct conf_response *responses; unsigned n_responses; /* `responses: { 503: 480 }` towards the caller */
 	struct conf_use headers;
 	struct conf_mark mark;       /* of its name */
+};
+
+/* A destination with each_address, as it is written. */
+struct conf_name {
+	struct sv pool, name, host;
+	uint16_t port;
+	uint8_t transport;
 };
 
 enum conf_caller { CALLER_REGISTERED, CALLER_AUTHENTICATED, CALLER_TRUSTED, CALLER_ANY };
@@ -260,6 +271,7 @@ struct conf {
 	struct conf_listener *listeners; unsigned n_listeners;
 	struct conf_pool *pools; unsigned n_pools;
 	struct conf_destination *destinations; unsigned n_destinations;
+	struct conf_name *names; unsigned n_names; /* whose addresses are asked for while the program runs */
 	struct conf_route *routes; unsigned n_routes;
 	struct conf_registrar *registrars; unsigned n_registrars; /* by domain, in order of their names */
 	uint8_t asks;                /* enum conf_asks: what its rules want to know, where there is a registrar */
@@ -272,6 +284,7 @@ struct conf {
 	uint32_t shutdown_grace_ms;  /* default 30s */
 	uint32_t max_calls;          /* per worker bound; default 200000 */
 	struct sv *name_servers; unsigned n_name_servers; /* dns.servers; default: the system's */
+	struct sv text;              /* what it was made of, before anything was laid over it */
 	struct conf_arena *arena;    /* private */
 };
 
@@ -302,6 +315,8 @@ int conf_load(struct conf **out, const char *file, struct conf_notes *notes);
 /* The same from memory (tests, fuzzing); `file` only names it. */
 int conf_parse(struct conf **out, const char *file, struct sv yaml, struct conf_notes *notes);
 void conf_free(struct conf *c);
+/* Changes with whatever is done to a file; 1 when there is none. */
+uint64_t conf_file_stamp(const char *file);
 
 /* Differences that a running process cannot take (listeners, zones, workers, state, identity keys ...): one error note
  * each, and -EINVAL; 0 when `next` can replace `now`. (The schema's reload class.) */
@@ -320,6 +335,8 @@ bool conf_user_match(struct sv pattern, struct sv user);
 int conf_duration_ms(struct sv text, uint64_t *ms);
 /* Index, or -1. */
 int conf_find_pool(const struct conf *c, struct sv name);
+/* NULL: none. */
+const struct conf_destination *conf_find_destination(const struct conf *c, struct sv pool, struct sv name);
 int conf_find_zone(const struct conf *c, struct sv name);
 int conf_find_rules(const struct conf *c, struct sv name);
 /* Without case, a dot at the end ignored. NULL: no domain of `registrar`. */

@@ -566,6 +566,17 @@ static void set_defaults(struct reader *r, const struct row *row, void *into)
 	r->is_default = was_default;
 }
 
+void reader_set(struct reader *r, const struct row *row, struct sv text, void *into)
+{
+	read_text(r, row, text, into);
+}
+
+void reader_defaults(struct reader *r, const struct row *row, void *into)
+{
+	for (const struct row *key = schema_next_key(row, NULL); key; key = schema_next_key(row, key))
+		set_defaults(r, key, into);
+}
+
 int reader_run(struct reader *r)
 {
 	yaml_node_t *root = yaml_document_get_root_node(r->doc);

@@ -4,6 +4,7 @@
 #include <yaml.h>
 #include "base/arena.h"
 #include "base/nearest.h"
+#include "conf/live.h"
 #include "conf/schema.h"
 
 struct compiled_regex; /* in a list of the arena: the snapshot frees them */
@@ -20,6 +21,7 @@ struct reader {
 	struct conf *conf;
 	struct arena *arena;
 	struct conf_notes *notes;
+	const struct conf_live *live;      /* NULL: the file alone */
 	yaml_document_t *doc;
 	struct conf_mark mark;             /* of the value being read */
 	struct conf_mark key_mark;         /* of its key, or its own */
@@ -38,6 +40,12 @@ struct reader {
 
 /* The whole document. Problems are notes; only memory is an error. */
 int reader_run(struct reader *r);
+
+/* A scalar's text into the struct that its row belongs to; the defaults of all rows below `row`. */
+void reader_set(struct reader *r, const struct row *row, struct sv text, void *into);
+void reader_defaults(struct reader *r, const struct row *row, void *into);
+/* `*bytes`: the caller's to free(), at most one byte longer than CONF_FILE_MAX. 0 or -errno. */
+int reader_file(const char *file, char **bytes, size_t *len);
 
 /* libyaml counts from 0. */
 static inline struct conf_mark reader_mark(const yaml_mark_t *mark)
@@ -121,6 +129,8 @@ void on_rule_signature(struct reader *r, const struct value *v, void *into);
 bool read_header(struct reader *r, const struct row *row, struct value *v);
 /* Is ${NAME} something of a message, and none of the environment? */
 bool is_message_variable(struct sv name);
+/* The destinations of each pool, from wherever they come (members.c). */
+void members_gather(struct reader *r);
 /* What can only be judged when the whole snapshot stands (check.c). */
 void conf_check(struct reader *r);
 /* "udp", and the port that need not be written for it. (parts.c) */

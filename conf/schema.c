@@ -239,7 +239,11 @@ static const struct row rows[] = {
 	{ .path = "pools.*.headers.out", .type = TY_LIST, .takes_one = true, .max = CONF_RULE_USES_MAX,
 	  ARRAY(conf_pool, headers.out, headers.n_out), .help = "Header rules for what goes to its destinations." },
 	{ .path = "pools.*.headers.out[]", .type = TY_RULES, WHOLE(uint16_t), .help = "A list of `headers`." },
-	{ .path = "pools.*.destinations", .type = TY_LIST, .is_required = true, .min = 1, .max = CONF_DESTINATIONS_MAX,
+	{ .path = "pools.*.destinations-file", .type = TY_FILE, FIELD(conf_pool, destinations_file),
+	  .help = "More servers, one per line: NAME URI, and behind them any of `weight=5`, `max-calls=100`, `max-cps=10`, `priority=1`, "
+	          "`each-address=on`; `#` begins a remark. Looked at twice a second, read when it has changed. Write it beside and rename "
+	          "it." },
+	{ .path = "pools.*.destinations", .type = TY_LIST, .min = 1, .max = CONF_DESTINATIONS_MAX,
 	  ARRAY(conf_pool, destinations, n_destinations), .help = "Its servers." },
 	{ .path = "pools.*.destinations[]", .type = TY_MAP, .size = sizeof(struct conf_destination),
 	  .open = on_destination_open, .help = "One server." },
@@ -247,6 +251,10 @@ static const struct row rows[] = {
 	  .help = "Its name, one of a kind in the pool: `sbcctl drain POOL/NAME`." },
 	{ .path = "pools.*.destinations[].uri", .type = TY_URI, .is_required = true, .take = on_destination_uri,
 	  .help = "sip:HOST[:PORT][;transport=udp|tcp|tls|ws|wss]. A name is looked up by RFC 3263." },
+	{ .path = "pools.*.destinations[].each-address", .type = TY_BOOL, .unset = "off", FIELD(conf_destination, each_address),
+	  .help = "`on`: every address that the name leads to (SRV, A, AAAA) is a destination of its own, NAME/ADDRESS, with a health, a "
+	          "load and these limits of its own; asked for again when its time to live is over. Those that disappear get no new "
+	          "calls. `off`: one destination, its addresses tried in turn." },
 	{ .path = "pools.*.destinations[].weight", .type = TY_INT, .unset = "1", .max = 1000, FIELD(conf_destination, weight),
 	  .help = "Its share with `balance: weighted`, `least-calls`, `hash` and `latency`; 0: no calls." },
 	{ .path = "pools.*.destinations[].max-calls", .type = TY_INT, .unset = "0", .max = 1000000,

@@ -54,8 +54,10 @@ static bool is_shown(const struct listing *t, const struct conf *c, uint32_t des
 	return !*t->pool || sv_eq(c->pools[c->destinations[destination].pool].name, sv_from(t->pool));
 }
 
-static const char *state_of(const struct dest_info *i)
+static const char *state_of(const struct conf_destination *d, const struct dest_info *i)
 {
+	if (d->is_leaving)
+		return "leaving";
 	if (i->wish != WISH_IN_SERVICE)
 		return wish_word(i->wish);
 	return i->is_up ? "up" : "down";
@@ -100,7 +102,7 @@ static void listing_row(const struct listing *t, const struct census_answer *ans
 
 	row = row ? row : &none; /* came with a reload while the others were counted */
 	dest_info(o->p.shared->pools, slot_of(o, id), &info);
-	ctl_row(t->reply, cell_sv(c->pools[d->pool].name), cell_sv(d->name), cell_sv(d->uri), cell_str(state_of(&info)), since(o, &info, w),
+	ctl_row(t->reply, cell_sv(c->pools[d->pool].name), cell_sv(d->name), cell_sv(d->uri), cell_str(state_of(d, &info)), since(o, &info, w),
 	        cell_u64(info.load), cell_u64(row->subscriptions), row->calls ? cell_ms(row->oldest_ms) : cell_none(),
 	        is_told ? cell_ms(in_ms) : cell_none(), time_left(o, w), cell_u64(info.calls), cell_u64(info.failures),
 	        info.latency_us ? cell_u64(info.latency_us) : cell_none(), w ? text_or_none(w->actor) : cell_none(),

@@ -2,6 +2,7 @@
 #include "nat/heard.h"
 #include "sbc/cdr.h"
 #include "sbc/keys.h"
+#include "sbc/live.h"
 #include "sbc/loop.h"
 #include "sbc/states.h"
 #include "sbc/steer.h"
@@ -25,6 +26,7 @@ struct program {
 	struct event_base *base;
 	struct event *signals[3], *poll;
 	struct verbs *verbs;
+	struct live *live;
 	struct watch watch;
 	struct wishes *wishes;
 	uint64_t stop_at_ms;            /* 0 = running */
@@ -157,6 +159,30 @@ static int open_workers(struct program *n)
 	return 0;
 }
 
+static void wake_deliver(struct mail *m, void *reader)
+{
+	(void)reader; /* its turn adopts the new snapshot */
+	free(m);
+}
+
+static void tell_workers(struct program *n, void (*deliver)(struct mail *m, void *reader))
+{
+	for (unsigned i = 0; i < n->n_loops; i++) {
+		struct mail *m = calloc(1, sizeof(*m));
+
+		if (!m)
+			continue;
+		m->deliver = deliver;
+		if (loop_post(n->loops[i], m, true))
+			free(m);
+	}
+}
+
+static void on_published(void *ctx)
+{
+	tell_workers(ctx, wake_deliver);
+}
+
 static uint64_t adopted(void *ctx)
 {
 	struct program *n = ctx;
@@ -168,6 +194,34 @@ static uint64_t adopted(void *ctx)
 		lowest = gen < lowest ? gen : lowest;
 	}
 	return lowest;
+}
+
+static uint64_t live_now_ms(void *ctx)
+{
+	(void)ctx;
+	return monotonic_ms();
+}
+
+static void question_deliver(struct mail *m, void *reader)
+{
+	live_answer(((struct worker *)reader)->resolver, owner_of(m, struct live_question, mail));
+}
+
+/* One worker's resolver will do: its cache is asked again and again. */
+static int ask(void *ctx, struct live_question *q)
+{
+	struct program *n = ctx;
+
+	q->mail.deliver = question_deliver;
+	return n->n_started ? loop_post(n->loops[0], &q->mail, true) : -EAGAIN;
+}
+
+static int open_live(struct program *n)
+{
+	int err = live_new(&n->live, &(struct live_params){ .publisher = &n->publisher, .log = n->shared.log, .now_ms = live_now_ms,
+	                                                    .ask = ask, .on_published = on_published, .ctx = n });
+
+	return err ? fail(err, strerror(-err)) : 0;
 }
 
 int program_new(struct program **out, struct conf *c)
@@ -206,6 +260,8 @@ int program_new(struct program **out, struct conf *c)
 		goto out;
 	}
 	c = NULL; /* the publisher's now */
+	if ((err = open_live(n)))
+		goto out;
 	if ((err = open_workers(n)))
 		goto out;
 	*out = n;
@@ -225,6 +281,7 @@ static void on_poll(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	publisher_collect(&n->publisher);
 	users_poll(n->shared.users);
+	live_poll(n->live);
 	watch_look(&n->watch, n->shared.pools, n->publisher.now, n->shared.log);
 	if (!n->stop_at_ms)
 		return;
@@ -242,25 +299,6 @@ static void close_deliver(struct mail *m, void *reader)
 {
 	b2bua_close(((struct worker *)reader)->calls);
 	free(m);
-}
-
-static void wake_deliver(struct mail *m, void *reader)
-{
-	(void)reader; /* its turn adopts the new snapshot */
-	free(m);
-}
-
-static void tell_workers(struct program *n, void (*deliver)(struct mail *m, void *reader))
-{
-	for (unsigned i = 0; i < n->n_loops; i++) {
-		struct mail *m = calloc(1, sizeof(*m));
-
-		if (!m)
-			continue;
-		m->deliver = deliver;
-		if (loop_post(n->loops[i], m, true))
-			free(m);
-	}
 }
 
 static int poll_every(struct program *n, int ms)
@@ -356,7 +394,7 @@ static int start_workers(struct program *n)
 int program_run(struct program *n)
 {
 	const struct conf *c = n->publisher.now;
-	struct verbs_params p = { .shared = &n->shared, .publisher = &n->publisher, .loops = n->loops, .n_loops = n->n_loops,
+	struct verbs_params p = { .shared = &n->shared, .publisher = &n->publisher, .live = n->live, .loops = n->loops, .n_loops = n->n_loops,
 	                          .reload = reload, .ctx = n, .started_ms = monotonic_ms() };
 	int err;
 
@@ -389,6 +427,7 @@ void program_free(struct program *n)
 		event_free(n->poll);
 	if (n->base)
 		event_base_free(n->base);
+	live_free(n->live);
 	publisher_fini(&n->publisher);
 	wishes_free(n->wishes);
 	users_free(n->shared.users);

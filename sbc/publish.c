@@ -1,6 +1,7 @@
 #include "sbc/publish.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static int publish(struct publisher *p, struct conf *next)
 {
@@ -27,7 +28,50 @@ int publisher_init(struct publisher *p, struct shared *shared, struct wishes *wi
 	return publish(p, first);
 }
 
-int publisher_reload(struct publisher *p, struct conf_notes *notes)
+/* A destination that nothing names any more leaves when its last call has ended: until then it can be seen. */
+static bool keep_leaving(struct publisher *p, const struct conf *next)
+{
+	struct conf_live *live = &p->live;
+	unsigned before = live->n_leaving;
+
+	for (unsigned i = 0; i < p->now->n_destinations && live->n_leaving < CONF_LEAVING_MAX; i++) {
+		const struct conf_destination *d = &p->now->destinations[i];
+		struct sv pool = p->now->pools[d->pool].name;
+		struct conf_leaving *grown;
+
+		if (conf_find_pool(next, pool) < 0 || conf_find_destination(next, pool, d->name) || d->uri.len > CONF_URI_MAX ||
+		    !dest_load(p->shared->pools, pools_slot(p->shared->pools, p->now, i)))
+			continue;
+		if (!(grown = realloc(live->leaving, (live->n_leaving + 1) * sizeof(*grown))))
+			break; /* it leaves unseen */
+		live->leaving = grown;
+		grown += live->n_leaving++;
+		*grown = (struct conf_leaving){ 0 };
+		snprintf(grown->who.pool, sizeof(grown->who.pool), "%.*s", SV_ARG(pool));
+		snprintf(grown->who.name, sizeof(grown->who.name), "%.*s", SV_ARG(d->name));
+		memcpy(grown->uri, d->uri.p, d->uri.len);
+	}
+	return live->n_leaving > before;
+}
+
+/* `next` once more with those who leave; as it was when that cannot be. */
+static struct conf *with_leaving(struct publisher *p, const char *file, struct conf *next)
+{
+	struct conf_notes notes; /* said already */
+	struct conf *again;
+
+	if (!keep_leaving(p, next))
+		return next;
+	conf_notes_init(&notes);
+	if (conf_parse_live(&again, file, next->text, &p->live, &notes) == 0) {
+		conf_free(next);
+		next = again;
+	}
+	conf_notes_fini(&notes);
+	return next;
+}
+
+static int replace(struct publisher *p, bool reads_file, struct conf_notes *notes)
 {
 	char file[4096];
 	struct conf *next;
@@ -37,11 +81,23 @@ int publisher_reload(struct publisher *p, struct conf_notes *notes)
 	if (p->n_old == PUBLISH_OLD_MAX)
 		return -EBUSY;
 	snprintf(file, sizeof(file), "%.*s", SV_ARG(p->now->file));
-	if ((err = conf_load(&next, file, notes)))
+	err = reads_file ? conf_load_live(&next, file, &p->live, notes) : conf_parse_live(&next, file, p->now->text, &p->live, notes);
+	if (err)
 		return err;
+	next = with_leaving(p, file, next);
 	if ((err = conf_can_replace(p->now, next, notes)) || (err = publish(p, next)))
 		conf_free(next);
 	return err;
+}
+
+int publisher_reload(struct publisher *p, struct conf_notes *notes)
+{
+	return replace(p, true, notes);
+}
+
+int publisher_renew(struct publisher *p, struct conf_notes *notes)
+{
+	return replace(p, false, notes);
 }
 
 void publisher_collect(struct publisher *p)
@@ -63,4 +119,7 @@ void publisher_fini(struct publisher *p)
 	for (unsigned i = 0; i < p->n_old; i++)
 		conf_free(p->old[i]);
 	conf_free(p->now);
+	free(p->live.changes);
+	free(p->live.addresses);
+	free(p->live.leaving);
 }

@@ -1,6 +1,7 @@
 /* sbc/publish.h - one configuration at a time: a new snapshot reaches all workers whole, or nothing changes. Control thread. */
 #ifndef SBC_PUBLISH_H
 #define SBC_PUBLISH_H
+#include "conf/live.h"
 #include "dispatcher/wish.h"
 #include "sbc/worker.h"
 
@@ -9,6 +10,7 @@ enum { PUBLISH_OLD_MAX = POOL_SNAPSHOTS - 1 }; /* snapshots waiting for the last
 struct publisher {
 	struct shared *shared;
 	struct wishes *wishes;          /* applied to each snapshot; may be NULL */
+	struct conf_live live;          /* laid over the file (sbc/live.h); its arrays are ours */
 	struct conf *now;
 	struct conf *old[PUBLISH_OLD_MAX];
 	unsigned n_old;
@@ -23,6 +25,8 @@ int publisher_init(struct publisher *p, struct shared *shared, struct wishes *wi
 /* Reads the file of the present snapshot again. 0: published. -EINVAL and the like: nothing changed, and `notes` say why.
  * -EBUSY: workers still hold too many old ones. */
 int publisher_reload(struct publisher *p, struct conf_notes *notes);
+/* The same with the text of the file as it was last read: what is laid over it has changed. */
+int publisher_renew(struct publisher *p, struct conf_notes *notes);
 /* Frees what no worker uses any more. */
 void publisher_collect(struct publisher *p);
 /* After the workers have ended. */

@@ -1,4 +1,5 @@
 #include "sbc/verbs.h"
+#include "sbc/change.h"
 #include "admin/ctl.h"
 #include "admin/metrics.h"
 #include "sbc/ask.h"
@@ -15,6 +16,7 @@ struct question;
 
 struct verbs {
 	struct verbs_params p;
+	struct change change;
 	struct ctl *ctl;
 	struct metrics *metrics;
 	struct asker *asker;
@@ -314,20 +316,10 @@ static void verb_status(void *ctx, struct ctl_reply *r, int argc, char **argv)
 
 /* reload, check, metrics ------------------------------------------------------------------------------------------- */
 
-static void say_notes(struct ctl_reply *r, const char *file, const struct conf_notes *notes)
-{
-	char line[1024];
-
-	list_each(n, &notes->list) {
-		conf_note_format(owner_of(n, struct conf_note, in_list), file, line, sizeof(line));
-		ctl_text(r, sv_from(line));
-		ctl_text(r, SV("\n"));
-	}
-}
-
 static void verb_reload(void *ctx, struct ctl_reply *r, int argc, char **argv)
 {
 	struct verbs *v = ctx;
+	const struct conf *was = v->p.publisher->now; /* the publisher keeps it until its next collection */
 	struct conf_notes notes;
 	char file[1024];
 	int err;
@@ -338,12 +330,14 @@ static void verb_reload(void *ctx, struct ctl_reply *r, int argc, char **argv)
 	text(file, sizeof(file), v->p.publisher->now->file);
 	conf_notes_init(&notes);
 	err = v->p.reload(v->p.ctx, &notes);
-	say_notes(r, file, &notes);
+	change_say_notes(r, file, &notes);
 	conf_notes_fini(&notes);
 	if (err) {
 		ctl_exit_code(r, CTL_FAILED);
-		ctl_note(r, "%s: not taken (%s): the old configuration goes on", file, strerror(-err));
+		ctl_note(r, "%s: not taken (%s): the old configuration goes on", file,
+		         err == -EBUSY ? "workers still hold the last ones; try again" : strerror(-err));
 	} else {
+		change_tell(r, was, v->p.publisher->now);
 		ctl_note(r, "%s: taken, generation %lu", file, (unsigned long)v->p.publisher->now->gen);
 	}
 	ctl_done(r);
@@ -362,9 +356,9 @@ static void verb_check(void *ctx, struct ctl_reply *r, int argc, char **argv)
 		return;
 	}
 	conf_notes_init(&notes);
-	if (!(err = conf_load(&c, argv[1], &notes)))
+	if (!(err = conf_load_live(&c, argv[1], &v->p.publisher->live, &notes)))
 		err = conf_can_replace(v->p.publisher->now, c, &notes);
-	say_notes(r, argv[1], &notes);
+	change_say_notes(r, argv[1], &notes);
 	if (c && conf_describe(c, &what) == 0)
 		ctl_text(r, (struct sv){ what.p, what.len });
 	ctl_note(r, "%s: %u errors, %u warnings", argv[1], notes.errors, notes.warnings);
@@ -512,7 +506,8 @@ static int add_verbs(struct verbs *v)
 
 	for (unsigned i = 0; i < sizeof(all) / sizeof(*all) && !err; i++)
 		err = ctl_register(v->ctl, all[i].verb, all[i].usage, all[i].help, all[i].handler, v);
-	return err;
+	v->change = (struct change){ v->p.live, v->p.publisher };
+	return err ? err : change_verbs(v->ctl, &v->change);
 }
 
 static int open_socket(struct verbs *v)

@@ -2,6 +2,7 @@
  * thread; what lives on a worker is asked of it by mail and comes back by mail. */
 #ifndef SBC_VERBS_H
 #define SBC_VERBS_H
+#include "sbc/live.h"
 #include "sbc/loop.h"
 #include "sbc/publish.h"
 
@@ -16,6 +17,7 @@ struct verbs_params {
 	struct event_base *base;
 	struct shared *shared;
 	struct publisher *publisher;
+	struct live *live;
 	struct loop *const *loops;
 	unsigned n_loops;
 	/* Reloads, telling the log and the workers; the notes are for the asker. */

@@ -230,7 +230,8 @@ static const struct bad {
 	  "2:24: zones.a.listen[0]: `bind:` is missing; it takes a listener. TRANSPORT:ADDRESS:PORT." },
 	/* Pools */
 	{ NODE ZONES "pools: { p: { zone: a } }\n" ROUTES,
-	  "3:13: pools.p: `destinations:` is missing; it takes a list. Its servers." },
+	  "3:13: pools.p: `destinations:` is missing; it takes a list. Its servers. Or `destinations-file:`, a file with one per "
+	  "line" },
 	{ NODE ZONES POOL("destinations: []") ROUTES,
 	  "3:38: pools.p.destinations: it is empty (0 entries); it needs at least 1" },
 	{ NODE "zones: { core: { listen: \"udp:127.0.0.1:5060\" } }\npools: { p: { zone: croe, "
