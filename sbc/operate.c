@@ -299,7 +299,9 @@ static bool is_last(const struct operate *o, uint32_t destination, char what[160
 			return false;
 		down += info.wish == WISH_IN_SERVICE;
 	}
-	if (down)
+	if (pool->spill)
+		snprintf(what, 160, "new calls would go to pool %.*s", SV_ARG(c->pools[pool->spill - 1].name));
+	else if (down)
 		snprintf(what, 160, "new calls would be tried at the %u that look down", down);
 	else
 		snprintf(what, 160, "new calls would be refused with 503 (no-destination)");

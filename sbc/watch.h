@@ -1,5 +1,5 @@
-/* sbc/watch.h - says in the log when a destination goes down or comes back, and when one that is drained is empty. Whoever reports evidence is on the call path and says
- * nothing; the control thread looks a few times a second. */
+/* sbc/watch.h - says in the log when a destination goes down or comes back, and when one that is drained is empty.
+ * Whoever reports evidence is on the call path and says nothing; the control thread looks a few times a second. */
 #ifndef SBC_WATCH_H
 #define SBC_WATCH_H
 #include "base/log.h"
