@@ -303,8 +303,9 @@ void wishes_export(const struct wishes *w, void (*put)(void *ctx, struct sv reco
 
 	list_each(it, &w->all) {
 		const struct entry *e = owner_of(it, struct entry, in_all);
+		size_t len = wish_encode(&e->wish, entry_name(e), area, sizeof(area));
 
-		put(ctx, (struct sv){ area, wish_encode(&e->wish, entry_name(e), area, sizeof(area)) });
+		put(ctx, (struct sv){ area, len });
 	}
 }
 

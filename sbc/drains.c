@@ -57,13 +57,15 @@ bool drains_end_ms(const struct pools *p, const struct conf *c, uint32_t destina
 
 void drains_say(char *out, size_t size, const struct census_row *row, const uint64_t *in_ms)
 {
-	char oldest[24], in[24], subscriptions[48] = "";
+	char oldest[24], in[24], end[48] = "no telling when it is empty", subscriptions[48] = "";
 
 	if (row->subscriptions)
 		snprintf(subscriptions, sizeof(subscriptions), "; %u subscriptions", row->subscriptions);
+	if (in_ms)
+		snprintf(end, sizeof(end), "empty in about %s", ctl_duration(*in_ms, in));
 	if (row->calls)
-		snprintf(out, size, "%u call%s left, oldest %s, %s%s%s", row->calls, row->calls == 1 ? "" : "s", ctl_duration(row->oldest_ms, oldest),
-		         in_ms ? "empty in about " : "no telling when it is empty", in_ms ? ctl_duration(*in_ms, in) : "", subscriptions);
+		snprintf(out, size, "%u call%s left, oldest %s, %s%s", row->calls, row->calls == 1 ? "" : "s",
+		         ctl_duration(row->oldest_ms, oldest), end, subscriptions);
 	else
 		snprintf(out, size, "no calls left%s", subscriptions);
 }
@@ -103,7 +105,8 @@ static void show(struct waiter *w, const struct census_row *row, const uint64_t 
 	char line[192], number[SV_DECIMAL];
 
 	if (ctl_is_json(w->reply)) {
-		ctl_progress(w->reply, "{\"destination\":\"%.*s\",\"calls\":%u,\"subscriptions\":%u,\"oldest_ms\":%lu,\"empty_in_ms\":%.*s}",
+		ctl_progress(w->reply,
+		             "{\"destination\":\"%.*s\",\"calls\":%u,\"subscriptions\":%u,\"oldest_ms\":%lu,\"empty_in_ms\":%.*s}",
 		             SV_ARG(waiter_name(w)), row->calls, row->subscriptions, (unsigned long)row->oldest_ms,
 		             SV_ARG(in_ms ? sv_decimal(*in_ms, number) : SV("null")));
 		return;

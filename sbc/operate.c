@@ -335,6 +335,25 @@ static bool order_admits(const struct operate *o, const struct order *order, str
 	return false;
 }
 
+/* Who asks for what is so already, to wait for it, changes nothing; a reason or a deadline of before holds until there is another. True:
+ * nothing is new. */
+static bool order_complete(struct order *order, const struct wish *was, uint64_t wall_ms)
+{
+	bool has_reason = *order->wish.reason;
+
+	order->wish.deadline_ms = order->has_deadline ? wall_ms + order->deadline_ms : 0;
+	if (!was || was->wish != order->wish.wish || was->wish == WISH_IN_SERVICE)
+		return false;
+	if (!has_reason)
+		memcpy(order->wish.reason, was->reason, sizeof(was->reason));
+	if (!order->has_deadline) {
+		order->wish.deadline_ms = was->deadline_ms;
+		order->wish.then = was->then;
+	}
+	return !has_reason && !order->has_deadline;
+}
+
+/* False: it has been answered. */
 static bool order_obey(struct operate *o, struct order *order, struct ctl_reply *r)
 {
 	struct wishes *wishes = o->p.publisher->wishes;
@@ -342,8 +361,9 @@ static bool order_obey(struct operate *o, struct order *order, struct ctl_reply 
 	char hint[128];
 	int err;
 
+	if (order_complete(order, wishes_find(wishes, order->name), wall))
+		return true;
 	snprintf(order->wish.actor, sizeof(order->wish.actor), "%s", ctl_actor(r));
-	order->wish.deadline_ms = order->has_deadline ? wall + order->deadline_ms : 0;
 	if (wishes_set(wishes, conf_now(o), order->name, &order->wish, now_ms(), wall, hint)) {
 		ctl_fail(r, CTL_FAILED, "out of memory");
 		return false;
@@ -380,6 +400,11 @@ static void begun_counted(void *ctx, const struct census_answer *answer)
 
 		drains_say(line, sizeof(line), row, is_told ? &in_ms : NULL);
 		ctl_note(b->reply, "%.*s: draining; %s", SV_ARG(b->name), line);
+		if (ctl_is_json(b->reply)) {
+			ctl_columns(b->reply, 6, "destination", "state", "calls", "subscriptions", "oldest_ms", "empty_in_ms");
+			ctl_row(b->reply, cell_sv(b->name), cell_str("draining"), cell_u64(row->calls), cell_u64(row->subscriptions),
+			        row->calls ? cell_ms(row->oldest_ms) : cell_none(), is_told ? cell_ms(in_ms) : cell_none());
+		}
 	}
 	ctl_done(b->reply);
 	free(b);
@@ -403,6 +428,16 @@ static void say_begun(struct operate *o, struct ctl_reply *r, struct sv name)
 	ctl_done(r);
 }
 
+static void say_set(struct ctl_reply *r, struct sv name, enum dest_wish wish)
+{
+	ctl_note(r, "%.*s: %s", SV_ARG(name), wish_word(wish));
+	if (ctl_is_json(r)) {
+		ctl_columns(r, 2, "destination", "state");
+		ctl_row(r, cell_sv(name), cell_str(wish_word(wish)));
+	}
+	ctl_done(r);
+}
+
 static void set_wish(struct operate *o, struct ctl_reply *r, int argc, char **argv, enum dest_wish wish)
 {
 	struct order order = { .wish.wish = wish };
@@ -414,8 +449,7 @@ static void set_wish(struct operate *o, struct ctl_reply *r, int argc, char **ar
 	} else if (wish == WISH_DRAINING) {
 		say_begun(o, r, order.name);
 	} else {
-		ctl_note(r, "%.*s: %s", SV_ARG(order.name), wish_word(wish));
-		ctl_done(r);
+		say_set(r, order.name, wish);
 	}
 }
 

@@ -424,6 +424,16 @@ static uint64_t is_up(const struct dest_info *info)
 	return info->is_up;
 }
 
+static uint64_t is_in_service(const struct dest_info *info)
+{
+	return info->wish == WISH_IN_SERVICE;
+}
+
+static void write_in_service(void *ctx, struct metrics_lines *lines)
+{
+	write_each(ctx, lines, is_in_service);
+}
+
 static void write_destinations(void *ctx, struct metrics_lines *lines)
 {
 	write_each(ctx, lines, load_of);
@@ -485,6 +495,8 @@ static int add_metrics(struct verbs *v)
 		err = metrics_add_family(v->metrics, "destination_calls", "Calls at each destination", true, write_destinations, v);
 	if (!err)
 		err = metrics_add_family(v->metrics, "destination_up", "1 while evidence says that it is up", true, write_up, v);
+	if (!err)
+		err = metrics_add_family(v->metrics, "destination_in_service", "0 while an operator drains or disables it", true, write_in_service, v);
 	return err;
 }
 

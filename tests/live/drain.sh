@@ -91,6 +91,8 @@ live_drain_shows_who_why_and_when() {
 	wait_until 3 grep -q 'event=destination.empty .*name=app-1' sbc.log || fail "the log does not say that it is empty"
 	ctl undrain apps/app-1 || fail "undrain"
 	[[ $(of_app app-1 state) == up ]] || fail "not back: $(ctl pools)"
+	[[ $(of_app app-1 reason) == null ]] || fail "the reason of the drain is still there: $(ctl pools)"
+	ctl metrics | grep -qE 'destination_in_service\{[^}]*app-1[^}]*\} 1' || fail "metrics: $(ctl metrics | grep in_service)"
 }
 
 # --wait ends with the last call, not before; Ctrl-C leaves the drain.
@@ -166,6 +168,9 @@ live_drain_deadline() {
 	ctl undrain apps/app-2 || fail "undrain"
 	ctl drain apps/app-1 --deadline 1s --then hangup >out || fail "drain: $(cat out)"
 	[[ $(of_app app-1 deadline_ms) -le 1000 ]] || fail "the deadline is not shown: $(ctl pools)"
+	ctl --json drain apps/app-1 >out || fail "drain of what is drained: $(cat out)"
+	grep -q '"calls": *60' out || fail "as JSON it says: $(cat out)"
+	[[ $(of_app app-1 deadline_ms) -le 1000 ]] || fail "asked again, the deadline went: $(ctl pools)"
 	sleep 0.5
 	[[ $(of_app app-1 calls) == 60 ]] || fail "calls ended before the deadline: $(ctl pools)"
 	wait_until 15 eval '[[ $(of_app app-1 calls) == 0 ]]' || fail "still there: $(ctl pools)"
