@@ -8,10 +8,13 @@
 #include "registrar/aor.h"
 #include "transports/net.h"
 
+struct registrar_domain;
+
 /* An AOR with its bindings: there is one as long as it has any. */
 struct registration {
 	struct link in_table;      /* key: aor_key */
 	struct node bindings;      /* struct binding, the one refreshed longest ago first */
+	struct registrar_domain *domain;
 	uint16_t n;
 	uint16_t aor_len, user_len;
 	char aor[];                /* "user@host", as struct aor has it */

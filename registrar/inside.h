@@ -3,9 +3,18 @@
 #define REGISTRAR_INSIDE_H
 #include "registrar/registrar.h"
 
+/* How many contacts a domain has, as long as it has AORs. */
+struct registrar_domain {
+	struct link in_table;      /* key: hash of the name */
+	uint32_t n_aors;
+	uint32_t by_transport[T_COUNT];
+	uint16_t len;
+	char name[];
+};
+
 struct registrar {
 	struct registrar_params p;
-	struct table aors, by_id, by_flow;
+	struct table aors, by_id, by_flow, domains;
 	struct slab bindings;
 	struct blocks texts;       /* of bindings, and registrations with their AOR */
 	struct counters counters;

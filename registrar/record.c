@@ -269,7 +269,7 @@ static int read_bindings(struct registrar *r, const struct conf *c, struct sv re
 static void link_bindings(struct registrar *r, const struct conf *c, struct registration *a, const struct apply *all)
 {
 	const struct conf_registrar *domain = conf_find_registrar(c, registration_host(a));
-	uint64_t grace_end = r->p.wheel->now_ms + (domain ? domain->flow_grace_ms : 0);
+	uint64_t grace_end = r->p.wheel->now_ms + domain->flow_grace_ms;
 
 	for (unsigned i = 0; i < all->n; i++) {
 		struct binding *b = all->of[i];
@@ -302,6 +302,8 @@ int registrar_apply(struct registrar *r, const struct conf *c, struct sv record)
 	if (read_aor(record, &aor))
 		return -EBADMSG;
 	key = aor_key(r->p.key, &aor);
+	if (!conf_find_registrar(c, aor_host(&aor)))
+		return 0;
 	if (registrar_find(r, key))
 		return -EEXIST;
 	if ((err = read_bindings(r, c, record, &all)) || !all.n)

@@ -37,6 +37,7 @@ int registrar_new(struct registrar **out, const struct registrar_params *p)
 	slab_init(&r->bindings, "binding", sizeof(struct binding) + p->extra, max);
 	blocks_init(&r->texts);
 	if ((err = table_init(&r->aors, max)) || (err = table_init(&r->by_id, max)) || (err = table_init(&r->by_flow, max)) ||
+	    (err = table_init(&r->domains, max)) ||
 	    (err = counters_init(&r->counters, registrar_counter_defs, REGISTRAR_COUNTERS))) {
 		registrar_free(r);
 		return err;
@@ -70,10 +71,38 @@ void registrar_free(struct registrar *r)
 	table_fini(&r->aors);
 	table_fini(&r->by_id);
 	table_fini(&r->by_flow);
+	table_fini(&r->domains);
 	slab_fini(&r->bindings);
 	blocks_fini(&r->texts);
 	counters_fini(&r->counters);
 	free(r);
+}
+
+/* Domains ---------------------------------------------------------------------------------------------------------- */
+
+static struct registrar_domain *domain_get(struct registrar *r, struct sv name)
+{
+	uint64_t key = hash_bytes(r->p.key, name.p, name.len);
+	struct link *l = table_find(&r->domains, key);
+	struct registrar_domain *d = l ? owner_of(l, struct registrar_domain, in_table) : NULL;
+
+	if (!d) {
+		if (!(d = blocks_alloc(&r->texts, sizeof(*d) + name.len)))
+			return NULL;
+		*d = (struct registrar_domain){ .len = (uint16_t)name.len };
+		memcpy(d->name, name.p, name.len);
+		table_add(&r->domains, &d->in_table, key); /* its bound is that of the AORs */
+	}
+	d->n_aors++;
+	return d;
+}
+
+static void domain_put(struct registrar *r, struct registrar_domain *d)
+{
+	if (--d->n_aors)
+		return;
+	table_del(&r->domains, &d->in_table);
+	blocks_free(&r->texts, d, sizeof(*d) + d->len);
 }
 
 /* Registrations ---------------------------------------------------------------------------------------------------- */
@@ -94,7 +123,10 @@ struct registration *registration_new(struct registrar *r, const struct aor *aor
 	*a = (struct registration){ .in_table = { .key = key }, .aor_len = aor->len, .user_len = aor->user_len };
 	list_init(&a->bindings);
 	memcpy(a->aor, aor->text, aor->len);
-	return a;
+	if ((a->domain = domain_get(r, aor_host(aor))))
+		return a;
+	blocks_free(&r->texts, a, sizeof(*a) + a->aor_len);
+	return NULL;
 }
 
 int registration_link(struct registrar *r, struct registration *a)
@@ -107,6 +139,7 @@ int registration_link(struct registrar *r, struct registration *a)
 
 void registration_free(struct registrar *r, struct registration *a)
 {
+	domain_put(r, a->domain);
 	blocks_free(&r->texts, a, sizeof(*a) + a->aor_len);
 }
 
@@ -207,6 +240,8 @@ void binding_set_path(struct registrar *r, struct binding *b, const struct path 
 		table_del(&r->by_flow, &b->by_flow);
 	if (path->flow && b->path.flow != path->flow)
 		table_add(&r->by_flow, &b->by_flow, flow_key(path->flow)); /* its bound is that of the bindings */
+	b->aor->domain->by_transport[b->path.transport]--;
+	b->aor->domain->by_transport[path->transport]++;
 	b->path = *path;
 	b->is_flow_lost = false;
 }
@@ -222,6 +257,7 @@ void binding_link(struct registrar *r, struct registration *a, struct binding *b
 	b->aor = a;
 	list_push(&a->bindings, &b->in_aor);
 	a->n++;
+	a->domain->by_transport[b->path.transport]++;
 	table_add(&r->by_id, &b->by_id, id); /* its bound is that of the bindings */
 	counter_set(&r->counters, BINDINGS_NOW, r->by_id.count);
 }
@@ -246,6 +282,7 @@ void registrar_remove(struct registrar *r, struct binding *b, enum gone why)
 	table_del(&r->by_id, &b->by_id);
 	counter_set(&r->counters, BINDINGS_NOW, r->by_id.count);
 	list_del(&b->in_aor);
+	a->domain->by_transport[b->path.transport]--;
 	binding_free(r, b);
 	if (--a->n == 0)
 		registration_drop(r, a);
@@ -282,6 +319,27 @@ void registrar_each(const struct registrar *r, bool (*fn)(void *ctx, struct regi
 	struct each e = { fn, ctx };
 
 	table_each(&r->aors, each_aor, &e);
+}
+
+struct each_domain {
+	void (*fn)(void *ctx, struct sv domain, const uint32_t by_transport[T_COUNT]);
+	void *ctx;
+};
+
+static bool each_domain(void *ctx, struct link *l)
+{
+	const struct each_domain *e = ctx;
+	const struct registrar_domain *d = owner_of(l, struct registrar_domain, in_table);
+
+	e->fn(e->ctx, (struct sv){ d->name, d->len }, d->by_transport);
+	return true;
+}
+
+void registrar_domains(const struct registrar *r, void (*fn)(void *ctx, struct sv domain, const uint32_t by_transport[T_COUNT]), void *ctx)
+{
+	struct each_domain e = { fn, ctx };
+
+	table_each(&r->domains, each_domain, &e);
 }
 
 size_t registrar_bindings(const struct registrar *r)

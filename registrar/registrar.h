@@ -62,7 +62,10 @@ uint64_t registrar_binding_id(const struct registrar *r, uint64_t aor_key, struc
 uint64_t registrar_call_id(const struct registrar *r, struct sv call_id);
 
 size_t registrar_bindings(const struct registrar *r);
+/* `fn` must not add or remove; it stops when that returns false. */
 void registrar_each(const struct registrar *r, _Bool (*fn)(void *ctx, struct registration *aor), void *ctx);
+/* Each domain with contacts, and how many by transport (enum transport). */
+void registrar_domains(const struct registrar *r, void (*fn)(void *ctx, struct sv domain, const uint32_t by_transport[T_COUNT]), void *ctx);
 struct counters *registrar_counters(struct registrar *r);
 void registrar_slabs(struct registrar *r, void (*fn)(void *ctx, const struct slab *s), void *ctx);
 /* Gives back memory that is kept for the next binding. */

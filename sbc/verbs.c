@@ -3,7 +3,9 @@
 #include "admin/ctl.h"
 #include "admin/metrics.h"
 #include "sbc/ask.h"
+#include "sbc/bindings.h"
 #include "sbc/cdr.h"
+#include "sbc/call/reasons.h"
 #include "sbc/operate.h"
 #include "transports/resolver.h"
 #include <errno.h>
@@ -55,6 +57,7 @@ struct part {
 	bool is_cut;
 	struct slab_row slabs[SLABS];
 	unsigned n_slabs;
+	struct domain_rows domains;
 };
 
 struct question {
@@ -87,8 +90,10 @@ static void question_finish(struct ask *a)
 
 	q->finish(q);
 	for (unsigned i = 0; i < POOL_WORKERS_MAX; i++)
-		if (part_of(q, i))
+		if (part_of(q, i)) {
 			free(part_of(q, i)->rows);
+			free(part_of(q, i)->domains.rows);
+		}
 	ask_fini(&q->ask);
 	free(q);
 }
@@ -291,6 +296,11 @@ static const struct counters *keepalive_block(struct loop *l)
 	return keepalive_counters(loop_worker(l)->keepalive);
 }
 
+static const struct counters *reasons_block(struct loop *l)
+{
+	return b2bua_reasons(loop_worker(l)->calls);
+}
+
 static const struct counters *worker_block(struct loop *l)
 {
 	return &loop_worker(l)->counters;
@@ -381,6 +391,18 @@ static void metrics_work(struct question *q, struct worker *w, struct part *part
 {
 	(void)q;
 	b2bua_slabs(w->calls, slab_row, part);
+	domains_read(w, &part->domains);
+}
+
+static void write_bindings(void *ctx, struct metrics_lines *lines)
+{
+	struct question *q = *(struct question **)ctx;
+	const struct domain_rows *of[POOL_WORKERS_MAX];
+
+	for (unsigned i = 0; q && i < POOL_WORKERS_MAX; i++)
+		of[i] = part_of(q, i) ? &part_of(q, i)->domains : NULL;
+	if (q)
+		domains_write(of, POOL_WORKERS_MAX, lines);
 }
 
 /* Slabs are read on their own threads, so they come with the question. */
@@ -444,6 +466,19 @@ static void write_up(void *ctx, struct metrics_lines *lines)
 	write_each(ctx, lines, is_up);
 }
 
+static void write_refused(void *ctx, struct metrics_lines *lines)
+{
+	const struct verbs *v = ctx;
+
+	for (enum why why = 0; why < WHY_COUNT; why++) {
+		struct metrics_label labels[] = { { "reason", sv_from(call_reasons[why].id) } };
+		uint64_t n = sum_of(v, reasons_block, why);
+
+		if (n)
+			metrics_line(lines, labels, 1, n);
+	}
+}
+
 static void metrics_finish(struct question *q)
 {
 	struct verbs *v = q->verbs;
@@ -479,7 +514,7 @@ static int add_metrics(struct verbs *v)
 		struct worker *w = loop_worker(v->p.loops[i]);
 		const struct counters *blocks[] = { &w->counters, &w->stack.counters, b2bua_counters(w->calls),
 		                                    b2bua_hide_counters(w->calls), keepalive_counters(w->keepalive),
-		                                    loop_net_counters(v->p.loops[i]),
+		                                    registrar_counters(w->registrar), loop_net_counters(v->p.loops[i]),
 		                                    loop_resolver_counters(v->p.loops[i]) };
 
 		for (unsigned k = 0; k < sizeof(blocks) / sizeof(*blocks) && !err; k++)
@@ -491,6 +526,12 @@ static int add_metrics(struct verbs *v)
 		err = metrics_add(v->metrics, ctl_counters(v->ctl));
 	if (!err)
 		err = metrics_add_family(v->metrics, "slab_in_use", "Objects held, by kind and worker", true, write_slabs, &v->rendering);
+	if (!err)
+		err = metrics_add_family(v->metrics, "domain_bindings", "Registered contacts by domain and transport", true, write_bindings,
+		                         &v->rendering);
+	if (!err)
+		err = metrics_add_family(v->metrics, "refused_total", "Requests that we refused ourselves, by reason (docs/reasons.md)", false,
+		                         write_refused, v);
 	if (!err)
 		err = metrics_add_family(v->metrics, "destination_calls", "Calls at each destination", true, write_destinations, v);
 	if (!err)
@@ -519,7 +560,9 @@ static int add_verbs(struct verbs *v)
 	for (unsigned i = 0; i < sizeof(all) / sizeof(*all) && !err; i++)
 		err = ctl_register(v->ctl, all[i].verb, all[i].usage, all[i].help, all[i].handler, v);
 	v->change = (struct change){ v->p.live, v->p.publisher };
-	return err ? err : change_verbs(v->ctl, &v->change);
+	if (!err)
+		err = change_verbs(v->ctl, &v->change);
+	return err ? err : bindings_add_verbs(v->ctl, v->asker);
 }
 
 static int open_socket(struct verbs *v)

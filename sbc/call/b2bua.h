@@ -134,6 +134,8 @@ bool b2bua_is_closed(const struct b2bua *b);
 size_t b2bua_calls(const struct b2bua *b);
 struct counters *b2bua_counters(struct b2bua *b);
 struct counters *b2bua_hide_counters(struct b2bua *b);
+/* What was refused without a call, by enum why (reasons.h). */
+struct counters *b2bua_reasons(struct b2bua *b);
 
 /* What `sbcctl calls` shows: sessions, not subscriptions. Strings are borrowed for the call of `fn`. */
 struct call_info {

@@ -56,6 +56,13 @@ const struct reason call_reasons[WHY_COUNT] = {
 #undef X
 };
 
+/* Shown with the id as a label. */
+static const struct counter_def reason_defs[WHY_COUNT] = {
+#define X(name, reason, status, phrase, text) [name] = { reason, text, false },
+	CALL_REASONS(X)
+#undef X
+};
+
 int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 {
 	struct b2bua *b = calloc(1, sizeof(*b));
@@ -89,7 +96,8 @@ int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 	    (err = table_init(&b->ties_by_binding, 0)) || (err = table_init(&b->ties_by_leg, 0)) ||
 	    (err = table_init(&b->redirects, 0)) ||
 	    (err = counters_init(&b->counters, call_counter_defs, CALL_COUNTERS)) ||
-	    (err = counters_init(&b->hide_counters, hide_counter_defs, HIDE_COUNTERS))) {
+	    (err = counters_init(&b->hide_counters, hide_counter_defs, HIDE_COUNTERS)) ||
+	    (err = counters_init(&b->reasons, reason_defs, WHY_COUNT))) {
 		b2bua_free(b);
 		return err;
 	}
@@ -150,6 +158,7 @@ void b2bua_free(struct b2bua *b)
 	table_fini(&b->echoes);
 	counters_fini(&b->counters);
 	counters_fini(&b->hide_counters);
+	counters_fini(&b->reasons);
 	hide_index_free(b->index);
 	policies_fini(&b->policies);
 	b->p.stack->guard = NULL;
@@ -193,6 +202,11 @@ size_t b2bua_calls(const struct b2bua *b)
 struct counters *b2bua_counters(struct b2bua *b)
 {
 	return &b->counters;
+}
+
+struct counters *b2bua_reasons(struct b2bua *b)
+{
+	return &b->reasons;
 }
 
 struct counters *b2bua_hide_counters(struct b2bua *b)

@@ -234,7 +234,7 @@ struct b2bua {
 	struct blocks texts;          /* of legs and dialogs */
 	struct slab calls, far_legs, dialog_slab, setups, attempts, relays, tombstones, usages, sessions;
 	size_t n_kept;                /* calls with subscriptions only */
-	struct counters counters, hide_counters;
+	struct counters counters, hide_counters, reasons;
 	struct node all;
 	struct node attempts_lost;    /* given up, their calls gone on */
 	struct node ended;            /* tombstones */

@@ -37,6 +37,7 @@ void refuse_with(struct b2bua *b, const struct request *r, enum why why, unsigne
 
 	status = status ? status : reason->status;
 	counter_inc(&b->counters, CALLS_REFUSED);
+	counter_inc(&b->reasons, why);
 	log_debug(b->p.log, "request.refused", "status=%u reason=%s", status, reason->id);
 	if (r->v->method == M_ACK)
 		return;
