@@ -12,8 +12,20 @@ struct registrar_domain {
 	char name[];
 };
 
+enum {
+	REMOVED_MAX = 4096,        /* removals remembered; a newer one takes the place of another */
+	REMOVED_MS = 32000,        /* for so long: what the client said before it may still be on its way (64*T1) */
+};
+
+/* What a client removed, and by which request. */
+struct removed {
+	uint64_t id, call_id, until_ms;
+	uint32_t cseq;
+};
+
 struct registrar {
 	struct registrar_params p;
+	struct removed removed[REMOVED_MAX]; /* by id */
 	struct table aors, by_id, by_flow, domains;
 	struct slab bindings;
 	struct blocks texts;       /* of bindings, and registrations with their AOR */

@@ -270,6 +270,16 @@ static enum register_result judge_order(const struct wishes *all, const struct b
 	return b->call_id == all->call_id && all->q->v->cseq < b->cseq ? REGISTER_OLD : REGISTER_OK;
 }
 
+/* A REGISTER that was late, or was repeated, behind the one that removed its contact does not bring it back. */
+static bool was_removed(const struct wishes *all, const struct wish *w)
+{
+	struct registrar *r = all->r;
+	uint64_t id = registrar_binding_id(r, all->q->aor_key, w->text.contact, w->instance, w->reg_id);
+	const struct removed *gone = &r->removed[id % REMOVED_MAX];
+
+	return gone->id == id && gone->call_id == all->call_id && all->q->v->cseq <= gone->cseq && r->p.wheel->now_ms < gone->until_ms;
+}
+
 static enum register_result judge_wish(struct wishes *all, struct wish *w)
 {
 	uint32_t min_s = all->q->domain->expires.min_ms / 1000;
@@ -282,7 +292,9 @@ static enum register_result judge_wish(struct wishes *all, struct wish *w)
 			w->old = b;
 	if (w->expires_s && w->expires_s < min_s && w->expires_s < BRIEF_MAX_S)
 		return REGISTER_TOO_BRIEF;
-	return w->old ? judge_order(all, w->old, &w->is_repetition) : REGISTER_OK;
+	if (w->old)
+		return judge_order(all, w->old, &w->is_repetition);
+	return w->expires_s && was_removed(all, w) ? REGISTER_OLD : REGISTER_OK;
 }
 
 static enum register_result judge_star(struct wishes *all)
@@ -455,6 +467,15 @@ static void replace_oldest(struct wishes *all, int n)
 	}
 }
 
+static void remove_binding(struct wishes *all, struct binding *b)
+{
+	struct registrar *r = all->r;
+
+	r->removed[b->by_id.key % REMOVED_MAX] = (struct removed){ .id = b->by_id.key, .call_id = all->call_id, .cseq = all->q->v->cseq,
+		                                                   .until_ms = r->p.wheel->now_ms + REMOVED_MS };
+	registrar_remove(r, b, GONE_REMOVED);
+}
+
 /* First what comes, so that the registration does not go with its last binding in between. */
 static void come_true(struct wishes *all, int n_replaced)
 {
@@ -472,13 +493,13 @@ static void come_true(struct wishes *all, int n_replaced)
 		replace_oldest(all, n_replaced);
 	for (unsigned i = 0; i < all->n; i++)
 		if (!all->of[i].expires_s && all->of[i].old && !all->of[i].is_repetition)
-			registrar_remove(all->r, all->of[i].old, GONE_REMOVED);
+			remove_binding(all, all->of[i].old);
 }
 
 static void remove_star(struct wishes *all)
 {
 	for (unsigned n = all->aor ? all->aor->n : 0; n > 0; n--)
-		registrar_remove(all->r, registration_next(all->aor, NULL), GONE_REMOVED);
+		remove_binding(all, registration_next(all->aor, NULL));
 }
 
 static enum register_result judge(struct wishes *all, int *n_replaced)

@@ -61,14 +61,26 @@ static void refuse_number(const struct register_job *job, enum why why, const ch
 	refuse_with(job->b, job->r, why, 0, (struct sv){ line, (size_t)n });
 }
 
+/* One that will only be challenged takes no place: its client comes at once again, with credentials. */
+static bool takes_place(const struct register_job *job)
+{
+	const struct conf_registrar *d = job->q.domain;
+
+	return d->rate && (d->auth == AUTH_NONE || view_find(job->r->v, HDR_AUTHORIZATION, 0) || is_trusted(job->b, job->r->from));
+}
+
 /* Is there time for it now, by the domain's rate? Those who are registered come first. False: it was answered. */
 static bool register_has_place(const struct register_job *job)
 {
 	const struct conf_registrar *d = job->q.domain;
 	struct b2bua *b = job->b;
-	bool is_known = d->rate && registrar_find(b->p.registrar, job->q.aor_key);
-	unsigned wait_s = d->rate ? admit(&b->p.admissions[d - b->conf->registrars], d->rate, b->p.wheel->now_ms, is_known) : 0;
+	bool is_known;
+	unsigned wait_s;
 
+	if (!takes_place(job))
+		return true;
+	is_known = registrar_find(b->p.registrar, job->q.aor_key);
+	wait_s = admit(&b->p.admissions[d - b->conf->registrars], d->rate, b->p.wheel->now_ms, is_known);
 	if (wait_s)
 		refuse_number(job, WHY_REGISTER_RATE, "Retry-After", wait_s);
 	return !wait_s;

@@ -244,6 +244,57 @@ static void a_star_is_in_order_too(void **state)
 	end(&c);
 }
 
+/* What a client said before it left may come behind that. */
+static void a_late_request_does_not_bring_a_contact_back(void **state)
+{
+	struct client c = client_of(PLAIN, 1);
+
+	(void)state;
+	registers_as(&c, 1, "Contact: <sip:alice@192.0.2.10>, <sip:alice@192.0.2.11>\n", "SIP/2.0 200");
+	registers_as(&c, 3, "Contact: <sip:alice@192.0.2.10>\nExpires: 0\n", "SIP/2.0 200");
+	registers_as(&c, 2, "Contact: <sip:alice@192.0.2.10>\n", "SIP/2.0 500");
+	registers_as(&c, 3, "Contact: <sip:alice@192.0.2.10>\nExpires: 0\n", "SIP/2.0 200");
+	registers_as(&c, 4, "Contact: *\nExpires: 0\n", "SIP/2.0 200");
+	registers_as(&c, 1, "Contact: <sip:alice@192.0.2.11>\n", "SIP/2.0 500");
+	assert_int_equal(bindings(c.rig), 0);
+	registers_as(&c, 5, "Contact: <sip:alice@192.0.2.10>\n", "SIP/2.0 200");
+	registers_as(&c, 6, "Contact: *\nExpires: 0\n", "SIP/2.0 200");
+	rig_after(c.rig, 32000);
+	registers_as(&c, 2, "Contact: <sip:alice@192.0.2.10>\n", "SIP/2.0 200");
+	end(&c);
+}
+
+#define SPREAD FLOW_ZONES POOLS REGISTER_ROUTES "registrar: { example.com: { auth: none, expires: { max: 1000s, jitter: 20 } } }\n"
+
+/* Those who came together do not return together; what is granted is told again when the request is repeated. */
+static void what_is_granted_is_spread(void **state)
+{
+	struct client c = client_of(SPREAD, 1);
+	unsigned fifths[5] = { 0 };
+	char user[32], first[256];
+
+	(void)state;
+	c.user = user;
+	for (unsigned i = 0; i < 500; i++) {
+		unsigned s;
+
+		snprintf(user, sizeof(user), "user%u", i);
+		registers(&c, "Contact: <sip:user@192.0.2.10>\nExpires: 3600\n", "SIP/2.0 200");
+		snprintf(first, sizeof(first), "%s", got_value(&c.got, HDR_CONTACT));
+		s = (unsigned)atoi(strstr(first, "expires=") + 8);
+		assert_in_range(s, 800, 1000);
+		fifths[s == 1000 ? 4 : (s - 800) / 40]++;
+		c.cseq--;
+		registers(&c, "Contact: <sip:user@192.0.2.10>\nExpires: 3600\n", "SIP/2.0 200");
+		assert_string_equal(got_value(&c.got, HDR_CONTACT), first);
+	}
+	for (unsigned i = 0; i < 5; i++)
+		assert_in_range(fifths[i], 70, 130);
+	registers(&c, "Contact: <sip:other@192.0.2.10>;expires=60\n", "SIP/2.0 200"); /* never below the minimum */
+	assert_true(got_has(&c.got, "<sip:other@192.0.2.10>;expires=60\r\n"));
+	end(&c);
+}
+
 /* §10.3: all or nothing. */
 static void one_bad_contact_changes_nothing(void **state)
 {
@@ -775,6 +826,8 @@ int main(void)
 		cmocka_unit_test(too_brief_is_said),
 		cmocka_unit_test(requests_of_one_client_have_an_order),
 		cmocka_unit_test(a_star_is_in_order_too),
+		cmocka_unit_test(a_late_request_does_not_bring_a_contact_back),
+		cmocka_unit_test(what_is_granted_is_spread),
 		cmocka_unit_test(one_bad_contact_changes_nothing),
 		cmocka_unit_test(too_much_of_anything_is_refused),
 		cmocka_unit_test(a_fourth_contact_is_refused),

@@ -1,0 +1,107 @@
+/* What a million registered contacts take, and how fast they are found and refreshed: everything that the registrar holds, tables included,
+ * measured in what the process maps. */
+#include "registrar/register.h"
+#include <malloc.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+enum { CONTACTS = 1000000, BYTES_MAX = 600, EXTRA = 64, LIFE_MS = 3600000 };
+
+struct fixture {
+	struct wheel wheel;
+	struct registrar *r;
+	struct conf_registrar domain;
+	struct hash_key key;
+	char text[2048];
+	size_t len;
+	struct view v;
+	struct path path;
+};
+
+static size_t resident(void)
+{
+	long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%*d %ld", &pages), 1);
+	fclose(f);
+	return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* As a softphone writes it. */
+static void write_register(struct fixture *f, unsigned user, unsigned cseq)
+{
+	struct view_fault fault;
+
+	f->len = (size_t)snprintf(f->text, sizeof(f->text) - BUF_PAD,
+	                          "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bK%08x%u;rport\r\n"
+	                          "Max-Forwards: 70\r\nFrom: <sip:user%07u@example.com>;tag=%08x\r\nTo: <sip:user%07u@example.com>\r\n"
+	                          "Call-ID: %08x-7dec-11d0-a765-00a0c91e6bf6\r\nCSeq: %u REGISTER\r\nUser-Agent: Phone/1.0\r\n"
+	                          "Contact: <sip:user%07u@10.11.%u.%u:5060;transport=udp>;"
+	                          "+sip.instance=\"<urn:uuid:%08x-7dec-11d0-a765-00a0c91e6bf6>\"\r\nExpires: 3600\r\nContent-Length: 0\r\n\r\n",
+	                          user, cseq, user, user, user, user, cseq, user, user >> 8 & 255, user & 255, user);
+	memset(f->text + f->len, 0, BUF_PAD);
+	assert_int_equal(view_scan(&f->v, f->text, f->len, false, &fault), 0);
+	f->path = (struct path){ .remote = { .ip = { 192, 0, (uint8_t)(user >> 16), (uint8_t)(user >> 8) }, .port = (uint16_t)(1024 + (user & 255)),
+		                             .family = 4 }, .transport = T_UDP };
+}
+
+static void registers(struct fixture *f, unsigned user, unsigned cseq)
+{
+	struct register_request q = { .v = &f->v, .from = &f->path, .domain = &f->domain };
+	struct register_done done;
+	struct aor aor;
+
+	write_register(f, user, cseq);
+	assert_int_equal(aor_of_value(&aor, view_value(&f->v, HDR_TO)), 0);
+	q.aor = &aor;
+	q.aor_key = aor_key(&f->key, &aor);
+	assert_int_equal(registrar_register(f->r, &q, &done), REGISTER_OK);
+}
+
+static void a_contact_takes_600_bytes_at_most(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct registrar_params p;
+	size_t before, after, refreshed;
+
+	(void)state;
+	assert_non_null(f);
+	f->key = (struct hash_key){ 1, 2 };
+	f->domain = (struct conf_registrar){ .domain = SV("example.com"), .expires = { 60000, LIFE_MS, 10 }, .max_contacts = 10 };
+	wheel_init(&f->wheel, 1000000);
+	p = (struct registrar_params){ .wheel = &f->wheel, .key = &f->key, .extra = EXTRA };
+	assert_int_equal(registrar_new(&f->r, &p), 0);
+	malloc_trim(0);
+	before = resident();
+	for (unsigned i = 0; i < CONTACTS; i++)
+		registers(f, i, 1);
+	after = resident();
+	printf("%u contacts of as many AORs, %u bytes of each for keep-alives: %zu bytes each\n", CONTACTS, EXTRA, (after - before) / CONTACTS);
+	assert_int_equal(registrar_bindings(f->r), CONTACTS);
+	assert_true((after - before) / CONTACTS <= BYTES_MAX);
+	for (unsigned i = 0; i < CONTACTS; i++)
+		registers(f, i, 2);
+	refreshed = resident();
+	assert_true(refreshed <= after + after / 50);
+	wheel_advance(&f->wheel, f->wheel.now_ms + LIFE_MS, SIZE_MAX);
+	assert_int_equal(registrar_bindings(f->r), 0);
+	registrar_trim(f->r);
+	assert_true(resident() - before < (after - before) / 10);
+	registrar_free(f->r);
+	free(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_contact_takes_600_bytes_at_most),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
