@@ -34,31 +34,6 @@ struct load {
 	size_t input_len;
 };
 
-void backoff_init(struct backoff *b, unsigned t1_ms)
-{
-	for (unsigned i = 0; i < LOAD_BACKOFFS; i++)
-		delay_init(&b->wait[i], (uint64_t)t1_ms * 1000000 << i);
-}
-
-uint64_t backoff_next(const struct backoff *b)
-{
-	uint64_t next = UINT64_MAX;
-
-	for (unsigned i = 0; i < LOAD_BACKOFFS; i++)
-		if (delay_next(&b->wait[i]) < next)
-			next = delay_next(&b->wait[i]);
-	return next;
-}
-
-struct delayed *backoff_due(struct backoff *b, uint64_t now_ns)
-{
-	struct delayed *t = NULL;
-
-	for (unsigned i = 0; i < LOAD_BACKOFFS && !t; i++)
-		t = delay_due(&b->wait[i], now_ns);
-	return t;
-}
-
 static unsigned long cpu_used_us(void)
 {
 	struct rusage r;

@@ -12,7 +12,6 @@ enum load_limits {
 	LOAD_T1_MS = 500,
 	LOAD_T2_MS = 4000,
 	LOAD_TIMEOUT_MS = 64 * LOAD_T1_MS, /* RFC 3261 §17.1.1.1 */
-	LOAD_BACKOFFS = 4, /* 500, 1000, 2000, 4000 ms */
 };
 
 struct callee_counts {
@@ -24,18 +23,6 @@ struct callee_counts {
 	unsigned long others; /* CANCEL, other methods, what is no request */
 	unsigned long refused; /* no slot */
 };
-
-/* One waiting list per retransmission interval, and the moves along them. */
-struct backoff {
-	struct delay wait[LOAD_BACKOFFS];
-};
-void backoff_init(struct backoff *b, unsigned t1_ms);
-static inline void backoff_arm(struct backoff *b, struct delayed *t, unsigned tries, uint64_t now_ns)
-{
-	delay_arm(&b->wait[tries < LOAD_BACKOFFS ? tries : LOAD_BACKOFFS - 1], t, now_ns);
-}
-uint64_t backoff_next(const struct backoff *b);
-struct delayed *backoff_due(struct backoff *b, uint64_t now_ns);
 
 struct callee;
 /* `ring_ms` from 180 to 200. NULL without memory. */

@@ -55,6 +55,22 @@ struct wire *wire_new(const struct sockaddr_in *local)
 	return w;
 }
 
+int wire_spread(struct wire *w)
+{
+	int on = 1;
+
+	if (setsockopt(w->fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) < 0)
+		return -errno;
+	for (int i = 0; i < WIRE_BATCH; i++) {
+		w->in.head[i].msg_hdr.msg_control = w->in.control[i];
+		w->in.head[i].msg_hdr.msg_controllen = sizeof(w->in.control[i]);
+		w->out.head[i].msg_hdr.msg_control = w->out.control[i];
+		w->out.head[i].msg_hdr.msg_controllen = sizeof(w->out.control[i]);
+	}
+	w->is_spread = true;
+	return 0;
+}
+
 void wire_free(struct wire *w)
 {
 	close(w->fd);
@@ -65,8 +81,10 @@ unsigned wire_receive(struct wire *w)
 {
 	int n;
 
-	for (unsigned i = 0; i < w->in.n; i++)
+	for (unsigned i = 0; i < w->in.n; i++) {
 		w->in.head[i].msg_hdr.msg_namelen = sizeof(w->in.peer[i]);
+		w->in.head[i].msg_hdr.msg_controllen = w->is_spread ? sizeof(w->in.control[i]) : 0;
+	}
 	n = recvmmsg(w->fd, w->in.head, WIRE_BATCH, MSG_DONTWAIT, NULL);
 	w->in.n = n > 0 ? (unsigned)n : 0;
 	return w->in.n;
@@ -84,6 +102,24 @@ void wire_send(struct wire *w, size_t len, const struct sockaddr_in *to)
 	w->out.vec[w->out.n].iov_len = len;
 	w->out.peer[w->out.n] = *to;
 	w->out.n++;
+}
+
+void wire_send_as(struct wire *w, size_t len, const struct sockaddr_in *to, struct in_addr from)
+{
+	struct cmsghdr *c = (struct cmsghdr *)w->out.control[w->out.n];
+	struct in_pktinfo info = { .ipi_spec_dst = from };
+
+	*c = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(info)), .cmsg_level = IPPROTO_IP, .cmsg_type = IP_PKTINFO };
+	memcpy(CMSG_DATA(c), &info, sizeof(info));
+	wire_send(w, len, to);
+}
+
+struct in_addr wire_arrived_at(const struct wire *w, unsigned i)
+{
+	struct in_pktinfo info = { 0 };
+
+	memcpy(&info, CMSG_DATA((const struct cmsghdr *)w->in.control[i]), sizeof(info));
+	return info.ipi_addr;
 }
 
 void wire_send_copy(struct wire *w, const char *p, size_t len, const struct sockaddr_in *to)
@@ -162,4 +198,29 @@ struct delayed *delay_due(struct delay *d, uint64_t now_ns)
 uint64_t delay_next(const struct delay *d)
 {
 	return list_empty(&d->waiting) ? UINT64_MAX : owner_of(d->waiting.next, struct delayed, in_delay)->at_ns;
+}
+
+void backoff_init(struct backoff *b, unsigned t1_ms)
+{
+	for (unsigned i = 0; i < WIRE_BACKOFFS; i++)
+		delay_init(&b->wait[i], (uint64_t)t1_ms * 1000000 << i);
+}
+
+uint64_t backoff_next(const struct backoff *b)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (unsigned i = 0; i < WIRE_BACKOFFS; i++)
+		if (delay_next(&b->wait[i]) < next)
+			next = delay_next(&b->wait[i]);
+	return next;
+}
+
+struct delayed *backoff_due(struct backoff *b, uint64_t now_ns)
+{
+	struct delayed *t = NULL;
+
+	for (unsigned i = 0; i < WIRE_BACKOFFS && !t; i++)
+		t = delay_due(&b->wait[i], now_ns);
+	return t;
 }
