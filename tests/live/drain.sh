@@ -302,8 +302,8 @@ rolling_upgrade() {
 	sbc_end
 }
 
-# killed_without_warning RATE: what is begun at a dead destination goes to another; the time until it is known to be down.
-killed_without_warning() {
+# dies_without_warning RATE KILL|STOP: what is begun at a dead destination goes to another; the time until it is known to be down.
+dies_without_warning() {
 	local start took bound
 	plain_scenarios 200-400
 	WORKERS=2
@@ -317,12 +317,12 @@ killed_without_warning() {
 	callers_start $(($1 * 10)) "$1"
 	sleep 3
 	start=$(now_ms)
-	app_kill 2 KILL
+	kill "-$2" "${PID_OF[2]}" # KILL: its port is closed, and the system says so; STOP: silence
 	wait_until 15 eval '[[ $(of_app app-2 state) == down ]]' || fail "its death was not noticed: $(ctl pools)"
 	took=$(($(now_ms) - start))
 	callers_end
-	echo "figure killed $CALLS $took $bound"
-	echo "1 of 5 destinations killed at $1 calls/s: $CALLS calls, 0 failed; noticed after $took ms, --check says $bound"
+	echo "figure dead $CALLS $took $bound"
+	echo "1 of 5 destinations dead (SIG$2) at $1 calls/s: $CALLS calls, 0 failed; noticed after $took ms, --check says $bound"
 	((took <= bound)) || fail "noticed after $took ms, --check says $bound"
 	sbc_end
 }
@@ -343,4 +343,5 @@ live_load_rolling_upgrade() {
 	fi
 }
 
-live_load_killed_destination() { killed_without_warning 100; }
+live_load_killed_destination() { dies_without_warning 100 KILL; }
+live_load_silent_destination() { dies_without_warning 100 STOP; }
