@@ -540,7 +540,9 @@ enum register_result registrar_register(struct registrar *r, const struct regist
 		return REGISTER_FULL;
 	}
 	come_true(&all, n_replaced);
-	for (unsigned i = 0; i < all.n; i++)
+	for (unsigned i = 0; i < all.n; i++) {
 		done->is_outbound |= all.of[i].reg_id != 0;
+		done->is_new |= all.of[i].expires_s && !all.of[i].old;
+	}
 	return REGISTER_OK;
 }

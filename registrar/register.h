@@ -41,6 +41,7 @@ struct register_request {
 /* What the answer needs to know. */
 struct register_done {
 	bool is_outbound;          /* it was processed as RFC 5626 says: Require: outbound */
+	bool is_new;               /* it made a binding that was not there */
 };
 
 enum register_result registrar_register(struct registrar *r, const struct register_request *q, struct register_done *done);

@@ -513,9 +513,9 @@ static int add_metrics(struct verbs *v)
 	for (unsigned i = 0; i < v->p.n_loops && !err; i++) {
 		struct worker *w = loop_worker(v->p.loops[i]);
 		const struct counters *blocks[] = { &w->counters, &w->stack.counters, b2bua_counters(w->calls),
-		                                    b2bua_hide_counters(w->calls), keepalive_counters(w->keepalive),
-		                                    registrar_counters(w->registrar), loop_net_counters(v->p.loops[i]),
-		                                    loop_resolver_counters(v->p.loops[i]) };
+		                                    b2bua_hide_counters(w->calls), b2bua_nat_counters(w->calls),
+		                                    keepalive_counters(w->keepalive), registrar_counters(w->registrar),
+		                                    loop_net_counters(v->p.loops[i]), loop_resolver_counters(v->p.loops[i]) };
 
 		for (unsigned k = 0; k < sizeof(blocks) / sizeof(*blocks) && !err; k++)
 			err = metrics_add(v->metrics, blocks[k]);

@@ -136,6 +136,7 @@ struct counters *b2bua_counters(struct b2bua *b);
 struct counters *b2bua_hide_counters(struct b2bua *b);
 /* What was refused without a call, by enum why (reasons.h). */
 struct counters *b2bua_reasons(struct b2bua *b);
+struct counters *b2bua_nat_counters(struct b2bua *b);
 
 /* What `sbcctl calls` shows: sessions, not subscriptions. Strings are borrowed for the call of `fn`. */
 struct call_info {

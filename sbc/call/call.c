@@ -3,6 +3,7 @@
 #include "sbc/call/transfer.h"
 #include "sbc/call/waiting.h"
 #include "apps-router/route.h"
+#include "nat/detect.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -96,6 +97,7 @@ int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 	    (err = table_init(&b->ties_by_binding, 0)) || (err = table_init(&b->ties_by_leg, 0)) ||
 	    (err = table_init(&b->redirects, 0)) ||
 	    (err = counters_init(&b->counters, call_counter_defs, CALL_COUNTERS)) ||
+	    (err = counters_init(&b->nat_counters, nat_sign_defs, NAT_SIGNS)) ||
 	    (err = counters_init(&b->hide_counters, hide_counter_defs, HIDE_COUNTERS)) ||
 	    (err = counters_init(&b->reasons, reason_defs, WHY_COUNT))) {
 		b2bua_free(b);
@@ -159,6 +161,7 @@ void b2bua_free(struct b2bua *b)
 	counters_fini(&b->counters);
 	counters_fini(&b->hide_counters);
 	counters_fini(&b->reasons);
+	counters_fini(&b->nat_counters);
 	hide_index_free(b->index);
 	policies_fini(&b->policies);
 	b->p.stack->guard = NULL;
@@ -212,6 +215,11 @@ struct counters *b2bua_reasons(struct b2bua *b)
 struct counters *b2bua_hide_counters(struct b2bua *b)
 {
 	return &b->hide_counters;
+}
+
+struct counters *b2bua_nat_counters(struct b2bua *b)
+{
+	return &b->nat_counters;
 }
 
 void b2bua_slabs(struct b2bua *b, void (*fn)(void *ctx, const struct slab *s), void *ctx)

@@ -234,7 +234,7 @@ struct b2bua {
 	struct blocks texts;          /* of legs and dialogs */
 	struct slab calls, far_legs, dialog_slab, setups, attempts, relays, tombstones, usages, sessions;
 	size_t n_kept;                /* calls with subscriptions only */
-	struct counters counters, hide_counters, reasons;
+	struct counters counters, hide_counters, reasons, nat_counters;
 	struct node all;
 	struct node attempts_lost;    /* given up, their calls gone on */
 	struct node ended;            /* tombstones */
@@ -376,6 +376,8 @@ struct sv contact_uri_parsed(const struct view *v, struct sv known, struct uri *
 /* follow.c: who is reached where his packets come from, and what moves him (DECISIONS 26) */
 /* Is the sender of this request, which begins something? */
 bool is_followed(const struct b2bua *b, const struct request *r);
+/* Somebody has come whose signs of a NAT are counted. */
+void nat_count(struct b2bua *b, const struct request *r);
 /* The far side of a dialog says that it is at `host`: where it cannot be, it is reached where its INVITE went. */
 void leg_strays(struct leg *far, struct sv host);
 /* Somebody who knows the leg's token, Call-ID and tags sends a new request of its dialog. False: it is not known to be the leg's own

@@ -26,6 +26,15 @@ bool is_followed(const struct b2bua *b, const struct request *r)
 	       (route.family && is_inside(b->conf, &route));
 }
 
+/* Whom we trust says where he is. */
+void nat_count(struct b2bua *b, const struct request *r)
+{
+	unsigned signs = is_trusted(b, r->from) ? 0 : nat_signs(r->v, r->from);
+
+	for (; signs; signs &= signs - 1)
+		counter_inc(&b->nat_counters, (unsigned)__builtin_ctz(signs));
+}
+
 void leg_strays(struct leg *far, struct sv host)
 {
 	struct b2bua *b = far->call->b;

@@ -183,6 +183,8 @@ static void register_contacts(struct register_job *job)
 		refuse(job->b, job->r, why_of[result], 0);
 	else
 		answer(job);
+	if (job->done.is_new)
+		nat_count(job->b, job->r);
 }
 
 void register_request(struct b2bua *b, const struct request *r, const struct uri *uri)

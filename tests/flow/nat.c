@@ -1,6 +1,7 @@
 /* Clients behind NATs and the gateways in front of them that "help": whatever becomes of their words on the way, they are reached where
  * their packets come from, by the name that they gave themselves; and nobody else is (DECISIONS 22, 26). */
 #include "tests/flow/cast.h"
+#include "nat/detect.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -501,6 +502,50 @@ static void a_dead_flow(void **state)
 	client_end(&c);
 }
 
+static uint64_t signs(struct rig *r, enum nat_sign which)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < r->shared.workers; i++)
+		n += counter_get(b2bua_nat_counters(r->workers[i].calls), which);
+	return n;
+}
+
+/* Those who register are counted by what tells of their NAT, once each: not when they come again, and not whom we trust. */
+static void who_comes_from_behind_a_nat_is_counted(void **state)
+{
+	static const struct { const char *via, *contact; unsigned signs; } of[] = {
+		{ "192.168.1.2:5060;rport", INNER, 1 << NAT_VIA_HOST | 1 << NAT_VIA_PORT | 1 << NAT_CONTACT_PRIVATE | 1 << NAT_CONTACT_HOST },
+		{ "192.0.2.10:41234", "sip:alice@192.0.2.10:41234", 0 },
+		{ "192.0.2.10:41234", "sip:alice@x.invalid;transport=ws", 1 << NAT_CONTACT_INVALID | 1 << NAT_CONTACT_TRANSPORT },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * sizeof(of) / sizeof(*of); i++) {
+		const char *trust = i % 2 ? "    trust: \"192.0.2.10\"\n" : "";
+		char yaml[1024];
+		struct got got = { NULL };
+		struct rig *r;
+
+		snprintf(yaml, sizeof(yaml), "node: test\nzones:\n  public:\n    listen: \"udp:203.0.113.10:5060\"\n%s"
+		         "routes: [{ when: { method: REGISTER }, to: registrar }]\npools: {}\n"
+		         "registrar: { example.com: { auth: none, expires: { jitter: 0 } } }\n", trust);
+		r = rig_new(yaml, 2, 1);
+		for (unsigned cseq = 1; cseq <= 2; cseq++) {
+			rig_say(r, NATTED, EDGE, "", "REGISTER sip:example.com SIP/2.0\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%u\nMax-Forwards: 70\n"
+			        "From: <sip:alice@example.com>;tag=r\nTo: <sip:alice@example.com>\nCall-ID: r\nCSeq: %u REGISTER\nContact: <%s>\n",
+			        of[i / 2].via, cseq, cseq, of[i / 2].contact);
+			rig_expect(r, NATTED, "SIP/2.0 200", &got);
+			for (unsigned k = 0; k < NAT_SIGNS; k++)
+				assert_int_equal(signs(r, k), i % 2 ? 0 : of[i / 2].signs >> k & 1);
+		}
+		got_free(&got);
+		rig_after(r, 3600 * 1000 + 1);
+		rig_forget(r, NATTED);
+		rig_free(r, true);
+	}
+}
+
 /* A proxy in the zone of untrusted clients, its words true: the dialog goes where its Record-Route leads. */
 static void a_proxy_is_reached_by_its_routes(void **state)
 {
@@ -628,6 +673,7 @@ int main(void)
 		cmocka_unit_test(an_old_request_moves_nothing),
 		cmocka_unit_test(a_stream_client_comes_back),
 		cmocka_unit_test(a_dead_flow),
+		cmocka_unit_test(who_comes_from_behind_a_nat_is_counted),
 		cmocka_unit_test(a_proxy_is_reached_by_its_routes),
 		cmocka_unit_test(a_zone_may_say_otherwise),
 		cmocka_unit_test(a_destination_behind_a_nat),
