@@ -418,6 +418,11 @@ const struct path *client_path(const struct client_txn *ct)
 	return &ct->path;
 }
 
+void client_move(struct client_txn *ct, const struct path *path)
+{
+	ct->path = *path;
+}
+
 struct buf *client_request(const struct client_txn *ct)
 {
 	return ct->request;

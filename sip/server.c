@@ -505,6 +505,11 @@ const struct path *server_path(const struct server_txn *st)
 	return &st->path;
 }
 
+void server_move(struct server_txn *st, const struct path *path)
+{
+	st->path = *path;
+}
+
 struct sip_stack *server_stack(struct server_txn *st)
 {
 	return st->stack;

@@ -116,6 +116,8 @@ bool server_is_final(const struct server_txn *st);
 unsigned server_status(const struct server_txn *st); /* of the last response; 0: none yet */
 uint64_t server_id(const struct server_txn *st); /* its request's key */
 const struct path *server_path(const struct server_txn *st);
+/* The client came back over another flow: its responses go there from now on. */
+void server_move(struct server_txn *st, const struct path *path);
 struct sip_stack *server_stack(struct server_txn *st);
 
 /* One answer without a transaction (§8.2.7): before any state is touched. */
@@ -150,6 +152,8 @@ bool client_has_provisional(const struct client_txn *ct);
 bool client_is_waiting(const struct client_txn *ct); /* no final response yet */
 uint64_t client_id(const struct client_txn *ct);
 const struct path *client_path(const struct client_txn *ct);
+/* As server_move: for what is repeated, and a CANCEL. */
+void client_move(struct client_txn *ct, const struct path *path);
 struct buf *client_request(const struct client_txn *ct); /* NULL once it is no longer needed */
 
 /* A value without its folds (§7.3.1). */

@@ -75,6 +75,35 @@ static bool may_move(const struct b2bua *b, const struct path *from, const struc
 	return path_zone(b, from) == path_zone(b, to) && (is_secure(to->transport) || !is_secure(from->transport));
 }
 
+/* What it is asked, or asked, within the call. */
+static void relays_move(struct leg *leg, const struct path *to)
+{
+	list_each(n, &leg->call->relays) {
+		struct relay *r = owner_of(n, struct relay, in_call);
+
+		if (leg->side == FAR && r->dialog->far != leg)
+			continue;
+		if (r->from == leg->side && r->st)
+			server_move(r->st, to);
+		else if (r->from != leg->side && r->ct)
+			client_move(r->ct, to);
+	}
+}
+
+/* What is on its way when the client comes back by another flow: it waits there for its answer, and rings there until it is cancelled. */
+static void transactions_move(struct leg *leg, const struct path *to)
+{
+	struct setup *s = leg->call ? leg->call->setup : NULL;
+	struct attempt *a = s && leg->side == FAR ? attempt_of(s, leg) : NULL;
+
+	if (s && leg->side == NEAR && s->st)
+		server_move(s->st, to);
+	if (a && a->ct)
+		client_move(a->ct, to);
+	if (leg->call)
+		relays_move(leg, to);
+}
+
 static void leg_move(struct b2bua *b, struct leg *leg, const struct path *to)
 {
 	if (path_eq(&leg->path, to))
@@ -85,6 +114,7 @@ static void leg_move(struct b2bua *b, struct leg *leg, const struct path *to)
 	}
 	counter_inc(&b->counters, FLOWS_MOVED);
 	leg->path = *to;
+	transactions_move(leg, to);
 }
 
 static void move_all(struct b2bua *b, uint64_t binding, const struct path *to)

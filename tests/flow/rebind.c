@@ -199,6 +199,80 @@ static void while_it_rings(void **state)
 	}
 }
 
+/* She waits for Bob to answer, and then for what she asked him, elsewhere than where she asked. */
+static void an_answer_finds_her(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct client c;
+
+		roam_begin(&c, workers[i], NULL);
+		registers(&c, HOTEL, EDGE, true);
+		c.hers = (struct end){ .local = "<sip:alice@example.com>;tag=alice", .remote = "<sip:bob@example.com>", .call_id = "hers",
+			               .target = "sip:bob@example.com" };
+		she_says(&c, "INVITE", INNER);
+		hers(&c, HOTEL, "SIP/2.0 100");
+		his(&c, "INVITE ");
+		registers(&c, TRAIN, EDGE_TCP, true);
+		snprintf(c.his.local, sizeof(c.his.local), "%s;tag=bob", got_value(&c.bobs, HDR_TO));
+		answers(&c, &c.bobs, BOB, CORE, c.his.local, "<sip:bob@" BOB ">");
+		hers(&c, TRAIN, "SIP/2.0 200");
+		copy(c.hers.remote, sizeof(c.hers.remote), got_value(&c.got, HDR_TO));
+		copy(c.hers.target, sizeof(c.hers.target), got_contact(&c.got));
+		registers(&c, CAFE, EDGE, true);
+		rig_after(c.rig, 500);
+		hers(&c, CAFE, "SIP/2.0 200"); /* again: it is not acknowledged */
+		she_says(&c, "ACK", NULL);
+		his(&c, "ACK ");
+		she_says(&c, "BYE", NULL);
+		his(&c, "BYE ");
+		registers(&c, TRAIN, EDGE, true);
+		answers(&c, &c.bobs, BOB, CORE, got_value(&c.bobs, HDR_TO), NULL);
+		hers(&c, TRAIN, "SIP/2.0 200");
+		roam_end(&c);
+	}
+}
+
+/* Bob gives up: what rings there, stops there. And what he asks her is asked again where she is. */
+static void a_cancel_finds_her(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct client c;
+		unsigned branch;
+
+		roam_begin(&c, workers[i], NULL);
+		registers(&c, HOTEL, EDGE, true);
+		c.his = (struct end){ .local = "<sip:bob@example.com>;tag=bob", .remote = "<sip:alice@example.com>", .call_id = "his",
+			              .target = "sip:alice@example.com" };
+		he_says(&c, "INVITE");
+		branch = c.branch;
+		his(&c, "SIP/2.0 100");
+		hers(&c, HOTEL, "INVITE ");
+		snprintf(c.hers.local, sizeof(c.hers.local), "%s;tag=alice", got_value(&c.got, HDR_TO));
+		flow_answer(c.rig, HOTEL, EDGE, &c.got, 180, c.hers.local, "<" INNER ">", "", "");
+		his(&c, "SIP/2.0 180");
+		registers(&c, TRAIN, EDGE, true);
+		rig_say(c.rig, BOB, CORE, "", "CANCEL sip:alice@example.com SIP/2.0\nVia: SIP/2.0/UDP " BOB ";branch=z9hG4bKd%u;rport\n"
+		        "Max-Forwards: 70\nFrom: %s\nTo: %s\nCall-ID: his\nCSeq: 1 CANCEL\n", branch, c.his.local, c.his.remote);
+		his(&c, "SIP/2.0 200");
+		his(&c, "SIP/2.0 487");
+		hers(&c, TRAIN, "CANCEL ");
+		rig_forget(c.rig, TRAIN);
+		roam_end(&c);
+		begin(&c, 2 * i + 1);
+		he_says(&c, "INFO");
+		hers(&c, HOTEL, "INFO ");
+		registers(&c, TRAIN, EDGE, true);
+		rig_after(c.rig, 500);
+		hers(&c, TRAIN, "INFO ");
+		answers(&c, &c.got, TRAIN, EDGE, got_value(&c.got, HDR_TO), NULL);
+		his(&c, "SIP/2.0 200");
+		is_found(&c, TRAIN, EDGE, "BYE");
+		roam_end(&c);
+	}
+}
+
 /* Another node has the call now, and her phone comes back to that one. */
 static void after_a_takeover(void **state)
 {
@@ -226,6 +300,8 @@ int main(void)
 		cmocka_unit_test(an_answer_that_comes_too_late),
 		cmocka_unit_test(never_from_secret_to_open),
 		cmocka_unit_test(while_it_rings),
+		cmocka_unit_test(an_answer_finds_her),
+		cmocka_unit_test(a_cancel_finds_her),
 		cmocka_unit_test(after_a_takeover),
 	};
 
