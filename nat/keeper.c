@@ -483,6 +483,12 @@ static void run_ring(struct keeper *k, struct ring *r, uint32_t most, unsigned *
 	k->visiting = NULL;
 }
 
+/* Has anybody been waiting since before the last slot? */
+static bool ring_is_behind(const struct ring *r, uint64_t now)
+{
+	return r->count && ring_due(r) + 1 < now;
+}
+
 static void on_timer(struct timer *t)
 {
 	struct keeper *k = owner_of(t, struct keeper, timer);
@@ -501,7 +507,7 @@ static void on_timer(struct timer *t)
 
 		if (r->count)
 			run_ring(k, r, most, &visits);
-		is_behind |= r->count && r->next <= now;
+		is_behind |= ring_is_behind(r, now);
 	}
 	if (is_behind)
 		counter_inc(&k->counters, KEEPER_LATE);

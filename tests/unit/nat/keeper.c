@@ -515,6 +515,11 @@ static void how_busy_it_was(void **state)
 	assert_int_equal(count(s, KEEPER_BUSIEST), 1);
 	assert_true(count(s, KEEPER_SLOTS_1) >= 3 * PHONES);
 	assert_int_equal(count(s, KEEPER_SLOTS_3), 0);
+	assert_int_equal(count(s, KEEPER_LATE), 0);
+	wheel_advance(&s->wheel, s->wheel.now_ms + 1000, SIZE_MAX);
+	after_ms(s, 1000);
+	assert_true(count(s, KEEPER_LATE) > 0);
+	assert_int_equal(count(s, KEEPER_SLOTS_3), 0); /* all the same */
 	for (unsigned i = 0; i < PHONES; i++)
 		keeper_remove(s->keeper, &s->phones[i].keep);
 	assert_int_equal(count(s, KEEPER_MINUTE), 0);
