@@ -55,14 +55,12 @@ void ping_form_fini(struct ping_form *f)
 	*f = (struct ping_form){ 0 };
 }
 
-/* A Request-URI has no headers (RFC 3261 §19.1.1). */
-static void write_uri(struct out *o, struct sv contact, const struct addr *remote)
+static void write_uri(struct out *o, struct sv target, const struct addr *remote)
 {
 	char text[ADDR_TEXT];
 
-	contact.len = sv_chr(contact, '?');
-	if (contact.len && contact.len <= PING_URI_MAX) {
-		out_sv(o, contact);
+	if (target.len && target.len <= PING_URI_MAX) {
+		out_sv(o, target);
 		return;
 	}
 	out_lit(o, "sip:");
@@ -74,7 +72,7 @@ static void write_number(struct out *o, uint32_t number)
 	out_u64(o, number & INT32_MAX); /* a CSeq is less than 2^31 (RFC 3261 §8.1.1.5) */
 }
 
-size_t ping_write(const struct ping_form *f, struct sv contact, const struct addr *remote, struct sv name, uint32_t number,
+size_t ping_write(const struct ping_form *f, struct sv target, const struct addr *remote, struct sv name, uint32_t number,
                   char out[PING_MAX])
 {
 	const char *part = f->text;
@@ -82,7 +80,7 @@ size_t ping_write(const struct ping_form *f, struct sv contact, const struct add
 
 	out_init(&o, out, PING_MAX);
 	out_lit(&o, "OPTIONS ");
-	write_uri(&o, contact, remote);
+	write_uri(&o, target, remote);
 	out_sv(&o, (struct sv){ part, f->via_len });
 	out_sv(&o, name);
 	write_number(&o, number);

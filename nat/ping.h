@@ -20,9 +20,9 @@ struct ping_form {
 /* `advertise`: what stands in Via, From, To and Contact, a host as in URIs, perhaps with a port. 0, -ENOMEM, -EMSGSIZE: it is too long. */
 int ping_form_init(struct ping_form *f, struct sv advertise);
 void ping_form_fini(struct ping_form *f); /* harmless on a zeroed one */
-/* To `contact` (a SIP URI), which is at `remote`. Branch and Call-ID are `name`, of PING_NAME_MAX bytes at most; in the branch `number`
+/* To `target` (a Request-URI), which is at `remote`. Branch and Call-ID are `name`, of PING_NAME_MAX bytes at most; in the branch `number`
  * follows, so that nobody takes one for a repetition of the last. Returns the bytes written. */
-size_t ping_write(const struct ping_form *f, struct sv contact, const struct addr *remote, struct sv name, uint32_t number,
+size_t ping_write(const struct ping_form *f, struct sv target, const struct addr *remote, struct sv name, uint32_t number,
                   char out[PING_MAX]);
 
 #endif

@@ -62,6 +62,14 @@ static inline struct sv binding_contact(const struct binding *b)
 {
 	return (struct sv){ b->text, b->contact_len };
 }
+/* The same as a Request-URI: without headers (RFC 3261 §19.1.1). */
+static inline struct sv binding_target(const struct binding *b)
+{
+	struct sv uri = binding_contact(b);
+
+	uri.len = sv_chr(uri, '?');
+	return uri;
+}
 /* Its parameters ";a=b;c", without q, expires and what we add ourselves. */
 static inline struct sv binding_params(const struct binding *b)
 {

@@ -92,7 +92,7 @@ static int send_options(struct keepalive *k, const struct binding *b)
 	if (!f->text)
 		return -EAFNOSUPPORT;
 	token_write(w->tokens, TOKEN_BINDING, self, name);
-	buf = buf_copy_in(&w->bufs, (struct sv){ text, ping_write(f, binding_contact(b), &b->path.remote,
+	buf = buf_copy_in(&w->bufs, (struct sv){ text, ping_write(f, binding_target(b), &b->path.remote,
 	                                                          (struct sv){ name, TOKEN_LEN }, ++k->number, text) });
 	if (!buf)
 		return -ENOMEM;

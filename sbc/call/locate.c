@@ -137,7 +137,7 @@ static void target_insert(struct b2bua *b, struct located *l, const struct bindi
 	}
 	for (; t > l->target && t[-1].q < at->q; t--)
 		*t = t[-1];
-	*t = (struct located_target){ .uri = binding_contact(at), .routes = binding_routes(at), .path = at->path, .q = at->q,
+	*t = (struct located_target){ .uri = binding_target(at), .routes = binding_routes(at), .path = at->path, .q = at->q,
 		                      .binding = at->by_id.key, .instance = at->reg_id ? instance : 0 };
 }
 
