@@ -1,8 +1,9 @@
 /* bench/registrants.c - clients that register, and stay: thousands to a million of them on one socket, each with an AOR, a Call-ID and, if
- * wanted, an address of its own. Reads what to do from standard input, says what came of it in one line of JSON each.
+ * wanted, an address of its own; others each on a connection (flows.c). Reads what to do from standard input, says what came of it in one line of JSON each.
  *
  *   register RATE [COUNT]   the first COUNT clients (all) send a REGISTER each, so many a second, and repeat it by the timers of RFC 3261;
  *                           who is told to (503, Retry-After) comes again then. Ends when each has got its answer.
+ *   connect RATE            so many a second of those with a connection open it and register there
  *   stay SECONDS            pings (OPTIONS, or CRLFs on connections) are answered, and counted by slots of 100 ms
  *
  * Pings are answered at other times, too. docs/bench.md. */
@@ -15,6 +16,7 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+#include "bench/flows.h"
 #include "bench/msg.h"
 
 enum { T1_MS = 500,
@@ -47,6 +49,8 @@ struct counts {
 
 struct registrants {
 	int loop;
+	struct flows *flows;
+	bool is_connecting;
 	struct wire *wire, *answers; /* `answers`: where REGISTERs that come through the relay are answered */
 	struct sockaddr_in target;
 	struct client *client;
@@ -61,7 +65,7 @@ struct registrants {
 	unsigned later_max; /* the longest in use */
 	struct counts counts;
 	unsigned slot[SLOTS_MAX];
-	unsigned long pings, shown;
+	unsigned long shown;
 	char input[LINE_MAX_BYTES];
 	size_t input_len;
 };
@@ -270,13 +274,12 @@ static void answer(struct wire *w, unsigned at, const struct msg *m, const char 
 		wire_send(w, t.len, &w->in.peer[at]);
 }
 
-static void count_ping(struct registrants *r, uint64_t now)
+static void count_pings(struct registrants *r, unsigned n, uint64_t now)
 {
 	uint64_t slot = (now - r->begun_ns) / (SLOT_MS * 1000000ull);
 
-	r->pings++;
 	if (r->stay_until_ns && slot < SLOTS_MAX)
-		r->slot[slot]++;
+		r->slot[slot] += n;
 }
 
 static void receive(struct registrants *r, struct wire *w)
@@ -289,13 +292,13 @@ static void receive(struct registrants *r, struct wire *w)
 			struct sv bytes = { w->in.bytes[i], w->in.head[i].msg_len };
 
 			if (!msg_scan(&m, bytes)) {
-				count_ping(r, now); /* CRLFs, or nothing at all */
+				count_pings(r, 1, now); /* CRLFs, or nothing at all */
 			} else if (m.status) {
 				on_response(r, &m, bytes, now);
 			} else if (w == r->answers) {
 				answer(w, i, &m, ">;expires=3600\r\n");
 			} else {
-				count_ping(r, now);
+				count_pings(r, 1, now);
 				answer(w, i, &m, "");
 			}
 		}
@@ -369,9 +372,18 @@ static void stay_report(struct registrants *r)
 	fflush(stdout);
 }
 
+static void connect_report(const struct registrants *r)
+{
+	struct flows_counts n = flows_counts(r->flows);
+
+	printf("{\"good\":%s,\"registered\":%lu,\"failed\":%lu,\"seconds\":%.2f}\n", n.failed ? "false" : "true", n.registered, n.failed,
+	       (double)(n.ended_ns - r->begun_ns) / 1e9);
+	fflush(stdout);
+}
+
 static bool is_running(const struct registrants *r)
 {
-	return r->count || r->stay_until_ns;
+	return r->count || r->is_connecting || r->stay_until_ns;
 }
 
 static void run_begin(struct registrants *r, const char *line)
@@ -384,6 +396,9 @@ static void run_begin(struct registrants *r, const char *line)
 		r->rate = a;
 		r->count = r->pending = b;
 		r->begun = 0;
+	} else if (sscanf(line, "connect %u", &a) == 1 && a && r->flows) {
+		flows_begin(r->flows, a, r->begun_ns);
+		r->is_connecting = true;
 	} else if (sscanf(line, "stay %u", &a) == 1 && a && a * 1000ull <= (uint64_t)SLOTS_MAX * SLOT_MS) {
 		memset(r->slot, 0, sizeof(r->slot));
 		r->stay_until_ns = r->begun_ns + a * 1000000000ull;
@@ -427,6 +442,9 @@ static uint64_t tick(struct registrants *r)
 	if (r->count && (next = registering(r, now), r->pending == 0)) {
 		register_report(r);
 		r->count = 0;
+	} else if (r->is_connecting && (next = flows_tick(r->flows, now), flows_are_up(r->flows))) {
+		connect_report(r);
+		r->is_connecting = false;
 	} else if (r->stay_until_ns) {
 		next = r->stay_until_ns;
 		if (now >= next) {
@@ -452,7 +470,9 @@ static void turn(struct registrants *r)
 	int n = epoll_pwait2(r->loop, ready, EVENTS_MAX, &wait, NULL);
 
 	for (int i = 0; i < n; i++) {
-		if (ready[i].data.ptr)
+		if (ready[i].data.ptr && ready[i].data.ptr == r->flows)
+			count_pings(r, flows_receive(r->flows, clock_ns()), clock_ns());
+		else if (ready[i].data.ptr)
 			receive(r, ready[i].data.ptr);
 		else
 			input_read(r);
@@ -476,11 +496,12 @@ static int print_users(unsigned n, const char *password)
 
 static int usage(void)
 {
-	fputs("usage: bench-registrants -t TARGET [-n CLIENTS] [-e EXPIRES_S] [-p PASSWORD] [-l ADDRESS] [-w WINDOW] [-s] [-b]\n"
-	      "       reads from standard input: register RATE [COUNT]; stay SECONDS\n"
+	fputs("usage: bench-registrants -t TARGET [-n CLIENTS] [-e EXPIRES_S] [-p PASSWORD] [-l ADDRESS] [-w WINDOW] [-f FLOWS] [-s] [-b]\n"
+	      "       reads from standard input: register RATE [COUNT]; connect RATE; stay SECONDS\n"
 	      "       bench-registrants users N PASSWORD\n"
 	      "  -l  answers REGISTERs there with 200 (behind the relay)\n"
 	      "  -w  so many at most wait for their answer; who comes then begins later\n"
+	      "  -f  so many clients more, each with a connection of its own\n"
 	      "  -s  each client has an address of its own in 127.64.0.0/10\n"
 	      "  -b  polls without sleeping during a run\n",
 	      stderr);
@@ -497,6 +518,15 @@ static struct wire *wire_open(struct registrants *r, const struct sockaddr_in *l
 		exit(1);
 	}
 	return w;
+}
+
+static bool flows_open(struct registrants *r, unsigned n)
+{
+	struct epoll_event watch = { .events = EPOLLIN };
+
+	if (!(watch.data.ptr = r->flows = flows_new(&r->target, n, r->expires_s)))
+		return false;
+	return epoll_ctl(r->loop, EPOLL_CTL_ADD, flows_fd(r->flows), &watch) == 0;
 }
 
 static bool timers_init(struct registrants *r)
@@ -516,6 +546,7 @@ int main(int argc, char **argv)
 	struct registrants *r = calloc(1, sizeof(*r));
 	struct sockaddr_in self = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) }, answers = { 0 };
 	struct epoll_event watch = { .events = EPOLLIN };
+	unsigned n_flows = 0;
 	bool is_spread = false, is_good = r != NULL;
 
 	if (!r)
@@ -525,7 +556,7 @@ int main(int argc, char **argv)
 	r->n_clients = 10000;
 	r->expires_s = 3600;
 	r->window = UINT32_MAX;
-	for (int opt; is_good && (opt = getopt(argc, argv, "t:n:e:p:l:w:sb")) != -1;) {
+	for (int opt; is_good && (opt = getopt(argc, argv, "t:n:e:p:l:w:f:sb")) != -1;) {
 		switch (opt) {
 		case 't': is_good = wire_address(&r->target, optarg) == 0; break;
 		case 'n': r->n_clients = (unsigned)atoi(optarg); break;
@@ -533,6 +564,7 @@ int main(int argc, char **argv)
 		case 'p': r->password = optarg; break;
 		case 'l': is_good = wire_address(&answers, optarg) == 0; break;
 		case 'w': r->window = (unsigned)atoi(optarg); break;
+		case 'f': n_flows = (unsigned)atoi(optarg); break;
 		case 's': is_spread = true; break;
 		case 'b': r->is_busy = true; break;
 		default: is_good = false;
@@ -546,6 +578,8 @@ int main(int argc, char **argv)
 		self.sin_addr.s_addr = htonl(INADDR_ANY);
 	r->wire = wire_open(r, &self);
 	if ((is_spread && wire_spread(r->wire)) || !timers_init(r))
+		return 1;
+	if (n_flows && !flows_open(r, n_flows))
 		return 1;
 	if (answers.sin_port)
 		r->answers = wire_open(r, &answers);

@@ -1,5 +1,5 @@
-/* nat/heard.h - who was heard when, so that nobody is pinged who has just spoken. A table of fixed size in which whoever hashes to
- * the same place overwrites the other: that costs a ping and nothing else. Any worker notes, any worker asks; no locks. */
+/* nat/heard.h - who was heard when, so that nobody is pinged who has just spoken. A table of fixed size: when there is no room, who was
+ * heard longest ago is forgotten, which costs a ping. Any worker notes, any worker asks; no locks. */
 #ifndef NAT_HEARD_H
 #define NAT_HEARD_H
 #include "base/hash.h"
@@ -12,7 +12,7 @@ enum heard_limits {
 
 struct heard;
 
-/* `key` is copied; all workers and the table mean the same clock. 0 or -ENOMEM. */
+/* `places`: a power of two, 16 or more. `key` is copied; all workers and the table mean the same clock. 0 or -ENOMEM. */
 int heard_new(struct heard **out, const struct hash_key *key, size_t places);
 void heard_free(struct heard *h);
 /* Something has come over this flow; of a datagram, from this address to this listener. */

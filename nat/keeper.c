@@ -381,13 +381,19 @@ static bool moves(struct keeper *k, const struct ring *r, struct keep *e, uint32
 	return true;
 }
 
+/* How much later than its slot a visit is: an answer to the ping before is older by that. */
+static uint32_t lag_ms(const struct keeper *k, const struct ring *r)
+{
+	return (uint32_t)(slot_now(k) - r->next) * KEEPER_SLOT_MS;
+}
+
 static void visit(struct keeper *k, struct ring *r, struct keep *e, bool is_home)
 {
 	struct keep_terms terms = k->p.terms(k->p.ctx, e);
 
 	if (moves(k, r, e, within_bounds(terms.every_ms)))
 		return;
-	if (k->p.has_spoken(k->p.ctx, e, r->every_ms / 2 + (e->is_asked ? KEEPER_SLACK_MS : 0))) {
+	if (k->p.has_spoken(k->p.ctx, e, r->every_ms / 2 + (e->is_asked ? KEEPER_SLACK_MS + lag_ms(k, r) : 0))) {
 		bool was_asked = e->is_asked;
 
 		keeper_heard(k, e);

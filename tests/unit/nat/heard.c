@@ -62,7 +62,43 @@ static void time_wraps(void **state)
 	heard_free(h);
 }
 
-/* One overwrites another: who was heard is forgotten, and nobody is taken for another. */
+/* A tenth as many as there are places: nobody is forgotten, or pings that were answered would count as lost. */
+static void there_is_room(void **state)
+{
+	struct heard *h;
+
+	(void)state;
+	assert_int_equal(heard_new(&h, &key, HEARD_PLACES), 0);
+	for (unsigned i = 0; i < HEARD_PLACES / 10; i++) {
+		struct path p = { .transport = T_TCP, .flow = i + 1 };
+
+		heard_note(h, &p, 1000000 + i);
+	}
+	for (unsigned i = 0; i < HEARD_PLACES / 10; i++) {
+		struct path p = { .transport = T_TCP, .flow = i + 1 };
+
+		assert_true(heard_within(h, &p, 1000000 + i, 1000));
+	}
+	heard_free(h);
+}
+
+/* Who was heard longest ago makes room, and nobody else. */
+static void the_oldest_makes_room(void **state)
+{
+	struct path young = { .transport = T_TCP, .flow = 1 }, p = young;
+	struct heard *h;
+
+	(void)state;
+	assert_int_equal(heard_new(&h, &key, 16), 0);
+	for (p.flow = 2; p.flow < 2000; p.flow++) {
+		heard_note(h, &young, 1000000 + p.flow * 100);
+		heard_note(h, &p, 1000000 + p.flow * 100);
+		assert_true(heard_within(h, &young, 1000000 + p.flow * 100, 1000));
+	}
+	heard_free(h);
+}
+
+/* Without room who was heard is forgotten, and nobody is taken for another. */
 static void places_are_shared(void **state)
 {
 	unsigned forgotten = 0;
@@ -89,7 +125,8 @@ static void places_are_shared(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(who_was_heard_when), cmocka_unit_test(time_wraps), cmocka_unit_test(places_are_shared),
+		cmocka_unit_test(who_was_heard_when), cmocka_unit_test(time_wraps), cmocka_unit_test(there_is_room),
+		cmocka_unit_test(the_oldest_makes_room), cmocka_unit_test(places_are_shared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

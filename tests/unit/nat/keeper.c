@@ -427,6 +427,23 @@ static void a_long_sleep_kills_nobody(void **state)
 	assert_int_equal(p->keep.misses, 1);
 }
 
+/* Of an answer that is only seen in that he has spoken, the next look may be late. */
+static void a_late_look_finds_the_answer(void **state)
+{
+	struct scene *s = *state;
+	struct phone *p = come(s, 5, false);
+
+	for (unsigned i = 0; i < 8; i++) {
+		until_ping(s, p);
+		p->spoke_ms = s->wheel.now_ms + 20;
+		after_ms(s, EVERY_MS / 2 - 100);
+		wheel_advance(&s->wheel, s->wheel.now_ms + 1000, SIZE_MAX);
+		after_ms(s, 100);
+	}
+	assert_int_equal(count(s, KEEPER_MISSES), 0);
+	assert_int_equal(p->deaths, 0);
+}
+
 static void silence_of_all_is_our_own(void **state)
 {
 	struct scene *s = *state;
@@ -532,7 +549,7 @@ int main(void)
 		CASE(every_interval_at_its_place), CASE(every_interval), CASE(back_to_its_place),
 		CASE(three_misses_in_a_late_loop), CASE(short_beside_long), CASE(nobody_is_silent_for_longer), CASE(three_misses), CASE(an_answer_forgives),
 		CASE(who_speaks_is_spared), CASE(speaking_forgives), CASE(what_needs_no_answer), CASE(a_connection_that_is_gone),
-		CASE(terms_change), CASE(intervals_are_bounded), CASE(pause_and_go_on), CASE(a_long_sleep_kills_nobody),
+		CASE(terms_change), CASE(intervals_are_bounded), CASE(pause_and_go_on), CASE(a_late_look_finds_the_answer), CASE(a_long_sleep_kills_nobody),
 		CASE(silence_of_all_is_our_own), CASE(others_come_and_go_meanwhile), CASE(few_lines_for_all_that_are_lost), CASE(how_busy_it_was),
 	};
 
