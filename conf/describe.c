@@ -180,6 +180,10 @@ static void add_zone(struct text *t, const struct conf *c, const struct conf_zon
 	} else {
 		text_add(t, "  trusts nobody\n");
 	}
+	if (z->nat == NAT_ALWAYS)
+		text_add(t, "  reaches everybody over the flow he came by\n");
+	else if (z->nat == NAT_NEVER)
+		text_add(t, "  reaches everybody where his Contact leads\n");
 	if (z->session.expires_ms) {
 		text_add(t, "  agrees on session timers of at most ");
 		add_ms(t, z->session.expires_ms);

@@ -388,8 +388,8 @@ bool leg_heard(struct leg *l, const struct path *from);
 void leg_tie(struct b2bua *b, struct leg *leg, uint64_t aor, uint64_t binding);
 void leg_untie(struct b2bua *b, struct leg *leg); /* only of one that is */
 bool leg_is_tied_to(const struct b2bua *b, const struct leg *leg, uint64_t *aor, uint64_t *binding);
-/* A request of a tied leg's dialog came from elsewhere: is that its client? True: yes, and the leg has moved. Else it is asked of the worker
- * that knows the client's bindings, if need be, and the leg moves when the answer is there. */
+/* A request of a tied leg's dialog came from elsewhere: is that its client? True: yes, and the leg has moved. Else it is asked of the
+ * worker that knows the client's bindings, if need be, and the leg moves when the answer is there. */
 bool leg_asks(struct leg *leg, const struct path *from);
 void flow_errand_arrive(struct b2bua *b, struct b2bua_errand *e);
 void flow_errand_free(struct b2bua_errand *e);

@@ -65,7 +65,8 @@ static void say_register(struct client *c, const char *lines)
 	        "REGISTER sip:example.com SIP/2.0\nVia: SIP/2.0/%s 192.168.1.2:5060;branch=z9hG4bKr%u;rport\nMax-Forwards: 70\n"
 	        "From: <sip:%s@example.com>;tag=r\nTo: <sip:%s@example.com>\nCall-ID: registers-%s\nCSeq: %u REGISTER\n"
 	        "Supported: path%s\nUser-Agent: Telephone 1.0 of a very usual kind, which says many things about itself\nContact: <%s>%s\n%s",
-	        strncmp(c->to, "tcp", 3) ? "UDP" : "TCP", ++c->branch, c->user, c->user, c->user, ++c->cseq, has_flow ? ", outbound" : "", c->contact, c->params, lines);
+	        strncmp(c->to, "tcp", 3) ? "UDP" : "TCP", ++c->branch, c->user, c->user, c->user, ++c->cseq, has_flow ? ", outbound" : "", c->contact,
+	        c->params, lines);
 }
 
 /* With credentials, when they are asked for. */

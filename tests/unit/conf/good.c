@@ -103,6 +103,7 @@ static void zones_and_listeners_are_as_written(void **state)
 		"    headers: { unknown: drop }\n"
 		"    identity: mask\n"
 		"    preferred-identity: assert\n"
+		"    nat: always\n"
 		"    privacy: { mask: [to, pai, sdp-origin], identity: remove }\n"
 		"  b:\n"
 		"    advertise: sip.example.com\n"
@@ -123,6 +124,8 @@ static void zones_and_listeners_are_as_written(void **state)
 	assert_int_equal(c->zones[0].headers_unknown, UNKNOWN_DROP);
 	assert_int_equal(c->zones[0].identity, IDENTITY_MASK);
 	assert_int_equal(c->zones[0].preferred_identity, PREFERRED_ASSERT);
+	assert_int_equal(c->zones[0].nat, NAT_ALWAYS);
+	assert_int_equal(c->zones[1].nat, NAT_AUTO);
 	assert_int_equal(c->zones[0].masks, MASK_TO | MASK_PAI | MASK_SDP_ORIGIN);
 	assert_true(c->zones[0].drops_signature);
 	assert_int_equal(c->zones[1].first_listener, 4);
@@ -145,7 +148,7 @@ static void zones_and_listeners_are_as_written(void **state)
 	assert_addr(&l[6].bind, "127.0.0.1:6060");
 	assert_sv(l[7].advertise, "[2001:db8::2]:5062");
 	assert_sv(l[7].advertise_host, "2001:db8::2");
-	assert_int_equal(l[6].mark.line, 14);
+	assert_int_equal(l[6].mark.line, 15);
 	conf_free(c);
 }
 
@@ -397,6 +400,27 @@ static void the_summary_is_in_plain_words(void **state)
 	free(second);
 }
 
+static void the_summary_says_who_is_followed(void **state)
+{
+	static const struct { const char *yaml, *line; } of[] = {
+		{ NODE ZONE("listen: \"udp:127.0.0.1:5060\", nat: always") POOLS ROUTES, "  reaches everybody over the flow he came by\n" },
+		{ NODE ZONE("listen: \"udp:127.0.0.1:5060\", nat: never") POOLS ROUTES, "  reaches everybody where his Contact leads\n" },
+		{ NODE ZONES POOLS ROUTES, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(of); i++) {
+		struct conf *c = parsed(of[i].yaml);
+		struct conf_text text = { 0 };
+
+		assert_int_equal(conf_describe(c, &text), 0);
+		for (size_t k = 0; k + 1 < COUNT_OF(of); k++)
+			assert_int_equal(strstr(text.p, of[k].line) != NULL, i == k);
+		free(text.p);
+		conf_free(c);
+	}
+}
+
 static void a_missing_file_is_one_note(void **state)
 {
 	struct conf_notes notes;
@@ -430,6 +454,7 @@ int main(void)
 		cmocka_unit_test(aliases_stand_for_what_they_name),
 		cmocka_unit_test(users_match_globs_and_ranges),
 		cmocka_unit_test(the_summary_is_in_plain_words),
+		cmocka_unit_test(the_summary_says_who_is_followed),
 		cmocka_unit_test(a_missing_file_is_one_note),
 	};
 
