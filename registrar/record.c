@@ -248,7 +248,7 @@ static int read_bindings(struct registrar *r, const struct conf *c, struct sv re
 	uint8_t field;
 
 	while (tlv_next(&rest, &field, &bytes) == 0) {
-		struct binding *b;
+		struct binding *b = NULL;
 		int err;
 
 		if (field != AOR_BINDING)
