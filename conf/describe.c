@@ -230,7 +230,7 @@ static void add_health(struct text *t, const struct conf_pool *p)
 
 static void add_destination(struct text *t, const struct conf_pool *p, const struct conf_destination *d)
 {
-	text_add(t, "  %.*s at %.*s", SV_ARG(d->name), SV_ARG(d->uri));
+	text_add(t, "  %.*s at %.*s%s", SV_ARG(d->name), SV_ARG(d->uri), d->each_address && !d->is_numeric ? ", each address of it" : "");
 	if (p->balance != BALANCE_ROUND_ROBIN)
 		text_add(t, ", weight %u", d->weight);
 	if (d->max_calls)
@@ -259,6 +259,8 @@ static void add_pool(struct text *t, const struct conf *c, const struct conf_poo
 	}
 	for (unsigned i = 0; i < p->n_destinations; i++)
 		add_destination(t, p, &p->destinations[i]);
+	if (p->destinations_file.len)
+		text_add(t, "  those of %.*s among them: that file is read again whenever it changes\n", SV_ARG(p->destinations_file));
 	add_health(t, p);
 	for (unsigned i = 0; i < p->n_responses; i++)
 		text_add(t, "  its %u reaches the caller as %u\n", p->responses[i].from, p->responses[i].to);

@@ -32,15 +32,29 @@ void change_tell(struct ctl_reply *r, const struct conf *was, const struct conf 
 	         t.n[FATE_ADDED], t.n[FATE_REMOVED], t.n[FATE_LEAVING]);
 }
 
-void change_say_notes(struct ctl_reply *r, const char *file, const struct conf_notes *notes)
+static void say_note(struct ctl_reply *r, const char *file, const struct conf_note *note)
 {
 	char line[1024];
 
-	list_each(n, &notes->list) {
-		conf_note_format(owner_of(n, struct conf_note, in_list), file, line, sizeof(line));
-		ctl_text(r, sv_from(line));
-		ctl_text(r, SV("\n"));
-	}
+	conf_note_format(note, file, line, sizeof(line));
+	ctl_text(r, sv_from(line));
+	ctl_text(r, SV("\n"));
+}
+
+void change_say_notes(struct ctl_reply *r, const char *file, const struct conf_notes *notes)
+{
+	list_each(n, &notes->list)
+		say_note(r, file, owner_of(n, struct conf_note, in_list));
+}
+
+static void say_errors(struct ctl_reply *r, struct sv file, const struct conf_notes *notes)
+{
+	char name[1024];
+
+	snprintf(name, sizeof(name), "%.*s", SV_ARG(file));
+	list_each(n, &notes->list)
+		if (owner_of(n, struct conf_note, in_list)->is_error)
+			say_note(r, name, owner_of(n, struct conf_note, in_list));
 }
 
 /* Only what is not as before: kept ones are many. */
@@ -58,7 +72,7 @@ static void finish(struct change *c, struct ctl_reply *r, const char *who, int e
 	struct telling t = { .reply = r };
 
 	if (err && err != -EROFS) {
-		change_say_notes(r, "changed", notes);
+		say_errors(r, c->publisher->now->file, notes);
 		ctl_exit_code(r, CTL_FAILED);
 		ctl_note(r, "%s: nothing is changed: %s", who, err == -EINVAL ? "see above" :
 		         err == -EBUSY ? "workers still hold the last configurations; try again" : strerror(-err));

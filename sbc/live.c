@@ -72,11 +72,14 @@ static void tally_fate(void *ctx, enum conf_fate fate, struct sv pool, struct sv
 	t->n[fate]++;
 }
 
+/* Errors, and remarks about what is laid over the file: those about the file itself were made when it was read. */
 static void log_notes(struct live *l, const struct conf_notes *notes)
 {
 	list_each(it, &notes->list) {
 		const struct conf_note *note = owner_of(it, struct conf_note, in_list);
 
+		if (!note->is_error && note->line)
+			continue;
 		log_at(l->p.log, note->is_error ? LOG_ERROR : LOG_WARN, "conf.note", "path=%s text=%s", note->path ? note->path : "",
 		       note->text);
 	}

@@ -127,7 +127,7 @@ static void file_write(const char *file, const char *text)
 static void a_file_lists_destinations(void **state)
 {
 	static const struct { const char *text, *list, *said; } cases[] = {
-		{ "# ours\n\nb sip:127.0.0.1:5081 weight=5 max-calls=10 # big\r\n\tc   sip:127.0.0.1:5082\tpriority=1", 
+		{ "# ours\n\nb sip:127.0.0.1:5081 weight=5 max-calls=10 # big\r\n\tc   sip:127.0.0.1:5082\tpriority=1",
 		  "a 3 sip:127.0.0.1:5080, b 5 sip:127.0.0.1:5081, c 1 sip:127.0.0.1:5082", "" },
 		{ "", "a 3 sip:127.0.0.1:5080", "" },
 		{ "b\n", NULL, "FILE:1: write NAME URI, and behind them weight=5 and the like" },

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -274,6 +275,39 @@ static void max_cps_spills_and_a_look_costs_nothing(void **state)
 	assert_int_equal(take(rig), 0);
 }
 
+struct drawer {
+	struct rig *rig;
+	unsigned worker, taken;
+};
+
+static void *draw(void *arg)
+{
+	struct drawer *d = arg;
+	struct pick pick;
+
+	for (unsigned i = 0; i < 20000; i++) {
+		if (pool_pick(d->rig->pools, &d->rig->conf, 0, &(struct pool_query){ .now_ms = START, .worker = d->worker }, &pick))
+			continue;
+		d->taken++;
+		dest_release(d->rig->pools, d->worker, pick.slot);
+	}
+	return NULL;
+}
+
+static void all_workers_draw_on_one_bucket(void **state)
+{
+	struct drawer both[2] = { { *state, 0, 0 }, { *state, 1, 0 } };
+	pthread_t thread;
+
+	only(*state, 1);
+	both[0].rig->dest[0].max_cps = 5000;
+	assert_int_equal(pthread_create(&thread, NULL, draw, &both[1]), 0);
+	draw(&both[0]);
+	pthread_join(thread, NULL);
+	assert_int_equal(both[0].taken + both[1].taken, 500);
+	assert_int_equal(dest_load(both[0].rig->pools, slot(both[0].rig, 0)), 0);
+}
+
 /* Rests --------------------------------------------------------------------------------------------------------- */
 
 static void a_rest_is_kept_and_bounded(void **state)
@@ -542,6 +576,7 @@ int main(void)
 		TEST(a_circle_ends),
 		TEST(max_cps_holds_in_every_second),
 		TEST(max_cps_spills_and_a_look_costs_nothing),
+		TEST(all_workers_draw_on_one_bucket),
 		TEST(a_rest_is_kept_and_bounded),
 		TEST(one_that_returns_starts_slowly),
 		TEST(least_calls_does_not_flood_who_returns),
