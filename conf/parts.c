@@ -219,7 +219,8 @@ void on_pool_done(struct reader *r, void *into)
 	struct conf_pool *p = into;
 
 	if (!p->n_destinations && !p->destinations_file.len && !r->notes->errors)
-		note_error(r, "`destinations:` is missing; it takes a list. Its servers. Or `destinations-file:`, a file with one per line");
+		note_error(r, "`destinations:` is missing; it takes a list. Its servers. Or `destinations-file:`, a file with one per "
+		              "line");
 	if (p->probe.timeout_ms > p->probe.every_ms)
 		note_error(r, "probe: timeout is longer than every: a probe would start before the last one has ended");
 }

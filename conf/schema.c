@@ -172,14 +172,14 @@ static const struct row rows[] = {
 	  .help = "The zone its destinations are in: calls leave by that zone's listeners." },
 	{ .path = "pools.*.balance", .type = TY_CHOICE, .unset = "round-robin",
 	  ONE_OF("round-robin", "weighted", "least-calls", "hash", "latency"), FIELD(conf_pool, balance),
-	  .help = "How a call picks its destination. `round-robin`: in turn. `weighted`: in turn by weight. `least-calls`: fewest calls for "
-	          "its weight. `hash`: the same key (see `hash`) keeps its destination while that one is up. `latency`: whoever answers "
+	  .help = "How a call picks its destination. `round-robin`: in turn. `weighted`: in turn by weight. `least-calls`: fewest calls "
+	          "for its weight. `hash`: the same key (see `hash`) keeps its destination while that one is up. `latency`: whoever answers "
 	          "sooner and has less to do is likelier." },
 	{ .path = "pools.*.hash", .type = TY_MAP, .help = "Of `balance: hash`." },
 	{ .path = "pools.*.hash.by", .type = TY_CHOICE, .unset = "from-user", ONE_OF("from-user", "to-user", "call-id", "source", "domain"),
 	  FIELD(conf_pool, hash.by),
-	  .help = "The key. `from-user`: user and host of From. `to-user`, `domain`: user, host of the Request-URI. `source`: the address it "
-	          "came from." },
+	  .help = "The key. `from-user`: user and host of From. `to-user`, `domain`: user, host of the Request-URI. `source`: the address "
+	          "it came from." },
 	{ .path = "pools.*.hash.bound", .type = TY_INT, .unset = "125", .max = 1000, .take = on_hash_bound,
 	  .help = "A destination that has this many percent of its share of the pool's calls (and 16 calls) gets no more: new calls of its "
 	          "keys go where they would go without it. 101 or more; 0: no bound." },
@@ -220,10 +220,11 @@ static const struct row rows[] = {
 	{ .path = "pools.*.health", .type = TY_MAP, .help = "What calls say about a destination." },
 	{ .path = "pools.*.health.fail-on", .type = TY_LIST, .unset = "503", .takes_one = true, .max = 64,
 	  ARRAY(conf_pool, health.fail_on, health.n_fail_on),
-	  .help = "Final responses to calls that count as failures: `down-after` of them in a row take a destination out. Silence and broken "
-	          "transport always count; any other final response is a success." },
+	  .help = "Final responses to calls that count as failures: `down-after` of them in a row take a destination out. Silence and "
+	          "broken transport always count; any other final response is a success." },
 	{ .path = "pools.*.health.fail-on[]", .type = TY_INT, .min = 300, .max = 699, WHOLE(uint16_t), .help = "A status." },
-	{ .path = "pools.*.health.retry-after", .type = TY_DURATION, .unset = "60s", .max = MS(3600), FIELD(conf_pool, health.retry_after_ms),
+	{ .path = "pools.*.health.retry-after", .type = TY_DURATION, .unset = "60s", .max = MS(3600),
+	  FIELD(conf_pool, health.retry_after_ms),
 	  .help = "A 503 with Retry-After: no new calls to who sent it for that long, at most for this. 0s: it is not obeyed." },
 	{ .path = "pools.*.answer-timeout", .type = TY_DURATION, .unset = "3m", .min = MS(1), .max = MS(3600),
 	  FIELD(conf_pool, answer_timeout_ms), .help = "Ringing without a final response (timer C, RFC 3261 §16.6 item 11)." },

@@ -27,6 +27,7 @@ struct live {
 	struct watched *files;         unsigned n_files;
 	struct asked *names;           unsigned n_names;
 	bool is_stale;                 /* something is not in the snapshot yet */
+	uint64_t retry_ms;             /* is_stale: not before this */
 };
 
 static struct conf_live *overlay(struct live *l)
@@ -91,11 +92,11 @@ static int renew(struct live *l, const char *why, struct conf_notes *notes)
 	struct tally t = { { 0 } };
 	int err = publisher_renew(l->p.publisher, notes);
 
-	l->is_stale = err == -EBUSY;
 	if (err) {
 		log_at(l->p.log, LOG_ERROR, "pools.rejected", "why=%s errors=%u error=%s", why, notes->errors, strerror(-err));
 		return err;
 	}
+	l->is_stale = false;
 	conf_compare(was, now(l), tally_fate, &t); /* the publisher keeps `was` until its next collection */
 	log_info(l->p.log, "pools.changed", "why=%s gen=%lu kept=%u changed=%u added=%u removed=%u leaving=%u", why,
 	         (unsigned long)now(l)->gen, t.n[FATE_KEPT], t.n[FATE_CHANGED], t.n[FATE_ADDED], t.n[FATE_REMOVED], t.n[FATE_LEAVING]);
@@ -230,7 +231,6 @@ static int commit(struct live *l, struct conf_change *changes, unsigned n, struc
 	if ((err = renew(l, "sbcctl", notes))) {
 		o->changes = before.changes;
 		o->n_changes = before.n_changes;
-		l->is_stale = false;
 		free(changes);
 		return err;
 	}
@@ -419,14 +419,14 @@ static bool has_news(struct live *l, const struct conf_pool *pool)
 	return true;
 }
 
-static void look_at_files(struct live *l)
+static bool look_at_files(struct live *l)
 {
 	const struct conf *c = now(l);
 	bool has = false;
 
 	for (unsigned i = 0; i < c->n_pools; i++)
 		has |= c->pools[i].destinations_file.len && has_news(l, &c->pools[i]);
-	l->is_stale |= has;
+	return has;
 }
 
 /* Names ----------------------------------------------------------------------------------------------------------- */
@@ -596,11 +596,17 @@ static void look_at_leaving(struct live *l)
 
 void live_poll(struct live *l)
 {
-	look_at_files(l);
+	uint64_t now_ms = l->p.now_ms(l->p.ctx);
+	bool has_file = look_at_files(l);
+	int err;
+
 	look_at_names(l);
 	look_at_leaving(l);
-	if (l->is_stale)
-		(void)renew_quietly(l, "files, names or calls that ended");
+	if (!has_file && (!l->is_stale || now_ms < l->retry_ms))
+		return;
+	err = renew_quietly(l, "files, names or calls that ended");
+	l->is_stale |= err == -EBUSY;
+	l->retry_ms = err && err != -EBUSY ? now_ms + LIVE_RETRY_MS : 0;
 }
 
 int live_new(struct live **out, const struct live_params *p)

@@ -8,6 +8,7 @@
 
 enum live_limits {
 	LIVE_ASK_MS = 5000,            /* how often a name is asked for: the resolver answers out of its cache until the TTL is over */
+	LIVE_RETRY_MS = 10000,         /* after a snapshot that could not be made, though what it is for goes on */
 	LIVE_LINE_MAX = 512,           /* bytes of one line of pools.changes */
 };
 

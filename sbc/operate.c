@@ -60,7 +60,9 @@ static const char *state_of(const struct conf_destination *d, const struct dest_
 		return "leaving";
 	if (i->wish != WISH_IN_SERVICE)
 		return wish_word(i->wish);
-	return i->is_up ? "up" : "down";
+	if (!i->is_up)
+		return "down";
+	return i->rest_until_ms > now_ms() ? "resting" : "up";
 }
 
 /* Since when it is in the state that is shown: the operator's word, or a change of the evidence after it. */

@@ -38,11 +38,22 @@ static uint64_t hash_key(const struct setup *s, const struct conf_pool *pool, co
 	return hash_parts(token_hash_key(s->call->b->p.tokens), parts, 2);
 }
 
+/* The first of them that hashes says what the key is. */
+static uint64_t key_of(const struct setup *s, const struct conf_pool *pool, const struct view *v)
+{
+	for (unsigned i = 0; i <= CONF_SPILLS_MAX && pool->balance != BALANCE_HASH; i++) {
+		if (!pool->spill)
+			return s->call->near.in_table.key;
+		pool = &s->call->b->conf->pools[pool->spill - 1];
+	}
+	return hash_key(s, pool, v);
+}
+
 struct pool_query pooled_query(const struct setup *s, const struct conf_pool *pool, const struct view *v)
 {
 	const struct b2bua *b = s->call->b;
 
-	return (struct pool_query){ .key = pool->balance == BALANCE_HASH ? hash_key(s, pool, v) : s->call->near.in_table.key,
+	return (struct pool_query){ .key = key_of(s, pool, v),
 		                    .now_ms = b->p.wheel->now_ms, .worker = b->p.worker, .tried = s->tried, .n_tried = s->n_tried };
 }
 

@@ -23,6 +23,7 @@ struct scene {
 	struct live *live;
 	char dir[64], file[96], more[96];
 	bool is_deaf;                  /* workers adopt nothing */
+	uint64_t ahead_ms;             /* of the rig's clock, for what changes destinations alone */
 	unsigned calls;
 };
 
@@ -57,7 +58,9 @@ static void on_published(void *ctx)
 
 static uint64_t now_ms(void *ctx)
 {
-	return ((struct scene *)ctx)->rig->now_ms;
+	const struct scene *s = ctx;
+
+	return s->rig->now_ms + s->ahead_ms;
 }
 
 static int ask(void *ctx, struct live_question *q)
@@ -552,6 +555,37 @@ static void a_name_with_several_addresses(void **state)
 	end(&s);
 }
 
+/* Something else is in the way of a new snapshot: it is tried again, not forgotten. */
+static void what_could_not_be_published_is_tried_again(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	prepare(&s);
+	write_file(s.more, "carol sip:10.0.0.22\n");
+	begin_node(&s, "destinations-file: @MORE, destinations: [{ name: app, uri: \"sip:app.example.com\", each-address: on }]");
+	name_leads(&s.rig->names[0], "app.example.com", BOB, NULL);
+	s.rig->n_names = 1;
+	write_file(s.more, "carol nonsense\n");
+	polls(&s, 10);
+	assert_string_equal(names(&s), "app=1 carol=1");
+	write_file(s.more, "carol sip:10.0.0.22 weight=1 # another stamp\n");
+	polls(&s, 30);
+	assert_string_equal(names(&s), "carol=1 app/10.0.0.21=1");
+	s.is_deaf = true; /* workers that hold the old ones are waited for */
+	for (unsigned i = 0; i < 4; i++) {
+		name_leads(&s.rig->names[0], "app.example.com", servers[2 - i % 2], NULL);
+		s.ahead_ms += LIVE_ASK_MS;
+		live_poll(s.live);
+	}
+	assert_string_equal(names(&s), "carol=1 app/10.0.0.23=1");
+	s.is_deaf = false;
+	tick(&s);
+	live_poll(s.live);
+	assert_string_equal(names(&s), "carol=1 app/10.0.0.22=1");
+	end(&s);
+}
+
 /* One of them is dead: the others are not (LESSONS 36). */
 static void each_address_has_a_health_of_its_own(void **state)
 {
@@ -584,6 +618,7 @@ int main(void)
 		cmocka_unit_test(a_damaged_file_is_put_aside),
 		cmocka_unit_test(a_watched_file),
 		cmocka_unit_test(a_name_with_several_addresses),
+		cmocka_unit_test(what_could_not_be_published_is_tried_again),
 		cmocka_unit_test(each_address_has_a_health_of_its_own),
 	};
 

@@ -234,6 +234,43 @@ static void equal_keys_meet(void **state)
 	got_free(&g);
 }
 
+/* A pool that hashes and is only spilled into knows its keys, too. */
+static void keys_meet_where_calls_spill(void **state)
+{
+	struct rig *r = rig_new(FLOW_ZONES
+		"pools:\n"
+		"  apps: { zone: core, probe: off, spill: more, destinations: [{ name: dave, uri: \"sip:10.0.0.23:5060\", max-calls: 1 }] }\n"
+		"  more: { zone: core, probe: off, balance: hash, " TWO " }\n"
+		FLOW_ROUTES, 1, 1);
+	struct got first = { NULL }, g = { NULL };
+	unsigned seen = 0;
+	int server = -1;
+
+	(void)state;
+	calls(r, 1, "a@example.com", "bob@example.com");
+	assert_int_equal(reached(r, &first), 2);
+	answers(r, 2, &first, 180, "");
+	for (unsigned i = 2; i < 40; i++) {
+		char from[64];
+		int at;
+
+		snprintf(from, sizeof(from), "a%u@example.com", i < 20 ? 0 : i);
+		calls(r, i, from, "bob@example.com");
+		at = reached(r, &g);
+		assert_true(at == 0 || at == 1);
+		assert_true(i >= 20 || server < 0 || at == server);
+		server = at;
+		seen |= 1u << at;
+		answers(r, at, &g, 486, "");
+		rig_forget(r, ALICE);
+	}
+	assert_int_equal(count_servers(seen), 2);
+	answers(r, 2, &first, 486, "");
+	got_free(&first);
+	got_free(&g);
+	end(r);
+}
+
 /* `latency`: the first response to a call is a measurement, too. */
 static void calls_measure_latency(void **state)
 {
@@ -292,6 +329,7 @@ int main(void)
 		cmocka_unit_test(a_good_call_forgives),
 		cmocka_unit_test(what_counts_as_failure),
 		cmocka_unit_test(equal_keys_meet),
+		cmocka_unit_test(keys_meet_where_calls_spill),
 		cmocka_unit_test(calls_measure_latency),
 		cmocka_unit_test(failover_goes_through_the_tiers),
 	};
