@@ -95,3 +95,26 @@ live_pools_all_at_once() {
 	caller_run after demo -m 4 -r 10 || fail "calls afterwards"
 	[[ $(ctl pools | grep -c '^apps *app-[12] ') == 2 ]] || fail "the destinations: $(ctl pools)"
 }
+
+# RFC 3261 21.5.4: who answers 503 with Retry-After gets no calls until then; those he refused go on to the next.
+live_pools_rest() {
+	port_take ONE TWO
+	destination app-1 "$ONE"
+	destination app-2 "$TWO"
+	scenario callee busy <<-'.'
+		<- INVITE
+		-> 503 hdr=Retry-After:_4
+		<- ACK
+	.
+	callee_start one "$ONE" busy
+	callee_start two "$TWO" demo
+	sbc_start
+	caller_run first demo -m 2 -r 10 || fail "a call that met the busy one"
+	[[ $(calls_of one) == 1 ]] || fail "calls at the busy one: $(calls_of one)"
+	ctl pools | grep -q 'app-1 .* resting ' || fail "not shown: $(ctl pools)"
+	caller_run more demo -m 6 -r 20 || fail "calls while it rests"
+	[[ $(calls_of one) == 1 ]] || fail "calls at the one that rests: $(calls_of one)"
+	wait_until 8 eval "ctl pools | grep -q 'app-1 .* up '" || fail "the rest does not end: $(ctl pools)"
+	caller_run again demo -m 2 -r 10 || fail "calls afterwards"
+	[[ $(calls_of one) == 2 ]] || fail "no calls after the rest: $(calls_of one)"
+}

@@ -363,6 +363,24 @@ static void one_that_returns_starts_slowly(void **state)
 	}
 }
 
+/* The operator's word brings it back, too; being drained and enabled while it is down does not make it up. */
+static void one_that_is_undrained_starts_slowly(void **state)
+{
+	struct rig *rig = *state;
+	unsigned count[N];
+
+	only(rig, 2);
+	rig->pool[0].slow_start_ms = 30000;
+	dest_put_wish(rig->pools, slot(rig, 0), WISH_DRAINING, rig->now_ms);
+	rig->now_ms += 100000;
+	dest_put_wish(rig->pools, slot(rig, 0), WISH_IN_SERVICE, rig->now_ms);
+	count_peeks(rig, 1000, count);
+	assert_true(count[0] <= 20);
+	rig->now_ms += 30000;
+	count_peeks(rig, 1000, count);
+	assert_int_equal(count[0], 500);
+}
+
 /* It returns empty: without slow start it would get every call until it is as full as the others. */
 static void least_calls_does_not_flood_who_returns(void **state)
 {
@@ -579,6 +597,7 @@ int main(void)
 		TEST(all_workers_draw_on_one_bucket),
 		TEST(a_rest_is_kept_and_bounded),
 		TEST(one_that_returns_starts_slowly),
+		TEST(one_that_is_undrained_starts_slowly),
 		TEST(least_calls_does_not_flood_who_returns),
 		TEST(nobody_starts_slowly_at_the_start),
 		TEST(hash_without_its_bound_moves_only_the_share_of_the_removed),
