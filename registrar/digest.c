@@ -142,7 +142,9 @@ bool digest_matches(struct digester *d, const struct digest_credentials *c, stru
 
 /* Credentials ------------------------------------------------------------------------------------------------------ */
 
-enum param { P_USERNAME, P_REALM, P_NONCE, P_URI, P_RESPONSE, P_ALGORITHM, P_CNONCE, P_NC, P_QOP, P_OPAQUE, P_USER_STAR, P_USERHASH, P_COUNT };
+enum param {
+	P_USERNAME, P_REALM, P_NONCE, P_URI, P_RESPONSE, P_ALGORITHM, P_CNONCE, P_NC, P_QOP, P_OPAQUE, P_USER_STAR, P_USERHASH, P_COUNT
+};
 
 /* What has to stand in quotes, and what may: telephones put some around the words, too. */
 static const struct {

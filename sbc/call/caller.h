@@ -18,8 +18,8 @@ struct asked {
 };
 
 /* Has whoever sends `r` shown that he is a user of `domain`? `header`: where his credentials are, HDR_AUTHORIZATION towards a registrar
- * (401), HDR_PROXY_AUTHORIZATION on the way to others (407). `about`: as in struct auth_query. False: the request was answered, or waits for a source of users and
- * comes again. */
+ * (401), HDR_PROXY_AUTHORIZATION on the way to others (407). `about`: as in struct auth_query. False: the request was answered, or waits
+ * for a source of users and comes again. */
 bool caller_shows(struct b2bua *b, const struct request *r, const struct conf_registrar *domain, uint8_t header, struct sv about,
                   struct caller *out);
 /* May he speak for this address of record? */

@@ -1,10 +1,9 @@
 /* tests/flow/digest.c - who somebody is: REGISTER with digest (RFC 3665 §2, RFC 7616, RFC 8760). The telephone computes its answers by
  * itself, apart from the code under test. */
-#include "tests/flow/flow.h"
+#include "tests/flow/secret.h"
 #include "registrar/auth.h"
 #include "registrar/registrar.h"
 #include <errno.h>
-#include <openssl/evp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,36 +18,14 @@
 /* As long as what telephones send. */
 #define USUAL "User-Agent: Telephone 1.0\nAllow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, REFER, NOTIFY, MESSAGE\nSupported: path\n"
 
-enum { HEX_MAX = 65 };
-
 struct phone {
 	struct rig *rig;
 	struct got got;
-	const char *at, *to, *user, *password, *aor, *call_id, *algorithm;
-	const char *realm, *uri, *method, *qop; /* what it claims, unless NULL */
-	char nonce[64], file[64], users[1024];
-	unsigned cseq, branch, nc;
+	struct secret who;
+	const char *at, *to, *aor, *call_id;
+	char file[64], users[1024];
+	unsigned cseq, branch;
 };
-
-/* H(a b c ...), in hexadecimal digits. */
-static void hash(const char *algorithm, char out[HEX_MAX], const char *text)
-{
-	const EVP_MD *md = strcmp(algorithm, "MD5") ? EVP_sha256() : EVP_md5();
-	unsigned char raw[EVP_MAX_MD_SIZE];
-	unsigned len;
-
-	assert_int_equal(EVP_Digest(text, strlen(text), raw, &len, md, NULL), 1);
-	for (unsigned i = 0; i < len; i++)
-		snprintf(out + 2 * i, 3, "%02x", raw[i]);
-}
-
-static void ha1(const char *algorithm, const char *user, const char *password, char out[HEX_MAX])
-{
-	char text[256];
-
-	snprintf(text, sizeof(text), "%s:example.com:%s", user, password);
-	hash(algorithm, out, text);
-}
 
 static void write_file(const char *path, const char *text)
 {
@@ -62,19 +39,19 @@ static void write_file(const char *path, const char *text)
 /* Adds both lines of a user. */
 static void add_user(struct phone *p, const char *user, const char *password, const char *aors)
 {
-	char md5[HEX_MAX], sha[HEX_MAX];
+	char md5[SECRET_HEX], sha[SECRET_HEX];
 	size_t len = strlen(p->users);
 
-	ha1("MD5", user, password, md5);
-	ha1("SHA-256", user, password, sha);
+	secret_ha1("MD5", user, password, md5);
+	secret_ha1("SHA-256", user, password, sha);
 	snprintf(p->users + len, sizeof(p->users) - len, "%s:example.com:%s%s\n%s:example.com:%s\n", user, md5, aors, user, sha);
 	write_file(p->file, p->users);
 }
 
 static struct phone phone_new(const char *routes, unsigned workers)
 {
-	struct phone p = { .at = ALICE, .to = EDGE, .user = "alice", .password = "zanzibar", .aor = "alice", .call_id = "reg-1",
-	                   .algorithm = "SHA-256", .file = "/tmp/users-XXXXXX" };
+	struct phone p = { .who = { .user = "alice", .password = "zanzibar", .algorithm = "SHA-256" }, .at = ALICE, .to = EDGE, .aor = "alice", .call_id = "reg-1",
+	                   .file = "/tmp/users-XXXXXX" };
 	char yaml[4096];
 	int fd = mkstemp(p.file);
 
@@ -114,28 +91,10 @@ static void phone_end(struct phone *p)
 	unlink(p->file);
 }
 
-static const char *or(const char *a, const char *b)
-{
-	return a ? a : b;
-}
-
 /* The line that answers the last challenge. */
-static const char *credentials(const struct phone *p, const char *header, const char *method, const char *request_uri)
+static const char *credentials(const struct phone *p, const char *header, const char *method, const char *uri)
 {
-	static char line[1024];
-	char text[512], a1[HEX_MAX], a2[HEX_MAX], response[HEX_MAX];
-	const char *uri = or(p->uri, request_uri);
-
-	ha1(p->algorithm, p->user, p->password, a1);
-	snprintf(text, sizeof(text), "%s:%s", or(p->method, method), uri);
-	hash(p->algorithm, a2, text);
-	snprintf(text, sizeof(text), "%s:%s:%08x:c0ffee:%s:%s", a1, p->nonce, p->nc, or(p->qop, "auth"), a2);
-	hash(p->algorithm, response, text);
-	snprintf(line, sizeof(line),
-	         "%s: Digest username=\"%s\", realm=\"%s\", nonce=\"%s\", uri=\"%s\", response=\"%s\", algorithm=%s, cnonce=\"c0ffee\", "
-	         "qop=%s, nc=%08x\n",
-	         header, p->user, or(p->realm, "example.com"), p->nonce, uri, response, p->algorithm, or(p->qop, "auth"), p->nc);
-	return line;
+	return secret_line(&p->who, header, method, uri);
 }
 
 /* The REGISTER of the present CSeq. `lines`: each with its "\n". */
@@ -162,24 +121,12 @@ static void expect(struct phone *p, const char *start)
 /* The n-th challenge of the answer as text. */
 static const char *challenge(const struct phone *p, enum hdr_id id, unsigned n)
 {
-	static char text[512];
-	const struct hdr *h = view_find(&p->got.v, id, 0);
-
-	while (h && n--)
-		h = view_find(&p->got.v, id, (unsigned)(h - p->got.v.h) + 1);
-	if (!h)
-		return NULL;
-	snprintf(text, sizeof(text), "%.*s", SV_ARG(hdr_value(&p->got.v, h)));
-	return text;
+	return secret_challenge(&p->got, id, n);
 }
 
 static void take_nonce(struct phone *p, enum hdr_id id)
 {
-	const char *text = challenge(p, id, 0), *nonce = text ? strstr(text, "nonce=\"") : NULL;
-
-	assert_non_null(nonce);
-	assert_int_equal(sscanf(nonce, "nonce=\"%63[^\"]\"", p->nonce), 1);
-	p->nc = 0;
+	secret_take(&p->who, &p->got, id);
 }
 
 static void expect_challenge(struct phone *p, bool is_stale)
@@ -194,7 +141,7 @@ static void say_who(struct phone *p, const char *lines)
 {
 	char all[2048];
 
-	p->nc++;
+	p->who.nc++;
 	snprintf(all, sizeof(all), "%s%s", lines, credentials(p, "Authorization", "REGISTER", "sip:example.com"));
 	say_next(p, all);
 }
@@ -219,7 +166,7 @@ static void a_new_registration(void **state)
 	for (unsigned i = 0; i < 6; i++) {
 		struct phone p = phone_new(REGISTER_ROUTES, workers[i / 2]);
 
-		p.algorithm = algorithms[i % 2];
+		p.who.algorithm = algorithms[i % 2];
 		say_next(&p, CONTACT);
 		expect_challenge(&p, false);
 		assert_non_null(strstr(challenge(&p, HDR_WWW_AUTHENTICATE, 0), "algorithm=SHA-256, qop=\"auth\""));
@@ -262,13 +209,13 @@ static void a_wrong_password(void **state)
 	struct phone p = phone_new(REGISTER_ROUTES, 2);
 
 	(void)state;
-	p.password = "sibar";
+	p.who.password = "sibar";
 	say_next(&p, CONTACT);
 	expect_challenge(&p, false);
 	say_who(&p, CONTACT);
 	expect_challenge(&p, false);
 	assert_int_equal(bindings(p.rig), 0);
-	p.password = "zanzibar";
+	p.who.password = "zanzibar";
 	say_who(&p, CONTACT);
 	expect(&p, "SIP/2.0 200");
 	phone_end(&p);
@@ -303,16 +250,16 @@ static void nobody_learns_what_was_wrong(void **state)
 
 		say_next(&p, CONTACT);
 		expect_challenge(&p, false);
-		p.user = wrong[i].user;
-		p.password = wrong[i].password;
-		p.realm = wrong[i].realm;
+		p.who.user = wrong[i].user;
+		p.who.password = wrong[i].password;
+		p.who.realm = wrong[i].realm;
 		say_who(&p, CONTACT);
 		expect_challenge(&p, false);
 		copy_without_nonces(&p, i ? other : first, sizeof(first));
 		if (i)
 			assert_string_equal(first, other);
 		blocks = counted(p.rig, AUTH_REFUSED);
-		assert_int_equal(blocks, p.realm ? 0 : 1); /* those for another realm are none */
+		assert_int_equal(blocks, p.who.realm ? 0 : 1); /* those for another realm are none */
 		phone_end(&p);
 	}
 }
@@ -328,16 +275,16 @@ static void a_repeated_request_has_no_second_nonce(void **state)
 	(void)state;
 	say_next(&p, CONTACT);
 	expect_challenge(&p, false);
-	strcpy(first, p.nonce);
+	strcpy(first, p.who.nonce);
 	for (unsigned i = 0; i < 6; i++) {
 		rig_after(p.rig, 500u << i);
 		say(&p, CONTACT);
 		expect_challenge(&p, false);
-		assert_string_equal(p.nonce, first);
+		assert_string_equal(p.who.nonce, first);
 	}
 	say_next(&p, CONTACT);
 	expect_challenge(&p, false);
-	assert_string_not_equal(p.nonce, first);
+	assert_string_not_equal(p.who.nonce, first);
 	phone_end(&p);
 }
 
@@ -352,7 +299,7 @@ static void an_old_nonce_is_stale(void **state)
 	expect_challenge(&p, true);
 	say_who(&p, CONTACT);
 	expect(&p, "SIP/2.0 200");
-	strcpy(p.nonce, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+	strcpy(p.who.nonce, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
 	say_who(&p, CONTACT);
 	expect_challenge(&p, true);
 	phone_end(&p);
@@ -366,7 +313,7 @@ static void a_repetition_is_answered_again_and_a_replay_is_not(void **state)
 	(void)state;
 	say_next(&p, CONTACT);
 	expect_challenge(&p, false);
-	p.nc = 1;
+	p.who.nc = 1;
 	p.cseq++;
 	p.branch++;
 	snprintf(all, sizeof(all), "%s%s", CONTACT, credentials(&p, "Authorization", "REGISTER", "sip:example.com"));
@@ -397,8 +344,8 @@ static void a_nonce_is_for_one_address(void **state)
 	char all[2048];
 
 	(void)state;
-	p.user = p.aor = "bob";
-	p.password = "bobspass";
+	p.who.user = p.aor = "bob";
+	p.who.password = "bobspass";
 	registers(&p, CONTACT);
 	snprintf(all, sizeof(all), "%s%s", CONTACT, credentials(&p, "Authorization", "REGISTER", "sip:example.com"));
 	p.aor = "robert";
@@ -432,8 +379,8 @@ static void some_have_several_addresses(void **state)
 	struct phone p = phone_new(REGISTER_ROUTES, 2);
 
 	(void)state;
-	p.user = "bob";
-	p.password = "bobspass";
+	p.who.user = "bob";
+	p.who.password = "bobspass";
 	for (unsigned i = 0; i < 3; i++) {
 		p.aor = theirs[i];
 		registers(&p, CONTACT);
@@ -550,16 +497,16 @@ static void what_was_not_asked_for_is_refused(void **state)
 	(void)state;
 	say_next(&p, CONTACT);
 	expect_challenge(&p, false);
-	p.uri = "sip:example.org";
+	p.who.uri = "sip:example.org";
 	expect_refusal(&p);
-	p.uri = NULL;
-	p.method = "INVITE";
+	p.who.uri = NULL;
+	p.who.method = "INVITE";
 	expect_refusal(&p);
-	p.method = NULL;
-	p.qop = "auth-int";
+	p.who.method = NULL;
+	p.who.qop = "auth-int";
 	expect_refusal(&p);
-	p.qop = NULL;
-	p.uri = "sip:EXAMPLE.com"; /* the same one (RFC 3261 §19.1.4) */
+	p.who.qop = NULL;
+	p.who.uri = "sip:EXAMPLE.com"; /* the same one (RFC 3261 §19.1.4) */
 	say_who(&p, CONTACT);
 	expect(&p, "SIP/2.0 200");
 	phone_end(&p);
@@ -574,7 +521,7 @@ static void credentials_for_others_are_passed_over(void **state)
 	(void)state;
 	say_next(&p, CONTACT "Authorization: Basic Zm9v\nAuthorization: Digest realm=\"elsewhere\"\n");
 	expect_challenge(&p, false);
-	p.nc = 1;
+	p.who.nc = 1;
 	snprintf(all, sizeof(all), CONTACT "Authorization: Basic Zm9v\nAuthorization: Digest realm=\"elsewhere\"\n%s",
 	         credentials(&p, "Authorization", "REGISTER", "sip:example.com"));
 	say_next(&p, all);
@@ -606,7 +553,7 @@ static void a_changed_file_is_read(void **state)
 	poll_file(&p, p.users);
 	say_who(&p, CONTACT);
 	expect_challenge(&p, false);
-	p.password = "new secret";
+	p.who.password = "new secret";
 	say_who(&p, CONTACT);
 	expect(&p, "SIP/2.0 200");
 	assert_int_equal(users_loads(p.rig->shared.users), 2);
@@ -678,7 +625,7 @@ static void users_of_the_configuration(void **state)
 	rig_reload(p.rig, INLINE);
 	say_who(&p, CONTACT);
 	expect_challenge(&p, false);
-	p.password = "other";
+	p.who.password = "other";
 	say_who(&p, CONTACT);
 	expect(&p, "SIP/2.0 200");
 	phone_end(&p);
@@ -720,7 +667,7 @@ static void calls_as_himself(struct phone *p, const char *method, const char *li
 {
 	char all[2048];
 
-	p->nc++;
+	p->who.nc++;
 	snprintf(all, sizeof(all), "%s%s", lines, credentials(p, "Proxy-Authorization", method, "sip:bob@example.com"));
 	calls(p, method, all);
 }
@@ -830,12 +777,12 @@ static void wrong_callers_get_nowhere(void **state)
 
 	(void)state;
 	p.call_id = "call-1";
-	p.password = "sibar";
+	p.who.password = "sibar";
 	calls(&p, "INVITE", "");
 	expect_407(&p, false);
 	calls_as_himself(&p, "INVITE", "");
 	expect_407(&p, false);
-	p.user = "carol";
+	p.who.user = "carol";
 	calls_as_himself(&p, "INVITE", "");
 	expect_407(&p, false);
 	calls(&p, "INVITE", "Proxy-Authorization: Digest x\n");
@@ -896,8 +843,8 @@ static void nobody_speaks_for_another(void **state)
 	char call_id[16];
 
 	(void)state;
-	p.user = "bob";
-	p.password = "bobspass";
+	p.who.user = "bob";
+	p.who.password = "bobspass";
 	for (unsigned i = 0; i < sizeof(says) / sizeof(says[0]); i++) {
 		snprintf(call_id, sizeof(call_id), "call-%u", i);
 		p.call_id = call_id;
@@ -926,25 +873,25 @@ static void a_nonce_is_for_one_call(void **state)
 	p.call_id = "call-1";
 	calls(&p, "INVITE", "");
 	expect_407(&p, false);
-	strcpy(first, p.nonce);
+	strcpy(first, p.who.nonce);
 	ask_out(&p, "INVITE", "");
 	expect_407(&p, false);
-	assert_string_equal(p.nonce, first);
+	assert_string_equal(p.who.nonce, first);
 	for (unsigned i = 2; i < 10; i++) {
 		snprintf(call_id, sizeof(call_id), "call-%u", i);
 		p.call_id = call_id;
-		strcpy(p.nonce, first);
-		p.nc = 0;
+		strcpy(p.who.nonce, first);
+		p.who.nc = 0;
 		calls_as_himself(&p, "INVITE", "");
 		expect_407(&p, true);
 	}
-	strcpy(p.nonce, first);
-	p.nc = 0;
+	strcpy(p.who.nonce, first);
+	p.who.nc = 0;
 	p.call_id = "call-1";
 	calls_as_himself(&p, "INVITE", "");
 	expect(&p, "SIP/2.0 100");
 	bob_declines(&p, "INVITE ", &at_bob);
-	p.nc = 0;
+	p.who.nc = 0;
 	calls_as_himself(&p, "INVITE", ""); /* once more in the same call: used */
 	expect_407(&p, true);
 	got_free(&at_bob);
@@ -962,7 +909,7 @@ static void requests_within_a_call_are_not_asked(void **state)
 	flow_alice_calls(&f, USUAL, SDP);
 	expect_407(&p, false);
 	f.alice_cseq++;
-	p.nc++;
+	p.who.nc++;
 	line = credentials(&p, "Proxy-Authorization", "INVITE", "sip:bob@example.com");
 	flow_alice_calls(&f, line, SDP);
 	flow_expect_at_alice(&f, "SIP/2.0 100");
@@ -1037,9 +984,9 @@ static void late_answers(struct phone *p, int err)
 	rig_after(p->rig, 1);
 }
 
-static struct phone late_new(unsigned workers)
+static struct phone late_new(const char *routes, unsigned workers)
 {
-	struct phone p = phone_new(CALL_ROUTES("authenticated"), workers);
+	struct phone p = phone_new(routes, workers);
 
 	late = (struct late){ .find = p.rig->workers[0].users.source.find };
 	for (unsigned i = 0; i < workers; i++) {
@@ -1052,13 +999,13 @@ static struct phone late_new(unsigned workers)
 
 static void a_registration_waits_for_its_source(void **state)
 {
-	struct phone p = late_new(2);
+	struct phone p = late_new(CALL_ROUTES("authenticated"), 2);
 	char all[2048];
 
 	(void)state;
 	say_next(&p, CONTACT);
 	expect_challenge(&p, false);
-	p.nc = 1;
+	p.who.nc = 1;
 	p.cseq++;
 	p.branch++;
 	snprintf(all, sizeof(all), "%s%s", CONTACT, credentials(&p, "Authorization", "REGISTER", "sip:example.com"));
@@ -1088,7 +1035,7 @@ static void a_registration_waits_for_its_source(void **state)
 
 static void a_source_that_never_answers(void **state)
 {
-	struct phone p = late_new(2);
+	struct phone p = late_new(CALL_ROUTES("authenticated"), 2);
 
 	(void)state;
 	say_next(&p, CONTACT);
@@ -1110,27 +1057,37 @@ static void a_source_that_never_answers(void **state)
 	phone_end(&p);
 }
 
+/* Also after it had waited for another worker to say whether he is registered. */
 static void a_call_waits_for_its_source(void **state)
 {
-	struct phone p = late_new(2);
+	static const char *const routes[] = { CALL_ROUTES("authenticated"), CALL_ROUTES("registered") };
 	struct got at_bob = { 0 };
+	char call_id[16];
 
 	(void)state;
-	p.call_id = "call-1";
-	calls(&p, "INVITE", "");
-	expect_407(&p, false);
-	calls_as_himself(&p, "INVITE", "");
-	rig_expect_silence(p.rig, BOB);
-	late_answers(&p, 0);
-	expect(&p, "SIP/2.0 100");
-	bob_declines(&p, "INVITE ", &at_bob);
+	for (unsigned i = 0; i < 2; i++) {
+		struct phone p = late_new(routes[i], 8);
+
+		for (unsigned k = 0; k < 8; k++) {
+			snprintf(call_id, sizeof(call_id), "call-%u", k);
+			p.call_id = call_id;
+			calls(&p, "INVITE", "");
+			expect_407(&p, false);
+			calls_as_himself(&p, "INVITE", "");
+			rig_expect_silence(p.rig, BOB);
+			rig_after(p.rig, 500);
+			late_answers(&p, 0);
+			expect(&p, "SIP/2.0 100");
+			bob_declines(&p, "INVITE ", &at_bob);
+		}
+		phone_end(&p);
+	}
 	got_free(&at_bob);
-	phone_end(&p);
 }
 
 static void a_call_is_cancelled_while_it_waits(void **state)
 {
-	struct phone p = late_new(2);
+	struct phone p = late_new(CALL_ROUTES("authenticated"), 2);
 
 	(void)state;
 	p.call_id = "call-1";
@@ -1151,7 +1108,7 @@ static void a_call_is_cancelled_while_it_waits(void **state)
 /* The node ends while a source is asked. */
 static void the_end_comes_while_one_waits(void **state)
 {
-	struct phone p = late_new(2);
+	struct phone p = late_new(CALL_ROUTES("authenticated"), 2);
 
 	(void)state;
 	say_next(&p, CONTACT);

@@ -268,6 +268,42 @@ static void who_may_call(void **state)
 	}
 }
 
+/* Whether it is worth asking a caller who he is. */
+static bool wants_caller(struct rig *rig)
+{
+	struct route_result r;
+
+	route_find(&rig->conf, &rig->q, &r);
+	return r.wants_caller;
+}
+
+static void who_would_be_asked(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig);
+	rig.conf.n_routes = 2;
+	assert_false(wants_caller(&rig));
+	rig.rule[0].when.caller = CALLER_TRUSTED; /* nobody becomes that by a password */
+	assert_false(wants_caller(&rig));
+	rig.rule[0].when.caller = CALLER_AUTHENTICATED;
+	assert_true(wants_caller(&rig));
+	rig.rule[0].when.zone = CORE; /* it would not be for him anyhow */
+	assert_false(wants_caller(&rig));
+	rig.rule[0].when.zone = -1;
+	rig.rule[0].when.caller = CALLER_REGISTERED;
+	assert_true(wants_caller(&rig));
+	rig.q.is_registered = true;
+	assert_false(wants_caller(&rig));
+	rig.q.is_registered = false;
+	rig.rule[0].when.caller = CALLER_ANY; /* a rule behind the one that is found */
+	rig.rule[1].when.caller = CALLER_REGISTERED;
+	assert_false(wants_caller(&rig));
+	rig.rule[0].when.caller = rig.rule[1].when.caller = CALLER_REGISTERED; /* none is found */
+	assert_true(wants_caller(&rig));
+}
+
 static void the_callee_may_have_to_be_registered(void **state)
 {
 	struct rig rig;
@@ -405,6 +441,7 @@ int main(void)
 		cmocka_unit_test(who_may_call),
 		cmocka_unit_test(the_callee_may_have_to_be_registered),
 		cmocka_unit_test(foreign_hosts_are_refused),
+		cmocka_unit_test(who_would_be_asked),
 		cmocka_unit_test(rejection_and_parts_that_are_not_there),
 		cmocka_unit_test(what_counts_as_ours),
 		cmocka_unit_test(a_request_to_ourselves),
