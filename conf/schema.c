@@ -398,7 +398,7 @@ static const struct row rows[] = {
 	  .help = "Everybody is asked for a password (digest, RFC 7616): whoever registers, and callers for whom a rule wants it. Users stand "
 	          "in one place: `users` or `inline`." },
 	{ .path = "registrar.*.auth.users", .type = TY_PATH, .take = on_users_file,
-	  .help = "A file with lines `user:realm:ha1`, read again when it changes; see docs/registrar.md." },
+	  .help = "A file with lines `user:realm:ha1`, read again when it changes; see docs/authentication.md." },
 	{ .path = "registrar.*.auth.inline", .type = TY_NAMES, .key_type = TY_METHOD, .min = 1, .max = CONF_USERS_MAX,
 	  ARRAY(conf_registrar, users, n_users), .help = "The users themselves, for a handful of them." },
 	{ .path = "registrar.*.auth.inline.*", .type = TY_SECRET, .size = sizeof(struct conf_user), KEY(conf_user, name),

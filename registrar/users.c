@@ -10,6 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+const struct counter_def users_counter_defs[USERS_COUNTERS] = {
+	[USERS_FILES_READ] = { "users_files_read_total", "Files of users that were read, at the start and after each change", false },
+	[USERS_FILES_REFUSED] = { "users_files_refused_total", "Files of users that could not be, so that nothing changed", false },
+};
+
 /* Counted by the control thread alone. */
 struct counted_table {
 	unsigned refs;
@@ -44,7 +49,8 @@ struct users {
 	struct log *log;
 	struct digester *digester;
 	struct node sources;
-	uint64_t confs, loads, faults; /* configurations adopted; files read and not */
+	struct counters counters;
+	uint64_t confs;              /* adopted */
 	unsigned workers, n_old;
 	struct user_set *old[USERS_OLD_MAX];
 	_Atomic(struct user_set *) now;
@@ -158,12 +164,12 @@ static void source_load(struct users *u, struct source *s)
 
 	s->seen = (struct stat){ 0 };
 	if (file_read(s, &t, &fault)) {
-		u->faults++;
+		counter_inc(&u->counters, USERS_FILES_REFUSED);
 		log_error(u->log, "users.refused", "file=%s line=%zu why=%s kept=%zu", s->name, fault.line, fault.why,
 		          s->table ? user_table_lines(s->table->table) : 0);
 		return;
 	}
-	u->loads++;
+	counter_inc(&u->counters, USERS_FILES_READ);
 	log_info(u->log, "users.read", "file=%s users=%zu", s->name, user_table_lines(t->table));
 	table_put(s->table);
 	s->table = t;
@@ -342,13 +348,15 @@ int users_new(struct users **out, unsigned workers, struct log *log)
 {
 	struct users *u = calloc(1, sizeof(*u));
 
-	if (!u || digester_new(&u->digester)) {
-		free(u);
+	if (!u)
+		return -ENOMEM;
+	list_init(&u->sources);
+	if (digester_new(&u->digester) || counters_init(&u->counters, users_counter_defs, USERS_COUNTERS)) {
+		users_free(u);
 		return -ENOMEM;
 	}
 	u->log = log;
 	u->workers = workers < USERS_WORKERS_MAX ? workers : USERS_WORKERS_MAX;
-	list_init(&u->sources);
 	*out = u;
 	return 0;
 }
@@ -363,6 +371,7 @@ void users_free(struct users *u)
 		set_free(u->old[i]);
 	set_free(atomic_load_explicit(&u->now, memory_order_relaxed));
 	digester_free(u->digester);
+	counters_fini(&u->counters);
 	free(u);
 }
 
@@ -417,14 +426,9 @@ void users_poll(struct users *u)
 		log_error(u->log, "users.refused", "why=%s", "no memory");
 }
 
-uint64_t users_loads(const struct users *u)
+const struct counters *users_counters(const struct users *u)
 {
-	return u->loads;
-}
-
-uint64_t users_faults(const struct users *u)
-{
-	return u->faults;
+	return &u->counters;
 }
 
 /* A worker's view -------------------------------------------------------------------------------------------------- */

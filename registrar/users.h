@@ -2,6 +2,7 @@
  * source there is: files of `user:realm:ha1`, and users written in the configuration. */
 #ifndef REGISTRAR_USERS_H
 #define REGISTRAR_USERS_H
+#include "base/counters.h"
 #include "base/log.h"
 #include "conf/conf.h"
 #include "registrar/digest.h"
@@ -75,9 +76,10 @@ void users_free(struct users *u);
 int users_adopt(struct users *u, const struct conf *c);
 /* Reads again what has changed since; frees what no worker uses any more. */
 void users_poll(struct users *u);
-/* Files read, and those that could not be, since the start. */
-uint64_t users_loads(const struct users *u);
-uint64_t users_faults(const struct users *u);
+enum users_counter { USERS_FILES_READ, USERS_FILES_REFUSED, USERS_COUNTERS };
+extern const struct counter_def users_counter_defs[USERS_COUNTERS];
+/* Written by the control thread. */
+const struct counters *users_counters(const struct users *u);
 
 /* A worker's source. */
 struct user_reader {

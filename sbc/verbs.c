@@ -519,7 +519,11 @@ static int add_metrics(struct verbs *v)
 
 		for (unsigned k = 0; k < sizeof(blocks) / sizeof(*blocks) && !err; k++)
 			err = metrics_add(v->metrics, blocks[k]);
+		if (!err)
+			err = metrics_add(v->metrics, auth_counters(w->auth));
 	}
+	if (!err)
+		err = metrics_add(v->metrics, users_counters(v->p.shared->users));
 	if (!err && v->p.shared->cdr)
 		err = metrics_add(v->metrics, cdr_counters(v->p.shared->cdr));
 	if (!err && v->ctl)

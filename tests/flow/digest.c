@@ -556,15 +556,15 @@ static void a_changed_file_is_read(void **state)
 	p.who.password = "new secret";
 	say_who(&p, CONTACT);
 	expect(&p, "SIP/2.0 200");
-	assert_int_equal(users_loads(p.rig->shared.users), 2);
+	assert_int_equal(counter_get(users_counters(p.rig->shared.users), USERS_FILES_READ), 2);
 	poll_file(&p, "alice:example.com:oops\n"); /* changes nothing */
-	assert_int_equal(users_faults(p.rig->shared.users), 1);
+	assert_int_equal(counter_get(users_counters(p.rig->shared.users), USERS_FILES_REFUSED), 1);
 	say_who(&p, CONTACT);
 	expect(&p, "SIP/2.0 200");
 	assert_int_equal(unlink(p.file), 0);
 	users_poll(p.rig->shared.users);
 	users_poll(p.rig->shared.users);
-	assert_int_equal(users_faults(p.rig->shared.users), 2); /* said once */
+	assert_int_equal(counter_get(users_counters(p.rig->shared.users), USERS_FILES_REFUSED), 2); /* said once */
 	say_who(&p, CONTACT);
 	expect(&p, "SIP/2.0 200");
 	poll_file(&p, "");
@@ -603,7 +603,7 @@ static void a_file_that_changes_often(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 4 * USERS_OLD_MAX; i++)
 		poll_file(&p, p.users);
-	assert_int_equal(users_loads(p.rig->shared.users), 4 * USERS_OLD_MAX + 1);
+	assert_int_equal(counter_get(users_counters(p.rig->shared.users), USERS_FILES_READ), 4 * USERS_OLD_MAX + 1);
 	registers(&p, CONTACT);
 	phone_end(&p);
 }
