@@ -302,6 +302,25 @@ static void check_usable(struct reader *r, unsigned i)
 	                "write caller: any, or trust: in the zone");
 }
 
+static bool has_users(const struct conf *c)
+{
+	for (unsigned i = 0; i < c->n_registrars; i++)
+		if (conf_has_users(&c->registrars[i]))
+			return true;
+	return false;
+}
+
+/* Who somebody is can be shown only where passwords are known. */
+static void check_authenticated(struct reader *r, unsigned i)
+{
+	const struct conf_route *route = &r->conf->routes[i];
+
+	if (route->when.caller != CALLER_AUTHENTICATED || has_users(r->conf))
+		return;
+	at(r, (struct conf_mark){ route->line, route->col }, "routes[%u]", i);
+	note_warning(r, "only trusted sources can use this rule: no domain of `registrar` has users (`auth: { users: FILE }`)");
+}
+
 static void check_registrar(struct reader *r, unsigned i)
 {
 	const struct conf_route *route = &r->conf->routes[i];
@@ -335,6 +354,7 @@ static void check_routes(struct reader *r)
 	for (unsigned i = 0; i < r->conf->n_routes && !r->notes->errors; i++) {
 		check_reachable(r, i);
 		check_usable(r, i);
+		check_authenticated(r, i);
 		check_registrar(r, i);
 		check_signature(r, i);
 	}

@@ -238,6 +238,7 @@ static inline bool route_leads_on(const struct conf_route *r)
 
 enum conf_registrar_mode { REGISTRAR_LOCAL, REGISTRAR_PASS, REGISTRAR_FRONT };
 enum conf_registrar_auth { AUTH_NONE, AUTH_USERS };
+enum conf_digest { CONF_MD5 = 1, CONF_SHA256 = 2 }; /* bits */
 enum conf_when_full { FULL_REJECT, FULL_REPLACE };
 
 struct conf_user {
@@ -250,6 +251,7 @@ struct conf_registrar {
 	uint8_t mode;                /* enum conf_registrar_mode */
 	uint8_t auth;                /* enum conf_registrar_auth */
 	bool asks;                   /* `auth` is a mapping */
+	uint8_t algorithms;          /* bits: enum conf_digest */
 	struct sv realm;             /* default: the domain */
 	struct sv users_file;        /* empty: they stand here */
 	struct conf_user *users; unsigned n_users;

@@ -98,6 +98,7 @@ void on_registrar_done(struct reader *r, void *into);
 void on_registrar_pool(struct reader *r, const struct value *v, void *into);
 void on_registrar_open_to_all(struct reader *r, const struct value *v, void *into);
 void on_users_file(struct reader *r, const struct value *v, void *into);
+void on_auth_algorithm(struct reader *r, const struct value *v, void *into);
 void on_user_secret(struct reader *r, const struct value *v, void *into);
 /* Sorts them by domain; one that is written twice gets a note. */
 void registrars_sort(struct reader *r);

@@ -66,6 +66,14 @@ static struct sv secret_read(struct reader *r, struct sv path)
 	return reader_dup(r, without_end((struct sv){ text, got > 0 ? (size_t)got : 0 }));
 }
 
+void on_auth_algorithm(struct reader *r, const struct value *v, void *into)
+{
+	struct conf_registrar *reg = into;
+
+	(void)r;
+	reg->algorithms |= (uint8_t)(1u << v->number); /* in the order of enum conf_digest */
+}
+
 void on_user_secret(struct reader *r, const struct value *v, void *into)
 {
 	struct conf_user *user = into;
@@ -92,6 +100,8 @@ static void check_auth(struct reader *r, struct conf_registrar *reg)
 		return;
 	if (reg->users_file.len ? reg->n_users : !reg->n_users && !r->notes->errors)
 		note_error(r, "auth: users stand in one place: write `users: FILE` or `inline: { NAME: PASSWORD }`");
+	if (!reg->algorithms)
+		reg->algorithms = CONF_MD5 | CONF_SHA256;
 	if (!reg->realm.len)
 		reg->realm = reg->domain;
 	else if (!is_realm(reg->realm))

@@ -46,8 +46,6 @@ void on_when_caller(struct reader *r, const struct value *v, void *into)
 	route->when.caller_is_written = true;
 	if (v->number == CALLER_ANY)
 		note_warning(r, "anyone may use this rule");
-	else if (v->number == CALLER_AUTHENTICATED)
-		note_warning(r, "not active in this version: until then only trusted sources may use this rule");
 }
 
 void on_when_callee(struct reader *r, const struct value *v, void *into)

@@ -399,6 +399,11 @@ static const struct row rows[] = {
 	          "in one place: `users` or `inline`." },
 	{ .path = "registrar.*.auth.users", .type = TY_PATH, .take = on_users_file,
 	  .help = "A file with lines `user:realm:ha1`, read again when it changes; see docs/authentication.md." },
+	{ .path = "registrar.*.auth.algorithms", .type = TY_LIST, .takes_one = true, .min = 1, .max = 2,
+	  .help = "What passwords may be shown by. A challenge offers what all users have of it, SHA-256 first; there are telephones that give up "
+	          "when they meet it. Default: both." },
+	{ .path = "registrar.*.auth.algorithms[]", .type = TY_CHOICE, ONE_OF("md5", "sha-256"), .take = on_auth_algorithm,
+	  .help = "`sha-256` (RFC 8760), or `md5`." },
 	{ .path = "registrar.*.auth.inline", .type = TY_NAMES, .key_type = TY_METHOD, .min = 1, .max = CONF_USERS_MAX,
 	  ARRAY(conf_registrar, users, n_users), .help = "The users themselves, for a handful of them." },
 	{ .path = "registrar.*.auth.inline.*", .type = TY_SECRET, .size = sizeof(struct conf_user), KEY(conf_user, name),

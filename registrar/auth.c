@@ -12,6 +12,8 @@ const struct counter_def auth_counter_defs[AUTH_COUNTERS] = {
 	[AUTH_NOT_OWNED] = { "auth_not_owned_total", "Requests in the name of an address that is not the user's", false },
 };
 
+_Static_assert((int)CONF_MD5 == 1 << DIGEST_MD5 && (int)CONF_SHA256 == 1 << DIGEST_SHA256, "one set of bits");
+
 struct auth {
 	struct digester *digester;
 	struct nonces *nonces;
@@ -94,7 +96,7 @@ enum auth_verdict auth_read(struct auth *a, const struct auth_query *q, struct d
 
 	if (err)
 		return err == -EBADMSG ? AUTH_BAD : AUTH_MISSING;
-	if (!c->is_complete || !is_request_uri(c->uri, q->v)) {
+	if (!c->is_complete || !(q->domain->algorithms & 1u << c->algorithm) || !is_request_uri(c->uri, q->v)) {
 		counter_inc(&a->counters, AUTH_REFUSED);
 		return AUTH_WRONG;
 	}

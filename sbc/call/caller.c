@@ -41,7 +41,8 @@ static void write_challenge(struct b2bua *b, const struct request *r, const stru
 /* Exactly one answer, without state; one challenge if two do not fit, which is the one that everybody knows; else none. */
 static void challenge(struct b2bua *b, const struct request *r, const struct auth_query *q, bool is_stale)
 {
-	unsigned bits = b->p.users->algorithms(b->p.users, q->domain);
+	unsigned had = b->p.users->algorithms(b->p.users, q->domain) & q->domain->algorithms;
+	unsigned bits = had ? had : q->domain->algorithms; /* nobody has what is wanted: nobody gets anything else */
 	unsigned one = bits & 1u << DIGEST_MD5 ? 1u << DIGEST_MD5 : bits;
 	struct out o;
 

@@ -154,6 +154,29 @@ static void registers(struct phone *p, const char *lines)
 	expect(p, "SIP/2.0 200");
 }
 
+/* Where one algorithm is not wanted, or not understood by telephones. */
+static void one_algorithm_alone(void **state)
+{
+	static const char *const yaml = FLOW_ZONES POOLS REGISTER_ROUTES
+		"registrar: { example.com: { auth: { algorithms: md5, inline: { alice: \"${SBC_TEST_SECRET}\" } } } }\n";
+	struct phone p = phone_new(REGISTER_ROUTES, 2);
+
+	(void)state;
+	rig_free(p.rig, true);
+	setenv("SBC_TEST_SECRET", "zanzibar", 1);
+	p.rig = rig_new(yaml, 2, 1);
+	say_next(&p, CONTACT);
+	expect_challenge(&p, false);
+	assert_non_null(strstr(challenge(&p, HDR_WWW_AUTHENTICATE, 0), "algorithm=MD5"));
+	assert_null(challenge(&p, HDR_WWW_AUTHENTICATE, 1));
+	say_who(&p, CONTACT); /* with SHA-256 */
+	expect_challenge(&p, false);
+	p.who.algorithm = "MD5";
+	say_who(&p, CONTACT);
+	expect(&p, "SIP/2.0 200");
+	phone_end(&p);
+}
+
 /* RFC 3665 ------------------------------------------------------------------------------------------------------- */
 
 /* §2.1, by either algorithm, whoever does the work. */
@@ -1143,6 +1166,7 @@ int main(void)
 		cmocka_unit_test(a_file_that_cannot_be_read_is_our_fault),
 		cmocka_unit_test(a_file_that_changes_often),
 		cmocka_unit_test(users_of_the_configuration),
+		cmocka_unit_test(one_algorithm_alone),
 		cmocka_unit_test(a_call_with_digest),
 		cmocka_unit_test(everything_else_too),
 		cmocka_unit_test(registered_callers_are_not_asked),

@@ -390,7 +390,7 @@ static const struct bad {
 	{ NODE ZONES POOLS "routes: [{ when: { caller: registered }, to: { pool: p } }]\nregistrar: { example.com: { auth: none } }\n",
 	  "5:35: warning: registrar.example.com.auth: whoever asks is registered: nobody has to say who they are" },
 	{ NODE ZONES POOLS "routes: [{ when: { caller: authenticated }, to: { pool: p } }]\nregistrar: { example.com: { auth: none } }\n",
-	  "4:28: warning: routes[0].when.caller: not active in this version: until then only trusted sources may use this rule\n"
+	  "4:10: warning: routes[0]: only trusted sources can use this rule: no domain of `registrar` has users (`auth: { users: FILE }`)\n"
 	  "5:35: warning: registrar.example.com.auth: whoever asks is registered: nobody has to say who they are" },
 	{ NODE ZONES POOLS "routes: [{ when: { caller: any }, to: location }]\n",
 	  "3:10: warning: pools.p: no rule leads to this pool\n"

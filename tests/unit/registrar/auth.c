@@ -10,7 +10,8 @@
 #define SHA_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 static const struct hash_key key = { 1, 2 };
-static const struct conf_registrar domain = { .domain = SV("example.com"), .realm = SV("example.com"), .auth = AUTH_USERS };
+static const struct conf_registrar domain = { .domain = SV("example.com"), .realm = SV("example.com"), .auth = AUTH_USERS,
+	                                            .algorithms = CONF_MD5 | CONF_SHA256 };
 static const struct path from = { .remote = { .family = 4, .port = 5060 } };
 
 struct world {
