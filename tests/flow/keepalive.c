@@ -1,6 +1,6 @@
 /* tests/flow/keepalive.c - contacts that registered are pinged at their time, and go when they do not answer. */
 #include "nat/keeper.h"
-#include "registrar/registrar.h"
+#include "registrar/record.h"
 #include "sbc/keepalive.h"
 #include "tests/flow/flow.h"
 #include <setjmp.h>
@@ -448,6 +448,51 @@ static void paused_nobody_is_pinged(void **state)
 	end(&s);
 }
 
+struct copy {
+	struct registrar_sink sink;
+	char bytes[4096];
+	size_t len;
+};
+
+static void copy_one(struct registrar_sink *sink, uint64_t key, struct sv record)
+{
+	struct copy *c = owner_of(sink, struct copy, sink);
+
+	(void)key;
+	assert_in_range(record.len, 1, sizeof(c->bytes));
+	memcpy(c->bytes, record.p, record.len);
+	c->len = record.len;
+}
+
+/* The peer has the binding, too, and is silent until it is its turn; then it pings within an interval. */
+static void of_a_pair_only_one_pings(void **state)
+{
+	struct copy copy = { .sink.put = copy_one };
+	struct worker *w;
+	struct scene s;
+
+	(void)state;
+	begin(&s, USUAL, 1);
+	alice_registers(&s);
+	w = &s.rig->workers[0];
+	assert_int_equal(registrar_export(w->registrar, w->conf, &copy.sink), 0);
+	got_free(&s.got);
+	rig_free(s.rig, false);
+	begin(&s, USUAL, 1);
+	w = &s.rig->workers[0];
+	keepalive_pause(w->keepalive, true);
+	assert_int_equal(registrar_apply(w->registrar, w->conf, (struct sv){ copy.bytes, copy.len }), 0);
+	rig_after(s.rig, 20 * EVERY);
+	rig_expect_silence(s.rig, ALICE);
+	assert_int_equal(bindings(&s), 1);
+	keepalive_pause(w->keepalive, false);
+	assert_in_range(until_options(&s, ALICE), 1, EVERY);
+	answer(&s, ALICE, ALICE, 200); /* its name is the same on both */
+	until_options(&s, ALICE);
+	assert_int_equal(count(&s, KEEPER_ANSWERS), 1);
+	end(&s);
+}
+
 /* RFC 5626 §3.5.1: who registered with outbound answers with CRLF. */
 static void on_a_connection(void **state)
 {
@@ -474,6 +519,55 @@ static void on_a_connection(void **state)
 	end(&s);
 }
 
+/* Nobody answers on it any more: we close it, and what was registered over it goes after the grace, on whatever worker, unless it comes
+ * back over another connection. */
+static void a_connection_without_answers(void **state)
+{
+	static const char contact[] = "<sip:%s@10.1.1.1;ob>;+sip.instance=\"<urn:uuid:%s>\";reg-id=1";
+	char text[128];
+	struct scene s;
+
+	(void)state;
+	begin(&s, USUAL, 4);
+	s.rig->has_flows = true;
+	for (char user[] = "a"; user[0] <= 'h'; user[0]++) {
+		snprintf(text, sizeof(text), contact, user, user);
+		register_with(&s, user, ALICE, EDGE_TCP, text, "Supported: outbound, path\n");
+	}
+	assert_int_equal(bindings(&s), 8);
+	for (unsigned i = 0; rig_flow_of(s.rig, ALICE) && i < 100; i++)
+		rig_after(s.rig, 1000);
+	assert_int_equal(rig_flow_of(s.rig, ALICE), 0);
+	rig_forget(s.rig, ALICE);
+	assert_int_equal(bindings(&s), 8);
+	rig_after(s.rig, 5000);
+	register_with(&s, "c", ALICE, EDGE_TCP, "<sip:c@10.1.1.1;ob>;+sip.instance=\"<urn:uuid:c>\";reg-id=1", "Supported: outbound, path\n");
+	rig_after(s.rig, 6000);
+	assert_int_equal(bindings(&s), 1);
+	assert_true(rig_flow_of(s.rig, ALICE) != 0);
+	assert_in_range(until_message(&s, ALICE, 2 * EVERY), 1, EVERY); /* over the new one */
+	rig_after(s.rig, 3 * EVERY);
+	rig_forget(s.rig, ALICE);
+	end(&s);
+}
+
+/* That it closed was lost on the way: the next ping finds out. */
+static void a_connection_that_is_gone(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	begin(&s, USUAL, 1);
+	s.rig->has_flows = true;
+	register_with(&s, "alice", ALICE, EDGE_TCP, "<sip:alice@10.1.1.1;transport=tcp>", "");
+	rig_lose(s.rig, ALICE);
+	rig_after(s.rig, EVERY);
+	rig_after(s.rig, 10001);
+	assert_int_equal(bindings(&s), 0);
+	assert_int_equal(count(&s, KEEPER_LOST), 1);
+	end(&s);
+}
+
 /* Others may not answer: their connection tells. */
 static void on_a_connection_without_outbound(void **state)
 {
@@ -493,11 +587,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_at_its_time), cmocka_unit_test(what_is_sent), cmocka_unit_test(three_misses_remove_it),
-		cmocka_unit_test(only_its_own_answers_count), cmocka_unit_test(who_speaks_is_not_pinged), cmocka_unit_test(who_answers_is_not_pinged),
-		cmocka_unit_test(workers_share_what_they_hear), cmocka_unit_test(kinds_without_answers), cmocka_unit_test(off_is_off),
-		cmocka_unit_test(not_behind_a_proxy), cmocka_unit_test(a_reload_changes_the_interval),
-		cmocka_unit_test(an_interval_is_learnt), cmocka_unit_test(paused_nobody_is_pinged), cmocka_unit_test(on_a_connection),
-		cmocka_unit_test(on_a_connection_without_outbound),
+		cmocka_unit_test(only_its_own_answers_count), cmocka_unit_test(who_speaks_is_not_pinged),
+		cmocka_unit_test(who_answers_is_not_pinged), cmocka_unit_test(workers_share_what_they_hear),
+		cmocka_unit_test(kinds_without_answers), cmocka_unit_test(off_is_off), cmocka_unit_test(not_behind_a_proxy),
+		cmocka_unit_test(a_reload_changes_the_interval), cmocka_unit_test(an_interval_is_learnt),
+		cmocka_unit_test(paused_nobody_is_pinged), cmocka_unit_test(of_a_pair_only_one_pings),
+		cmocka_unit_test(on_a_connection), cmocka_unit_test(a_connection_that_is_gone),
+		cmocka_unit_test(a_connection_without_answers), cmocka_unit_test(on_a_connection_without_outbound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

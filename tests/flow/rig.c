@@ -43,6 +43,7 @@ struct refusal {
 	struct worker *worker;
 	struct path path;
 	uint64_t cookie;
+	bool is_closed;       /* nothing was refused: this flow was closed by us */
 };
 
 static void *must(void *p)
@@ -143,8 +144,20 @@ static int net_send_virtual(struct net *net, const struct path *to, struct buf *
 
 static void net_flow_close_virtual(struct net *net, uint64_t flow)
 {
-	(void)net;
-	(void)flow;
+	struct rig *r = owner_of(net, struct rig_net, net)->rig;
+	struct refusal *refusal;
+
+	list_each_safe(n, &r->flows) {
+		struct rig_flow *f = owner_of(n, struct rig_flow, in_list);
+
+		if (f->flow != flow)
+			continue;
+		refusal = must(calloc(1, sizeof(*refusal)));
+		*refusal = (struct refusal){ .worker = &r->workers[flow >> 56], .path.flow = flow, .is_closed = true };
+		list_push(&r->refused, &refusal->in_list);
+		list_del(&f->in_list);
+		free(f);
+	}
 }
 
 static int net_ping_virtual(struct net *net, const struct path *to)
@@ -306,7 +319,10 @@ static void tell_refusals(struct rig *r)
 		struct net_handler h = worker_handler(refusal->worker);
 
 		list_del(&refusal->in_list);
-		h.on_send_failed(h.ctx, &refusal->path, refusal->cookie, ECONNREFUSED);
+		if (refusal->is_closed)
+			h.on_flow_closed(h.ctx, refusal->path.flow);
+		else
+			h.on_send_failed(h.ctx, &refusal->path, refusal->cookie, ECONNREFUSED);
 		free(refusal);
 	}
 }
@@ -653,17 +669,22 @@ uint64_t rig_flow_of(struct rig *r, const char *endpoint)
 	return flow_find(r, &a) ? flow_find(r, &a)->flow : 0;
 }
 
+void rig_lose(struct rig *r, const char *endpoint)
+{
+	struct addr a = address(endpoint);
+	struct rig_flow *f = must(flow_find(r, &a));
+
+	list_del(&f->in_list);
+	free(f);
+}
+
 void rig_close(struct rig *r, const char *endpoint)
 {
 	struct addr a = address(endpoint);
-	struct rig_flow *f = flow_find(r, &a);
 	struct worker *w = worker_of(r, &a);
-	uint64_t flow;
+	uint64_t flow = rig_flow_of(r, endpoint);
 
-	assert_non_null(f);
-	flow = f->flow;
-	list_del(&f->in_list);
-	free(f);
+	rig_lose(r, endpoint);
 	worker_handler(w).on_flow_closed(w, flow);
 	rig_after(r, 0);
 }

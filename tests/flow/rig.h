@@ -94,6 +94,8 @@ void rig_say(struct rig *r, const char *from, const char *to, const char *body, 
 	__attribute__((format(printf, 5, 6)));
 /* The connection of `endpoint` is gone (has_flows); what it sends next comes over another one. */
 void rig_close(struct rig *r, const char *endpoint);
+/* The same, and nobody is told. */
+void rig_lose(struct rig *r, const char *endpoint);
 /* Its flow now; 0: none. */
 uint64_t rig_flow_of(struct rig *r, const char *endpoint);
 /* An ICMP error for what the SBC sent last to `endpoint`. */
