@@ -1,5 +1,6 @@
 /* Opening the listening sockets: all or none, and one clear line when it cannot be. */
 #include "tests/unit/transports/rig.h"
+#include <linux/filter.h>
 
 static char error[256];
 
@@ -275,6 +276,82 @@ static void a_short_error_text_stays_in_its_bounds(void **state)
 	}
 }
 
+/* Opens one UDP listener for three workers with a program of one instruction; what is warned of goes to `log`. */
+static struct listen_set *open_steered(uint8_t family, uint16_t code, uint32_t k, struct log *log)
+{
+	const struct sock_filter program = { code, 0, 0, k };
+	struct listener l = { .transport = T_UDP, .is_active = true, .bind = loopback(family, 0), .steer = &program, .n_steer = 1 };
+	struct listen_set *set = NULL;
+
+	assert_int_equal(sockets_open(&set, &l, 1, 3, log, error, sizeof error), 0);
+	assert_null(set->listeners[0].steer); /* it was ours */
+	return set;
+}
+
+/* Which worker gets a datagram of a new source. */
+static unsigned arrives(const struct listen_set *set, uint8_t family)
+{
+	struct addr any;
+	int from = plain_socket(SOCK_DGRAM, family, &any);
+	struct sockaddr_storage to;
+	socklen_t len = addr_to_sockaddr(listen_set_addr(set, 0), &to);
+	unsigned at = set->workers;
+	char byte = 0;
+
+	assert_int_equal(sendto(from, &byte, 1, 0, (struct sockaddr *)&to, len), 1);
+	for (unsigned w = 0; w < set->workers; w++)
+		if (recv(set->fds[w], &byte, 1, MSG_DONTWAIT) == 1)
+			at = w;
+	close(from);
+	return at;
+}
+
+/* The result is the worker; one that there is not leaves it to the kernel. */
+static void a_program_chooses_the_worker(void **state)
+{
+	(void)state;
+	for (uint8_t family = 4; family <= 6; family += 2) {
+		for (unsigned w = 0; w < 3; w++) {
+			struct listen_set *set = open_steered(family, BPF_RET | BPF_K, w, NULL);
+
+			for (unsigned i = 0; i < 16; i++)
+				assert_int_equal(arrives(set, family), w);
+			listen_set_free(set);
+		}
+		struct listen_set *set = open_steered(family, BPF_RET | BPF_K, 3, NULL);
+		unsigned seen = 0;
+
+		for (unsigned i = 0; i < 64; i++)
+			seen |= 1u << arrives(set, family);
+		assert_int_equal(seen, 7);
+		listen_set_free(set);
+	}
+}
+
+static void a_program_that_is_not_taken_is_one_warning(void **state)
+{
+	char path[] = "/tmp/sbc-unit-XXXXXX", text[1024];
+	int fd = mkstemp(path);
+	struct log_params p = { .path = path, .level = LOG_WARN };
+	struct listen_set *set;
+	struct log *log;
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(log_new(&log, &p), 0);
+	set = open_steered(4, BPF_LD | BPF_W | BPF_LEN, 0, log); /* has no end */
+	assert_in_range(arrives(set, 4), 0, 2);
+	log_free(log);
+	listen_set_free(set);
+	n = read(fd, text, sizeof text - 1);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_non_null(strstr(text, "udp.not_steered"));
+	assert_non_null(strstr(text, "error=\"Invalid argument\""));
+	unlink(path);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +368,8 @@ int main(void)
 		cmocka_unit_test(sockets_have_their_options),
 		cmocka_unit_test(the_number_of_workers_is_bounded),
 		cmocka_unit_test(a_short_error_text_stays_in_its_bounds),
+		cmocka_unit_test(a_program_chooses_the_worker),
+		cmocka_unit_test(a_program_that_is_not_taken_is_one_warning),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
