@@ -246,6 +246,8 @@ struct conf_user {
 };
 
 /* Registrations of one domain, under `registrar`. */
+enum conf_registrar_contact { CONTACT_OURS, CONTACT_PATH };
+
 struct conf_registrar {
 	struct sv domain;
 	uint8_t mode;                /* enum conf_registrar_mode */
@@ -257,6 +259,8 @@ struct conf_registrar {
 	struct conf_user *users; unsigned n_users;
 	uint8_t when_full;           /* enum conf_when_full */
 	int pool;                    /* -1: none */
+	uint8_t contact;             /* enum conf_registrar_contact: how the registrar behind us finds the client */
+	struct { uint32_t client_ms, upstream_ms; } front; /* 60 s, 1 h */
 	struct { uint32_t min_ms, max_ms, jitter; } expires; /* 60 s, 1 h; jitter in percent */
 	uint32_t max_contacts;       /* per AOR; default 10 */
 	uint64_t rate;               /* REGISTER requests per minute, all workers together; 0: no limit */

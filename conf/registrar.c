@@ -113,14 +113,18 @@ void on_registrar_done(struct reader *r, void *into)
 	struct conf_registrar *reg = into;
 
 	check_auth(r, reg);
+	if (reg->mode != REGISTRAR_LOCAL && !reg->asks)
+		reg->auth = AUTH_NONE;
 	if (reg->expires.min_ms > reg->expires.max_ms)
 		note_error(r, "expires: min is longer than max: nobody could register");
 	if (reg->mode == REGISTRAR_LOCAL && reg->pool >= 0)
 		note_error(r, "pool: has no meaning with `mode: local`");
 	if (reg->mode != REGISTRAR_LOCAL && reg->pool < 0)
 		note_error(r, "`pool:` is missing: where the registrar behind us is");
-	if (reg->mode != REGISTRAR_LOCAL)
-		note_warning(r, "mode: pass and front: not active in this version");
+	if (reg->mode == REGISTRAR_LOCAL && !reg->asks && reg->auth != AUTH_NONE)
+		note_error(r, "`auth:` is missing: users, or `none`");
+	if (reg->front.client_ms * 2 > reg->front.upstream_ms)
+		note_error(r, "front: `upstream` has to be twice `client` at least: what the registrar behind us hears less often");
 }
 
 /* Lower case; without a dot at the end (RFC 1034 §3.1). */

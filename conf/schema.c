@@ -389,10 +389,17 @@ static const struct row rows[] = {
 	{ .path = "registrar.*", .type = TY_MAP, .size = sizeof(struct conf_registrar), KEY(conf_registrar, domain),
 	  .open = on_registrar_open, .done = on_registrar_done, .help = "One domain." },
 	{ .path = "registrar.*.mode", .type = TY_CHOICE, .unset = "local", ONE_OF("local", "pass", "front"), FIELD(conf_registrar, mode),
-	  .help = "`local`: we are its registrar. `pass`: the one behind us is. `front`: the one behind us is, and refreshes end here. "
-	          "`pass` and `front`: not active in this version." },
+	  .help = "`local`: we are its registrar. `pass`: the one behind us is. `front`: the one behind us is, and refreshes end here." },
 	{ .path = "registrar.*.pool", .type = TY_POOL, .take = on_registrar_pool, .help = "The registrar behind us." },
-	{ .path = "registrar.*.auth", .type = TY_CHOICE, .is_required = true, ONE_OF("none"), .take = on_registrar_open_to_all,
+	{ .path = "registrar.*.contact", .type = TY_CHOICE, .unset = "ours", ONE_OF("ours", "path"), FIELD(conf_registrar, contact),
+	  .help = "With `pass` and `front`, how the registrar behind us finds the client. `ours`: it is given a Contact of ours. `path`: the "
+	          "client's own, with a Path of ours (RFC 3327); it then knows the client's address." },
+	{ .path = "registrar.*.front", .type = TY_MAP, .help = "With `front`, how often who is heard of." },
+	{ .path = "registrar.*.front.client", .type = TY_DURATION, .unset = "60s", .min = MS(10), .max = MS(86400),
+	  FIELD(conf_registrar, front.client_ms), .help = "What the client is granted." },
+	{ .path = "registrar.*.front.upstream", .type = TY_DURATION, .unset = "1h", .min = MS(60), .max = MS(7 * 86400),
+	  FIELD(conf_registrar, front.upstream_ms), .help = "What the registrar behind us is asked for; it hears again after half of it." },
+	{ .path = "registrar.*.auth", .type = TY_CHOICE, ONE_OF("none"), .take = on_registrar_open_to_all,
 	  .help = "Nobody is asked who they are." },
 	{ .path = "registrar.*.auth", .type = TY_MAP, FIELD(conf_registrar, asks), .min = 1,
 	  .help = "Everybody is asked for a password (digest, RFC 7616): whoever registers, and callers for whom a rule wants it. Users stand "

@@ -52,7 +52,10 @@ static void write_contact(const struct registrar *r, const struct register_answe
                           struct out *o)
 {
 	uint64_t now = r->p.wheel->now_ms;
+	struct sv more = SV("");
 
+	if (a->passed && !a->passed(a->ctx, b, &more))
+		return;
 	out_lit(o, "Contact: <");
 	out_sv(o, binding_contact(b));
 	out_lit(o, ">");
@@ -61,8 +64,9 @@ static void write_contact(const struct registrar *r, const struct register_answe
 		write_q(b->q, o);
 	out_lit(o, ";expires=");
 	out_u64(o, b->expires_ms > now ? (b->expires_ms - now + 999) / 1000 : 0);
-	if (has_gruu && b->instance_len > 2)
+	if (has_gruu && !a->passed && b->instance_len > 2)
 		write_gruus(a, b, o);
+	out_sv(o, more);
 	out_lit(o, "\r\n");
 }
 
@@ -88,5 +92,6 @@ void register_answer_write(struct registrar *r, const struct register_answer *a,
 		write_path(q->v, o);
 	if (a->done.is_outbound)
 		out_lit(o, "Require: outbound\r\n");
-	out_lit(o, "Supported: path, outbound, gruu\r\n");
+	if (!a->passed)
+		out_lit(o, "Supported: path, outbound, gruu\r\n");
 }

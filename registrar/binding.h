@@ -31,9 +31,11 @@ struct binding {
 	uint64_t expires_ms;       /* when what was granted is over */
 	uint64_t call_id;          /* of the REGISTER, as registrar_call_id has it */
 	uint32_t cseq;
+	uint64_t proof;            /* front: hash of the credentials it was accepted with; 0: none */
+	uint64_t fronted_ms;       /* front: refreshes end here until then; 0: none does */
 	uint32_t reg_id;           /* RFC 5626; 0: none */
-	char *text;                /* contact | params | routes */
-	uint16_t contact_len, params_len, routes_len;
+	char *text;                /* contact | params | routes | service */
+	uint16_t contact_len, params_len, routes_len, service_len;
 	uint16_t instance_at, instance_len; /* in params, with its quotes */
 	uint16_t q;                /* thousandths; 1000 when none was given */
 	bool has_q;
@@ -79,6 +81,11 @@ static inline struct sv binding_params(const struct binding *b)
 static inline struct sv binding_routes(const struct binding *b)
 {
 	return (struct sv){ b->text + b->contact_len + b->params_len, b->routes_len };
+}
+/* The Service-Route (RFC 3608) that a registrar behind us gave it, in the same form; it never leaves on the client's side. */
+static inline struct sv binding_service(const struct binding *b)
+{
+	return (struct sv){ b->text + b->contact_len + b->params_len + b->routes_len, b->service_len };
 }
 /* With its quotes, or empty. */
 static inline struct sv binding_instance(const struct binding *b)

@@ -34,12 +34,12 @@ struct registrar {
 
 static inline size_t binding_text_len(const struct binding *b)
 {
-	return (size_t)b->contact_len + b->params_len + b->routes_len;
+	return (size_t)b->contact_len + b->params_len + b->routes_len + b->service_len;
 }
 
 /* What a binding says of itself, to be kept in one block. */
 struct binding_text {
-	struct sv contact, params, routes;
+	struct sv contact, params, routes, service;
 	uint16_t instance_at, instance_len;
 };
 
@@ -59,7 +59,7 @@ char *binding_copy_text(struct registrar *r, const struct binding_text *t);
 void binding_take_text(struct registrar *r, struct binding *b, const struct binding_text *t, char *block);
 static inline size_t binding_text_size(const struct binding_text *t)
 {
-	return t->contact.len + t->params.len + t->routes.len;
+	return t->contact.len + t->params.len + t->routes.len + t->service.len;
 }
 void binding_link(struct registrar *r, struct registration *a, struct binding *b, uint64_t id);
 /* Of one that was never linked, or is no longer. */

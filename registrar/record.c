@@ -10,7 +10,8 @@ enum { VERSION = 1, RECORD_MAX = 524288, RECORD_BINDINGS_MAX = 64, LEFT_MAX_MS =
 
 enum aor_field { AOR_VERSION = 1, AOR_USER, AOR_HOST, AOR_BINDING };
 enum binding_field { BINDING_ID = 1, BINDING_CONTACT, BINDING_PARAMS, BINDING_ROUTES, BINDING_Q, BINDING_LEFT, BINDING_CALL_ID, BINDING_CSEQ,
-	             BINDING_REG_ID, BINDING_LISTENER, BINDING_REMOTE, BINDING_FIELDS };
+	             BINDING_REG_ID, BINDING_LISTENER, BINDING_REMOTE, BINDING_SERVICE,
+	             BINDING_PROOF, BINDING_FRONTED, BINDING_FIELDS };
 
 /* Writing ---------------------------------------------------------------------------------------------------------- */
 
@@ -31,12 +32,18 @@ static void put_binding(struct tlv_out *o, const struct export *e, const struct 
 	tlv_put(o, BINDING_CONTACT, binding_contact(b));
 	tlv_put(o, BINDING_PARAMS, binding_params(b));
 	tlv_put(o, BINDING_ROUTES, binding_routes(b));
+	if (b->service_len)
+		tlv_put(o, BINDING_SERVICE, binding_service(b));
 	if (b->has_q)
 		tlv_put_u64(o, BINDING_Q, b->q + 1u);
 	tlv_put_u64(o, BINDING_LEFT, b->expires_ms > now ? b->expires_ms - now : 0);
 	tlv_put_u64(o, BINDING_CALL_ID, b->call_id);
 	tlv_put_u64(o, BINDING_CSEQ, b->cseq);
 	tlv_put_u64(o, BINDING_REG_ID, b->reg_id);
+	if (b->fronted_ms > now) {
+		tlv_put_u64(o, BINDING_PROOF, b->proof);
+		tlv_put_u64(o, BINDING_FRONTED, b->fronted_ms - now);
+	}
 	tlv_put(o, BINDING_LISTENER, e->conf->listeners[b->path.listener].text);
 	tlv_put(o, BINDING_REMOTE, sv_from(addr_print(&b->path.remote, text)));
 	tlv_end(o, place);
@@ -167,9 +174,10 @@ static int read_text(const struct sv f[BINDING_FIELDS], struct binding_text *t)
 {
 	struct uri u;
 
-	*t = (struct binding_text){ .contact = f[BINDING_CONTACT], .params = f[BINDING_PARAMS], .routes = f[BINDING_ROUTES] };
+	*t = (struct binding_text){ .contact = f[BINDING_CONTACT], .params = f[BINDING_PARAMS], .routes = f[BINDING_ROUTES],
+	                            .service = f[BINDING_SERVICE] };
 	if (t->contact.len > REGISTER_CONTACT_MAX || uri_parse(&u, t->contact) || (u.scheme != URI_SIP && u.scheme != URI_SIPS) ||
-	    !params_are_good(t->params, t) || !routes_are_good(t->routes))
+	    !params_are_good(t->params, t) || !routes_are_good(t->routes) || !routes_are_good(t->service))
 		return -EBADMSG;
 	return 0;
 }
@@ -197,14 +205,15 @@ static int read_binding(struct registrar *r, const struct conf *c, struct sv byt
 	struct binding_text text;
 	struct binding *b;
 	struct path path;
-	uint64_t left, q;
+	uint64_t left, q, fronted;
 	int err;
 
 	if (fields_read(f, bytes) || !tlv_u64(f[BINDING_ID]) || read_text(f, &text))
 		return -EBADMSG;
 	left = tlv_u64(f[BINDING_LEFT]);
 	q = tlv_u64(f[BINDING_Q]);
-	if (left > LEFT_MAX_MS || q > 1001 || tlv_u64(f[BINDING_CSEQ]) > UINT32_MAX || tlv_u64(f[BINDING_REG_ID]) > INT32_MAX)
+	fronted = tlv_u64(f[BINDING_FRONTED]);
+	if (left > LEFT_MAX_MS || fronted > LEFT_MAX_MS || q > 1001 || tlv_u64(f[BINDING_CSEQ]) > UINT32_MAX || tlv_u64(f[BINDING_REG_ID]) > INT32_MAX)
 		return -EBADMSG;
 	if ((err = read_path(c, f, &path)))
 		return err;
@@ -224,6 +233,8 @@ static int read_binding(struct registrar *r, const struct conf *c, struct sv byt
 	b->reg_id = text.instance_len ? (uint32_t)tlv_u64(f[BINDING_REG_ID]) : 0;
 	b->is_outbound = b->reg_id != 0;
 	b->has_q = q != 0;
+	b->proof = tlv_u64(f[BINDING_PROOF]);
+	b->fronted_ms = fronted ? r->p.wheel->now_ms + fronted : 0;
 	b->q = q ? (uint16_t)(q - 1) : 1000;
 	*out = b;
 	return 0;

@@ -8,6 +8,7 @@
 enum {
 	DEFAULT_EXPIRES_S = 3600,     /* of a value that cannot be read (§10.2.1.1) */
 	BRIEF_MAX_S = 3600,           /* 423 is for less than that (§10.3 step 7) */
+	GRANTED_MAX_MS = 7 * 86400 * 1000,
 	OUTBOUND_VIAS = 1,            /* more: there is a hop before us (RFC 5626 §6) */
 };
 
@@ -19,6 +20,7 @@ struct wish {
 	struct binding *old;       /* the binding it is about */
 	struct binding *fresh;     /* the one it makes */
 	char *block;               /* strings for one of them */
+	uint64_t id;               /* of either */
 	uint32_t expires_s, reg_id;
 	uint16_t q;
 	bool has_q, is_repetition;
@@ -129,7 +131,8 @@ static enum register_result read_contact(struct wishes *all, const struct name_a
 {
 	struct wish *w = &all->of[all->n];
 
-	*w = (struct wish){ .expires_s = expires_s, .q = 1000, .text = { .contact = na->uri, .routes = all->routes } };
+	*w = (struct wish){ .expires_s = expires_s, .q = 1000, .text = { .contact = na->uri, .routes = all->routes,
+	                                                                       .service = all->q->service } };
 	if (na->uri.len > REGISTER_CONTACT_MAX || uri_parse(&w->uri, na->uri) || (w->uri.scheme != URI_SIP && w->uri.scheme != URI_SIPS))
 		return REGISTER_BAD_CONTACT;
 	if (read_params(all, w, na->params))
@@ -290,6 +293,11 @@ static enum register_result judge_wish(struct wishes *all, struct wish *w)
 	for (struct binding *b = NULL; all->aor && !w->old && (b = registration_next(all->aor, b));)
 		if (is_about(w, b))
 			w->old = b;
+	w->id = w->old ? w->old->by_id.key : registrar_binding_id(all->r, all->q->aor_key, w->text.contact, w->instance, w->reg_id);
+	if (all->q->granted) { /* judged where it was granted */
+		w->expires_s = all->q->granted(all->q->ctx, w->id, w->text.contact);
+		return REGISTER_OK;
+	}
 	if (w->expires_s && w->expires_s < min_s && w->expires_s < BRIEF_MAX_S)
 		return REGISTER_TOO_BRIEF;
 	if (w->old)
@@ -320,7 +328,7 @@ static bool is_wished_for(const struct wishes *all, const struct binding *b)
 static int judge_room(const struct wishes *all)
 {
 	unsigned now = all->aor ? all->aor->n : 0, others = 0;
-	int too_many = (int)now - (int)all->q->domain->max_contacts;
+	int too_many = (int)now - (int)(all->q->granted ? REGISTER_PASSED_MAX : all->q->domain->max_contacts);
 	bool has_new = false;
 
 	for (unsigned i = 0; i < all->n; i++) {
@@ -335,7 +343,7 @@ static int judge_room(const struct wishes *all)
 		return 0;
 	for (struct binding *b = NULL; all->aor && (b = registration_next(all->aor, b));)
 		others += !is_wished_for(all, b);
-	return all->q->domain->when_full == FULL_REPLACE && too_many <= (int)others ? too_many : -1;
+	return (all->q->granted || all->q->domain->when_full == FULL_REPLACE) && too_many <= (int)others ? too_many : -1;
 }
 
 /* Coming true ------------------------------------------------------------------------------------------------------ */
@@ -343,7 +351,7 @@ static int judge_room(const struct wishes *all)
 static bool is_text_same(const struct wish *w)
 {
 	return sv_eq(w->text.contact, binding_contact(w->old)) && sv_eq(w->text.params, binding_params(w->old)) &&
-	       sv_eq(w->text.routes, binding_routes(w->old));
+	       sv_eq(w->text.routes, binding_routes(w->old)) && sv_eq(w->text.service, binding_service(w->old));
 }
 
 /* What can fail. 0 or -ENOMEM. */
@@ -402,6 +410,8 @@ static uint64_t granted_ms(const struct wishes *all, const struct wish *w, uint6
 	uint64_t chance = (id ^ all->call_id) + all->q->v->cseq * UINT64_C(0x9e3779b97f4a7c15);
 
 	chance = (chance ^ chance >> 29) * UINT64_C(0xbf58476d1ce4e5b9) >> 32;
+	if (all->q->granted)
+		return ms < GRANTED_MAX_MS ? ms : GRANTED_MAX_MS;
 	ms = ms < d->expires.max_ms ? ms : d->expires.max_ms;
 	shortest = ms - ms * d->expires.jitter / 100;
 	shortest = shortest < d->expires.min_ms ? d->expires.min_ms : shortest;
@@ -429,7 +439,7 @@ static void add(struct wishes *all, struct wish *w)
 	struct registrar *r = all->r;
 	struct binding *b = STEAL(w->fresh);
 
-	binding_link(r, all->aor, b, registrar_binding_id(r, all->q->aor_key, w->text.contact, w->instance, w->reg_id));
+	binding_link(r, all->aor, b, w->id);
 	renew(all, w, b);
 	counter_inc(&r->counters, BINDINGS_ADDED);
 	if (r->p.on_new)
@@ -496,6 +506,23 @@ static void come_true(struct wishes *all, int n_replaced)
 			remove_binding(all, all->of[i].old);
 }
 
+/* What is this client's, and not kept behind us any more. */
+static void remove_ungranted(struct wishes *all)
+{
+	struct binding *next;
+
+	for (struct binding *b = all->aor ? registration_next(all->aor, NULL) : NULL; b; b = next) {
+		next = registration_next(all->aor, b);
+		if (path_eq(&b->path, all->q->from) && !all->q->granted(all->q->ctx, b->by_id.key, binding_contact(b))) {
+			bool is_last = all->aor->n == 1;
+
+			registrar_remove(all->r, b, GONE_REMOVED);
+			if (is_last)
+				return;
+		}
+	}
+}
+
 static void remove_star(struct wishes *all)
 {
 	for (unsigned n = all->aor ? all->aor->n : 0; n > 0; n--)
@@ -507,12 +534,45 @@ static enum register_result judge(struct wishes *all, int *n_replaced)
 	enum register_result result;
 
 	if (all->is_star)
-		return judge_star(all);
+		return all->q->granted ? REGISTER_OK : judge_star(all);
 	for (unsigned i = 0; i < all->n; i++)
 		if ((result = judge_wish(all, &all->of[i])))
 			return result;
 	*n_replaced = judge_room(all);
 	return *n_replaced < 0 ? REGISTER_TOO_MANY : REGISTER_OK;
+}
+
+static void wishes_init(struct wishes *all, struct registrar *r, const struct register_request *q)
+{
+	all->r = r;
+	all->q = q;
+	all->n = 0;
+	all->is_star = false;
+	all->aor = registrar_find(r, q->aor_key);
+	all->call_id = registrar_call_id(r, view_value(q->v, HDR_CALL_ID));
+	out_init(&all->text, all->area, sizeof(all->area));
+}
+
+enum register_result registrar_contacts(struct registrar *r, const struct register_request *q,
+                                        void (*fn)(void *ctx, const struct register_contact *c), void *ctx)
+{
+	struct wishes all;
+	enum register_result result;
+
+	wishes_init(&all, r, q);
+	if ((result = read_request(&all)))
+		return result;
+	for (unsigned i = 0; i < all.n; i++) {
+		struct wish *w = &all.of[i];
+
+		if ((result = judge_wish(&all, w)) == REGISTER_BAD_CONTACT) /* the rest is judged where it goes to */
+			return result;
+		fn(ctx, &(struct register_contact){ w->id, w->text.contact, w->text.params, w->expires_s, w->q, w->has_q });
+	}
+	for (struct binding *b = NULL; all.is_star && all.aor && (b = registration_next(all.aor, b));)
+		if (path_eq(&b->path, q->from))
+			fn(ctx, &(struct register_contact){ .id = b->by_id.key, .uri = binding_contact(b), .params = binding_params(b) });
+	return REGISTER_OK;
 }
 
 enum register_result registrar_register(struct registrar *r, const struct register_request *q, struct register_done *done)
@@ -521,17 +581,11 @@ enum register_result registrar_register(struct registrar *r, const struct regist
 	enum register_result result;
 	int n_replaced = 0;
 
-	all.r = r;
-	all.q = q;
-	all.n = 0;
-	all.is_star = false;
-	all.aor = registrar_find(r, q->aor_key);
-	all.call_id = registrar_call_id(r, view_value(q->v, HDR_CALL_ID));
-	out_init(&all.text, all.area, sizeof(all.area));
+	wishes_init(&all, r, q);
 	*done = (struct register_done){ 0 };
 	if ((result = read_request(&all)) || (result = judge(&all, &n_replaced)))
 		return result;
-	if (all.is_star) {
+	if (all.is_star && !q->granted) {
 		remove_star(&all);
 		return REGISTER_OK;
 	}
@@ -540,9 +594,37 @@ enum register_result registrar_register(struct registrar *r, const struct regist
 		return REGISTER_FULL;
 	}
 	come_true(&all, n_replaced);
+	all.aor = registrar_find(r, q->aor_key);
+	if (q->granted)
+		remove_ungranted(&all);
 	for (unsigned i = 0; i < all.n; i++) {
 		done->is_outbound |= all.of[i].reg_id != 0;
 		done->is_new |= all.of[i].expires_s && !all.of[i].old;
 	}
 	return REGISTER_OK;
+}
+
+bool registrar_front(struct registrar *r, const struct register_request *q, uint64_t proof, uint32_t client_s)
+{
+	struct wishes all;
+	struct wish *w = &all.of[0];
+	struct binding *b;
+
+	wishes_init(&all, r, q);
+	if (read_request(&all) || all.n != 1 || !w->expires_s || judge_wish(&all, w) == REGISTER_BAD_CONTACT || !(b = w->old))
+		return false;
+	if (b->fronted_ms <= r->p.wheel->now_ms || b->is_flow_lost || !path_eq(&b->path, q->from) || b->call_id != all.call_id ||
+	    q->v->cseq < b->cseq || b->proof != proof || b->q != w->q || b->has_q != w->has_q || b->reg_id != w->reg_id)
+		return false;
+	w->text.service = binding_service(b);
+	if (!is_text_same(w))
+		return false;
+	b->cseq = q->v->cseq;
+	binding_until(r, b, r->p.wheel->now_ms + client_s * UINT64_C(1000));
+	list_del(&b->in_aor);
+	list_push(&b->aor->bindings, &b->in_aor);
+	counter_inc(&r->counters, BINDINGS_FRONTED);
+	if (r->p.on_refreshed)
+		r->p.on_refreshed(r->p.ctx, b);
+	return true;
 }

@@ -12,6 +12,7 @@ enum register_limits {
 	REGISTER_TEXT_MAX = 8192,      /* of the parameters of all Contacts of one request, and its Path */
 	REGISTER_PARAMS_MAX = 1024,    /* of one */
 	REGISTER_PATHS_MAX = 8,        /* values of Path */
+	REGISTER_PASSED_MAX = 64,      /* bindings of an AOR that a registrar behind us keeps */
 };
 
 enum register_result {
@@ -33,6 +34,9 @@ struct register_request {
 	const struct conf_registrar *domain;
 	const struct aor *aor;
 	uint64_t aor_key;
+	/* What a registrar behind us granted the binding of this id, in seconds; 0: nothing. NULL: we are the registrar. */
+	uint32_t (*granted)(void *ctx, uint64_t id, struct sv contact);
+	struct sv service;         /* granted: its Service-Route */
 	/* Is this Contact one that we made ourselves (a token of ours)? Nobody registers that. May be NULL. */
 	bool (*is_ours)(void *ctx, const struct uri *contact);
 	void *ctx;
@@ -44,6 +48,22 @@ struct register_done {
 	bool is_new;               /* it made a binding that was not there */
 };
 
+/* What one Contact of a request asks for. */
+struct register_contact {
+	uint64_t id;               /* of its binding, there already or not */
+	struct sv uri, params;     /* as they are kept */
+	uint32_t expires_s;
+	uint16_t q;
+	bool has_q;
+};
+/* Each of them, for who passes the request on; `*` as those over the flow that the request came by. Changes nothing. */
+enum register_result registrar_contacts(struct registrar *r, const struct register_request *q,
+                                        void (*fn)(void *ctx, const struct register_contact *c), void *ctx);
+
+/* Is this a mere refresh of one binding, by who refreshed it last, with what `proof` stands for? Then it lives for `client_s` from now on
+ * and the registrar behind us need not hear of it, since it was asked less than half of what it granted ago (`front`). */
+bool registrar_front(struct registrar *r, const struct register_request *q, uint64_t proof, uint32_t client_s);
+
 enum register_result registrar_register(struct registrar *r, const struct register_request *q, struct register_done *done);
 
 /* The lines of the 200: every binding of the AOR with what is left of it, Path, Require, Supported. `temp_gruu` writes the part of a
@@ -52,6 +72,9 @@ struct register_answer {
 	const struct register_request *request;
 	struct register_done done;
 	size_t (*temp_gruu)(void *ctx, const struct binding *b, char out[64]);
+	/* Passed on: what else a registrar behind us says of this Contact, if it is this client's. False: it is not. NULL: we are the
+	 * registrar. */
+	bool (*passed)(void *ctx, const struct binding *b, struct sv *more);
 	void *ctx;
 };
 void register_answer_write(struct registrar *r, const struct register_answer *a, struct out *o);

@@ -7,6 +7,7 @@ const struct counter_def registrar_counter_defs[REGISTRAR_COUNTERS] = {
 	[AORS_NOW] = { "registered_aors", "Addresses of record with at least one contact", true },
 	[BINDINGS_ADDED] = { "bindings_added_total", "Contacts registered that were not before", false },
 	[BINDINGS_REFRESHED] = { "bindings_refreshed_total", "Contacts registered again", false },
+	[BINDINGS_FRONTED] = { "bindings_fronted_total", "Refreshes that the registrar behind us did not hear of (`mode: front`)", false },
 	[REGISTERS_REPEATED] = { "bindings_repeated_total", "Contacts in a REGISTER that had been heard before", false },
 	[BINDINGS_EXPIRED] = { "bindings_expired_total", "Contacts that were not refreshed in time", false },
 	[BINDINGS_REMOVED] = { "bindings_removed_total", "Contacts that their user removed", false },
@@ -203,13 +204,11 @@ struct binding *binding_new(struct registrar *r)
 
 char *binding_copy_text(struct registrar *r, const struct binding_text *t)
 {
-	char *block = blocks_alloc(&r->texts, binding_text_size(t));
+	const struct sv parts[] = { t->contact, t->params, t->routes, t->service };
+	char *block = blocks_alloc(&r->texts, binding_text_size(t)), *at = block;
 
-	if (!block)
-		return NULL;
-	memcpy(block, t->contact.p, t->contact.len);
-	memcpy(block + t->contact.len, t->params.p, t->params.len);
-	memcpy(block + t->contact.len + t->params.len, t->routes.p, t->routes.len);
+	for (size_t i = 0; block && i < sizeof(parts) / sizeof(parts[0]); at += parts[i++].len)
+		memcpy(at, parts[i].p ? parts[i].p : "", parts[i].len);
 	return block;
 }
 
@@ -220,6 +219,7 @@ void binding_take_text(struct registrar *r, struct binding *b, const struct bind
 	b->contact_len = (uint16_t)t->contact.len;
 	b->params_len = (uint16_t)t->params.len;
 	b->routes_len = (uint16_t)t->routes.len;
+	b->service_len = (uint16_t)t->service.len;
 	b->instance_at = t->instance_at;
 	b->instance_len = t->instance_len;
 }

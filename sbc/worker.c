@@ -214,6 +214,21 @@ static uint16_t register_shard(struct worker *w, const struct arrival *a)
 	return shard;
 }
 
+/* Of a request that begins something: a leg as others may name it, or a contact that a registrar behind us has of us, as it is asked for
+ * or by the Path we gave it. */
+static void read_other_tokens(struct worker *w, struct request *r)
+{
+	struct sv text = uri_token(r->v), route = r->v->first[HDR_ROUTE] ? view_value(r->v, HDR_ROUTE) : SV("");
+	size_t colon = sv_chr(route, ':');
+
+	r->has_leg = r->is_transfer = token_read(w->tokens, TOKEN_TRANSFER, text, &r->leg) == 0;
+	if (r->has_leg || r->v->method == M_REGISTER)
+		return;
+	if (!text.len && route.len > colon + 1 + TOKEN_LEN && route.p[colon + 1 + TOKEN_LEN] == '@')
+		text = (struct sv){ route.p + colon + 1, TOKEN_LEN };
+	r->is_binding = token_read(w->tokens, TOKEN_BINDING, text, &r->leg) == 0;
+}
+
 /* Requests: by the token in the Request-URI, else by the one in our own tag; without any, by Call-ID (DECISIONS 5). */
 static void arrive_request(struct worker *w, struct arrival *a)
 {
@@ -226,14 +241,14 @@ static void arrive_request(struct worker *w, struct arrival *a)
 	r->has_leg = token_read(w->tokens, TOKEN_LEG, uri_token(a->v), &r->leg) == 0;
 	r->has_tag = to_tag.len && token_read(w->tokens, TOKEN_TAG, to_tag, &r->tag) == 0;
 	if (!r->has_leg && !to_tag.len)
-		r->has_leg = r->is_transfer = token_read(w->tokens, TOKEN_TRANSFER, uri_token(a->v), &r->leg) == 0;
+		read_other_tokens(w, r);
 	if (to_tag.len && (!r->has_tag || (r->has_leg && r->leg.shard != r->tag.shard))) {
 		counter_inc(&w->counters, REQUESTS_FORGED);
 		if (a->v->method != M_ACK)
 			sip_answer_stateless(&w->stack, a->v, &a->from, 481, SV(""), SV(""), SV(""));
 		return;
 	}
-	r->shard = r->has_leg ? r->leg.shard : r->has_tag ? r->tag.shard :
+	r->shard = r->has_leg || r->is_binding ? r->leg.shard : r->has_tag ? r->tag.shard :
 	           a->v->method == M_REGISTER ? register_shard(w, a) : first_shard(w, a->v);
 	arrive(w, a, r->shard, to_tag.len != 0);
 }

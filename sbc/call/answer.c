@@ -1,5 +1,6 @@
 /* sbc/call/answer.c - what comes back for an initial request, and how it looks on the near side. */
 #include "sbc/call/fork.h"
+#include "sbc/call/pass.h"
 #include <errno.h>
 
 /* An answer finds room though more forks ring than we hold: they end with it anyway. */
@@ -243,6 +244,7 @@ static void on_other_final(struct attempt *a, const struct view *v, const struct
 {
 	struct setup *s = a->setup;
 	struct call *c = s->call;
+	uint64_t tag_id;
 	int err;
 
 	if (v->status >= 300) {
@@ -253,7 +255,8 @@ static void on_other_final(struct attempt *a, const struct view *v, const struct
 		usage_begin(a, v, from);
 		return;
 	}
-	err = s->st ? setup_pass(s, v, from, token_tag_id(c->b->p.tokens, c->near.in_table.key, a->branch_id, view_to_tag(v))) : 0;
+	tag_id = token_tag_id(c->b->p.tokens, c->near.in_table.key, a->branch_id, view_to_tag(v));
+	err = s->passing ? pass_granted(a, v, from, tag_id) : s->st ? setup_pass(s, v, from, tag_id) : 0;
 	if (err) {
 		s->why = err == -EACCES ? WHY_GUARD : WHY_FULL;
 		setup_fail(s);

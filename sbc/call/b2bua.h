@@ -98,6 +98,7 @@ struct b2bua_params {
 };
 
 struct names;
+struct passing;
 struct located;
 struct asked;
 
@@ -109,10 +110,12 @@ struct request {
 	struct token leg, tag;     /* of the Request-URI's user, of the To-tag */
 	bool has_leg, has_tag;     /* they are ours (DECISIONS 5) */
 	bool is_transfer;          /* `leg` is a TOKEN_TRANSFER: stands for the leg's own remote, not for the other end */
+	bool is_binding;           /* `leg` is a TOKEN_BINDING: stands for that contact (pass.h) */
 	bool has_waited;           /* for `names`: its CSeq was in order when it came */
 	struct names *names;       /* whom it names, if anybody; borrowed */
 	struct located *located;   /* who of its parties is registered, if that was asked; borrowed */
 	const struct asked *asked; /* what a source of users said that it waited for; borrowed */
+	struct passing *passing;   /* a REGISTER that goes on to another registrar; borrowed */
 	uint16_t shard;
 };
 

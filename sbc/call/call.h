@@ -86,6 +86,7 @@ struct setup {
 	struct direct *direct;     /* instead of a pool; owned */
 	struct names *names;       /* whom the request names; counted */
 	struct located *located;   /* who of its parties was registered; counted */
+	struct passing *passing;   /* a REGISTER that goes on to another registrar; owned */
 	struct pick pick;          /* chosen from the pool */
 	struct resolve_answer addrs; /* of what was chosen; those from next_addr on are still to be tried */
 	uint8_t next_addr, n_attempts, hop_transport;
@@ -452,6 +453,10 @@ int far_names(struct b2bua *b, const struct leg *far, struct arena *a, const str
 /* For struct hide: an asserted identity's URI by the rule of `ctx`, a struct compose. */
 struct sv rewrite_identity(void *ctx, struct arena *a, struct sv uri);
 
+/* initial.c */
+/* By a rule, or straight to what one of our tokens stands for (`direct`, which it takes), or to r->located. */
+void start_call(struct b2bua *b, const struct request *r, struct sv contact, const struct conf_route *rule, struct direct *direct);
+
 /* dial.c: where they go */
 void dial(struct setup *s, const struct view *v); /* v NULL: the kept request is read again. May end the call */
 void setup_drop(struct setup *s);      /* frees it; its attempts are abandoned */
@@ -472,7 +477,7 @@ void refuse(struct b2bua *b, const struct request *r, enum why why, unsigned sta
 void refuse_with(struct b2bua *b, const struct request *r, enum why why, unsigned status, struct sv lines);
 
 /* register.c: REGISTER to a registrar of ours */
-void register_request(struct b2bua *b, const struct request *r, const struct uri *uri);
+void register_request(struct b2bua *b, const struct request *r, const struct uri *uri, const struct conf_route *rule);
 
 /* The same request once more, on the same leg with the next CSeq (RFC 4028 §7.3). 0, or an error: then nothing is on its way. */
 int attempt_again(struct attempt *a);

@@ -1,6 +1,7 @@
 /* sbc/call/dial.c - where an initial request goes: which destination, which of its addresses, and the next one when that one
  * fails (DECISIONS 12). An attempt is one request on its way; it outlives its call when it was given up. */
 #include "sbc/call/fork.h"
+#include "sbc/call/pass.h"
 #include "sbc/call/locate.h"
 #include "sbc/call/transfer.h"
 #include "apps-router/route.h"
@@ -339,11 +340,14 @@ static int attempt_write(struct attempt *a, const struct view *v, struct buf **o
 	    !(err = far_text(b, a->leg, &arena, rule, a->direct, v, &s->call->near.path))) {
 		struct outgoing m = { .method = view_method(v), .leg = a->leg, .uri = uri, .branch_id = a->branch_id,
 		                      .cseq = v->cseq + a->ahead, .max_forwards = hops_left(v),
-		                      .routes = a->direct ? direct_routes(a->direct) : SV("") };
+		                      .routes = a->direct ? direct_routes(a->direct) : s->located ? pass_service(s, v) : SV("") };
 
 		c.names = s->names;
 		compose_request(&c, &m);
-		compose_contact(&c, a->leg, v, &s->call->near.path);
+		if (s->passing)
+			pass_contacts(&c, s, a->leg, v);
+		else
+			compose_contact(&c, a->leg, v, &s->call->near.path);
 		if (s->fork)
 			fork_lines(&c, s->fork);
 		if (v->method == M_INVITE)
@@ -723,6 +727,7 @@ void setup_drop(struct setup *s)
 	free(s->direct);
 	free(s->trail);
 	names_put(s->names);
+	passing_free(s->passing);
 	located_put(s->located);
 	s->call->setup = NULL;
 	slab_free(&b->setups, s);

@@ -3,6 +3,7 @@
 #include "sbc/call/caller.h"
 #include "sbc/call/fork.h"
 #include "sbc/call/locate.h"
+#include "sbc/call/pass.h"
 #include "sbc/call/transfer.h"
 #include "apps-router/route.h"
 #include <errno.h>
@@ -171,7 +172,7 @@ static int setup_new(struct call *c, const struct request *r)
 static void setup_by_rule(struct setup *s, const struct conf_route *rule)
 {
 	const struct conf *c = s->call->b->conf;
-	const struct conf_pool *pool = rule->action == ACT_POOL ? &c->pools[rule->pool] : NULL;
+	const struct conf_pool *pool = rule->action == ACT_POOL ? &c->pools[rule->pool] : s->passing ? passing_pool(s->call->b, s->passing) : NULL;
 
 	s->rule = rule;
 	s->conf_gen = c->gen;
@@ -241,21 +242,27 @@ static bool is_loop(struct b2bua *b, const struct request *r, const struct conf_
 /* By a rule, perhaps to where the one called is registered; without one to what a token stands for. 0, or as fork_new. */
 static int setup_aim(struct setup *s, const struct request *r, const struct conf_route *rule)
 {
-	if ((s->located = located_get(r->located)))
+	if ((s->located = located_get(r->located)) && r->located->caller_binding)
 		leg_tie(s->call->b, &s->call->near, r->located->caller.key, r->located->caller_binding);
+	s->passing = r->passing;
 	if (rule)
 		setup_by_rule(s, rule);
 	else
 		s->answer_ms = CALL_DIRECT_ANSWER_MS;
-	return rule && rule->action == ACT_LOCATION ? fork_new(s, r->located, r->v) : 0;
+	return (rule && rule->action == ACT_LOCATION) || r->is_binding ? fork_new(s, r->located, r->v) : 0;
 }
 
-/* By a rule, or straight to what one of our tokens stands for. */
-static void start_call(struct b2bua *b, const struct request *r, struct sv contact, const struct conf_route *rule,
-                       struct direct *direct)
+/* A client's registrations have From-tags of their own each, but should be one line of requests for the registrar behind us, which goes
+ * by Call-ID (RFC 3261 §10.3 step 7). */
+static struct sv id_tag(const struct request *r)
+{
+	return r->passing ? SV("") : view_from_tag(r->v);
+}
+
+void start_call(struct b2bua *b, const struct request *r, struct sv contact, const struct conf_route *rule, struct direct *direct)
 {
 	struct sv zone = b->conf->zones[path_zone(b, r->from)].name;
-	uint64_t id = token_leg_id(b->p.tokens, zone, view_value(r->v, HDR_CALL_ID), view_from_tag(r->v),
+	uint64_t id = token_leg_id(b->p.tokens, zone, view_value(r->v, HDR_CALL_ID), id_tag(r),
 	                           view_uri(r->v));
 	bool is_same = is_merged(b, r->v, id);
 	bool is_full = r->v->method == M_SUBSCRIBE && usages_are_full(b);
@@ -264,6 +271,8 @@ static void start_call(struct b2bua *b, const struct request *r, struct sv conta
 
 	if (!c || setup_new(c, r) || (err = setup_aim(c->setup, r, rule)) || server_new(b->p.stack, r->v, r->from, r->key, &c->setup->st)) {
 		free(direct);
+		if (!c || !c->setup || !c->setup->passing) /* nobody has taken it yet */
+			passing_free(r->passing);
 		if (c)
 			call_free(c);
 		refuse(b, r, is_same ? WHY_MERGED : err == -E2BIG ? WHY_BREADTH : WHY_FULL, 0);
@@ -329,6 +338,8 @@ void initial_request(struct b2bua *b, const struct request *r)
 			refuse(b, r, WHY_UNKNOWN_TARGET, 0);
 		return;
 	}
+	if (r->is_binding && r->v->method != M_REGISTER && pass_request(b, r, &q.uri, contact))
+		return;
 	if (b->conf->asks && !r->located && r->v->method != M_REGISTER && locate(b, r, &q.uri))
 		return;
 	located_tell(r->located, &q);
@@ -338,7 +349,7 @@ void initial_request(struct b2bua *b, const struct request *r)
 	if (result.status)
 		refuse(b, r, route_why(result.reason), result.status);
 	else if (result.rule && result.rule->action == ACT_REGISTRAR)
-		register_request(b, r, &q.uri);
+		register_request(b, r, &q.uri, result.rule);
 	else if ((why = rule_fault(r, result.rule)) != WHY_COUNT)
 		refuse(b, r, why, 0);
 	else if (is_loop(b, r, result.rule))

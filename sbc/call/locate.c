@@ -20,6 +20,7 @@ void located_put(struct located *l)
 	if (!l || --l->refs)
 		return;
 	free(l->text);
+	free(l->service_text);
 	free(l);
 }
 
@@ -105,13 +106,24 @@ static bool is_same_flow(const struct path *a, const struct path *b)
 	return transport_is_stream(a->transport) ? a->flow && a->flow == b->flow : addr_eq(&a->remote, &b->remote);
 }
 
+static void caller_is(struct located *l, const struct binding *at)
+{
+	struct sv service = binding_service(at);
+
+	l->caller_binding = at->by_id.key;
+	if (!service.len || l->service_text || !(l->service_text = malloc(service.len)))
+		return;
+	memcpy(l->service_text, service.p, service.len);
+	l->service = (struct sv){ l->service_text, service.len };
+}
+
 static void caller_look_up(struct b2bua *b, struct located *l)
 {
 	const struct registration *reg = registrar_find(b->p.registrar, l->caller.key);
 
 	for (struct binding *at = reg ? registration_next(reg, NULL) : NULL; at; at = registration_next(reg, at))
 		if (is_same_flow(&at->path, &l->from))
-			l->caller_binding = at->by_id.key;
+			caller_is(l, at);
 	l->caller_is_registered = l->caller_binding != 0;
 	l->caller.is_wanted = false;
 }
@@ -203,6 +215,22 @@ static int located_travel(struct b2bua *b, struct located *l)
 	if (to == self)
 		return 0;
 	return b->p.send(b->p.ctx, to, &l->errand) ? -ENOBUFS : -EINPROGRESS;
+}
+
+struct located *located_binding(struct b2bua *b, const struct binding *to)
+{
+	struct located *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	*l = (struct located){ .errand.kind = ERRAND_LOCATED, .refs = 1, .home = b->p.worker, .binding = to->by_id.key,
+		               .callee = { .key = to->aor->in_table.key, .shard = registration_shard(to->aor) } };
+	target_insert(b, l, to, instance_of(b, to));
+	if (targets_keep(l))
+		return l;
+	l->n = 0;
+	located_put(l);
+	return NULL;
 }
 
 /* Going on --------------------------------------------------------------------------------------------------------- */

@@ -35,7 +35,8 @@ struct located {
 	bool has_no_memory;
 	uint8_t n;
 	struct located_target target[FORK_BRANCHES_MAX]; /* best first, among equals the one heard of last */
-	char *text;
+	struct sv service;         /* the caller's Service-Route (RFC 3608), in `service_text` */
+	char *text, *service_text;
 };
 
 /* Asks what the rules may want to know of the parties of `r`, and goes on with b2bua_dispatch, now or when other workers have answered.
@@ -43,6 +44,8 @@ struct located {
 bool locate(struct b2bua *b, const struct request *r, const struct uri *uri);
 /* It has come here, to be asked or answered. */
 void located_arrive(struct b2bua *b, struct located *l);
+/* One that was not asked for: this binding is the callee. NULL: memory is out. */
+struct located *located_binding(struct b2bua *b, const struct binding *to);
 /* NULL is allowed. */
 struct located *located_get(struct located *l);
 void located_put(struct located *l);

@@ -1,6 +1,7 @@
 /* sbc/call/register.c - REGISTER for a domain of `registrar` (RFC 3261 §10.3): may it, from whom, for whom. What it does to the bindings
  * is registrar/register.h. Answered without a transaction: a repetition changes nothing and gets the same answer again. */
 #include "sbc/call/caller.h"
+#include "sbc/call/pass.h"
 #include "registrar/register.h"
 #include <stdio.h>
 #include <time.h>
@@ -107,7 +108,7 @@ static enum why register_fault(struct register_job *job, const struct uri *uri)
 		return WHY_REGISTER_TO;
 	if (is_for_another(job))
 		return WHY_REGISTER_FROM;
-	return job->q.domain->mode != REGISTRAR_LOCAL ? WHY_NOT_ACTIVE : WHY_COUNT;
+	return WHY_COUNT;
 }
 
 /* Who sends it, and may he register this AOR (§10.3 steps 3 and 4)? Nothing has changed yet. False: it was answered. */
@@ -187,7 +188,24 @@ static void register_contacts(struct register_job *job)
 		nat_count(job->b, job->r);
 }
 
-void register_request(struct b2bua *b, const struct request *r, const struct uri *uri)
+static void ignore_contact(void *ctx, const struct register_contact *c)
+{
+	(void)ctx;
+	(void)c;
+}
+
+/* To the registrar behind us, which judges it: here only what would make no sense there. */
+static void register_passes(const struct register_job *job, const struct conf_route *rule)
+{
+	enum register_result result = registrar_contacts(job->b->p.registrar, &job->q, ignore_contact, NULL);
+
+	if (result)
+		refuse(job->b, job->r, why_of[result], 0);
+	else
+		pass_register(job->b, job->r, &job->q, rule);
+}
+
+void register_request(struct b2bua *b, const struct request *r, const struct uri *uri, const struct conf_route *rule)
 {
 	struct register_job job = { .b = b, .r = r, .q = { .v = r->v, .from = r->from, .is_ours = is_our_contact, .ctx = b } };
 	char area[UNSUPPORTED_MAX];
@@ -210,6 +228,10 @@ void register_request(struct b2bua *b, const struct request *r, const struct uri
 	}
 	job.q.aor = &job.aor;
 	job.q.aor_key = aor_key(token_hash_key(b->p.tokens), &job.aor);
-	if (register_is_permitted(&job) && register_has_place(&job)) /* a place is only for who may have it */
+	if (!register_is_permitted(&job) || !register_has_place(&job)) /* a place is only for who may have it */
+		return;
+	if (job.q.domain->mode == REGISTRAR_LOCAL)
 		register_contacts(&job);
+	else
+		register_passes(&job, rule);
 }

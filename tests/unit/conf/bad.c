@@ -447,7 +447,7 @@ static const struct bad {
 	{ NODE ZONES POOLS "routes: [{ when: { method: REGISTER }, to: registrar }, { when: { caller: trusted }, to: { pool: p } }]\n",
 	  "4:10: warning: routes[0]: `registrar:` has no domain: nobody can register" },
 	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { mode: local } }\n",
-	  "5:27: registrar.example.com: `auth:` is missing; it takes `none` or a mapping with `users:`. Nobody is asked who they are." },
+	  "5:27: registrar.example.com: `auth:` is missing: users, or `none`" },
 	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { mode: proxy, auth: none } }\n",
 	  "5:35: registrar.example.com.mode: `proxy` is not one of: local, pass, front\n"
 	  "5:48: warning: registrar.example.com.auth: whoever asks is registered: nobody has to say who they are" },
@@ -455,9 +455,10 @@ static const struct bad {
 	  "5:27: registrar.example.com: expires: min is longer than max: nobody could register\n"
 	  "5:27: registrar.example.com: pool: has no meaning with `mode: local`\n"
 	  "5:35: warning: registrar.example.com.auth: whoever asks is registered: nobody has to say who they are" },
+	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { mode: front, pool: p, front: { client: 2h } } }\n",
+	  "5:27: registrar.example.com: front: `upstream` has to be twice `client` at least: what the registrar behind us hears less often" },
 	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { auth: none, mode: front } }\n",
 	  "5:27: registrar.example.com: `pool:` is missing: where the registrar behind us is\n"
-	  "5:27: warning: registrar.example.com: mode: pass and front: not active in this version\n"
 	  "5:35: warning: registrar.example.com.auth: whoever asks is registered: nobody has to say who they are" },
 	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { auth: none }, Example.COM.: { auth: none } }\n",
 	  "5:35: warning: registrar.example.com.auth: whoever asks is registered: nobody has to say who they are\n"
@@ -479,7 +480,6 @@ static const struct bad {
 	/* Parts that are not active yet */
 	{ NODE ZONES POOLS RULE("to: location"), "4:10: warning: routes[0]: `registrar:` has no domain: nobody can register" },
 	{ NODE ZONES POOLS ROUTES "registrar: { example.com: { auth: none, mode: pass, pool: p } }\n",
-	  "5:27: warning: registrar.example.com: mode: pass and front: not active in this version\n"
 	  "5:35: warning: registrar.example.com.auth: whoever asks is registered: nobody has to say who they are" },
 	{ NODE ZONES POOLS ROUTES "guard: { per-source: { rate: 50 } }\n",
 	  "5:8: warning: guard: not active in this version\n"
