@@ -104,8 +104,8 @@ static void listing_row(const struct listing *t, const struct census_answer *ans
 
 	row = row ? row : &none; /* came with a reload while the others were counted */
 	dest_info(o->p.shared->pools, slot_of(o, id), &info);
-	ctl_row(t->reply, cell_sv(c->pools[d->pool].name), cell_sv(d->name), cell_sv(d->uri), cell_str(state_of(d, &info)), since(o, &info, w),
-	        cell_u64(info.load), cell_u64(row->subscriptions), row->calls ? cell_ms(row->oldest_ms) : cell_none(),
+	ctl_row(t->reply, cell_sv(c->pools[d->pool].name), cell_sv(d->name), cell_sv(d->uri), cell_str(state_of(d, &info)),
+	        since(o, &info, w), cell_u64(info.load), cell_u64(row->subscriptions), row->calls ? cell_ms(row->oldest_ms) : cell_none(),
 	        is_told ? cell_ms(in_ms) : cell_none(), time_left(o, w), cell_u64(info.calls), cell_u64(info.failures),
 	        info.latency_us ? cell_u64(info.latency_us) : cell_none(), w ? text_or_none(w->actor) : cell_none(),
 	        w ? text_or_none(w->reason) : cell_none(), text_or_none(info.why));
@@ -125,7 +125,14 @@ static void listing_counted(void *ctx, const struct census_answer *answer)
 	free(t);
 }
 
-/* Those that are drained first: their ages are asked for. */
+static bool is_emptied(const struct operate *o, uint32_t destination)
+{
+	const struct wish *w = wish_of(o, destination);
+
+	return (w && w->wish == WISH_DRAINING) || conf_now(o)->destinations[destination].is_leaving;
+}
+
+/* Those that are drained or leave first: their ages are asked for. */
 static unsigned listing_slots(const struct listing *t, uint16_t slots[POOL_DESTINATIONS_MAX], unsigned *n_ages)
 {
 	const struct conf *c = conf_now(t->operate);
@@ -133,9 +140,7 @@ static unsigned listing_slots(const struct listing *t, uint16_t slots[POOL_DESTI
 
 	for (unsigned is_drained = 1; is_drained < 2; is_drained--) {
 		for (uint32_t i = 0; i < c->n_destinations && n < POOL_DESTINATIONS_MAX; i++) {
-			const struct wish *w = is_shown(t, c, i) ? wish_of(t->operate, i) : NULL;
-
-			if (is_shown(t, c, i) && (w && w->wish == WISH_DRAINING) == is_drained)
+			if (is_shown(t, c, i) && is_emptied(t->operate, i) == is_drained)
 				slots[n++] = slot_of(t->operate, i);
 		}
 		if (is_drained)

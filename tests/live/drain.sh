@@ -241,6 +241,23 @@ live_drain_survives() {
 	[[ $(of_app app-1 state) == draining && $(of_app app-1 by) == "$(id -un)" ]] || fail "an absence ended it: $(ctl pools)"
 }
 
+# Whoever was removed goes with his last call: it is told when that will be.
+live_drain_of_who_was_removed() {
+	plain_scenarios 2000
+	apps_start 2
+	sbc_start
+	callers_start 80 40
+	wait "$TALK" || fail "calls before"
+	callers_start 40 40
+	wait_until 5 eval '[[ $(of_app app-1 calls) -ge 10 ]]' || fail "calls: $(ctl pools)"
+	[[ $(of_app app-1 empty_in_ms) == null ]] || fail "it is not drained, and is told to be empty: $(ctl pools)"
+	ctl remove apps/app-1 >out 2>&1 || fail "remove: $(cat out)"
+	[[ $(of_app app-1 state) == leaving ]] || fail "state: $(ctl pools)"
+	[[ $(of_app app-1 empty_in_ms) =~ ^[12]?[0-9]{3}$ ]] || fail "not told when it is empty: $(ctl pools)"
+	callers_end
+	wait_until 5 eval '[[ -z $(of_app app-1 state) ]]' || fail "still there: $(ctl pools)"
+}
+
 # Figures ----------------------------------------------------------------------------------------------------------------
 
 # drain_under_load DESTINATIONS RATE MIN MAX: calls of MIN to MAX milliseconds; one destination is drained while they go on. No call is
