@@ -161,6 +161,22 @@ static void add_privacy(struct text *t, const struct conf_zone *z)
 		text_add(t, "%s\n", z->drops_signature ? "; Identity is removed" : "; not in messages with Identity");
 }
 
+/* Only registrations are kept alive. */
+static void add_keepalive(struct text *t, const struct conf *c, const struct conf_zone *z)
+{
+	static const char *const kinds[] = { "", "OPTIONS", "CRLF", "empty datagrams", "nothing over UDP" };
+
+	if (!c->n_registrars || (z->keepalive.udp == KEEPALIVE_OFF && z->keepalive.tcp == STREAM_KEEPALIVE_OFF))
+		return;
+	text_add(t, "  sends %s%s to contacts that are silent for ", kinds[z->keepalive.udp],
+	         z->keepalive.tcp == STREAM_KEEPALIVE_OFF ? "" : ", CRLF on connections,");
+	add_ms(t, z->keepalive.every_ms);
+	text_add(t, z->keepalive.learns ? " (learnt by network)" : "");
+	if (z->keepalive.udp == KEEPALIVE_OPTIONS || z->keepalive.tcp == STREAM_KEEPALIVE_CRLF)
+		text_add(t, "; %u without an answer remove one", z->keepalive.misses);
+	text_add(t, "\n");
+}
+
 static void add_zone(struct text *t, const struct conf *c, const struct conf_zone *z)
 {
 	text_add(t, "zone %.*s\n", SV_ARG(z->name));
@@ -184,6 +200,7 @@ static void add_zone(struct text *t, const struct conf *c, const struct conf_zon
 		text_add(t, "  reaches everybody over the flow he came by\n");
 	else if (z->nat == NAT_NEVER)
 		text_add(t, "  reaches everybody where his Contact leads\n");
+	add_keepalive(t, c, z);
 	if (z->session.expires_ms) {
 		text_add(t, "  agrees on session timers of at most ");
 		add_ms(t, z->session.expires_ms);

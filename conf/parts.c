@@ -180,6 +180,8 @@ static void set_keepalive(struct reader *r, struct conf_zone *z)
 		z->keepalive.udp = z->n_trust ? KEEPALIVE_OFF : KEEPALIVE_OPTIONS;
 	if (z->keepalive.tcp == STREAM_KEEPALIVE_AUTO)
 		z->keepalive.tcp = z->n_trust ? STREAM_KEEPALIVE_OFF : STREAM_KEEPALIVE_CRLF;
+	if (z->keepalive.learns && z->keepalive.udp != KEEPALIVE_OPTIONS)
+		note_error(r, "keepalive: learn: only answers teach anything: write `udp: options`, too");
 	if (!z->keepalive.is_on) {
 		z->keepalive.udp = KEEPALIVE_OFF;
 		z->keepalive.tcp = STREAM_KEEPALIVE_OFF;

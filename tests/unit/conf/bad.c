@@ -205,6 +205,8 @@ static const struct bad {
 	  "2:13: zones.a: session: expires is shorter than min: what we ask for we would refuse ourselves" },
 	{ NODE ZONE("listen: \"udp:127.0.0.1:5060\", keepalive: { learn: { min: 40s } }") POOLS ROUTES,
 	  "2:13: zones.a: keepalive: learn: `every` does not lie between min and max" },
+	{ NODE ZONE("listen: \"udp:127.0.0.1:5060\", keepalive: { udp: crlf, learn: {} }") POOLS ROUTES,
+	  "2:13: zones.a: keepalive: learn: only answers teach anything: write `udp: options`, too" },
 	{ NODE ZONE("listen: \"udp:127.0.0.1:5060\", session: { ping: 5s }") POOLS ROUTES,
 	  "2:13: zones.a: session: ping: write 32s or longer, or 0s for never" },
 	{ NODE ZONE("listen: \"udp:127.0.0.1:5060\", session: { min: 89s }") POOLS ROUTES,

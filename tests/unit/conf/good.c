@@ -421,6 +421,35 @@ static void the_summary_says_who_is_followed(void **state)
 	}
 }
 
+static void the_summary_says_who_is_kept_alive(void **state)
+{
+#define LISTEN "listen: \"udp:127.0.0.1:5060\", "
+#define REGISTRAR "registrar: { example.com: { auth: none } }\n"
+	static const struct { const char *yaml, *line; } of[] = {
+		{ NODE ZONES POOLS ROUTES REGISTRAR, "  sends OPTIONS, CRLF on connections, to contacts that are silent for 30s; 3 without" },
+		{ NODE ZONE(LISTEN "keepalive: { udp: options, tcp: off, learn: {}, misses: 5 }") POOLS ROUTES REGISTRAR,
+		  "  sends OPTIONS to contacts that are silent for 30s (learnt by network); 5 without an answer remove one\n" },
+		{ NODE ZONE(LISTEN "keepalive: { udp: empty, tcp: off }") POOLS ROUTES REGISTRAR,
+		  "  sends empty datagrams to contacts that are silent for 30s\n" },
+		{ NODE ZONE(LISTEN "keepalive: off") POOLS ROUTES REGISTRAR, NULL },
+		{ NODE ZONES POOLS ROUTES, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(of); i++) {
+		struct conf *c = parsed(of[i].yaml);
+		struct conf_text text = { 0 };
+
+		assert_int_equal(conf_describe(c, &text), 0);
+		if (of[i].line)
+			assert_non_null(strstr(text.p, of[i].line));
+		else
+			assert_null(strstr(text.p, "  sends "));
+		free(text.p);
+		conf_free(c);
+	}
+}
+
 static void a_missing_file_is_one_note(void **state)
 {
 	struct conf_notes notes;
@@ -455,6 +484,7 @@ int main(void)
 		cmocka_unit_test(users_match_globs_and_ranges),
 		cmocka_unit_test(the_summary_is_in_plain_words),
 		cmocka_unit_test(the_summary_says_who_is_followed),
+		cmocka_unit_test(the_summary_says_who_is_kept_alive),
 		cmocka_unit_test(a_missing_file_is_one_note),
 	};
 
