@@ -5,7 +5,7 @@
 
 const struct counter_def auth_counter_defs[AUTH_COUNTERS] = {
 	[AUTH_CHALLENGES] = { "auth_challenges_total", "401 and 407 that asked for credentials", false },
-	[AUTH_SILENCES] = { "auth_silences_total", "Challenges not sent: longer than 1.5 times what an unvalidated source had sent", false },
+	[AUTH_SILENCES] = { "auth_silences_total", "Challenges not sent: too long for what an unvalidated source had sent", false },
 	[AUTH_ACCEPTED] = { "auth_accepted_total", "Requests whose credentials were right", false },
 	[AUTH_REFUSED] = { "auth_refused_total", "Requests whose credentials were not", false },
 	[AUTH_STALES] = { "auth_stale_total", "Credentials with a nonce too old, or used before", false },
@@ -161,7 +161,8 @@ void auth_challenge(struct auth *a, const struct auth_query *q, bool is_stale, u
 	for (unsigned i = 0; i < DIGEST_ALGORITHMS; i++) {
 		if (!(bits & 1u << preference[i]))
 			continue;
-		out_sv(o, q->header == HDR_AUTHORIZATION ? SV("WWW-Authenticate: Digest realm=\"") : SV("Proxy-Authenticate: Digest realm=\""));
+		out_sv(o, q->header == HDR_AUTHORIZATION ? SV("WWW-Authenticate") : SV("Proxy-Authenticate"));
+		out_lit(o, ": Digest realm=\"");
 		out_sv(o, q->domain->realm);
 		out_lit(o, "\", nonce=\"");
 		out_sv(o, (struct sv){ nonce, NONCE_LEN });

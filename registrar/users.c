@@ -479,7 +479,8 @@ static unsigned reader_algorithms(struct user_source *s, const struct conf_regis
 
 void user_reader_init(struct user_reader *r, struct users *users, unsigned worker)
 {
-	*r = (struct user_reader){ .source = { reader_find, reader_ask, reader_cancel, reader_algorithms }, .users = users, .worker = worker };
+	*r = (struct user_reader){ .source = { reader_find, reader_ask, reader_cancel, reader_algorithms }, .users = users,
+	                           .worker = worker };
 }
 
 void user_reader_adopt(struct user_reader *r)

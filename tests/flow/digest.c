@@ -50,7 +50,8 @@ static void add_user(struct phone *p, const char *user, const char *password, co
 
 static struct phone phone_new(const char *routes, unsigned workers)
 {
-	struct phone p = { .who = { .user = "alice", .password = "zanzibar", .algorithm = "SHA-256" }, .at = ALICE, .to = EDGE, .aor = "alice", .call_id = "reg-1",
+	struct phone p = { .who = { .user = "alice", .password = "zanzibar", .algorithm = "SHA-256" }, .at = ALICE, .to = EDGE,
+	                   .aor = "alice", .call_id = "reg-1",
 	                   .file = "/tmp/users-XXXXXX" };
 	char yaml[4096];
 	int fd = mkstemp(p.file);

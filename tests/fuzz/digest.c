@@ -1,5 +1,6 @@
-/* Credentials of a hostile client: never beyond their bytes, what is complete has everything in its bounds, and a file of users is read
- * or refused. */
+/* Credentials of a hostile client: never beyond their bytes, what is complete has everything in its bounds, no nonce is one of ours, and
+ * a file of users is read or refused. */
+#include "registrar/nonce.h"
 #include "registrar/users.h"
 #include <stdlib.h>
 
@@ -7,6 +8,24 @@ static void must_lie_in(struct sv part, const char *from, size_t size)
 {
 	if (part.p && (part.p < from || part.p + part.len > from + size || part.len > DIGEST_VALUE_MAX))
 		abort();
+}
+
+/* By a key that the input does not know, at the time it claims to be of. */
+static void check_nonce(struct sv nonce)
+{
+	static const uint8_t keys[1][NONCE_KEY_LEN] = { { 1 } };
+	static const struct hash_key hash = { 1, 2 };
+	static const struct nonce_scope scope = { SV("example.com"), SV("public"), SV("alice@example.com") };
+	struct digester *d = NULL;
+	struct nonces *n = NULL;
+
+	if (digester_new(&d) || nonces_new(&n, keys, 1, &hash, d))
+		abort();
+	if (!nonce_check(n, &scope, nonce, 1800000000000))
+		abort();
+	nonce_use(n, nonce, 1, 1, 1800000000000);
+	nonces_free(n);
+	digester_free(d);
 }
 
 static void check_credentials(const char *text, size_t size)
@@ -25,6 +44,8 @@ static void check_credentials(const char *text, size_t size)
 	if (c.is_complete && (!c.nc || !c.user_len || !c.nonce.len || !c.uri.len || !c.cnonce.len || c.nc_text.len != 8 ||
 	                      c.algorithm == DIGEST_ALGORITHMS))
 		abort();
+	if (c.nonce.len == NONCE_LEN)
+		check_nonce(c.nonce);
 }
 
 /* Takes `text`. */

@@ -141,8 +141,10 @@ static void what_is_missing_makes_it_incomplete(void **state)
 		"Digest username=\"a\",realm=\"r\",nonce=\"n\",uri=\"u\",cnonce=\"c\",nc=00000001,qop=auth,response=\"0x112233445566778899aabbccddeeff\"",
 		"Digest username=\"a\",realm=\"r\",nonce=\"n\",uri=\"u\",cnonce=\"c\",nc=00000001,qop=auth,algorithm=SHA-512-256,"
 		"response=\"00112233445566778899aabbccddeeff\"",
-		"Digest username=\"a\",realm=\"r\",nonce=\"n\",uri=\"u\",cnonce=\"c\",nc=00000001,qop=auth,algorithm=MD5-sess,response=\"00112233445566778899aabbccddeeff\"",
-		"Digest username=\"a\",realm=\"r\",nonce=\"n\",uri=\"u\",cnonce=\"c\",nc=00000001,qop=auth,userhash=true,response=\"00112233445566778899aabbccddeeff\"",
+		"Digest username=\"a\",realm=\"r\",nonce=\"n\",uri=\"u\",cnonce=\"c\",nc=00000001,qop=auth,algorithm=MD5-sess,"
+		"response=\"00112233445566778899aabbccddeeff\"",
+		"Digest username=\"a\",realm=\"r\",nonce=\"n\",uri=\"u\",cnonce=\"c\",nc=00000001,qop=auth,userhash=true,"
+		"response=\"00112233445566778899aabbccddeeff\"",
 		"Digest username=\"a\",realm=\"r\",uri=\"u\",cnonce=\"c\",nc=00000001,qop=auth,response=\"00112233445566778899aabbccddeeff\"",
 		"Digest username=\"a\",nonce=\"n\",uri=\"u\",cnonce=\"c\",nc=00000001,qop=auth,response=\"00112233445566778899aabbccddeeff\"",
 	};
