@@ -173,8 +173,8 @@ static const struct row rows[] = {
 	{ .path = "pools.*.balance", .type = TY_CHOICE, .unset = "round-robin",
 	  ONE_OF("round-robin", "weighted", "least-calls", "hash", "latency"), FIELD(conf_pool, balance),
 	  .help = "How a call picks its destination. `round-robin`: in turn. `weighted`: in turn by weight. `least-calls`: fewest calls "
-	          "for its weight. `hash`: the same key (see `hash`) keeps its destination while that one is up. `latency`: whoever answers "
-	          "sooner and has less to do is likelier." },
+	          "for its weight. `hash`: the same key (see `hash`) keeps its destination while that one is up. `latency`: whoever "
+	          "answers sooner and has less to do is likelier." },
 	{ .path = "pools.*.hash", .type = TY_MAP, .help = "Of `balance: hash`." },
 	{ .path = "pools.*.hash.by", .type = TY_CHOICE, .unset = "from-user", ONE_OF("from-user", "to-user", "call-id", "source", "domain"),
 	  FIELD(conf_pool, hash.by),
