@@ -223,6 +223,13 @@ struct echo {
 	uint32_t cseq;
 };
 
+/* The Date header of this second. */
+struct date_line {
+	int64_t s;
+	size_t len;
+	char text[48];
+};
+
 struct b2bua {
 	struct b2bua_params p;
 	const struct conf *conf;
@@ -245,6 +252,7 @@ struct b2bua {
 	struct node all_redirects;
 	struct table waiting;         /* requests whose names were asked for elsewhere, by ticket */
 	uint64_t last_ticket;
+	struct date_line date;
 	bool is_closed;
 };
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { DATE_MAX = 40, LINE_MAX_BYTES = 64 };
+enum { LINE_MAX_BYTES = 64 };
 
 /* What is known of the request on its way through. */
 struct register_job {
@@ -89,13 +89,17 @@ static bool register_has_place(const struct register_job *job)
 
 /* Steps 1 to 5 but for who it is ------------------------------------------------------------------------------------ */
 
-/* §10.2: nobody may register another, unless we trust whoever does it. */
+/* §10.2: nobody may register another, unless we trust whoever does it. Mostly From is To, letter for letter. */
 static bool is_for_another(const struct register_job *job)
 {
-	struct aor from;
+	struct name_addr from, to;
+	struct aor aor;
 
-	return !is_trusted(job->b, job->r->from) && (aor_of_value(&from, view_value(job->r->v, HDR_FROM)) ||
-	                                              !sv_eq(aor_sv(&from), aor_sv(&job->aor)));
+	if (name_addr_parse(&from, view_value(job->r->v, HDR_FROM)) == 0 && name_addr_parse(&to, view_value(job->r->v, HDR_TO)) == 0 &&
+	    sv_eq(from.uri, to.uri))
+		return false;
+	return !is_trusted(job->b, job->r->from) && (aor_of_value(&aor, view_value(job->r->v, HDR_FROM)) ||
+	                                              !sv_eq(aor_sv(&aor), aor_sv(&job->aor)));
 }
 
 /* What is wrong with it, before anybody is asked who he is; WHY_COUNT: nothing. */
@@ -104,7 +108,7 @@ static enum why register_fault(struct register_job *job, const struct uri *uri)
 	if (uri->user.len || uri->scheme == URI_TEL)
 		return WHY_REGISTER_URI;
 	if (aor_of_value(&job->aor, view_value(job->r->v, HDR_TO)) ||
-	    conf_find_registrar(job->b->conf, aor_host(&job->aor)) != job->q.domain)
+	    (!sv_ieq(aor_host(&job->aor), uri->host) && conf_find_registrar(job->b->conf, aor_host(&job->aor)) != job->q.domain))
 		return WHY_REGISTER_TO;
 	if (is_for_another(job))
 		return WHY_REGISTER_FROM;
@@ -148,14 +152,17 @@ static size_t temp_gruu(void *ctx, const struct binding *binding, char out[64])
 	return TOKEN_LEN;
 }
 
-/* RFC 3261 §20.17: clients set their clocks by it. */
-static void write_date(const struct b2bua *b, struct out *o)
+/* RFC 3261 §20.17: clients set their clocks by it. Written once a second. */
+static void write_date(struct b2bua *b, struct out *o)
 {
 	time_t now = (time_t)(b->p.wall_ms(b->p.ctx) / 1000);
-	char line[DATE_MAX];
+	struct date_line *line = &b->date;
 	struct tm tm;
 
-	out_sv(o, (struct sv){ line, strftime(line, sizeof(line), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", gmtime_r(&now, &tm)) });
+	if (line->s != now || !line->len)
+		line->len = strftime(line->text, sizeof(line->text), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", gmtime_r(&now, &tm));
+	line->s = now;
+	out_sv(o, (struct sv){ line->text, line->len });
 }
 
 static void answer(struct register_job *job)
