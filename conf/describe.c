@@ -328,6 +328,26 @@ static void add_process(struct text *t, const struct conf *c)
 	text_add(t, " to end\n");
 }
 
+static void add_registrar(struct text *t, const struct conf *c, const struct conf_registrar *d)
+{
+	char buf[32];
+
+	text_add(t, "registrar %.*s: ", SV_ARG(d->domain));
+	if (d->mode == REGISTRAR_LOCAL)
+		text_add(t, "contacts are kept here, at most %u each (%s)", d->max_contacts,
+		         d->when_full == FULL_REPLACE ? "then the oldest goes" : "then 403");
+	else
+		text_add(t, "passed to pool %.*s", d->pool < 0 ? 1 : (int)c->pools[d->pool].name.len, d->pool < 0 ? "?" : c->pools[d->pool].name.p);
+	text_add(t, ", for ");
+	add_ms(t, d->expires.min_ms);
+	text_add(t, " to ");
+	add_ms(t, d->expires.max_ms);
+	text_add(t, d->auth == AUTH_NONE ? "; nobody is asked who they are" : "; users show who they are");
+	if (d->rate)
+		text_add(t, "; %s REGISTER requests", number_text(TY_RATE, d->rate, buf));
+	text_add(t, "\n");
+}
+
 int conf_describe(const struct conf *c, struct conf_text *out)
 {
 	struct text t = { 0 };
@@ -339,6 +359,8 @@ int conf_describe(const struct conf *c, struct conf_text *out)
 		add_zone(&t, c, &c->zones[i]);
 	for (unsigned i = 0; i < c->n_pools; i++)
 		add_pool(&t, c, &c->pools[i]);
+	for (unsigned i = 0; i < c->n_registrars; i++)
+		add_registrar(&t, c, &c->registrars[i]);
 	add_routes(&t, c);
 	return text_end(&t, out);
 }

@@ -87,7 +87,8 @@ void register_answer_write(struct registrar *r, const struct register_answer *a,
 	bool has_gruu = has_option(q->v, HDR_SUPPORTED, SV("gruu"));
 
 	for (const struct binding *b = NULL; aor && (b = registration_next(aor, b));)
-		write_contact(r, a, b, has_gruu, o);
+		if (!a->is_shown || a->is_shown(a->ctx, q, b))
+			write_contact(r, a, b, has_gruu, o);
 	if (has_option(q->v, HDR_SUPPORTED, SV("path")))
 		write_path(q->v, o);
 	if (a->done.is_outbound)

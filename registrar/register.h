@@ -66,11 +66,13 @@ bool registrar_front(struct registrar *r, const struct register_request *q, uint
 
 enum register_result registrar_register(struct registrar *r, const struct register_request *q, struct register_done *done);
 
-/* The lines of the 200: every binding of the AOR with what is left of it, Path, Require, Supported. `temp_gruu` writes the part of a
+/* The lines of the 200: the bindings of the AOR with what is left of each, Path, Require, Supported. `is_shown` leaves out what its client
+ * may not see (NULL: nothing). `temp_gruu` writes the part of a
  * temporary GRUU before the @ and returns its length; NULL: none are given. */
 struct register_answer {
 	const struct register_request *request;
 	struct register_done done;
+	bool (*is_shown)(void *ctx, const struct register_request *q, const struct binding *b);
 	size_t (*temp_gruu)(void *ctx, const struct binding *b, char out[64]);
 	/* Passed on: what else a registrar behind us says of this Contact, if it is this client's. False: it is not. NULL: we are the
 	 * registrar. */

@@ -144,6 +144,14 @@ static bool is_our_contact(void *ctx, const struct uri *contact)
 	return false;
 }
 
+/* Nothing of one zone is shown in another, not even a user's own contacts. */
+static bool is_shown(void *ctx, const struct register_request *q, const struct binding *binding)
+{
+	const struct b2bua *b = ctx;
+
+	return path_zone(b, &binding->path) == path_zone(b, q->from);
+}
+
 static size_t temp_gruu(void *ctx, const struct binding *binding, char out[64])
 {
 	const struct b2bua *b = ctx;
@@ -170,7 +178,7 @@ static void answer(struct register_job *job)
 	struct b2bua *b = job->b;
 	const struct request *r = job->r;
 	uint64_t id = token_tag_id(b->p.tokens, 0, 0, view_value(r->v, HDR_CALL_ID));
-	struct register_answer a = { .request = &job->q, .done = job->done, .temp_gruu = temp_gruu, .ctx = b };
+	struct register_answer a = { .request = &job->q, .done = job->done, .is_shown = is_shown, .temp_gruu = temp_gruu, .ctx = b };
 	char tag[TOKEN_LEN];
 	struct out o;
 

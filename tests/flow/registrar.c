@@ -471,6 +471,28 @@ static void nobody_registers_another(void **state)
 	end(&c);
 }
 
+/* A user who registers from two sides sees on each what is there. */
+static void contacts_of_another_zone_are_not_shown(void **state)
+{
+	struct client c = client_of(PLAIN, 1);
+
+	(void)state;
+	registers(&c, "Contact: <sip:alice@192.0.2.10>\n", "SIP/2.0 200");
+	c.from = BOB;
+	c.to = CORE;
+	c.call_id = "inside";
+	registers(&c, "Contact: <sip:alice@10.0.0.21>\n", "SIP/2.0 200");
+	assert_string_equal(got_value(&c.got, HDR_CONTACT), "<sip:alice@10.0.0.21>;expires=3600");
+	assert_int_equal(count_contacts(&c.got), 1);
+	c.from = ALICE;
+	c.to = EDGE;
+	registers(&c, "", "SIP/2.0 200");
+	assert_string_equal(got_value(&c.got, HDR_CONTACT), "<sip:alice@192.0.2.10>;expires=3600");
+	assert_int_equal(count_contacts(&c.got), 1);
+	assert_int_equal(bindings(c.rig), 2);
+	end(&c);
+}
+
 static void what_is_required_must_be_known(void **state)
 {
 	struct client c = client_of(PLAIN, 1);
@@ -837,6 +859,7 @@ int main(void)
 		cmocka_unit_test(it_is_for_a_domain_of_ours),
 		cmocka_unit_test(an_unknown_domain_may_get_silence),
 		cmocka_unit_test(nobody_registers_another),
+		cmocka_unit_test(contacts_of_another_zone_are_not_shown),
 		cmocka_unit_test(what_is_required_must_be_known),
 		cmocka_unit_test(a_path_is_kept_and_echoed),
 		cmocka_unit_test(an_instance_has_a_binding_per_flow),
