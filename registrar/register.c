@@ -283,6 +283,16 @@ static bool was_removed(const struct wishes *all, const struct wish *w)
 	return gone->id == id && gone->call_id == all->call_id && all->q->v->cseq <= gone->cseq && r->p.wheel->now_ms < gone->until_ms;
 }
 
+/* A contact keeps its id when it comes back in another spelling: its first one may then be somebody else's. */
+static uint64_t free_id(const struct wishes *all, const struct wish *w)
+{
+	uint64_t id = registrar_binding_id(all->r, all->q->aor_key, w->text.contact, w->instance, w->reg_id);
+
+	while (!id || registrar_binding(all->r, id))
+		id++;
+	return id;
+}
+
 static enum register_result judge_wish(struct wishes *all, struct wish *w)
 {
 	uint32_t min_s = all->q->domain->expires.min_ms / 1000;
@@ -293,7 +303,10 @@ static enum register_result judge_wish(struct wishes *all, struct wish *w)
 	for (struct binding *b = NULL; all->aor && !w->old && (b = registration_next(all->aor, b));)
 		if (is_about(w, b))
 			w->old = b;
-	w->id = w->old ? w->old->by_id.key : registrar_binding_id(all->r, all->q->aor_key, w->text.contact, w->instance, w->reg_id);
+	for (const struct wish *other = all->of; w->old && other < w; other++)
+		if (other->old == w->old) /* equality of URIs is not transitive: each of them is the same as this one */
+			return REGISTER_BAD_CONTACT;
+	w->id = w->old ? w->old->by_id.key : free_id(all, w);
 	if (all->q->granted) { /* judged where it was granted */
 		w->expires_s = all->q->granted(all->q->ctx, w->id, w->text.contact);
 		return REGISTER_OK;

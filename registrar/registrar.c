@@ -236,9 +236,9 @@ int binding_set_text(struct registrar *r, struct binding *b, const struct bindin
 
 void binding_set_path(struct registrar *r, struct binding *b, const struct path *path)
 {
-	if (b->path.flow && b->path.flow != path->flow)
+	if (b->path.flow)
 		table_del(&r->by_flow, &b->by_flow);
-	if (path->flow && b->path.flow != path->flow)
+	if (path->flow && !b->routes_len) /* else the connection is that of a proxy, and the contact does not go with it (RFC 3327 §5.4) */
 		table_add(&r->by_flow, &b->by_flow, flow_key(path->flow)); /* its bound is that of the bindings */
 	b->aor->domain->by_transport[b->path.transport]--;
 	b->aor->domain->by_transport[path->transport]++;

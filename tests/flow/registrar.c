@@ -401,6 +401,37 @@ static void contacts_are_compared_as_uris(void **state)
 	end(&c);
 }
 
+/* Equality of URIs is not transitive: several may be the same as one that is registered. */
+static void spellings_of_one_contact_do_not_meet(void **state)
+{
+	struct client c = client_of(PLAIN, 1);
+	const struct registration *alice;
+	const struct binding *first;
+
+	(void)state;
+	registers(&c, "Contact: <sip:a@192.0.2.10>\n", "SIP/2.0 200");
+	registers(&c, "Contact: <sip:a@192.0.2.10;y=1>;expires=0, <sip:a@192.0.2.10;y=2>;expires=0\n", "SIP/2.0 400");
+	registers(&c, "Contact: <sip:a@192.0.2.10;y=1>;expires=0, <sip:a@192.0.2.10;y=2>\n", "SIP/2.0 400");
+	assert_int_equal(bindings(c.rig), 1);
+	/* it becomes another by and by; then its first spelling is somebody else, with an id of his own */
+	registers(&c, "Contact: <sip:a@192.0.2.10;y=1>\n", "SIP/2.0 200");
+	registers(&c, "Contact: <sip:a@192.0.2.10;x=1>\n", "SIP/2.0 200");
+	registers(&c, "Contact: <sip:a@192.0.2.10;x=2>\n", "SIP/2.0 200");
+	assert_int_equal(count_contacts(&c.got), 2);
+	registers(&c, "Contact: <sip:b@192.0.2.10;x=1>\n", "SIP/2.0 200");
+	registers(&c, "Contact: <sip:b@192.0.2.10>\n", "SIP/2.0 200");
+	registers(&c, "Contact: <sip:b@192.0.2.10;x=2>\n", "SIP/2.0 200");
+	assert_int_equal(count_contacts(&c.got), 3);
+	registers(&c, "Contact: <sip:b@192.0.2.10;x=1>\n", "SIP/2.0 200");
+	assert_int_equal(count_contacts(&c.got), 4);
+	alice = registrar_find(c.rig->workers[0].registrar, aor_key(token_hash_key(c.rig->workers[0].tokens),
+	                                                            &(struct aor){ .len = 17, .user_len = 5, .text = "alice@example.com" }));
+	assert_non_null(alice);
+	for (first = registration_next(alice, NULL); first; first = registration_next(alice, first))
+		assert_ptr_equal(registrar_binding(c.rig->workers[0].registrar, first->by_id.key), first);
+	end(&c);
+}
+
 /* Whom it is for ---------------------------------------------------------------------------------------------------- */
 
 static void the_aor_is_canonical(void **state)
@@ -633,6 +664,19 @@ static void unless_it_comes_back_in_time(void **state)
 	end(&c);
 }
 
+/* The connection of a proxy that named itself is nobody's flow. */
+static void unless_it_is_behind_a_proxy(void **state)
+{
+	struct client c = stream_client(STREAMS, 1);
+
+	(void)state;
+	registers(&c, "Supported: path\nPath: <sip:edge.example.net;lr>\nContact: <sip:alice@192.0.2.10;transport=tcp>\n", "SIP/2.0 200");
+	rig_close(c.rig, ALICE);
+	rig_after(c.rig, 60000);
+	assert_int_equal(bindings(c.rig), 1);
+	end(&c);
+}
+
 /* Whoever has the connection tells whoever has the binding, with any number of workers and when its mailbox is full, too. */
 static void another_worker_hears_of_it(void **state)
 {
@@ -855,6 +899,7 @@ int main(void)
 		cmocka_unit_test(a_fourth_contact_is_refused),
 		cmocka_unit_test(or_the_oldest_goes_for_it),
 		cmocka_unit_test(contacts_are_compared_as_uris),
+		cmocka_unit_test(spellings_of_one_contact_do_not_meet),
 		cmocka_unit_test(the_aor_is_canonical),
 		cmocka_unit_test(it_is_for_a_domain_of_ours),
 		cmocka_unit_test(an_unknown_domain_may_get_silence),
@@ -866,6 +911,7 @@ int main(void)
 		cmocka_unit_test(who_knows_gruus_gets_two),
 		cmocka_unit_test(a_binding_goes_with_its_connection),
 		cmocka_unit_test(unless_it_comes_back_in_time),
+		cmocka_unit_test(unless_it_is_behind_a_proxy),
 		cmocka_unit_test(another_worker_hears_of_it),
 		cmocka_unit_test(a_wave_is_told_when_to_return),
 		cmocka_unit_test(another_node_knows_what_was_registered),
