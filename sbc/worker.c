@@ -1,4 +1,5 @@
 #include "sbc/worker.h"
+#include "apps-router/route.h"
 #include "sip/header.h"
 #include <errno.h>
 #include <stdio.h>
@@ -253,6 +254,19 @@ static void arrive_request(struct worker *w, struct arrival *a)
 	arrive(w, a, r->shard, to_tag.len != 0);
 }
 
+/* RFC 5923: a server that connected to us says where it listens. Believed of whom we trust, and for its own address. */
+static void hear_alias(struct worker *w, const struct view *v, const struct path *from)
+{
+	struct sv value = view_value(v, HDR_VIA), param;
+	struct addr at;
+	struct via via;
+
+	if (!route_is_trusted(w->conf, w->conf->listeners[from->listener].zone, &from->remote) || via_next(&via, &value) ||
+	    !param_find(via.params, SV("alias"), &param) || addr_parse(&at, via.host) || !addr_eq_ip(&at, &from->remote))
+		return;
+	net_alias(w->net, from, via.port ? via.port : from->transport == T_TLS ? 5061 : 5060);
+}
+
 static void on_message(void *ctx, const struct path *from, char *bytes, size_t len, bool is_broken)
 {
 	struct worker *w = ctx;
@@ -274,6 +288,8 @@ static void on_message(void *ctx, const struct path *from, char *bytes, size_t l
 	}
 	a.v = &v;
 	a.from = *from;
+	if (!v.status && transport_is_stream(from->transport))
+		hear_alias(w, &v, from);
 	if (v.status)
 		arrive_response(w, &a);
 	else

@@ -4,7 +4,7 @@
 #include "topohide/lines.h"
 #include <errno.h>
 
-static const struct view nothing;
+static const struct view nothing = { .base = "" };
 
 void guard_init(struct guard *g, const struct wheel *wheel, struct counters *counters, struct log *log)
 {

@@ -20,7 +20,7 @@ static struct path path_of(const struct conn *c)
 	                      .transport = c->transport };
 }
 
-static uint64_t remote_key(const struct sockets *s, const struct addr *remote, uint16_t listener, uint8_t transport)
+uint64_t conn_remote_key(const struct sockets *s, const struct addr *remote, uint16_t listener, uint8_t transport)
 {
 	struct {
 		struct addr remote;
@@ -31,7 +31,7 @@ static uint64_t remote_key(const struct sockets *s, const struct addr *remote, u
 	return hash_bytes(&s->key, &k, sizeof k);
 }
 
-static bool is_usable(const struct conn *c)
+bool conn_is_usable(const struct conn *c)
 {
 	return c->state == CONN_CONNECTING || c->state == CONN_OPEN;
 }
@@ -42,14 +42,14 @@ struct conn *conn_find(struct sockets *s, uint64_t flow)
 
 	if (slot >= s->n_slots || s->slots[slot].generation != (uint32_t)flow || !s->slots[slot].conn)
 		return NULL;
-	return is_usable(s->slots[slot].conn) ? s->slots[slot].conn : NULL;
+	return conn_is_usable(s->slots[slot].conn) ? s->slots[slot].conn : NULL;
 }
 
 /* One that could not be made takes what is sent before its burial with it: a dead destination costs one attempt per
  * turn of the loop, not one per message. */
 static bool is_joinable(const struct conn *c)
 {
-	return is_usable(c) || (c->state == CONN_DEAD && c->closed_by == NET_CLOSED_CONNECT);
+	return conn_is_usable(c) || (c->state == CONN_DEAD && c->closed_by == NET_CLOSED_CONNECT);
 }
 
 /* Any connection to there, outgoing or accepted. */
@@ -272,7 +272,7 @@ static int conn_new(struct conn **out, struct sockets *s, const struct path *p, 
 		slab_free(&s->conns, c);
 		return err;
 	}
-	err = table_add(&s->by_remote, &c->by_remote, remote_key(s, &p->remote, p->listener, p->transport));
+	err = table_add(&s->by_remote, &c->by_remote, conn_remote_key(s, &p->remote, p->listener, p->transport));
 	if (err) {
 		slot_put(s, slot);
 		slab_free(&s->conns, c);
@@ -354,10 +354,11 @@ static int connect_new(struct sockets *s, const struct path *to, struct conn **o
 
 int conn_connect(struct sockets *s, const struct path *to, struct conn **out)
 {
-	struct conn *c = find_remote(s, to, remote_key(s, &to->remote, to->listener, to->transport));
+	uint64_t key = conn_remote_key(s, &to->remote, to->listener, to->transport);
+	struct conn *c = find_remote(s, to, key);
 	int err = 0;
 
-	if (!c)
+	if (!c && !(c = conn_by_alias(s, to, key)))
 		err = connect_new(s, to, &c);
 	if (err) {
 		counter_inc(&s->counters, NET_TCP_CONNECT_REFUSED_HERE);
@@ -534,6 +535,7 @@ static void release(struct conn *c)
 
 static void bury(struct conn *c)
 {
+	conn_alias_end(c);
 	table_del(&c->s->by_remote, &c->by_remote); /* what the callbacks send needs another connection */
 	while (c->last) {
 		struct write_item *item = item_take(c);
@@ -563,6 +565,7 @@ void conn_work(struct conn *c)
 
 void conn_drop(struct conn *c)
 {
+	conn_alias_end(c);
 	table_del(&c->s->by_remote, &c->by_remote);
 	release(c);
 }

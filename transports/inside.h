@@ -110,6 +110,7 @@ struct conn {
 	struct stream stream;
 	struct write_item *last;     /* circular: last->next is the first; NULL: nothing waits */
 	struct conn *next_work;
+	struct alias *alias;         /* where its peer listens, if it said so; NULL: nowhere else */
 	uint64_t last_ms;            /* of the last traffic */
 	uint64_t message_until;      /* 0, or when the incomplete message must be there */
 	uint64_t until;              /* 0, or the end of connecting, of a blocked write, of lingering */
@@ -141,6 +142,13 @@ int conn_send(struct conn *c, struct buf *msg, uint64_t cookie, uint16_t asker);
 /* A double CRLF, unless something waits to be written: then that will show whether the peer is there. */
 int conn_ping(struct conn *c);
 int conn_accepted(struct sockets *s, uint16_t listener, int fd, const struct addr *remote);
+/* What connections to somewhere are found by. */
+uint64_t conn_remote_key(const struct sockets *s, const struct addr *remote, uint16_t listener, uint8_t transport);
+bool conn_is_usable(const struct conn *c);
+/* alias.c: as net_alias; once for each connection. */
+int conn_alias(struct conn *c, uint16_t port);
+void conn_alias_end(struct conn *c);
+struct conn *conn_by_alias(struct sockets *s, const struct path *to, uint64_t key);
 /* Ends it in good order: what waits is written first. */
 void conn_finish(struct conn *c, enum net_counter why);
 void conn_resume(struct conn *c);
@@ -166,7 +174,7 @@ struct sockets {
 	struct local *locals;
 	size_t n_locals;
 	struct slab conns, items;
-	struct table by_remote;
+	struct table by_remote, aliases;
 	struct slot *slots;
 	uint32_t n_slots, slots_size, free_slot, first_generation;
 	size_t n_paused;

@@ -74,6 +74,7 @@ struct net_ops {
 	int (*send)(struct net *net, const struct path *to, struct buf *msg, uint64_t cookie);
 	void (*flow_close)(struct net *net, uint64_t flow);
 	int (*ping)(struct net *net, const struct path *to);
+	int (*alias)(struct net *net, const struct path *of, uint16_t port);
 };
 
 struct net {
@@ -96,6 +97,14 @@ static inline int net_ping(struct net *net, const struct path *to)
 static inline void net_flow_close(struct net *net, uint64_t flow)
 {
 	net->ops->flow_close(net, flow);
+}
+
+/* The peer of this connection, which it made, listens at `port` of its address, too (RFC 5923): what is sent there, over any connection,
+ * takes this one while it lasts. Whether it is to be believed is the caller's to know. 0; -EEXIST: it has said another one before;
+ * -ENOTCONN: no connection of this worker; -ENOMEM. */
+static inline int net_alias(struct net *net, const struct path *of, uint16_t port)
+{
+	return net->ops->alias(net, of, port);
 }
 
 #endif

@@ -228,7 +228,15 @@ static int on_ping(struct net *net, const struct path *to)
 	return c ? conn_ping(c) : -ENOTCONN;
 }
 
-static const struct net_ops ops = { .send = on_send, .flow_close = on_flow_close, .ping = on_ping };
+static int on_alias(struct net *net, const struct path *of, uint16_t port)
+{
+	struct sockets *s = sockets_of(net);
+	struct conn *c = of->flow && flow_worker(of->flow) == s->p.worker ? conn_find(s, of->flow) : NULL;
+
+	return c ? conn_alias(c, port) : -ENOTCONN;
+}
+
+static const struct net_ops ops = { .send = on_send, .flow_close = on_flow_close, .ping = on_ping, .alias = on_alias };
 
 /* Flushing -------------------------------------------------------------------------------------------------------- */
 
@@ -326,6 +334,8 @@ static int init(struct sockets *s)
 		err = udp_area_init(&s->area);
 	if (!err)
 		err = table_init(&s->by_remote, 0);
+	if (!err)
+		err = table_init(&s->aliases, 0);
 	if (err)
 		return err;
 	s->first_generation |= 1;
@@ -427,6 +437,7 @@ void sockets_free(struct net *net)
 		slab_fini(&s->items);
 	}
 	table_fini(&s->by_remote);
+	table_fini(&s->aliases);
 	buf_put(s->ping);
 	buf_put(s->pong);
 	counters_fini(&s->counters);

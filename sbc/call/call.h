@@ -85,7 +85,7 @@ struct setup {
 	uint64_t resolve_id;
 	struct direct *direct;     /* instead of a pool; owned */
 	struct names *names;       /* whom the request names; counted */
-	struct located *located;   /* who of its parties was registered; counted */
+	struct located *located;   /* what was found out of its parties; counted */
 	struct passing *passing;   /* a REGISTER that goes on to another registrar; owned */
 	struct pick pick;          /* chosen from the pool */
 	struct resolve_answer addrs; /* of what was chosen; those from next_addr on are still to be tried */
@@ -98,6 +98,7 @@ struct setup {
 	uint8_t ahead;             /* of the attempt that it asked; of the next one */
 	uint32_t min_s;
 	struct session_words session; /* of the request */
+	uint8_t standing;          /* enum standing: what its rule knew of its parties */
 	bool follows;              /* redirections, instead of passing them on */
 	struct trail *trail;       /* of those followed; owned */
 	uint16_t best_status;      /* of the finals so far (§16.7) */

@@ -313,7 +313,7 @@ static const struct conf_route *setup_rule(struct setup *s, const struct view *v
 	if ((s->direct && !s->direct->keeps_to) || s->conf_gen == b->conf->gen)
 		return s->rule;
 	q = query_of(b, v, &s->call->near.path);
-	located_tell(s->located, &q);
+	standing_tell(s->standing, &q);
 	if (uri_parse(&q.uri, view_uri(v)) == 0)
 		route_find(b->conf, &q, &result);
 	s->rule = result.rule;
@@ -701,6 +701,8 @@ static void attempts_abandon(struct setup *s)
 	while (s->attempt) {
 		struct attempt *a = s->attempt;
 
+		if (s->fork) /* another branch goes on, perhaps */
+			dialogs_free_of(s->call, a->leg);
 		attempt_leave(a);
 		attempt_abandon(a);
 	}

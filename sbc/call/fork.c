@@ -85,7 +85,7 @@ static int branch_send(struct branch *br, const struct view *v, const struct pat
 	if (err)
 		return err;
 	if (br->binding)
-		leg_tie(b2bua_of(f), f->setup->attempt->leg, f->setup->located->callee.key, br->binding);
+		leg_tie(b2bua_of(f), f->setup->attempt->leg, f->aor, br->binding);
 	br->state = BRANCH_LIVE;
 	f->n_live++;
 	return 0;
@@ -470,6 +470,7 @@ int fork_new(struct setup *s, const struct located *to, const struct view *v)
 
 	if (!f)
 		return to->n ? -ENOMEM : -ENOENT;
+	f->aor = to->callee.key;
 	if (s->rule && s->rule->answer_timeout_ms)
 		f->group_ms = s->rule->answer_timeout_ms;
 	for (unsigned i = 0; !err && i < to->n; i++)

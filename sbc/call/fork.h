@@ -23,6 +23,7 @@ struct branch {
 
 struct fork {
 	struct setup *setup;
+	uint64_t aor;              /* key of the one called */
 	struct timer timer;        /* of the branches that were begun last, while others wait */
 	uint64_t end_ms;           /* when their time is over */
 	uint32_t group_ms;
@@ -50,10 +51,18 @@ bool fork_redirected(struct attempt *a, const struct view *v);
 /* §16.7 step 6: the lower, the more a caller can do with it. */
 unsigned fork_rank(unsigned status);
 
-/* From a record: an empty one, and one more branch in it. NULL: there are too many, or memory is out. */
+/* An empty one, and one more branch in it, which takes `direct`, given up too when there is no room. NULL: too many, or memory is out. */
 struct fork *fork_alloc(struct setup *s);
 struct branch *fork_add(struct fork *f, struct direct *direct);
-/* Its timer, from a record. */
+/* The present branches have this much time left. */
 void fork_wait(struct fork *f, uint64_t ms);
+
+/* forked.c: in the call's record, whose fields have these numbers */
+struct tlv_out;
+void fork_put(struct tlv_out *o, uint8_t fork_field, uint8_t branch_field, const struct fork *f);
+/* `s` has its first attempt. 0, -EBADMSG, -ENOMEM, -ENOSPC. */
+int fork_apply(struct setup *s, struct sv record, struct sv bytes, uint8_t branch_field);
+/* Is what the record said of its branches fit for messages? */
+int fork_check(const struct fork *f);
 
 #endif

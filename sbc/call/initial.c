@@ -242,6 +242,9 @@ static bool is_loop(struct b2bua *b, const struct request *r, const struct conf_
 /* By a rule, perhaps to where the one called is registered; without one to what a token stands for. 0, or as fork_new. */
 static int setup_aim(struct setup *s, const struct request *r, const struct conf_route *rule)
 {
+	s->standing = located_standing(r->located);
+	if (rule && rule->when.caller <= CALLER_AUTHENTICATED) /* it fits him: it is to do so after a reload, too */
+		s->standing |= CALLER_IS_AUTHENTICATED;
 	if ((s->located = located_get(r->located)) && r->located->caller_binding)
 		leg_tie(s->call->b, &s->call->near, r->located->caller.key, r->located->caller_binding);
 	s->passing = r->passing;
@@ -342,7 +345,7 @@ void initial_request(struct b2bua *b, const struct request *r)
 		return;
 	if (b->conf->asks && !r->located && r->v->method != M_REGISTER && locate(b, r, &q.uri))
 		return;
-	located_tell(r->located, &q);
+	standing_tell(located_standing(r->located), &q);
 	route_find(b->conf, &q, &result);
 	if (result.wants_caller && !caller_admits(b, r, &q, &result))
 		return;

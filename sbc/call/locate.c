@@ -24,10 +24,16 @@ void located_put(struct located *l)
 	free(l);
 }
 
-void located_tell(const struct located *l, struct route_query *q)
+uint8_t located_standing(const struct located *l)
 {
-	q->is_registered = l && l->caller_is_registered;
-	q->callee_is_registered = l && l->n;
+	return (uint8_t)(l ? (l->caller_is_registered ? CALLER_IS_REGISTERED : 0) | (l->n ? CALLEE_IS_REGISTERED : 0) : 0);
+}
+
+void standing_tell(uint8_t standing, struct route_query *q)
+{
+	q->is_registered = standing & CALLER_IS_REGISTERED;
+	q->callee_is_registered = standing & CALLEE_IS_REGISTERED;
+	q->is_authenticated = standing & CALLER_IS_AUTHENTICATED;
 }
 
 /* The question ----------------------------------------------------------------------------------------------------- */
@@ -101,9 +107,7 @@ static bool question_of(struct b2bua *b, const struct request *r, const struct u
 
 static bool is_same_flow(const struct path *a, const struct path *b)
 {
-	if (a->transport != b->transport || a->listener != b->listener)
-		return false;
-	return transport_is_stream(a->transport) ? a->flow && a->flow == b->flow : addr_eq(&a->remote, &b->remote);
+	return a->transport == b->transport && a->listener == b->listener && a->flow == b->flow && addr_eq(&a->remote, &b->remote);
 }
 
 static void caller_is(struct located *l, const struct binding *at)

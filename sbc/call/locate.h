@@ -49,9 +49,10 @@ struct located *located_binding(struct b2bua *b, const struct binding *to);
 /* NULL is allowed. */
 struct located *located_get(struct located *l);
 void located_put(struct located *l);
-/* What the rules have to know of it. */
+enum standing { CALLER_IS_REGISTERED = 1, CALLEE_IS_REGISTERED = 2, CALLER_IS_AUTHENTICATED = 4 }; /* bits: what the rules know */
+uint8_t located_standing(const struct located *l);
 struct route_query;
-void located_tell(const struct located *l, struct route_query *q);
+void standing_tell(uint8_t standing, struct route_query *q);
 /* DECISIONS 15: who is registered speaks for himself only. False: P-Asserted-Identity or P-Preferred-Identity names somebody else. */
 bool located_owns(const struct located *l, const struct view *v);
 

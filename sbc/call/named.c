@@ -249,6 +249,18 @@ static struct dialog *dialog_of_transfer(struct b2bua *b, const struct name *x, 
 	return d;
 }
 
+/* Of any of the legs of this id: those of a fork share it. */
+static struct dialog *dialog_by_tag(struct call *c, uint64_t leg, struct sv far_tag)
+{
+	list_each(n, &c->dialogs) {
+		struct dialog *d = owner_of(n, struct dialog, in_call);
+
+		if (d->far->in_table.key == leg && sv_eq(dialog_tag(d), far_tag))
+			return d;
+	}
+	return NULL;
+}
+
 /* By the identifiers of a leg: `ours` has been read, `other` is the remote's tag. The one who names it has to be in the leg's zone. */
 static struct dialog *dialog_of_leg(struct b2bua *b, const struct name *x, uint16_t zone, struct leg **at)
 {
@@ -262,7 +274,9 @@ static struct dialog *dialog_of_leg(struct b2bua *b, const struct name *x, uint1
 	*at = l;
 	if (d)
 		return sv_eq(tag_of(leg_remote(l)), other) ? d : NULL;
-	return l->side == FAR ? dialog_by_far_tag(l->call, l, other) : NULL;
+	d = l->side == FAR ? dialog_by_tag(l->call, x->token.id, other) : NULL;
+	*at = d ? d->far : l;
+	return d;
 }
 
 static bool end_set(struct b2bua *b, struct end *e, const struct leg *l, const struct dialog *d)

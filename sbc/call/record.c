@@ -1,7 +1,7 @@
 /* sbc/call/record.c - a call as one opaque record for another node (DESIGN §7): answered and ringing ones. Remaining lifetimes
  * travel, not times; listeners and destinations by name, not by number; flow handles stay behind. */
-#include "sbc/call/call.h"
-#include "base/tlv.h"
+#include "sbc/call/record.h"
+#include "sbc/call/fork.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -9,21 +9,20 @@ enum { RECORD_MAX = 262144, VERSION = 1 };
 
 enum call_field { CALL_VERSION = 1, CALL_SHARD, CALL_AGE, CALL_ANSWERED, CALL_LEFT, CALL_NEAR, CALL_FAR, CALL_DIALOG,
 	          CALL_RELAY, CALL_SETUP, CALL_STATUS, CALL_METHOD, CALL_CSEQ, CALL_USAGE, CALL_SESSION, CALL_POLICY, CALL_INVITE,
-	          CALL_AHEAD };
-enum leg_field { LEG_ID = 1, LEG_ZONE, LEG_TRANSPORT, LEG_REMOTE, LEG_CSEQ, LEG_CALL_ID, LEG_LOCAL, LEG_REMOTE_PARTY, LEG_TARGET,
-	         LEG_ROUTES, LEG_FOLLOWS, LEG_POOL, LEG_DESTINATION, LEG_ATTEMPT, LEG_AOR, LEG_BINDING };
-enum dialog_field { DIALOG_ID = 1, DIALOG_TAG, DIALOG_TARGET, DIALOG_ROUTES, DIALOG_CONFIRMED, DIALOG_NEAR_CSEQ, DIALOG_FAR_CSEQ };
+	          CALL_AHEAD, CALL_FORK, CALL_BRANCH };
+enum dialog_field { DIALOG_ID = 1, DIALOG_TAG, DIALOG_TARGET, DIALOG_ROUTES, DIALOG_CONFIRMED, DIALOG_NEAR_CSEQ, DIALOG_FAR_CSEQ,
+	            DIALOG_BRANCH };
 enum relay_field { RELAY_DIALOG = 1, RELAY_FROM, RELAY_IN, RELAY_OUT, RELAY_OFFER, RELAY_ANSWER, RELAY_SERVER, RELAY_CLIENT,
 	           RELAY_MOVED };
 enum usage_field { USAGE_DIALOG = 1, USAGE_NOTIFIER, USAGE_LEFT, USAGE_PACKAGE, USAGE_ID, USAGE_REFER, USAGE_NEAR_CSEQ, USAGE_FAR_CSEQ,
 	           USAGE_ASKED, USAGE_ESTABLISHED };
 enum setup_field { SETUP_SERVER = 1, SETUP_CLIENT, SETUP_REQUEST, SETUP_PROVISIONAL, SETUP_POOL, SETUP_TRIED, SETUP_AFTER, SETUP_ANSWER,
-	           SETUP_DURATION, SETUP_OFFER, SETUP_AHEAD, SETUP_MIN_SE, SETUP_FOLLOWS };
+	           SETUP_DURATION, SETUP_OFFER, SETUP_AHEAD, SETUP_MIN_SE, SETUP_FOLLOWS, SETUP_STANDING };
 enum txn_field { TXN_KEY = 1, TXN_HEAD, TXN_LAST, TXN_STATE, TXN_METHOD, TXN_STATUS, TXN_REQUEST };
 
 /* Writing ---------------------------------------------------------------------------------------------------------- */
 
-static void put_addr(struct tlv_out *o, uint8_t field, const struct addr *a)
+void record_put_addr(struct tlv_out *o, uint8_t field, const struct addr *a)
 {
 	char text[ADDR_TEXT];
 
@@ -38,7 +37,7 @@ static const struct conf_destination *destination_of(const struct b2bua *b, uint
 	return NULL;
 }
 
-static void put_leg(struct tlv_out *o, uint8_t field, const struct b2bua *b, const struct leg *l)
+void record_put_leg(struct tlv_out *o, uint8_t field, const struct b2bua *b, const struct leg *l)
 {
 	const struct conf_destination *d = l->has_slot ? destination_of(b, l->slot) : NULL;
 	size_t place = tlv_begin(o, field);
@@ -47,7 +46,7 @@ static void put_leg(struct tlv_out *o, uint8_t field, const struct b2bua *b, con
 	tlv_put_u64(o, LEG_ID, l->in_table.key);
 	tlv_put(o, LEG_ZONE, b->conf->zones[path_zone(b, &l->path)].name);
 	tlv_put_u64(o, LEG_TRANSPORT, l->path.transport);
-	put_addr(o, LEG_REMOTE, &l->path.remote);
+	record_put_addr(o, LEG_REMOTE, &l->path.remote);
 	tlv_put_u64(o, LEG_CSEQ, l->local_cseq);
 	tlv_put(o, LEG_CALL_ID, leg_call_id(l));
 	tlv_put(o, LEG_LOCAL, leg_local(l));
@@ -60,6 +59,7 @@ static void put_leg(struct tlv_out *o, uint8_t field, const struct b2bua *b, con
 		tlv_put_u64(o, LEG_AOR, aor);
 		tlv_put_u64(o, LEG_BINDING, binding);
 	}
+	tlv_put_u64(o, LEG_BRANCH, l->branch);
 	if (d) {
 		tlv_put(o, LEG_POOL, b->conf->pools[d->pool].name);
 		tlv_put(o, LEG_DESTINATION, d->name);
@@ -92,6 +92,8 @@ static void put_dialog(struct tlv_out *o, const struct dialog *d)
 	tlv_put_u64(o, DIALOG_CONFIRMED, d->is_confirmed);
 	tlv_put_u64(o, DIALOG_NEAR_CSEQ, cseq_heard(d, NEAR));
 	tlv_put_u64(o, DIALOG_FAR_CSEQ, cseq_heard(d, FAR));
+	if (d->far->branch)
+		tlv_put_u64(o, DIALOG_BRANCH, d->far->branch);
 	tlv_end(o, place);
 }
 
@@ -113,7 +115,7 @@ static void put_server(struct tlv_out *o, uint8_t field, const struct server_txn
 	tlv_end(o, place);
 }
 
-static void put_client(struct tlv_out *o, uint8_t field, const struct client_txn *ct)
+void record_put_client(struct tlv_out *o, uint8_t field, const struct client_txn *ct)
 {
 	struct client_record r;
 	size_t place;
@@ -141,7 +143,7 @@ static void put_relay(struct tlv_out *o, const struct relay *r)
 	tlv_put_u64(o, RELAY_OFFER, r->had_offer);
 	tlv_put(o, RELAY_ANSWER, r->answer ? buf_sv(r->answer) : SV(""));
 	put_server(o, RELAY_SERVER, r->st);
-	put_client(o, RELAY_CLIENT, r->ct);
+	record_put_client(o, RELAY_CLIENT, r->ct);
 	tlv_put(o, RELAY_MOVED, (struct sv){ r->moved, r->moved ? r->moved_len : 0 });
 	tlv_end(o, place);
 }
@@ -156,11 +158,12 @@ static void put_setup(struct tlv_out *o, const struct setup *s)
 	size_t place = tlv_begin(o, CALL_SETUP);
 
 	put_server(o, SETUP_SERVER, s->st);
-	put_client(o, SETUP_CLIENT, s->attempt->ct);
+	record_put_client(o, SETUP_CLIENT, s->attempt->ct);
 	tlv_put(o, SETUP_REQUEST, buf_sv(s->request));
 	tlv_put_u64(o, SETUP_PROVISIONAL, s->has_provisional);
 	tlv_put(o, SETUP_POOL, s->direct ? SV("") : sv_from(s->pool)); /* who was sent on does not come back */
 	tlv_put_u64(o, SETUP_FOLLOWS, s->follows);
+	tlv_put_u64(o, SETUP_STANDING, s->standing);
 	tlv_put_u64(o, SETUP_TRIED, s->n_tried);
 	tlv_put_u64(o, SETUP_AFTER, s->after_ms);
 	tlv_put_u64(o, SETUP_ANSWER, s->answer_ms);
@@ -213,8 +216,8 @@ static void put_call(struct tlv_out *o, const struct call *c)
 	tlv_put_u64(o, CALL_AHEAD, c->ahead);
 	if (c->policy)
 		tlv_put_u64(o, CALL_POLICY, policies_name(&b->policies, c->policy));
-	put_leg(o, CALL_NEAR, b, &c->near);
-	put_leg(o, CALL_FAR, b, c->far ? c->far : c->setup->attempt->leg);
+	record_put_leg(o, CALL_NEAR, b, &c->near);
+	record_put_leg(o, CALL_FAR, b, c->far ? c->far : c->setup->attempt->leg);
 	list_each(n, &c->dialogs)
 		put_dialog(o, owner_of(n, struct dialog, in_call));
 	list_each(n, &c->relays)
@@ -224,6 +227,8 @@ static void put_call(struct tlv_out *o, const struct call *c)
 	session_put(o, CALL_SESSION, c);
 	if (c->setup)
 		put_setup(o, c->setup);
+	if (c->setup && c->setup->fork)
+		fork_put(o, CALL_FORK, CALL_BRANCH, c->setup->fork);
 }
 
 void b2bua_export(struct b2bua *b, struct b2bua_record_sink *sink)
@@ -247,14 +252,7 @@ void b2bua_export(struct b2bua *b, struct b2bua_record_sink *sink)
 
 /* Reading: first everything into plain values, then the objects --------------------------------------------------- */
 
-enum { FIELDS = 32 };
-
-/* The fields of one level, by number; of repeated ones the last. What is missing is empty. */
-struct fields {
-	struct sv of[FIELDS];
-};
-
-static int fields_read(struct fields *f, struct sv rest)
+int record_fields(struct fields *f, struct sv rest)
 {
 	struct sv bytes;
 	uint8_t field;
@@ -268,31 +266,32 @@ static int fields_read(struct fields *f, struct sv rest)
 	return err == -ENOENT ? 0 : err;
 }
 
-static uint64_t number(const struct fields *f, unsigned field)
+uint64_t record_number(const struct fields *f, unsigned field)
 {
 	return tlv_u64(f->of[field]);
 }
 
-static int conf_zone_path(const struct b2bua *b, const struct fields *f, struct path *path)
+int record_path(const struct b2bua *b, const struct fields *f, struct path *path)
 {
 	int zone = conf_find_zone(b->conf, f->of[LEG_ZONE]);
 	struct addr remote;
 
 	if (zone < 0 || addr_parse(&remote, f->of[LEG_REMOTE]))
 		return -EBADMSG;
-	return path_to(b, path, (uint16_t)zone, (uint8_t)number(f, LEG_TRANSPORT), &remote);
+	return path_to(b, path, (uint16_t)zone, (uint8_t)record_number(f, LEG_TRANSPORT), &remote);
 }
 
-static int leg_apply(struct b2bua *b, struct leg *l, const struct fields *f)
+int record_leg(struct b2bua *b, struct leg *l, const struct fields *f)
 {
 	struct leg_text t = { f->of[LEG_CALL_ID], f->of[LEG_LOCAL], f->of[LEG_REMOTE_PARTY], f->of[LEG_TARGET], f->of[LEG_ROUTES] };
-	int err = conf_zone_path(b, f, &l->path);
+	int err = record_path(b, f, &l->path);
 
-	l->local_cseq = (uint32_t)number(f, LEG_CSEQ);
-	l->follows_flow = number(f, LEG_FOLLOWS);
-	l->attempt = (uint8_t)number(f, LEG_ATTEMPT);
+	l->local_cseq = (uint32_t)record_number(f, LEG_CSEQ);
+	l->follows_flow = record_number(f, LEG_FOLLOWS);
+	l->attempt = (uint8_t)record_number(f, LEG_ATTEMPT);
+	l->branch = (uint8_t)(record_number(f, LEG_BRANCH) <= FORK_BRANCHES_MAX ? record_number(f, LEG_BRANCH) : 0);
 	if (!err)
-		leg_tie(b, l, number(f, LEG_AOR), number(f, LEG_BINDING));
+		leg_tie(b, l, record_number(f, LEG_AOR), record_number(f, LEG_BINDING));
 	return err ? err : leg_set_text(b, l, &t);
 }
 
@@ -312,19 +311,29 @@ static void leg_reserve(struct b2bua *b, struct leg *l, const struct fields *f)
 	}
 }
 
+/* Of a ringing fork, the leg of one branch. */
+static struct leg *leg_of_branch(struct call *c, struct leg *far, uint64_t branch)
+{
+	for (struct attempt *a = c->setup ? c->setup->attempt : NULL; branch && a; a = a->next)
+		if (a->leg->branch == branch)
+			return a->leg;
+	return far;
+}
+
 static int dialog_apply(struct call *c, struct leg *far, struct sv bytes)
 {
 	struct fields f;
 	struct dialog *d;
+	uint64_t id;
 
-	if (fields_read(&f, bytes) || !f.of[DIALOG_TAG].len || !number(&f, DIALOG_ID) || table_find(&c->b->dialogs, number(&f, DIALOG_ID)))
+	if (record_fields(&f, bytes) || !f.of[DIALOG_TAG].len || !(id = record_number(&f, DIALOG_ID)) || table_find(&c->b->dialogs, id))
 		return -EBADMSG;
-	d = dialog_new(c, far, number(&f, DIALOG_ID), f.of[DIALOG_TAG], f.of[DIALOG_TARGET], f.of[DIALOG_ROUTES]);
-	if (!d)
+	far = leg_of_branch(c, far, record_number(&f, DIALOG_BRANCH));
+	if (!(d = dialog_new(c, far, id, f.of[DIALOG_TAG], f.of[DIALOG_TARGET], f.of[DIALOG_ROUTES])))
 		return -ENOMEM;
-	d->is_confirmed = number(&f, DIALOG_CONFIRMED);
-	d->cseq_in[NEAR] = (uint32_t)number(&f, DIALOG_NEAR_CSEQ);
-	d->cseq_in[FAR] = (uint32_t)number(&f, DIALOG_FAR_CSEQ);
+	d->is_confirmed = record_number(&f, DIALOG_CONFIRMED);
+	d->cseq_in[NEAR] = (uint32_t)record_number(&f, DIALOG_NEAR_CSEQ);
+	d->cseq_in[FAR] = (uint32_t)record_number(&f, DIALOG_FAR_CSEQ);
 	return 0;
 }
 
@@ -334,19 +343,19 @@ static int usage_apply(struct call *c, struct sv bytes)
 	struct fields f;
 	struct link *l;
 
-	if (fields_read(&f, bytes) || !(l = table_find(&c->b->dialogs, number(&f, USAGE_DIALOG))) || number(&f, USAGE_NOTIFIER) > FAR ||
-	    owner_of(l, struct dialog, in_table)->call != c || f.of[USAGE_PACKAGE].len > USAGE_EVENT_MAX ||
+	if (record_fields(&f, bytes) || !(l = table_find(&c->b->dialogs, record_number(&f, USAGE_DIALOG))) ||
+	    record_number(&f, USAGE_NOTIFIER) > FAR || owner_of(l, struct dialog, in_table)->call != c || f.of[USAGE_PACKAGE].len > USAGE_EVENT_MAX ||
 	    f.of[USAGE_ID].len > USAGE_EVENT_MAX)
 		return -EBADMSG;
-	if (!(u = usage_new(owner_of(l, struct dialog, in_table), (enum side)number(&f, USAGE_NOTIFIER), f.of[USAGE_PACKAGE],
+	if (!(u = usage_new(owner_of(l, struct dialog, in_table), (enum side)record_number(&f, USAGE_NOTIFIER), f.of[USAGE_PACKAGE],
 	                    f.of[USAGE_ID])))
 		return -ENOMEM;
-	u->is_refer = number(&f, USAGE_REFER);
-	u->refer_cseq[NEAR] = (uint32_t)number(&f, USAGE_NEAR_CSEQ);
-	u->refer_cseq[FAR] = (uint32_t)number(&f, USAGE_FAR_CSEQ);
-	u->asked_s = (uint32_t)number(&f, USAGE_ASKED);
-	u->is_established = number(&f, USAGE_ESTABLISHED);
-	usage_until(u, number(&f, USAGE_LEFT));
+	u->is_refer = record_number(&f, USAGE_REFER);
+	u->refer_cseq[NEAR] = (uint32_t)record_number(&f, USAGE_NEAR_CSEQ);
+	u->refer_cseq[FAR] = (uint32_t)record_number(&f, USAGE_FAR_CSEQ);
+	u->asked_s = (uint32_t)record_number(&f, USAGE_ASKED);
+	u->is_established = record_number(&f, USAGE_ESTABLISHED);
+	usage_until(u, record_number(&f, USAGE_LEFT));
 	return 0;
 }
 
@@ -365,14 +374,14 @@ static int usages_apply(struct call *c, struct sv record)
 /* A call that has only subscriptions. */
 static int kept_apply(struct call *c, const struct fields *f)
 {
-	uint64_t method = number(f, CALL_METHOD);
+	uint64_t method = record_number(f, CALL_METHOD);
 
 	if (!method)
 		return 0;
 	if ((method != M_INVITE && method != M_SUBSCRIBE && method != M_REFER) || !c->far || !c->usages)
 		return -EBADMSG;
 	c->method = (uint8_t)method;
-	c->cseq = (uint32_t)number(f, CALL_CSEQ);
+	c->cseq = (uint32_t)record_number(f, CALL_CSEQ);
 	call_keep(c);
 	return 0;
 }
@@ -385,18 +394,18 @@ static int server_apply(struct b2bua *b, struct sv bytes, const struct path *pat
 
 	if (!bytes.len)
 		return 0;
-	if (fields_read(&f, bytes))
+	if (record_fields(&f, bytes))
 		return -EBADMSG;
-	r.key = number(&f, TXN_KEY);
+	r.key = record_number(&f, TXN_KEY);
 	r.head = f.of[TXN_HEAD];
 	r.last = f.of[TXN_LAST];
-	r.state = (uint8_t)number(&f, TXN_STATE);
-	r.method = (uint8_t)number(&f, TXN_METHOD);
-	r.status = (uint16_t)number(&f, TXN_STATUS);
+	r.state = (uint8_t)record_number(&f, TXN_STATE);
+	r.method = (uint8_t)record_number(&f, TXN_METHOD);
+	r.status = (uint16_t)record_number(&f, TXN_STATUS);
 	return r.method == M_INVITE ? server_import(b->p.stack, &r, out) : -EBADMSG;
 }
 
-static int client_apply(struct b2bua *b, struct sv bytes, const struct path *path, const struct client_ops *ops, void *owner,
+int record_client(struct b2bua *b, struct sv bytes, const struct path *path, const struct client_ops *ops, void *owner,
                         struct client_txn **out)
 {
 	struct client_record r = { .path = *path };
@@ -404,12 +413,12 @@ static int client_apply(struct b2bua *b, struct sv bytes, const struct path *pat
 
 	if (!bytes.len)
 		return 0;
-	if (fields_read(&f, bytes))
+	if (record_fields(&f, bytes))
 		return -EBADMSG;
-	r.id = number(&f, TXN_KEY);
+	r.id = record_number(&f, TXN_KEY);
 	r.request = f.of[TXN_REQUEST];
-	r.state = (uint8_t)number(&f, TXN_STATE);
-	r.method = (uint8_t)number(&f, TXN_METHOD);
+	r.state = (uint8_t)record_number(&f, TXN_STATE);
+	r.method = (uint8_t)record_number(&f, TXN_METHOD);
 	return r.method == M_INVITE ? client_import(b->p.stack, &r, ops, owner, out) : -EBADMSG;
 }
 
@@ -454,20 +463,21 @@ static int relay_apply(struct call *c, struct sv bytes)
 	struct dialog *d;
 	int err;
 
-	if (fields_read(&f, bytes) || !(l = table_find(&b->dialogs, number(&f, RELAY_DIALOG))) || number(&f, RELAY_FROM) > FAR || !c->far)
+	if (record_fields(&f, bytes) || !(l = table_find(&b->dialogs, record_number(&f, RELAY_DIALOG))) ||
+	    record_number(&f, RELAY_FROM) > FAR || !c->far)
 		return -EBADMSG;
 	d = owner_of(l, struct dialog, in_table);
 	if (d->call != c)
 		return -EBADMSG;
-	if (!(r = relay_new(c, d, (enum side)number(&f, RELAY_FROM), &nothing)))
+	if (!(r = relay_new(c, d, (enum side)record_number(&f, RELAY_FROM), &nothing)))
 		return -ENOMEM;
 	in = r->from == NEAR ? &c->near : c->far;
 	out = r->from == NEAR ? c->far : &c->near;
-	r->in_cseq = (uint32_t)number(&f, RELAY_IN);
-	r->out_cseq = (uint32_t)number(&f, RELAY_OUT);
-	r->had_offer = number(&f, RELAY_OFFER);
+	r->in_cseq = (uint32_t)record_number(&f, RELAY_IN);
+	r->out_cseq = (uint32_t)record_number(&f, RELAY_OUT);
+	r->had_offer = record_number(&f, RELAY_OFFER);
 	if ((err = server_apply(b, f.of[RELAY_SERVER], &in->path, &r->st)) ||
-	    (err = client_apply(b, f.of[RELAY_CLIENT], &out->path, &relay_client_ops, r, &r->ct)))
+	    (err = record_client(b, f.of[RELAY_CLIENT], &out->path, &relay_client_ops, r, &r->ct)))
 		return err;
 	if (r->st)
 		server_own(r->st, &relay_server_ops, r);
@@ -497,17 +507,35 @@ static int setup_alloc(struct call *c, const struct fields *f)
 		return -ENOMEM;
 	s->call = c;
 	c->setup = s;
-	s->has_provisional = number(f, SETUP_PROVISIONAL);
-	s->has_offer = number(f, SETUP_OFFER);
-	s->follows = number(f, SETUP_FOLLOWS);
-	s->n_tried = (uint8_t)(number(f, SETUP_TRIED) < POOL_TRIES_MAX ? number(f, SETUP_TRIED) : POOL_TRIES_MAX);
+	s->has_provisional = record_number(f, SETUP_PROVISIONAL);
+	s->has_offer = record_number(f, SETUP_OFFER);
+	s->follows = record_number(f, SETUP_FOLLOWS);
+	s->standing = (uint8_t)record_number(f, SETUP_STANDING);
+	s->n_tried = (uint8_t)(record_number(f, SETUP_TRIED) < POOL_TRIES_MAX ? record_number(f, SETUP_TRIED) : POOL_TRIES_MAX);
 	s->n_attempts = s->n_tried;
-	s->after_ms = (uint32_t)number(f, SETUP_AFTER);
-	s->answer_ms = (uint32_t)number(f, SETUP_ANSWER);
-	s->max_duration_ms = (uint32_t)number(f, SETUP_DURATION);
+	s->after_ms = (uint32_t)record_number(f, SETUP_AFTER);
+	s->answer_ms = (uint32_t)record_number(f, SETUP_ANSWER);
+	s->max_duration_ms = (uint32_t)record_number(f, SETUP_DURATION);
 	s->why = WHY_TIMEOUT;
 	memcpy(s->pool, pool.p ? pool.p : "", pool.len < sizeof(s->pool) ? pool.len : sizeof(s->pool) - 1);
 	return (s->request = buf_copy_in(c->b->p.stack->bufs, f->of[SETUP_REQUEST])) ? setup_words(s) : -ENOMEM;
+}
+
+int record_attempt(struct attempt *a, struct sv client, uint64_t ahead, uint64_t min_s)
+{
+	struct setup *s = a->setup;
+	int err;
+
+	a->has_response = true;
+	a->ahead = (uint8_t)(ahead < SESSION_RAISES_MAX ? ahead : SESSION_RAISES_MAX);
+	a->min_s = (uint32_t)(min_s < SESSION_MAX_S ? min_s : SESSION_MAX_S);
+	if ((err = record_client(a->b, client, &a->leg->path, &attempt_ops, a, &a->ct)))
+		return err;
+	if (!a->ct || !client_is_waiting(a->ct))
+		return -EBADMSG;
+	a->branch_id = client_id(a->ct);
+	wheel_arm_in(a->b->p.wheel, &a->timer, s->answer_ms ? s->answer_ms : CALL_SETUP_MAX_MS);
+	return 0;
 }
 
 /* A ringing call: its rule is looked up again when it is needed, since `conf_gen` 0 is nobody's. */
@@ -516,7 +544,7 @@ static int setup_apply(struct call *c, struct leg *leg, struct sv bytes)
 	struct b2bua *b = c->b;
 	struct attempt *a;
 	struct fields f;
-	int err = fields_read(&f, bytes);
+	int err = record_fields(&f, bytes);
 
 	if (err || (err = setup_alloc(c, &f)) || !(a = attempt_alloc(c->setup, leg))) {
 		leg_free(b, leg);
@@ -524,18 +552,13 @@ static int setup_apply(struct call *c, struct leg *leg, struct sv bytes)
 	}
 	c->setup->attempt = a;
 	a->destination = leg->destination;
-	a->has_response = true;
-	a->ahead = (uint8_t)(number(&f, SETUP_AHEAD) < SESSION_RAISES_MAX ? number(&f, SETUP_AHEAD) : SESSION_RAISES_MAX);
-	a->min_s = (uint32_t)(number(&f, SETUP_MIN_SE) < SESSION_MAX_S ? number(&f, SETUP_MIN_SE) : SESSION_MAX_S);
 	c->setup->tried[0] = leg->slot;
 	if ((err = server_apply(b, f.of[SETUP_SERVER], &c->near.path, &c->setup->st)) ||
-	    (err = client_apply(b, f.of[SETUP_CLIENT], &leg->path, &attempt_ops, a, &a->ct)))
+	    (err = record_attempt(a, f.of[SETUP_CLIENT], record_number(&f, SETUP_AHEAD), record_number(&f, SETUP_MIN_SE))))
 		return err;
-	if (!c->setup->st || !a->ct || server_is_final(c->setup->st) || !client_is_waiting(a->ct))
+	if (!c->setup->st || server_is_final(c->setup->st))
 		return -EBADMSG;
-	a->branch_id = client_id(a->ct);
 	server_own(c->setup->st, &setup_server_ops, c->setup);
-	wheel_arm_in(b->p.wheel, &a->timer, c->setup->answer_ms ? c->setup->answer_ms : CALL_SETUP_MAX_MS);
 	return 0;
 }
 
@@ -568,21 +591,22 @@ static int parts_apply(struct call *c, struct sv record, const struct fields *f)
 	uint8_t field;
 	int err;
 
-	if (fields_read(&near, f->of[CALL_NEAR]) || fields_read(&far, f->of[CALL_FAR]) || !number(&far, LEG_ID) ||
-	    table_find(&b->legs, number(&far, LEG_ID)))
+	if (record_fields(&near, f->of[CALL_NEAR]) || record_fields(&far, f->of[CALL_FAR]) || !record_number(&far, LEG_ID) ||
+	    table_find(&b->legs, record_number(&far, LEG_ID)))
 		return -EBADMSG;
-	if ((err = leg_apply(b, &c->near, &near)))
+	if ((err = record_leg(b, &c->near, &near)))
 		return err;
-	if (!(leg = leg_new(b, c, number(&far, LEG_ID))))
+	if (!(leg = leg_new(b, c, record_number(&far, LEG_ID))))
 		return -ENOMEM;
-	if ((err = leg_apply(b, leg, &far))) {
+	if ((err = record_leg(b, leg, &far))) {
 		leg_free(b, leg);
 		return err;
 	}
 	leg_reserve(b, leg, &far);
 	if (f->of[CALL_SETUP].len == 0)
 		c->far = leg;
-	else if ((err = setup_apply(c, leg, f->of[CALL_SETUP])))
+	else if ((err = setup_apply(c, leg, f->of[CALL_SETUP])) ||
+	         (f->of[CALL_FORK].len && (err = fork_apply(c->setup, record, f->of[CALL_FORK], CALL_BRANCH))))
 		return err;
 	while (tlv_next(&rest, &field, &bytes) == 0)
 		if (field == CALL_DIALOG && (err = dialog_apply(c, leg, bytes)))
@@ -593,7 +617,7 @@ static int parts_apply(struct call *c, struct sv record, const struct fields *f)
 }
 
 /* Would a request towards this side be one? What the record says of its leg is then fit for every message of the call. */
-static int side_check(const struct call *c, const struct leg *l, struct sv uri, struct sv routes, struct sv remote_tag)
+int record_side_check(const struct call *c, const struct leg *l, struct sv uri, struct sv routes, struct sv remote_tag)
 {
 	struct compose compose = { .b = c->b };
 	struct outgoing m = { .method = SV("BYE"), .leg = l, .uri = uri, .routes = routes, .cseq = 1, .max_forwards = 70,
@@ -614,19 +638,19 @@ static int side_check(const struct call *c, const struct leg *l, struct sv uri, 
 
 static int call_check(const struct call *c, const struct leg *far)
 {
-	int err = side_check(c, &c->near, leg_target(&c->near), leg_routes(&c->near), SV(""));
+	int err = record_side_check(c, &c->near, leg_target(&c->near), leg_routes(&c->near), SV(""));
 
 	if (!err)
-		err = side_check(c, far, SV("sip:any@example.invalid"), SV(""), SV(""));
+		err = record_side_check(c, far, SV("sip:any@example.invalid"), SV(""), SV(""));
 	list_each(n, &c->dialogs) {
 		const struct dialog *d = owner_of(n, struct dialog, in_call);
 
 		struct sv target = c->setup && !d->target_len ? SV("sip:any@example.invalid") : dialog_target(d); /* target_early() */
 
 		if (!err)
-			err = side_check(c, far, target, dialog_routes(d), dialog_tag(d));
+			err = record_side_check(c, d->far, target, dialog_routes(d), dialog_tag(d));
 	}
-	return err;
+	return err || !c->setup || !c->setup->fork ? err : fork_check(c->setup->fork);
 }
 
 /* A record that is refused has said nothing to anybody. */
@@ -636,8 +660,9 @@ static void discard(struct call *c)
 
 	if (s && s->st)
 		server_discard(STEAL(s->st));
-	if (s && s->attempt && s->attempt->ct)
-		client_discard(STEAL(s->attempt->ct));
+	for (struct attempt *a = s ? s->attempt : NULL; a; a = a->next)
+		if (a->ct)
+			client_discard(STEAL(a->ct));
 	list_each(n, &c->relays) {
 		struct relay *r = owner_of(n, struct relay, in_call);
 
@@ -653,32 +678,33 @@ uint16_t b2bua_record_shard(struct sv record)
 {
 	struct fields f;
 
-	return fields_read(&f, record) ? 0 : (uint16_t)(number(&f, CALL_SHARD) % TOKEN_SHARDS);
+	return record_fields(&f, record) ? 0 : (uint16_t)(record_number(&f, CALL_SHARD) % TOKEN_SHARDS);
 }
 
 int b2bua_apply(struct b2bua *b, struct sv record)
 {
 	struct fields f, near;
 	struct call *c;
-	uint64_t now = b->p.wheel->now_ms, age, answered;
+	uint64_t now = b->p.wheel->now_ms, age, answered, left;
 	int err;
 
-	if (fields_read(&f, record) || number(&f, CALL_VERSION) != VERSION || fields_read(&near, f.of[CALL_NEAR]) ||
-	    !number(&near, LEG_ID) || number(&f, CALL_SHARD) >= TOKEN_SHARDS)
+	if (record_fields(&f, record) || record_number(&f, CALL_VERSION) != VERSION || record_fields(&near, f.of[CALL_NEAR]) ||
+	    !record_number(&near, LEG_ID) || record_number(&f, CALL_SHARD) >= TOKEN_SHARDS)
 		return -EBADMSG;
-	if (table_find(&b->legs, number(&near, LEG_ID)))
+	if (table_find(&b->legs, record_number(&near, LEG_ID)))
 		return -EEXIST;
-	if (!(c = call_alloc(b, number(&near, LEG_ID), (uint16_t)number(&f, CALL_SHARD))))
+	if (!(c = call_alloc(b, record_number(&near, LEG_ID), (uint16_t)record_number(&f, CALL_SHARD))))
 		return -ENOSPC;
-	age = number(&f, CALL_AGE);
-	answered = number(&f, CALL_ANSWERED);
+	age = record_number(&f, CALL_AGE);
+	answered = record_number(&f, CALL_ANSWERED);
 	c->started_ms = age < now ? now - age : 0;
 	c->answered_ms = answered ? now - (answered - 1 < now ? answered - 1 : 0) : 0;
-	c->status = (uint16_t)number(&f, CALL_STATUS);
-	c->cseq = (uint32_t)number(&f, CALL_INVITE);
-	c->ahead = (uint8_t)number(&f, CALL_AHEAD);
-	c->policy = policies_hold_named(&b->policies, number(&f, CALL_POLICY));
-	wheel_arm_in(b->p.wheel, &c->timer, number(&f, CALL_LEFT) < CALL_DURATION_MAX_MS ? number(&f, CALL_LEFT) : CALL_DURATION_MAX_MS);
+	c->status = (uint16_t)record_number(&f, CALL_STATUS);
+	c->cseq = (uint32_t)record_number(&f, CALL_INVITE);
+	c->ahead = (uint8_t)record_number(&f, CALL_AHEAD);
+	c->policy = policies_hold_named(&b->policies, record_number(&f, CALL_POLICY));
+	left = record_number(&f, CALL_LEFT);
+	wheel_arm_in(b->p.wheel, &c->timer, left < CALL_DURATION_MAX_MS ? left : CALL_DURATION_MAX_MS);
 	if ((err = parts_apply(c, record, &f)) || (err = call_check(c, c->far ? c->far : c->setup->attempt->leg)))
 		discard(c);
 	return err;

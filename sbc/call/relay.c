@@ -47,9 +47,12 @@ static bool place_near(struct b2bua *b, const struct request *r, struct place *p
 	return true;
 }
 
-/* The dialog of a request from the far side; for a NOTIFY that `begins` one, that one. */
+/* The dialog of a request from the far side; for a NOTIFY that `begins` one, that one: of a fork's legs, which share their id, the one it
+ * comes from. */
 static struct dialog *far_dialog(struct b2bua *b, const struct request *r, struct leg *l, bool begins)
 {
+	if (begins && l->branch && !addr_eq(&l->path.remote, &r->from->remote))
+		return NULL;
 	if (!l->call || l->side != FAR || !sv_eq(leg_call_id(l), view_value(r->v, HDR_CALL_ID)) ||
 	    path_zone(b, r->from) != path_zone(b, &l->path))
 		return NULL;

@@ -14,6 +14,7 @@
 struct scene {
 	struct rig *rig;
 	struct phone alice, desk, mobile;
+	char desk_via[256];
 };
 
 static void open_on(struct scene *s, const char *yaml, unsigned workers, const char *desk, const char *mobile)
@@ -385,6 +386,47 @@ static void a_refusal_ends_its_early_dialog_only(void **state)
 	close_scene(&s);
 }
 
+/* Somebody picks the call up (RFC 3891) at one of the phones that ring: he names it as that phone knows it. */
+static void it_is_picked_up_at_either_phone(void **state)
+{
+	struct phone tablet, twin;
+	struct scene s;
+
+	(void)state;
+	open_scene(&s);
+	phone_new(&tablet, s.rig, "tablet", TABLET);
+	alice_calls(&s);
+	both_get_it(&s);
+	phone_answers_invite(&s.desk, 180, "", "");
+	phone_gets(&s.alice, "SIP/2.0 180");
+	phone_twin(&twin, &s.alice);
+	phone_answers_invite(&s.mobile, 180, "", "");
+	phone_gets(&s.alice, "SIP/2.0 180");
+	for (unsigned i = 0; i < 2; i++) {
+		const struct phone *at = i ? &s.mobile : &s.desk, *caller = i ? &s.alice : &twin;
+		struct got got = { .packet = NULL };
+		char line[1024];
+
+		snprintf(line, sizeof(line), "Replaces: %s;early-only\n", phone_call_name(at));
+		tablet.call_id[0] = 0;
+		phone_calls(&tablet, at->target, line, OFFER);
+		phone_gets(&tablet, "SIP/2.0 100");
+		rig_expect(s.rig, ALICE, "INVITE ", &got);
+		call_is_named(&got, HDR_REPLACES, caller);
+		flow_answer(s.rig, ALICE, EDGE, &got, 486, "<sip:x@example.com>;tag=a", NULL, "", "");
+		rig_expect(s.rig, ALICE, "ACK ", &got);
+		phone_gets(&tablet, "SIP/2.0 486");
+		phone_acks_refusal(&tablet);
+		got_free(&got);
+	}
+	is_answered_by(&s, &s.mobile);
+	is_cancelled(&s.desk);
+	phones_end(&s.alice, &s.mobile);
+	phone_free(&tablet);
+	phone_free(&twin);
+	close_scene(&s);
+}
+
 static void a_message_goes_to_all(void **state)
 {
 	struct scene s;
@@ -405,6 +447,48 @@ static void a_message_goes_to_all(void **state)
 	phone_answers(&s.desk, 200, "", "");
 	phone_answers(&s.mobile, 200, "", ""); /* nobody waits for it any more */
 	phone_gets(&s.alice, "SIP/2.0 200");
+	close_scene(&s);
+}
+
+static void notifies(struct scene *s, struct phone *p, const char *state, const char *answer)
+{
+	char lines[96];
+
+	snprintf(lines, sizeof(lines), "Event: dialog\nSubscription-State: %s\n", state);
+	phone_asks(p, "NOTIFY", lines, "");
+	if (!strcmp(answer, "SIP/2.0 200")) {
+		rig_expect(s->rig, ALICE, "NOTIFY ", &s->alice.got);
+		flow_answer(s->rig, ALICE, EDGE, &s->alice.got, 200, got_value(&s->alice.got, HDR_TO), NULL, "", "");
+	}
+	phone_gets(p, answer);
+}
+
+/* RFC 6665 §4.1.2.4: each phone may have begun a subscription by its NOTIFY; that of the first to accept is kept, the others end. */
+static void a_subscription_is_with_who_accepts_first(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	open_scene(&s);
+	phone_begins(&s.alice, "SUBSCRIBE", BOB_URI, "Event: dialog\nExpires: 600\n", "");
+	phone_gets(&s.desk, "SUBSCRIBE ");
+	snprintf(s.desk_via, sizeof(s.desk_via), "%s", got_value(&s.desk.got, HDR_VIA));
+	phone_gets(&s.mobile, "SUBSCRIBE ");
+	notifies(&s, &s.mobile, "active;expires=600", "SIP/2.0 200");
+	notifies(&s, &s.desk, "active;expires=600", "SIP/2.0 200");
+	s.desk.last = &s.desk.got;
+	rig_say(s.rig, DESK, EDGE, "", "SIP/2.0 200 OK\nVia: %s\nFrom: %s\nTo: %s\nCall-ID: %s\nCSeq: 1 SUBSCRIBE\nContact: <%s>\nExpires: 600\n",
+	        s.desk_via, s.desk.remote, s.desk.local, s.desk.call_id, s.desk.uri);
+	phone_gets(&s.alice, "SIP/2.0 200");
+	notifies(&s, &s.mobile, "active;expires=600", "SIP/2.0 481");
+	notifies(&s, &s.desk, "active;expires=590", "SIP/2.0 200");
+	phone_asks(&s.alice, "SUBSCRIBE", "Event: dialog\nExpires: 0\n", "");
+	phone_gets(&s.desk, "SUBSCRIBE ");
+	phone_answers(&s.desk, 200, "Expires: 0\n", "");
+	phone_gets(&s.alice, "SIP/2.0 200");
+	notifies(&s, &s.desk, "terminated", "SIP/2.0 200");
+	rig_after(s.rig, 2 * SIP_TIMEOUT);
+	rig_forget(s.rig, MOBILE); /* it has not answered, and is asked again */
 	close_scene(&s);
 }
 
@@ -528,10 +612,109 @@ static void a_422_concerns_one_branch(void **state)
 	phone_gets(&s.desk, "INVITE ");
 	assert_string_equal(got_value(&s.desk.invite, HDR_CSEQ), "2 INVITE");
 	assert_string_equal(got_uri(&s.desk.invite), s.desk.uri);
+	phones_exchange(&s.alice, &s.mobile, "INFO", 200); /* its early dialog is still there */
 	refuses(&s.desk, 486);
 	is_answered_by(&s, &s.mobile);
 	phones_end(&s.alice, &s.mobile);
 	close_scene(&s);
+}
+
+/* Node A stops; node B, which may have other workers, goes on (DESIGN §7). */
+static void elsewhere(struct scene *s, unsigned workers)
+{
+	struct phone *const all[] = { &s->alice, &s->desk, &s->mobile };
+
+	s->rig = rig_take_over(s->rig, HOME, workers, 1);
+	for (unsigned i = 0; i < 3; i++)
+		all[i]->rig = s->rig;
+}
+
+static void another_node_takes_over_while_both_ring(void **state)
+{
+	struct phone twin;
+	struct scene s;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		open_scene(&s);
+		alice_calls(&s);
+		both_get_it(&s);
+		phone_answers_invite(&s.desk, 180, "", "");
+		phone_gets(&s.alice, "SIP/2.0 180");
+		phone_twin(&twin, &s.alice);
+		phone_answers_invite(&s.mobile, 180, "", "");
+		phone_gets(&s.alice, "SIP/2.0 180");
+		elsewhere(&s, 2);
+		twin.rig = s.rig;
+		phone_asks(&twin, "INFO", "", ""); /* each early dialog is its phone's */
+		phone_gets(&s.desk, "INFO ");
+		phone_answers(&s.desk, 200, "", "");
+		phone_gets(&twin, "SIP/2.0 200");
+		phones_exchange(&s.mobile, &s.alice, "INFO", 200);
+		phones_exchange(&s.alice, &s.mobile, "INFO", 200);
+		if (i == 0) {
+			is_answered_by(&s, &s.mobile);
+			is_cancelled(&s.desk);
+			phones_end(&s.alice, &s.mobile);
+		} else if (i == 1) {
+			phone_cancels(&s.alice);
+			rig_expect(s.rig, ALICE, "SIP/2.0 200", &s.alice.got);
+			rig_expect(s.rig, ALICE, "SIP/2.0 487", &s.alice.got);
+			phone_acks_refusal(&s.alice);
+			is_cancelled(&s.desk);
+			is_cancelled(&s.mobile);
+		} else if (i == 2) {
+			refuses(&s.mobile, 486);
+			rig_expect_silence(s.rig, ALICE);
+			refuses(&s.desk, 480);
+			alice_hears(&s, "SIP/2.0 486");
+		} else { /* nobody answers, whatever the node */
+			rig_after(s.rig, CALL_DIRECT_ANSWER_MS);
+			is_cancelled(&s.desk);
+			is_cancelled(&s.mobile);
+			alice_hears(&s, "SIP/2.0 408");
+		}
+		phone_free(&twin);
+		close_scene(&s);
+	}
+}
+
+/* What is still to be tried is known there, too, and how much time the present ones have. */
+static void another_node_goes_on_with_the_next(void **state)
+{
+	struct phone tablet;
+	struct scene s;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		open_on(&s, HOME, 1, ";q=0.3", ";q=0.8");
+		phone_new(&tablet, s.rig, "tablet", TABLET); /* its turn does not come */
+		home_registers(&tablet, "bob", ";q=0.1", "");
+		alice_calls(&s);
+		phone_gets(&s.mobile, "INVITE ");
+		phone_answers_invite(&s.mobile, 180, "", "");
+		phone_gets(&s.alice, "SIP/2.0 180");
+		rig_after(s.rig, FORK_GROUP_MS / 2);
+		elsewhere(&s, 1);
+		if (i == 0) {
+			rig_after(s.rig, FORK_GROUP_MS / 2 - 1);
+			rig_expect_silence(s.rig, DESK);
+			rig_after(s.rig, 1);
+			phone_gets(&s.desk, "INVITE ");
+			is_cancelled(&s.mobile);
+		} else {
+			refuses(&s.mobile, 486);
+			phone_gets(&s.desk, "INVITE ");
+		}
+		assert_string_equal(got_uri(&s.desk.invite), s.desk.uri);
+		assert_string_equal(s.desk.call_id, s.mobile.call_id);
+		assert_true(got_has(&s.desk.invite, "\r\nMax-Breadth: 20\r\n"));
+		rig_expect_silence(s.rig, TABLET);
+		snprintf(s.alice.remote, sizeof(s.alice.remote), "<" BOB_URI ">");
+		is_answered_by(&s, &s.desk);
+		phones_end(&s.desk, &s.alice);
+		close_scene(&s);
+	}
 }
 
 static void any_number_of_workers(void **state)
@@ -569,11 +752,15 @@ int main(void)
 		cmocka_unit_test(a_silent_group_is_not_waited_for),
 		cmocka_unit_test(each_early_dialog_is_its_phones),
 		cmocka_unit_test(a_refusal_ends_its_early_dialog_only),
+		cmocka_unit_test(it_is_picked_up_at_either_phone),
 		cmocka_unit_test(a_message_goes_to_all),
+		cmocka_unit_test(a_subscription_is_with_who_accepts_first),
 		cmocka_unit_test(a_redirection_takes_its_place),
 		cmocka_unit_test(a_redirection_by_name_waits_for_it),
 		cmocka_unit_test(breadth_is_divided),
 		cmocka_unit_test(a_422_concerns_one_branch),
+		cmocka_unit_test(another_node_takes_over_while_both_ring),
+		cmocka_unit_test(another_node_goes_on_with_the_next),
 		cmocka_unit_test(any_number_of_workers),
 	};
 

@@ -10,7 +10,7 @@
 #define HOME_POOLS "pools: { apps: { zone: core, probe: off, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }] } }\n"
 /* Anybody may call whoever is registered. `more` goes into the rule that leads there. */
 #define HOME_WITH(more) \
-	FLOW_ZONES HOME_POOLS \
+	FLOW_ZONES HOME_POOLS "hiding: { guard: block }\n" \
 	"routes: [{ when: { method: REGISTER }, to: registrar }, { when: { caller: any }, to: location" more " }]\n" HOME_REGISTRAR
 #define HOME HOME_WITH("")
 

@@ -169,7 +169,15 @@ static int net_ping_virtual(struct net *net, const struct path *to)
 	return err;
 }
 
-static const struct net_ops net_ops = { .send = net_send_virtual, .flow_close = net_flow_close_virtual, .ping = net_ping_virtual };
+static int net_alias_virtual(struct net *net, const struct path *of, uint16_t port)
+{
+	(void)of;
+	owner_of(net, struct rig_net, net)->rig->alias_port = port;
+	return 0;
+}
+
+static const struct net_ops net_ops = { .send = net_send_virtual, .flow_close = net_flow_close_virtual, .ping = net_ping_virtual,
+	                                .alias = net_alias_virtual };
 
 static int listener_at(const struct conf *c, const struct addr *a, uint8_t transport)
 {

@@ -2,6 +2,7 @@
  * call. A record that is refused leaves nothing and says nothing; whatever is applied, what the node sends is sound, and the call ends.
  * Mutations keep the record's shape most of the time (fields within fields). `SBC_WRITE=DIR fuzz-record` writes the corpus. */
 #include "base/tlv.h"
+#include "tests/flow/home.h"
 #include "tests/fuzz/scene.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,31 @@ static void put_file(struct b2bua_record_sink *sink, uint64_t id, struct sv reco
 	}
 }
 
+/* A call that rings at two phones of the one called, while a third waits for its turn. */
+static void put_fork(struct sink *sink)
+{
+	static const struct { const char *name, *at, *params; } homes[] = { { "desk", DESK, "" }, { "mobile", MOBILE, "" },
+		                                                            { "tablet", TABLET, ";q=0.2" } };
+	struct rig *r = rig_new(HOME, 1, 1);
+	struct phone alice, phone;
+
+	for (unsigned i = 0; i < 3; i++) {
+		phone_new(&phone, r, homes[i].name, homes[i].at);
+		home_registers(&phone, "bob", homes[i].params, "");
+	}
+	phone_new(&alice, r, "alice", ALICE);
+	phone_calls(&alice, "sip:bob@example.com", "", OFFER);
+	for (unsigned i = 0; i < 2; i++) {
+		phone_new(&phone, r, homes[i].name, homes[i].at);
+		phone_gets(&phone, "INVITE ");
+		phone_answers(&phone, 183, "", ANSWER);
+		phone_free(&phone);
+	}
+	rig_after(r, 0);
+	b2bua_export(r->workers[0].calls, &sink->sink);
+	rig_free(r, false);
+}
+
 static void get_ready(void)
 {
 	struct sink sink = { .sink = { put_file }, .dir = getenv("SBC_WRITE") };
@@ -57,8 +83,10 @@ static void get_ready(void)
 	b2bua_export(b, &sink.sink);
 	scene_end(&s);
 	is_ready = true;
-	if (sink.dir)
-		_exit(0);
+	if (!sink.dir)
+		return;
+	put_fork(&sink);
+	_exit(0);
 }
 
 /* Everything that either end may say now. */
@@ -141,8 +169,9 @@ enum { DEPTH_MAX = 3, FIELDS_MAX = 64 };
 static bool holds_fields(unsigned depth, uint8_t parent, uint8_t number)
 {
 	if (depth == 0)
-		return (number >= 6 && number <= 10) || number == 14 || number == 15;
-	return depth == 1 && ((parent == 9 && (number == 7 || number == 8)) || (parent == 10 && number <= 2) || (parent == 15 && number == 1));
+		return (number >= 6 && number <= 10) || number == 14 || number == 15 || number == 19 || number == 20;
+	return depth == 1 && ((parent == 9 && (number == 7 || number == 8)) || (parent == 10 && number <= 2) || (parent == 15 && number == 1) ||
+	                      (parent == 20 && (number == 25 || number == 26)));
 }
 
 static uint64_t dice;
@@ -181,7 +210,7 @@ static void mutate_level(struct tlv_out *o, struct sv level, unsigned depth, uin
 		if (what == 1)
 			tlv_put(o, f[i].number, f[i].bytes); /* twice */
 		if (what == 2)
-			f[i].number = (uint8_t)roll(20);
+			f[i].number = (uint8_t)roll(29);
 		if (what < 16 && what > 2 && holds_fields(depth, parent, f[i].number) && depth + 1 < DEPTH_MAX) {
 			size_t place = tlv_begin(o, f[i].number);
 

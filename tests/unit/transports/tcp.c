@@ -92,6 +92,38 @@ static void a_ping_is_answered(void **state)
 	close(fd);
 }
 
+/* RFC 5923: what goes to where its peer listens takes this connection while it lasts, and no other's. */
+static void an_alias_is_where_its_peer_listens(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	struct addr me;
+	int fd = dial(r, &o->at[TCP4], &me);
+	SCOPED(buf_putp) struct buf *b = buf_copy(SV(OPT));
+	struct path of, to;
+	char got[64];
+
+	write_all(fd, OPT, strlen(OPT));
+	until(r, r->n_seen == 1);
+	of = to = r->seen[0].from;
+	to.flow = 0;
+	to.remote.port = 9; /* where nobody listens */
+	assert_int_equal(net_alias(r->net, &to, 9), -ENOTCONN);
+	assert_int_equal(net_alias(r->net, &of, 9), 0);
+	assert_int_equal(net_alias(r->net, &of, 9), 0);
+	assert_int_equal(net_alias(r->net, &of, 10), -EEXIST);
+	assert_int_equal(net_send(r->net, &to, b, 7), 0);
+	until(r, is_readable(fd));
+	read_now(fd, got, sizeof got);
+	assert_string_equal(got, OPT);
+	assert_int_equal(r->n_failed, 0);
+	close(fd);
+	until(r, r->n_closed == 1);
+	assert_int_equal(net_send(r->net, &to, b, 7), 0);
+	until(r, r->n_failed == 1);
+	assert_int_equal(r->failed[0].error, -ECONNREFUSED);
+}
+
 /* Ours, and theirs between: each pong is one, and no half of a ping; each ping is answered. */
 static void a_ping_of_ours(void **state)
 {
@@ -877,6 +909,7 @@ int main(void)
 		TEST(byte_by_byte),
 		TEST(ten_glued_together),
 		TEST(a_ping_is_answered),
+		TEST(an_alias_is_where_its_peer_listens),
 		TEST(a_ping_of_ours),
 		TEST(a_ping_waits_behind_nothing),
 		TEST(pings_in_one_piece_get_one_pong),
