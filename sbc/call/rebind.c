@@ -123,12 +123,12 @@ static void move_all(struct b2bua *b, uint64_t binding, const struct path *to)
 		leg_move(b, owner_of(l, struct tie, by_binding)->leg, to);
 }
 
-/* Does everybody of this domain have to say who he is? */
+/* Does everybody of this domain have to say who he is, to us or to the registrar behind us? */
 static bool is_authentic(const struct b2bua *b, const struct registration *reg)
 {
 	const struct conf_registrar *domain = conf_find_registrar(b->conf, registration_host(reg));
 
-	return domain && domain->auth != AUTH_NONE;
+	return domain && (domain->auth != AUTH_NONE || domain->mode != REGISTRAR_LOCAL);
 }
 
 static struct flow_errand *errand_new(const struct path *to, uint64_t binding)
