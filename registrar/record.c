@@ -9,8 +9,8 @@
 enum { VERSION = 1, RECORD_MAX = 524288, RECORD_BINDINGS_MAX = 64, LEFT_MAX_MS = 7 * 86400 * 1000 };
 
 enum aor_field { AOR_VERSION = 1, AOR_USER, AOR_HOST, AOR_BINDING };
-enum binding_field { BINDING_ID = 1, BINDING_CONTACT, BINDING_PARAMS, BINDING_ROUTES, BINDING_Q, BINDING_LEFT, BINDING_CALL_ID, BINDING_CSEQ,
-	             BINDING_REG_ID, BINDING_LISTENER, BINDING_REMOTE, BINDING_SERVICE,
+enum binding_field { BINDING_ID = 1, BINDING_CONTACT, BINDING_PARAMS, BINDING_ROUTES, BINDING_Q, BINDING_LEFT, BINDING_CALL_ID,
+	             BINDING_CSEQ, BINDING_REG_ID, BINDING_LISTENER, BINDING_REMOTE, BINDING_SERVICE,
 	             BINDING_PROOF, BINDING_FRONTED, BINDING_FIELDS };
 
 /* Writing ---------------------------------------------------------------------------------------------------------- */
@@ -213,7 +213,8 @@ static int read_binding(struct registrar *r, const struct conf *c, struct sv byt
 	left = tlv_u64(f[BINDING_LEFT]);
 	q = tlv_u64(f[BINDING_Q]);
 	fronted = tlv_u64(f[BINDING_FRONTED]);
-	if (left > LEFT_MAX_MS || fronted > LEFT_MAX_MS || q > 1001 || tlv_u64(f[BINDING_CSEQ]) > UINT32_MAX || tlv_u64(f[BINDING_REG_ID]) > INT32_MAX)
+	if (left > LEFT_MAX_MS || fronted > LEFT_MAX_MS || q > 1001 || tlv_u64(f[BINDING_CSEQ]) > UINT32_MAX ||
+	    tlv_u64(f[BINDING_REG_ID]) > INT32_MAX)
 		return -EBADMSG;
 	if ((err = read_path(c, f, &path)))
 		return err;

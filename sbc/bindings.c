@@ -237,7 +237,9 @@ int bindings_add_verbs(struct ctl *ctl, struct asker *asker)
 {
 	int err = ctl_register(ctl, "bindings", "[AOR]", "registered contacts", verb_bindings, asker);
 
-	return err ? err : ctl_register(ctl, "unregister", "AOR [CONTACT]", "removes contacts of an address of record", verb_unregister, asker);
+	if (err)
+		return err;
+	return ctl_register(ctl, "unregister", "AOR [CONTACT]", "removes contacts of an address of record", verb_unregister, asker);
 }
 
 /* Metrics -------------------------------------------------------------------------------------------------------------- */
