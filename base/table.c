@@ -32,17 +32,22 @@ static struct link **bucket_of(const struct table *t, uint64_t key)
 	return &t->cur[key & t->cur_mask];
 }
 
+/* Into one bucket, or two when the table grows; their ends are kept, since many entries may share a key. */
 static void move_bucket(struct table *t, struct link *l)
 {
-	struct link *next, **end;
+	struct link *next, **ends[2] = { NULL, NULL };
 
 	for (; l; l = next) {
+		size_t to = l->key & t->cur_mask;
+		struct link ***end = &ends[to > t->old_mask];
+
 		next = l->next;
-		end = &t->cur[l->key & t->cur_mask];
-		while (*end)
-			end = &(*end)->next;
+		if (!*end)
+			*end = &t->cur[to];
+		while (**end)
+			*end = &(**end)->next;
 		l->next = NULL;
-		*end = l;
+		**end = l;
 	}
 }
 
@@ -134,9 +139,11 @@ void table_del(struct table *t, struct link *l)
 
 static _Bool chain_each(struct link *l, _Bool (*fn)(void *ctx, struct link *l), void *ctx)
 {
-	for (; l; l = l->next)
+	for (struct link *next; l; l = next) {
+		next = l->next;
 		if (!fn(ctx, l))
 			return 0;
+	}
 	return 1;
 }
 

@@ -26,7 +26,8 @@ struct link *table_find(const struct table *t, uint64_t key);
 /* The next entry with the same key, or NULL. */
 struct link *table_next(const struct table *t, const struct link *l);
 void table_del(struct table *t, struct link *l);
-/* Calls `fn` for each entry; `fn` must not add or delete. Stops when it returns false. */
+/* Calls `fn` for each entry; `fn` must not add or delete. Stops when it returns false. It may
+ * free the entries of a table that only table_fini() comes to after that. */
 void table_each(const struct table *t, _Bool (*fn)(void *ctx, struct link *l), void *ctx);
 
 #endif

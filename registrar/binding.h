@@ -23,7 +23,7 @@ struct registration {
 /* One contact of an AOR. The strings lie in one block. */
 struct binding {
 	struct link by_id;         /* key: its id, the same over refreshes, reconnects and on every node (DECISIONS 34). Never 0 */
-	struct link by_flow;       /* key: flow_key(path.flow); in the table while it has one */
+	struct link by_flow;       /* key: of path.flow; in the table while it has one */
 	struct node in_aor;
 	struct registration *aor;
 	struct path path;          /* the flow it came over */

@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum { FLOW_PARTS = 32 };      /* keys under which the bindings of one connection stand */
+
 const struct counter_def registrar_counter_defs[REGISTRAR_COUNTERS] = {
 	[BINDINGS_NOW] = { "bindings", "Registered contacts held now", true },
 	[AORS_NOW] = { "registered_aors", "Addresses of record with at least one contact", true },
@@ -23,6 +25,14 @@ static const uint8_t counter_of[] = {
 	[GONE_EXPIRED] = BINDINGS_EXPIRED, [GONE_REMOVED] = BINDINGS_REMOVED, [GONE_REPLACED] = BINDINGS_REPLACED,
 	[GONE_FLOW] = BINDINGS_FLOW_LOST, [GONE_SILENT] = BINDINGS_SILENT, [GONE_OPERATOR] = BINDINGS_BY_OPERATOR,
 };
+
+/* It is told of while all of it is still there. */
+static void binding_leave(struct registrar *r, struct binding *b, enum gone why)
+{
+	if (r->p.on_gone)
+		r->p.on_gone(r->p.ctx, b, why);
+	wheel_disarm(r->p.wheel, &b->timer);
+}
 
 /* Life ------------------------------------------------------------------------------------------------------------- */
 
@@ -47,20 +57,19 @@ int registrar_new(struct registrar **out, const struct registrar_params *p)
 	return 0;
 }
 
-static bool any_aor(void *ctx, struct link *l)
+/* All of an AOR goes, and nobody will look for it: the tables go with it. */
+static bool drop(void *ctx, struct link *l)
 {
-	*(struct registration **)ctx = owner_of(l, struct registration, in_table);
-	return false;
-}
+	struct registration *a = owner_of(l, struct registration, in_table);
+	struct registrar *r = ctx;
 
-/* The last binding takes its registration along. */
-static void remove_all(struct registrar *r)
-{
-	struct registration *a = NULL;
-
-	for (table_each(&r->aors, any_aor, &a); a; a = NULL, table_each(&r->aors, any_aor, &a))
-		for (unsigned n = a->n; n > 0; n--)
-			registrar_remove(r, registration_next(a, NULL), GONE_CLOSING);
+	for (struct binding *b = registration_next(a, NULL), *next; b; b = next) {
+		next = registration_next(a, b);
+		binding_leave(r, b, GONE_CLOSING);
+		binding_free(r, b);
+	}
+	registration_free(r, a);
+	return true;
 }
 
 void registrar_free(struct registrar *r)
@@ -68,7 +77,7 @@ void registrar_free(struct registrar *r)
 	if (!r)
 		return;
 	if (r->counters.value)
-		remove_all(r);
+		table_each(&r->aors, drop, r);
 	table_fini(&r->aors);
 	table_fini(&r->by_id);
 	table_fini(&r->by_flow);
@@ -234,12 +243,19 @@ int binding_set_text(struct registrar *r, struct binding *b, const struct bindin
 	return 0;
 }
 
+/* One connection may carry a proxy's whole subscribers: so that none of its bindings has to be looked for among all of them, they stand
+ * under several keys. */
+static uint64_t key_over(uint64_t flow, uint64_t part)
+{
+	return flow_key(flow) + part % FLOW_PARTS * UINT64_C(0x9e3779b97f4a7c15);
+}
+
 void binding_set_path(struct registrar *r, struct binding *b, const struct path *path)
 {
 	if (b->path.flow)
 		table_del(&r->by_flow, &b->by_flow);
 	if (path->flow && !b->routes_len) /* else the connection is that of a proxy, and the contact does not go with it (RFC 3327 §5.4) */
-		table_add(&r->by_flow, &b->by_flow, flow_key(path->flow)); /* its bound is that of the bindings */
+		table_add(&r->by_flow, &b->by_flow, key_over(path->flow, b->by_id.key)); /* its bound is that of the bindings */
 	b->aor->domain->by_transport[b->path.transport]--;
 	b->aor->domain->by_transport[path->transport]++;
 	b->path = *path;
@@ -272,11 +288,8 @@ void registrar_remove(struct registrar *r, struct binding *b, enum gone why)
 {
 	struct registration *a = b->aor;
 
-	if (r->p.on_gone)
-		r->p.on_gone(r->p.ctx, b, why);
-	if (why != GONE_CLOSING)
-		counter_inc(&r->counters, counter_of[why]);
-	wheel_disarm(r->p.wheel, &b->timer);
+	binding_leave(r, b, why);
+	counter_inc(&r->counters, counter_of[why]);
 	if (b->path.flow)
 		table_del(&r->by_flow, &b->by_flow);
 	table_del(&r->by_id, &b->by_id);
@@ -288,16 +301,20 @@ void registrar_remove(struct registrar *r, struct binding *b, enum gone why)
 		registration_drop(r, a);
 }
 
+static void flow_lost(struct registrar *r, const struct conf *c, struct binding *b)
+{
+	const struct conf_registrar *domain = conf_find_registrar(c, registration_host(b->aor));
+	uint64_t end = r->p.wheel->now_ms + (domain ? domain->flow_grace_ms : 0);
+
+	b->is_flow_lost = true;
+	wheel_arm(r->p.wheel, &b->timer, end < b->expires_ms ? end : b->expires_ms);
+}
+
 void registrar_flow_closed(struct registrar *r, const struct conf *c, uint64_t flow)
 {
-	for (struct link *l = table_find(&r->by_flow, flow_key(flow)); l; l = table_next(&r->by_flow, l)) {
-		struct binding *b = owner_of(l, struct binding, by_flow);
-		const struct conf_registrar *domain = conf_find_registrar(c, registration_host(b->aor));
-		uint64_t end = r->p.wheel->now_ms + (domain ? domain->flow_grace_ms : 0);
-
-		b->is_flow_lost = true;
-		wheel_arm(r->p.wheel, &b->timer, end < b->expires_ms ? end : b->expires_ms);
-	}
+	for (unsigned i = 0; i < FLOW_PARTS && r->by_flow.count; i++)
+		for (struct link *l = table_find(&r->by_flow, key_over(flow, i)); l; l = table_next(&r->by_flow, l))
+			flow_lost(r, c, owner_of(l, struct binding, by_flow));
 }
 
 /* Looking ---------------------------------------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 #include "tests/unit/base/oom.h"
 #include "base/table.c"
 #include "tests/unit/base/unit.h"
+#include <time.h>
 
 enum { ITEMS = 3000 };
 
@@ -165,6 +166,30 @@ static void no_operation_moves_much(void **state)
 	assert_in_range(moving, 4080 / 8, ITEMS);
 }
 
+/* All entries of one key are moved by one operation: that takes as many steps as there are. With the square of them it would take minutes
+ * for what one connection can register. */
+static void one_key_of_many_moves_at_once(void **state)
+{
+	enum { SAME = 60000, SECONDS_MAX = 1 };
+	struct link *links = calloc(2 * SAME, sizeof(*links));
+	struct rig *rig = *state;
+	struct link *first;
+	clock_t begin = clock();
+	size_t n = 0;
+
+	assert_non_null(links);
+	for (size_t i = 0; i < SAME; i++)
+		assert_int_equal(table_add(&rig->table, &links[i], 5), 0);
+	for (size_t i = 0; i < SAME; i++)
+		assert_int_equal(table_add(&rig->table, &links[SAME + i], i * UINT64_C(0x9e3779b97f4a7c15) | 8), 0);
+	first = table_find(&rig->table, 5);
+	for (struct link *l = first; l; l = table_next(&rig->table, l))
+		assert_ptr_equal(l, &links[SAME - ++n]); /* in their order */
+	assert_int_equal(n, SAME);
+	assert_in_range((clock() - begin) / CLOCKS_PER_SEC, 0, SECONDS_MAX - 1);
+	free(links);
+}
+
 static _Bool stop_at_once(void *ctx, struct link *l)
 {
 	(void)l;
@@ -230,6 +255,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(size_follows_the_count, setup, teardown),
 		cmocka_unit_test_setup_teardown(walk_and_delete_one_key, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_operation_moves_much, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_key_of_many_moves_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(each_stops, setup, teardown),
 		cmocka_unit_test(bound),
 		cmocka_unit_test_setup_teardown(growth_without_memory, setup, teardown),

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -69,6 +70,38 @@ static void registers(struct fixture *f, unsigned user, unsigned cseq)
 	assert_int_equal(registrar_register(f->r, &q, &done), REGISTER_OK);
 }
 
+static void count_gone(void *ctx, struct binding *b, enum gone why)
+{
+	assert_int_equal(why, GONE_CLOSING);
+	assert_true(b->contact_len > 0);
+	++*(unsigned *)ctx;
+}
+
+/* A node that ends has a second or two, however many are registered: looking for each of them from the beginning takes minutes. */
+static void the_end_takes_as_long_as_there_are_contacts(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct registrar_params p;
+	unsigned gone = 0;
+	clock_t begin;
+
+	(void)state;
+	assert_non_null(f);
+	f->key = (struct hash_key){ 1, 2 };
+	f->domain = (struct conf_registrar){ .domain = SV("example.com"), .expires = { 60000, LIFE_MS, 10 }, .max_contacts = 10 };
+	wheel_init(&f->wheel, 1000000);
+	p = (struct registrar_params){ .wheel = &f->wheel, .key = &f->key, .ctx = &gone, .on_gone = count_gone };
+	assert_int_equal(registrar_new(&f->r, &p), 0);
+	for (unsigned i = 0; i < CONTACTS; i++)
+		registers(f, i, 1);
+	begin = clock();
+	registrar_free(f->r);
+	assert_in_range((clock() - begin) * 1000 / CLOCKS_PER_SEC, 0, 2000);
+	assert_int_equal(gone, CONTACTS);
+	assert_int_equal(wheel_advance(&f->wheel, f->wheel.now_ms + 2 * LIFE_MS, SIZE_MAX), 0); /* no timer is left */
+	free(f);
+}
+
 static void a_contact_takes_600_bytes_at_most(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -105,6 +138,7 @@ static void a_contact_takes_600_bytes_at_most(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_end_takes_as_long_as_there_are_contacts),
 		cmocka_unit_test(a_contact_takes_600_bytes_at_most),
 	};
 
