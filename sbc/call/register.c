@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { LINE_MAX_BYTES = 64 };
+enum {
+	LINE_MAX_BYTES = 64,
+	ANSWER_TIMES = 3, /* as long as its request, for who may have sent a stranger's address as his own */
+};
 
 /* What is known of the request on its way through. */
 struct register_job {
@@ -15,7 +18,11 @@ struct register_job {
 	struct aor aor;            /* of To */
 	struct register_request q;
 	struct register_done done;
+	uint8_t shown;             /* enum shown */
 };
+
+/* Which contacts an answer names: fewer when it would be too much. */
+enum shown { SHOW_ALL, SHOW_FLOW, SHOW_OWN, SHOW_NONE };
 
 static const uint8_t why_of[] = {
 	[REGISTER_BAD_CONTACT] = WHY_REGISTER_CONTACT, [REGISTER_BAD_STAR] = WHY_REGISTER_STAR, [REGISTER_BAD_PATH] = WHY_REGISTER_PATH,
@@ -144,19 +151,34 @@ static bool is_our_contact(void *ctx, const struct uri *contact)
 	return false;
 }
 
+/* Was it registered by this very request? */
+static bool is_own(const struct b2bua *b, const struct view *v, const struct binding *binding)
+{
+	return binding->cseq == v->cseq && binding->call_id == registrar_call_id(b->p.registrar, view_value(v, HDR_CALL_ID));
+}
+
 /* Nothing of one zone is shown in another, not even a user's own contacts. */
 static bool is_shown(void *ctx, const struct register_request *q, const struct binding *binding)
 {
-	const struct b2bua *b = ctx;
+	const struct register_job *job = ctx;
 
-	return path_zone(b, &binding->path) == path_zone(b, q->from);
+	switch (job->shown) {
+	case SHOW_ALL:
+		return path_zone(job->b, &binding->path) == path_zone(job->b, q->from);
+	case SHOW_FLOW:
+		return path_eq(&binding->path, q->from);
+	case SHOW_OWN:
+		return is_own(job->b, q->v, binding);
+	default:
+		return false;
+	}
 }
 
 static size_t temp_gruu(void *ctx, const struct binding *binding, char out[64])
 {
-	const struct b2bua *b = ctx;
+	const struct register_job *job = ctx;
 
-	token_write(b->p.tokens, TOKEN_BINDING, (struct token){ .id = binding->by_id.key, .shard = registration_shard(binding->aor) }, out);
+	token_write(job->b->p.tokens, TOKEN_BINDING, (struct token){ .id = binding->by_id.key, .shard = registration_shard(binding->aor) }, out);
 	return TOKEN_LEN;
 }
 
@@ -173,20 +195,41 @@ static void write_date(struct b2bua *b, struct out *o)
 	out_sv(o, (struct sv){ line->text, line->len });
 }
 
+static void write_answer(struct register_job *job, struct out *o)
+{
+	const struct register_answer a = { .request = &job->q, .done = job->done, .is_shown = is_shown, .temp_gruu = temp_gruu, .ctx = job };
+	const struct request *r = job->r;
+	struct b2bua *b = job->b;
+	uint64_t id = token_tag_id(b->p.tokens, 0, 0, view_value(r->v, HDR_CALL_ID));
+	char tag[TOKEN_LEN];
+
+	sip_stateless_begin(b->p.stack, r->v, r->from, 200, SV(""), tag_token(b, r->shard, id, tag), o);
+	register_answer_write(b->p.registrar, &a, o);
+	write_date(b, o);
+}
+
+/* DECISIONS 32. Credentials hold a nonce: who shows some has received it. */
+static bool is_too_much(const struct register_job *job, const struct out *o)
+{
+	const struct request *r = job->r;
+
+	return o->is_full || (job->q.domain->auth == AUTH_NONE && !transport_is_stream(r->from->transport) && !is_trusted(job->b, r->from) &&
+	                      (size_t)(o->at - o->begin) > ANSWER_TIMES * (size_t)r->v->len);
+}
+
 static void answer(struct register_job *job)
 {
 	struct b2bua *b = job->b;
-	const struct request *r = job->r;
-	uint64_t id = token_tag_id(b->p.tokens, 0, 0, view_value(r->v, HDR_CALL_ID));
-	struct register_answer a = { .request = &job->q, .done = job->done, .is_shown = is_shown, .temp_gruu = temp_gruu, .ctx = b };
-	char tag[TOKEN_LEN];
 	struct out o;
 
-	sip_stateless_begin(b->p.stack, r->v, r->from, 200, SV(""), tag_token(b, r->shard, id, tag), &o);
-	register_answer_write(b->p.registrar, &a, &o);
-	write_date(b, &o);
+	write_answer(job, &o);
+	while (is_too_much(job, &o) && job->shown < SHOW_NONE) {
+		if (job->shown++ == SHOW_ALL)
+			counter_inc(&b->counters, REGISTERS_CUT);
+		write_answer(job, &o);
+	}
 	out_lit(&o, "Content-Length: 0\r\n\r\n");
-	sip_stateless_send(b->p.stack, r->from, &o);
+	sip_stateless_send(b->p.stack, job->r->from, &o);
 }
 
 static void register_contacts(struct register_job *job)

@@ -85,6 +85,7 @@ struct waiting *waiting_new(struct b2bua *b, const struct request *r, uint64_t t
 	if (!w)
 		return NULL;
 	*w = (struct waiting){ .b = b, .request = *r, .from = *r->from, .late = late, .counter = counter };
+	w->request.asked = NULL; /* that answer does not wait with it */
 	names_get(w->request.names);
 	located_get(w->request.located);
 	table_add(&b->waiting, &w->in_table, ticket);

@@ -524,6 +524,38 @@ static void contacts_of_another_zone_are_not_shown(void **state)
 	end(&c);
 }
 
+/* DECISIONS 32: whoever names a stranger's address as his own sends him no more than three times what he spends. */
+static void answers_do_not_outgrow_their_question(void **state)
+{
+	char line[1200], fill[901];
+	struct client c = client_of(PLAIN, 1);
+	size_t sent;
+
+	(void)state;
+	memset(fill, 'x', 900);
+	fill[900] = 0;
+	for (unsigned i = 0; i < 5; i++) {
+		snprintf(line, sizeof(line), "Contact: <sip:alice@192.0.2.%u>;%s\n", 20 + i, fill);
+		registers(&c, line, "SIP/2.0 200");
+		assert_non_null(strstr(c.got.packet->bytes, (snprintf(line, sizeof(line), "<sip:alice@192.0.2.%u>", 20 + i), line)));
+	}
+	assert_int_equal(bindings(c.rig), 5);
+	assert_in_range(count_contacts(&c.got), 1, 4);
+	c.call_id = "question";
+	registers(&c, "", "SIP/2.0 200");
+	sent = 330;
+	assert_in_range(c.got.v.len, 1, sent * 3);
+	assert_int_equal(count_contacts(&c.got), 0);
+	assert_true(rig_count(c.rig, REGISTERS_CUT) >= 2);
+	c.to = EDGE_TCP;
+	c.rig->has_flows = true;
+	c.call_id = "connected";
+	registers(&c, "", "SIP/2.0 200");
+	assert_int_equal(count_contacts(&c.got), 5);
+	c.rig->has_flows = false;
+	end(&c);
+}
+
 static void what_is_required_must_be_known(void **state)
 {
 	struct client c = client_of(PLAIN, 1);
@@ -905,6 +937,7 @@ int main(void)
 		cmocka_unit_test(an_unknown_domain_may_get_silence),
 		cmocka_unit_test(nobody_registers_another),
 		cmocka_unit_test(contacts_of_another_zone_are_not_shown),
+		cmocka_unit_test(answers_do_not_outgrow_their_question),
 		cmocka_unit_test(what_is_required_must_be_known),
 		cmocka_unit_test(a_path_is_kept_and_echoed),
 		cmocka_unit_test(an_instance_has_a_binding_per_flow),
