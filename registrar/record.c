@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { VERSION = 1, RECORD_MAX = 524288, RECORD_BINDINGS_MAX = 64, LEFT_MAX_MS = 7 * 86400 * 1000 };
+enum { VERSION = 1, RECORD_MAX = 524288, RECORD_BINDINGS_MAX = 64 };
 
 enum aor_field { AOR_VERSION = 1, AOR_USER, AOR_HOST, AOR_BINDING };
 enum binding_field { BINDING_ID = 1, BINDING_CONTACT, BINDING_PARAMS, BINDING_ROUTES, BINDING_Q, BINDING_LEFT, BINDING_CALL_ID,
@@ -213,7 +213,7 @@ static int read_binding(struct registrar *r, const struct conf *c, struct sv byt
 	left = tlv_u64(f[BINDING_LEFT]);
 	q = tlv_u64(f[BINDING_Q]);
 	fronted = tlv_u64(f[BINDING_FRONTED]);
-	if (left > LEFT_MAX_MS || fronted > LEFT_MAX_MS || q > 1001 || tlv_u64(f[BINDING_CSEQ]) > UINT32_MAX ||
+	if (left > REGISTER_GRANTED_MAX_MS || fronted > REGISTER_GRANTED_MAX_MS || q > 1001 || tlv_u64(f[BINDING_CSEQ]) > UINT32_MAX ||
 	    tlv_u64(f[BINDING_REG_ID]) > INT32_MAX)
 		return -EBADMSG;
 	if ((err = read_path(c, f, &path)))

@@ -8,7 +8,6 @@
 enum {
 	DEFAULT_EXPIRES_S = 3600,     /* of a value that cannot be read (§10.2.1.1) */
 	BRIEF_MAX_S = 3600,           /* 423 is for less than that (§10.3 step 7) */
-	GRANTED_MAX_MS = 7 * 86400 * 1000,
 	OUTBOUND_VIAS = 1,            /* more: there is a hop before us (RFC 5626 §6) */
 };
 
@@ -424,7 +423,7 @@ static uint64_t granted_ms(const struct wishes *all, const struct wish *w, uint6
 
 	chance = (chance ^ chance >> 29) * UINT64_C(0xbf58476d1ce4e5b9) >> 32;
 	if (all->q->granted)
-		return ms < GRANTED_MAX_MS ? ms : GRANTED_MAX_MS;
+		return ms < REGISTER_GRANTED_MAX_MS ? ms : REGISTER_GRANTED_MAX_MS;
 	ms = ms < d->expires.max_ms ? ms : d->expires.max_ms;
 	shortest = ms - ms * d->expires.jitter / 100;
 	shortest = shortest < d->expires.min_ms ? d->expires.min_ms : shortest;

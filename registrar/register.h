@@ -13,6 +13,7 @@ enum register_limits {
 	REGISTER_PARAMS_MAX = 1024,    /* of one */
 	REGISTER_PATHS_MAX = 8,        /* values of Path */
 	REGISTER_PASSED_MAX = 64,      /* bindings of an AOR that a registrar behind us keeps */
+	REGISTER_GRANTED_MAX_MS = 7 * 86400 * 1000, /* whatever it says */
 };
 
 enum register_result {

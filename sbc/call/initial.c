@@ -252,7 +252,7 @@ static int setup_aim(struct setup *s, const struct request *r, const struct conf
 		setup_by_rule(s, rule);
 	else
 		s->answer_ms = CALL_DIRECT_ANSWER_MS;
-	return (rule && rule->action == ACT_LOCATION) || r->is_binding ? fork_new(s, r->located, r->v) : 0;
+	return (rule ? rule->action == ACT_LOCATION : r->is_binding) ? fork_new(s, r->located, r->v) : 0;
 }
 
 /* A client's registrations have From-tags of their own each, but should be one line of requests for the registrar behind us, which goes

@@ -96,6 +96,7 @@ static bool question_of(struct b2bua *b, const struct request *r, const struct u
 		l->callee_is_ours = true;
 		l->callee = party_of(b, &aor);
 		l->callee.is_wanted = gruu_read(b, l, uri);
+		l->host = hash_of(b, aor_host(&aor));
 	}
 	if ((b->conf->asks & ASKS_CALLER) && !is_trusted(b, r->from) && aor_of_value(&aor, view_value(r->v, HDR_FROM)) == 0 &&
 	    aor_is_ours(b, &aor))
@@ -181,10 +182,18 @@ static bool targets_keep(struct located *l)
 	return true;
 }
 
+/* A temporary GRUU's, in the domain that it was made for: the rules were asked about that one. */
+static struct binding *only_binding(struct b2bua *b, const struct located *l)
+{
+	struct binding *only = l->binding ? registrar_binding(b->p.registrar, l->binding) : NULL;
+
+	return only && hash_of(b, registration_host(only->aor)) == l->host ? only : NULL;
+}
+
 /* The one heard of last comes first among those of one q: the registration has it at its end. */
 static void callee_look_up(struct b2bua *b, struct located *l)
 {
-	struct binding *only = l->binding ? registrar_binding(b->p.registrar, l->binding) : NULL;
+	struct binding *only = only_binding(b, l);
 	const struct registration *reg = l->binding ? only ? only->aor : NULL : registrar_find(b->p.registrar, l->callee.key);
 
 	if (reg)

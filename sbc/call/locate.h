@@ -29,6 +29,7 @@ struct located {
 	struct path from;          /* over which the request came */
 	uint64_t instance;         /* hash of the only one that is meant (RFC 5627); 0: any */
 	uint64_t binding;          /* the only one that is meant; 0: any */
+	uint64_t host;             /* with it: hash of the domain it was asked for, by which the rules judge */
 	uint64_t caller_binding;   /* the caller's over the very flow the request came by; 0: none */
 	bool callee_is_ours;       /* its domain is: somebody of this name may register */
 	bool caller_is_registered; /* over the very flow the request came by */

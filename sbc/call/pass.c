@@ -283,7 +283,7 @@ static void front_begin(const struct grants *g, uint64_t aor_key, uint64_t proof
 		if (!one)
 			continue;
 		b->proof = proof;
-		b->fronted_ms = now + 500ull * one->seconds;
+		b->fronted_ms = now + (500ull * one->seconds < REGISTER_GRANTED_MAX_MS ? 500ull * one->seconds : REGISTER_GRANTED_MAX_MS);
 	}
 }
 

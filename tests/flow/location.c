@@ -238,16 +238,21 @@ static void every_method_finds_it(void **state)
 	close_scene(&s);
 }
 
+#define TWO_DOMAINS \
+	FLOW_ZONES HOME_POOLS "hiding: { guard: block }\n" \
+	"routes: [{ when: { method: REGISTER }, to: registrar }, { when: { caller: any }, to: location }]\n" \
+	"registrar: { example.com: { auth: none, expires: { jitter: 0 } }, example.net: { auth: none } }\n"
+
 /* RFC 5627 §5.1: a GRUU is one phone, here or not. */
 static void a_gruu_is_one_phone(void **state)
 {
 	struct got got = { .packet = NULL };
 	struct sv temp;
-	char uri[256];
+	char uri[256], other[256];
 	struct scene s;
 
 	(void)state;
-	open_on(&s, HOME, 4);
+	open_on(&s, TWO_DOMAINS, 4);
 	home_registers(&s.desk, "bob", INSTANCE, "");
 	rig_say(s.rig, MOBILE, EDGE, "",
 	        "REGISTER sip:example.com SIP/2.0\nVia: SIP/2.0/UDP " MOBILE ";branch=z9hG4bKgruu\nMax-Forwards: 70\n"
@@ -262,6 +267,8 @@ static void a_gruu_is_one_phone(void **state)
 	snprintf(uri, sizeof(uri), "%.*s", (int)sv_chr(temp, '"'), temp.p);
 	s.alice.call_id[0] = 0;
 	rings_only_at(&s, &s.mobile, uri);
+	snprintf(other, sizeof(other), "%.*sexample.net;gr", (int)sv_chr(sv_from(uri), '@') + 1, uri);
+	is_refused(&s.alice, other, "", "SIP/2.0 480"); /* what may be asked there says nothing of this domain */
 	home_registers(&s.mobile, "bob", ";expires=0", "");
 	is_refused(&s.alice, uri, "", "SIP/2.0 480");
 	got_free(&got);

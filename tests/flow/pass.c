@@ -410,17 +410,22 @@ static void the_registrar_does_not_answer(void **state)
 	"Authorization: Digest username=\"alice\",realm=\"example.com\",nonce=\"" nonce "\",uri=\"sip:example.com\",qop=auth,nc=0000000" nc \
 	",cnonce=\"c\",response=\"0123456789abcdef0123456789abcdef\"\n"
 
-static struct client fronted(void)
+static struct client fronted_for(unsigned seconds)
 {
 	struct client c = client_of(rig_new(FRONT, 2, 1), PHONE);
 
 	asks_for(&c, 3600, PROOF("n1", "1"));
 	expect_at_bob(&c);
 	assert_non_null(strstr(got_value(&c.at_bob, HDR_CONTACT), ";expires=3600"));
-	bob_grants(&c, 3600, "");
+	bob_grants(&c, seconds, "");
 	rig_expect(c.rig, PHONE, "SIP/2.0 200", &c.got);
 	assert_string_equal(got_value(&c.got, HDR_CONTACT), "<sip:alice@192.168.1.7:5060>;expires=60");
 	return c;
+}
+
+static struct client fronted(void)
+{
+	return fronted_for(3600);
 }
 
 static void expect_absorbed(struct client *c, const char *lines)
@@ -516,13 +521,12 @@ static void put(struct registrar_sink *sink, uint64_t key, struct sv record)
 }
 
 /* The other node knows her by the same token, and absorbs as the first one did. */
-static void a_second_node_goes_on(void **state)
+static void goes_on_elsewhere(unsigned granted_s)
 {
-	struct client c = fronted();
+	struct client c = fronted_for(granted_s);
 	struct records r = { .sink = { .put = put } };
 	struct rig *next = rig_new(FRONT, 3, 2);
 
-	(void)state;
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(registrar_export(c.rig->workers[i].registrar, c.rig->conf, &r.sink), 0);
 	assert_int_equal(r.n, 1);
@@ -541,6 +545,13 @@ static void a_second_node_goes_on(void **state)
 	rig_expect(next, BOB, "SIP/2.0 200", &c.at_bob);
 	done(&c);
 	end(next);
+}
+
+static void a_second_node_goes_on(void **state)
+{
+	(void)state;
+	goes_on_elsewhere(3600);
+	goes_on_elsewhere(UINT32_MAX); /* there are registrars that say so */
 }
 
 int main(void)

@@ -650,6 +650,34 @@ static void who_knows_gruus_gets_two(void **state)
 	end(&c);
 }
 
+/* Where the rules lead elsewhere than to who is registered, a temporary GRUU goes there like any other address; as a Route, too. */
+static void a_gruu_goes_where_the_rules_say(void **state)
+{
+	static const char yaml[] = FLOW_ZONES POOLS
+		"routes: [{ when: { method: REGISTER }, to: registrar }, { when: { caller: any }, to: { pool: apps } }]\n"
+		"registrar: { example.com: { auth: none, expires: { min: 60s, max: 1h, jitter: 0 } } }\n";
+	struct client c = client_of(yaml, 1);
+	struct got bob = { .packet = NULL };
+	char temp[128];
+	struct sv at;
+
+	(void)state;
+	registers(&c, "Supported: gruu\nContact: <sip:alice@192.0.2.10>;" INSTANCE "\n", "SIP/2.0 200");
+	at = sv_from(strstr(c.got.packet->bytes, "temp-gruu=\"") + 11);
+	snprintf(temp, sizeof(temp), "%.*s", (int)sv_chr(at, '"'), at.p);
+	for (unsigned i = 0; i < 2; i++) {
+		rig_say(c.rig, ALICE, EDGE, "",
+		        "MESSAGE %s SIP/2.0\nVia: SIP/2.0/UDP " ALICE ";branch=z9hG4bKgruu%u\nMax-Forwards: 70\n"
+		        "From: <sip:alice@example.com>;tag=g\nTo: <sip:carol@example.com>\nCall-ID: gruu-%u\nCSeq: 1 MESSAGE\n%s%s%s",
+		        i ? "sip:carol@example.com" : temp, i, i, i ? "Route: <" : "", i ? temp : "", i ? ">\n" : "");
+		rig_expect(c.rig, BOB, "MESSAGE ", &bob);
+		flow_answer(c.rig, BOB, CORE, &bob, 200, "<sip:carol@example.com>;tag=x", NULL, "", "");
+		rig_expect(c.rig, ALICE, "SIP/2.0 200", &c.got);
+	}
+	got_free(&bob);
+	end(&c);
+}
+
 /* Connections ------------------------------------------------------------------------------------------------------- */
 
 #define STREAMS \
@@ -942,6 +970,7 @@ int main(void)
 		cmocka_unit_test(a_path_is_kept_and_echoed),
 		cmocka_unit_test(an_instance_has_a_binding_per_flow),
 		cmocka_unit_test(who_knows_gruus_gets_two),
+		cmocka_unit_test(a_gruu_goes_where_the_rules_say),
 		cmocka_unit_test(a_binding_goes_with_its_connection),
 		cmocka_unit_test(unless_it_comes_back_in_time),
 		cmocka_unit_test(unless_it_is_behind_a_proxy),
