@@ -1,5 +1,6 @@
 /* bench/registrants.c - clients that register, and stay: thousands to a million of them on one socket, each with an AOR, a Call-ID and, if
- * wanted, an address of its own; others each on a connection (flows.c). Reads what to do from standard input, says what came of it in one line of JSON each.
+ * wanted, an address of its own; others each on a connection (flows.c). Reads what to do from standard input, says what came of it in one
+ * line of JSON each.
  *
  *   register RATE [COUNT]   the first COUNT clients (all) send a REGISTER each, so many a second, and repeat it by the timers of RFC 3261;
  *                           who is told to (503, Retry-After) comes again then. Ends when each has got its answer.
@@ -107,7 +108,8 @@ static void add_authorization(struct text *t, struct client *c, const char *user
 	snprintf(text, sizeof(text), "%s:%s:%08x:0a4f113b:auth:%s", ha1, nonce, ++c->nonce_count, ha2);
 	digest_hex(md, text, response);
 	snprintf(text, sizeof(text),
-	         "Authorization: Digest username=\"%s\", realm=\"%s\", nonce=\"%s\", uri=\"sip:example.com\", response=\"%s\", algorithm=%s, "
+	         "Authorization: Digest username=\"%s\", realm=\"%s\", nonce=\"%s\", uri=\"sip:example.com\", response=\"%s\", "
+	         "algorithm=%s, "
 	         "cnonce=\"0a4f113b\", qop=auth, nc=%08x\r\n",
 	         user, realm, nonce, response, c->nonce[0] == 'M' ? "MD5" : "SHA-256", c->nonce_count);
 	text_str(t, text);
@@ -353,7 +355,8 @@ static void register_report(const struct registrants *r)
 
 	printf("{\"good\":%s,\"clients\":%u,\"registered\":%lu,\"failed\":%lu,\"told_to_wait\":%lu,\"challenged\":%lu,\"sent_again\":%lu,"
 	       "\"received_again\":%lu,\"strays\":%lu,\"seconds\":%.2f}\n",
-	       n->registered == r->count && !n->failed && !n->strays ? "true" : "false", r->count, n->registered, n->failed, n->told_to_wait,
+	       n->registered == r->count && !n->failed && !n->strays ? "true" : "false", r->count, n->registered, n->failed,
+	       n->told_to_wait,
 	       n->challenged, n->sent_again, n->received_again, n->strays, seconds);
 	fflush(stdout);
 }
@@ -367,7 +370,8 @@ static void stay_report(struct registrants *r)
 		sum += r->slot[i];
 		most = r->slot[i] > most ? r->slot[i] : most;
 	}
-	printf("{\"good\":%s,\"pings\":%lu,\"slots\":%u,\"mean\":%.1f,\"most\":%u,\"most_over_mean\":%.2f}\n", sum ? "true" : "false", sum, n,
+	printf("{\"good\":%s,\"pings\":%lu,\"slots\":%u,\"mean\":%.1f,\"most\":%u,\"most_over_mean\":%.2f}\n",
+	       sum ? "true" : "false", sum, n,
 	       (double)sum / n, most, sum ? most * (double)n / (double)sum : 0.);
 	fflush(stdout);
 }

@@ -295,7 +295,8 @@ static void check_usable(struct reader *r, unsigned i)
 {
 	const struct conf_route *route = &r->conf->routes[i];
 
-	if (!route_leads_on(route) || route->when.caller > CALLER_AUTHENTICATED || r->conf->n_registrars || has_trust(r->conf, route->when.zone))
+	if (!route_leads_on(route) || route->when.caller > CALLER_AUTHENTICATED || r->conf->n_registrars ||
+	    has_trust(r->conf, route->when.zone))
 		return;
 	at(r, (struct conf_mark){ route->line, route->col }, "routes[%u]", i);
 	note_warning(r, "nobody can use this rule: it is for registered callers, there is no `registrar`, and nobody is trusted there; "

@@ -337,7 +337,8 @@ static void add_registrar(struct text *t, const struct conf *c, const struct con
 		text_add(t, "contacts are kept here, at most %u each (%s)", d->max_contacts,
 		         d->when_full == FULL_REPLACE ? "then the oldest goes" : "then 403");
 	else
-		text_add(t, "passed to pool %.*s", d->pool < 0 ? 1 : (int)c->pools[d->pool].name.len, d->pool < 0 ? "?" : c->pools[d->pool].name.p);
+		text_add(t, "passed to pool %.*s", d->pool < 0 ? 1 : (int)c->pools[d->pool].name.len,
+		         d->pool < 0 ? "?" : c->pools[d->pool].name.p);
 	text_add(t, ", for ");
 	add_ms(t, d->expires.min_ms);
 	text_add(t, " to ");

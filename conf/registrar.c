@@ -57,6 +57,7 @@ static struct sv secret_read(struct reader *r, struct sv path)
 	ssize_t got = -1;
 	int fd;
 
+	text[0] = '\0';
 	memcpy(name, path.p, path.len);
 	name[path.len] = '\0';
 	if ((fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) >= 0) {

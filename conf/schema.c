@@ -290,7 +290,8 @@ static const struct row rows[] = {
 	  FIELD(conf_header, glob), .help = "What the first value has to look like." },
 	{ .path = "routes[].when.caller", .type = TY_CHOICE, .unset = "registered",
 	  ONE_OF("registered", "authenticated", "trusted", "any"), .take = on_when_caller,
-	  .help = "Who may use the rule. `registered`: the address of record in From is registered over the very flow the request comes by. "
+	  .help = "Who may use the rule. `registered`: the address of record in From is registered over the very flow the request comes "
+	          "by. "
 	          "Trusted sources may use each. A rule that rejects or registers asks nothing unless it says so." },
 	{ .path = "routes[].when.callee", .type = TY_CHOICE, ONE_OF("registered"), .take = on_when_callee,
 	  .help = "Something is registered here for the one called." },
@@ -392,8 +393,8 @@ static const struct row rows[] = {
 	  .help = "`local`: we are its registrar. `pass`: the one behind us is. `front`: the one behind us is, and refreshes end here." },
 	{ .path = "registrar.*.pool", .type = TY_POOL, .take = on_registrar_pool, .help = "The registrar behind us." },
 	{ .path = "registrar.*.contact", .type = TY_CHOICE, .unset = "ours", ONE_OF("ours", "path"), FIELD(conf_registrar, contact),
-	  .help = "With `pass` and `front`, how the registrar behind us finds the client. `ours`: it is given a Contact of ours. `path`: the "
-	          "client's own, with a Path of ours (RFC 3327); it then knows the client's address." },
+	  .help = "With `pass` and `front`, how the registrar behind us finds the client. `ours`: it is given a Contact of ours. `path`: "
+	          "the client's own, with a Path of ours (RFC 3327); it then knows the client's address." },
 	{ .path = "registrar.*.front", .type = TY_MAP, .help = "With `front`, how often who is heard of." },
 	{ .path = "registrar.*.front.client", .type = TY_DURATION, .unset = "60s", .min = MS(10), .max = MS(86400),
 	  FIELD(conf_registrar, front.client_ms), .help = "What the client is granted." },
@@ -402,13 +403,13 @@ static const struct row rows[] = {
 	{ .path = "registrar.*.auth", .type = TY_CHOICE, ONE_OF("none"), .take = on_registrar_open_to_all,
 	  .help = "Nobody is asked who they are." },
 	{ .path = "registrar.*.auth", .type = TY_MAP, FIELD(conf_registrar, asks), .min = 1,
-	  .help = "Everybody is asked for a password (digest, RFC 7616): whoever registers, and callers for whom a rule wants it. Users stand "
-	          "in one place: `users` or `inline`." },
+	  .help = "Everybody is asked for a password (digest, RFC 7616): whoever registers, and callers for whom a rule wants it. Users "
+	          "stand in one place: `users` or `inline`." },
 	{ .path = "registrar.*.auth.users", .type = TY_PATH, .take = on_users_file,
 	  .help = "A file with lines `user:realm:ha1`, read again when it changes; see docs/authentication.md." },
 	{ .path = "registrar.*.auth.algorithms", .type = TY_LIST, .takes_one = true, .min = 1, .max = 2,
-	  .help = "What passwords may be shown by. A challenge offers what all users have of it, SHA-256 first; there are telephones that give up "
-	          "when they meet it. Default: both." },
+	  .help = "What passwords may be shown by. A challenge offers what all users have of it, SHA-256 first; there are telephones "
+	          "that give up when they meet it. Default: both." },
 	{ .path = "registrar.*.auth.algorithms[]", .type = TY_CHOICE, ONE_OF("md5", "sha-256"), .take = on_auth_algorithm,
 	  .help = "`sha-256` (RFC 8760), or `md5`." },
 	{ .path = "registrar.*.auth.inline", .type = TY_NAMES, .key_type = TY_METHOD, .min = 1, .max = CONF_USERS_MAX,
@@ -430,7 +431,8 @@ static const struct row rows[] = {
 	  FIELD(conf_registrar, when_full),
 	  .help = "One more contact than that. `reject`: 403. `replace-oldest`: the one refreshed longest ago goes." },
 	{ .path = "registrar.*.rate", .type = TY_RATE, .min = 1, .max = 60000000, FIELD(conf_registrar, rate),
-	  .help = "REGISTER requests that are dealt with; beyond: 503 with Retry-After, those who are registered first. Default: no limit." },
+	  .help = "REGISTER requests that are dealt with; beyond: 503 with Retry-After, those who are registered first. Default: no "
+	          "limit." },
 	{ .path = "registrar.*.flow-grace", .type = TY_DURATION, .unset = "10s", .max = MS(3600), FIELD(conf_registrar, flow_grace_ms),
 	  .help = "How long a contact outlives the connection it came over." },
 	{ .path = "guard", .type = TY_MAP, .is_later = true, .help = "Floods and abuse." },

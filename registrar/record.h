@@ -13,8 +13,8 @@ struct registrar_sink {
 int registrar_export(const struct registrar *r, const struct conf *c, struct registrar_sink *sink);
 /* Which shard a record belongs to: its worker applies it. */
 uint16_t registrar_record_shard(const struct registrar *r, struct sv record);
-/* 0, also when nothing of it is left (it expired, its domain or listener is no more); -EBADMSG for a record that is none; -EEXIST: the
- * AOR has bindings here; -ENOSPC, -ENOMEM. */
+/* 0, also when nothing of it is left (it expired, its domain or listener is no more); -EBADMSG for a record that is
+ * none; -EEXIST: the AOR has bindings here; -ENOSPC, -ENOMEM. */
 int registrar_apply(struct registrar *r, const struct conf *c, struct sv record);
 
 #endif

@@ -211,8 +211,9 @@ static int begin(struct live *l)
 		free(changes);
 		return err;
 	}
-	fit = realloc(changes, n * sizeof(*changes));
-	overlay(l)->changes = fit ? fit : changes;
+	if ((fit = realloc(changes, n * sizeof(*changes))))
+		changes = fit;
+	overlay(l)->changes = changes;
 	overlay(l)->n_changes = n;
 	(void)renew_quietly(l, "what was changed before the restart"); /* said in the log; the file alone holds then */
 	return 0;

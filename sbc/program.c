@@ -394,7 +394,8 @@ static int start_workers(struct program *n)
 int program_run(struct program *n)
 {
 	const struct conf *c = n->publisher.now;
-	struct verbs_params p = { .shared = &n->shared, .publisher = &n->publisher, .live = n->live, .loops = n->loops, .n_loops = n->n_loops,
+	struct verbs_params p = { .shared = &n->shared, .publisher = &n->publisher, .live = n->live, .loops = n->loops,
+	                          .n_loops = n->n_loops,
 	                          .reload = reload, .ctx = n, .started_ms = monotonic_ms() };
 	int err;
 

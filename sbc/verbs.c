@@ -534,14 +534,16 @@ static int add_metrics(struct verbs *v)
 		err = metrics_add_family(v->metrics, "domain_bindings", "Registered contacts by domain and transport", true, write_bindings,
 		                         &v->rendering);
 	if (!err)
-		err = metrics_add_family(v->metrics, "refused_total", "Requests that we refused ourselves, by reason (docs/reasons.md)", false,
+		err = metrics_add_family(v->metrics, "refused_total", "Requests that we refused ourselves, by reason (docs/reasons.md)",
+		                         false,
 		                         write_refused, v);
 	if (!err)
 		err = metrics_add_family(v->metrics, "destination_calls", "Calls at each destination", true, write_destinations, v);
 	if (!err)
 		err = metrics_add_family(v->metrics, "destination_up", "1 while evidence says that it is up", true, write_up, v);
 	if (!err)
-		err = metrics_add_family(v->metrics, "destination_in_service", "0 while an operator drains or disables it", true, write_in_service, v);
+		err = metrics_add_family(v->metrics, "destination_in_service", "0 while an operator drains or disables it", true,
+		                         write_in_service, v);
 	return err;
 }
 

@@ -594,7 +594,8 @@ int worker_init(struct worker *w, struct shared *shared, unsigned index, uint64_
 	flows_init(&w->flows);
 	slab_init(&w->probes, "probe", sizeof(struct probe), POOL_DESTINATIONS_MAX);
 	park_init(&w->park, &w->wheel, WORKER_PARKED_MAX);
-	if ((err = flows_start(&w->flows)) || (err = mailbox_new(&w->mail, WORKER_MAILS)) || (err = counters_init(&w->counters, worker_counter_defs, WORKER_COUNTERS)) ||
+	if ((err = flows_start(&w->flows)) || (err = mailbox_new(&w->mail, WORKER_MAILS)) ||
+	    (err = counters_init(&w->counters, worker_counter_defs, WORKER_COUNTERS)) ||
 	    (err = token_codec_new(&w->tokens, shared->secrets, shared->n_secrets)))
 		worker_fini(w);
 	return err;

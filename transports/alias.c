@@ -1,4 +1,5 @@
-/* transports/alias.c - RFC 5923: a server that connected to us may say that it listens, too, and what we send there takes its connection. */
+/* transports/alias.c - RFC 5923: a server that connected to us may say that it listens, too: then what we send there takes its
+ * connection. */
 #include "transports/inside.h"
 #include <errno.h>
 #include <stdlib.h>

@@ -45,9 +45,11 @@ const struct counter_def call_counter_defs[CALL_COUNTERS] = {
 	[REDIRECTS_REFUSED] = { "redirects_refused_total", "Contacts of 3xx not tried: known already, too many, or our own", false },
 	[FLOWS_MOVED] = { "flows_moved_total", "Clients followed to another port or connection within a call", false },
 	[FLOWS_KEPT] = { "flows_kept_total", "Requests within a call from elsewhere than its client: answered, nothing moved", false },
-	[LEGS_STRAYED] = { "legs_strayed_total", "Destinations that named an address where nobody can reach them, followed instead", false },
+	[LEGS_STRAYED] = { "legs_strayed_total", "Destinations that named an address where nobody can reach them, followed instead",
+	                   false },
 	[CANCELS_STRAYED] = { "cancels_strayed_total", "CANCELs whose Via was not that of their INVITE any more", false },
-	[FLOW_NEWS_LOST] = { "flow_news_lost_total", "Moves of registered clients that a worker with calls could not be told of or asked about",
+	[FLOW_NEWS_LOST] = { "flow_news_lost_total", "Moves of registered clients that a worker with calls could not be told of or asked "
+	                                               "about",
 	                     false },
 	[FLOWS_GONE] = { "flows_gone_total", "Requests within a call that its client's connection or NAT did not take any more", false },
 	[CALLS_SILENT] = { "calls_silent_total", "Calls ended because an end did not answer any more", false },

@@ -176,7 +176,8 @@ int fork_check(const struct fork *f)
 	for (unsigned i = 0; !err && i < f->n; i++) {
 		const struct attempt *a = attempt_of_place(s, i);
 
-		err = record_side_check(s->call, a ? a->leg : s->attempt->leg, direct_uri(f->of[i].direct), direct_routes(f->of[i].direct), SV(""));
+		err = record_side_check(s->call, a ? a->leg : s->attempt->leg, direct_uri(f->of[i].direct),
+		                        direct_routes(f->of[i].direct), SV(""));
 	}
 	return err;
 }

@@ -172,7 +172,8 @@ static int setup_new(struct call *c, const struct request *r)
 static void setup_by_rule(struct setup *s, const struct conf_route *rule)
 {
 	const struct conf *c = s->call->b->conf;
-	const struct conf_pool *pool = rule->action == ACT_POOL ? &c->pools[rule->pool] : s->passing ? passing_pool(s->call->b, s->passing) : NULL;
+	const struct conf_pool *pool = rule->action == ACT_POOL ? &c->pools[rule->pool] :
+	                               s->passing ? passing_pool(s->call->b, s->passing) : NULL;
 
 	s->rule = rule;
 	s->conf_gen = c->gen;

@@ -24,7 +24,8 @@
 	X(WHY_CLOSING, "shutting-down", 503, "", "The SBC is shutting down and takes no new calls.") \
 	X(WHY_FULL, "table-full", 503, "", "A named bound (calls, transactions, waiting requests) or memory is exhausted.") \
 	X(WHY_NO_DESTINATION, "no-destination", 503, "", "No destination of the pool may be used: disabled, draining or none.") \
-	X(WHY_BUSY, "destinations-full", 503, "", "Every usable destination of the pool is at its max-calls or max-cps, or asked for no calls for a while (Retry-After).") \
+	X(WHY_BUSY, "destinations-full", 503, "", \
+	  "Every usable destination of the pool is at its max-calls or max-cps, or asked for no calls for a while (Retry-After).") \
 	X(WHY_UNREACHABLE, "destinations-unreachable", 503, "", "Every destination tried refused the transport.") \
 	X(WHY_FLOW_GONE, "flow-gone", 480, "", \
 	  "A client's connection is gone or its NAT forgot it, and it has not registered again (what RFC 5626 calls 430).") \
@@ -39,7 +40,8 @@
 	X(WHY_BREADTH, "max-breadth", 440, "", "The one called has several contacts, and Max-Breadth has reached 0 (RFC 5393 5).") \
 	X(WHY_LOCATE_LATE, "location-late", 503, "", "Where the one called is registered could not be found out in time.") \
 	X(WHY_NOT_OWNER, "identity-of-another", 403, "", \
-	  "From, To of a REGISTER, P-Asserted-Identity or P-Preferred-Identity names somebody else than the one who is registered or has shown " \
+	  "From, To of a REGISTER, P-Asserted-Identity or P-Preferred-Identity names somebody else than the one who is registered or has " \
+	  "shown " \
 	  "who he is (DECISIONS 15).") \
 	X(WHY_CANCELLED, "cancelled", 487, "", "The caller cancelled.") \
 	X(WHY_UNKNOWN_DIALOG, "unknown-dialog", 481, "", "The request names no dialog of ours, or its identifiers do not agree.") \
@@ -84,7 +86,8 @@
 	X(WHY_NO_DOMAIN, "register-unknown-domain", 404, "", "A REGISTER for a domain that is none of `registrar`.") \
 	X(WHY_REGISTER_URI, "register-request-uri", 400, "Bad Request-URI", \
 	  "A REGISTER whose Request-URI is no domain alone (RFC 3261 10.2).") \
-	X(WHY_REGISTER_TO, "register-to", 404, "", "The To of a REGISTER is no address of record of its Request-URI's domain (RFC 3261 10.3).") \
+	X(WHY_REGISTER_TO, "register-to", 404, "", \
+	  "The To of a REGISTER is no address of record of its Request-URI's domain (RFC 3261 10.3).") \
 	X(WHY_REGISTER_FROM, "register-for-another", 403, "", \
 	  "A REGISTER whose From is not its To, from a source that is not trusted: nobody registers others.") \
 	X(WHY_REGISTER_REQUIRE, "register-require", 420, "", "Require of a REGISTER names an extension that its registrar does not have.") \
@@ -97,7 +100,8 @@
 	X(WHY_REGISTER_OLD, "register-out-of-order", 500, "CSeq Out Of Order", \
 	  "A REGISTER whose CSeq is below the last one of its Call-ID (RFC 3261 10.3).") \
 	X(WHY_REGISTER_MANY, "register-max-contacts", 403, "Too Many Contacts", "The address of record has `max-contacts` already.") \
-	X(WHY_REGISTER_RATE, "register-rate", 503, "", "More REGISTER requests than the domain's `rate`; Retry-After says when there is a place.") \
+	X(WHY_REGISTER_RATE, "register-rate", 503, "", \
+	  "More REGISTER requests than the domain's `rate`; Retry-After says when there is a place.") \
 	X(WHY_REGISTER_OUTBOUND, "register-no-outbound", 439, "", \
 	  "A REGISTER with a reg-id came over a hop that does not keep flows (RFC 5626 6).") \
 	X(WHY_REGISTER_MINE, "register-our-contact", 403, "", \

@@ -344,7 +344,8 @@ static int usage_apply(struct call *c, struct sv bytes)
 	struct link *l;
 
 	if (record_fields(&f, bytes) || !(l = table_find(&c->b->dialogs, record_number(&f, USAGE_DIALOG))) ||
-	    record_number(&f, USAGE_NOTIFIER) > FAR || owner_of(l, struct dialog, in_table)->call != c || f.of[USAGE_PACKAGE].len > USAGE_EVENT_MAX ||
+	    record_number(&f, USAGE_NOTIFIER) > FAR || owner_of(l, struct dialog, in_table)->call != c ||
+	    f.of[USAGE_PACKAGE].len > USAGE_EVENT_MAX ||
 	    f.of[USAGE_ID].len > USAGE_EVENT_MAX)
 		return -EBADMSG;
 	if (!(u = usage_new(owner_of(l, struct dialog, in_table), (enum side)record_number(&f, USAGE_NOTIFIER), f.of[USAGE_PACKAGE],

@@ -44,7 +44,7 @@ static void keeper_without_memory(void **state)
 static void heard_without_memory(void **state)
 {
 	const struct hash_key key = { 1, 2 };
-	struct heard *h;
+	struct heard *h = NULL;
 
 	(void)state;
 	oom_in = 1;
