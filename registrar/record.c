@@ -93,7 +93,7 @@ static bool host_is_canonical(struct sv host)
 
 static int read_aor(struct sv record, struct aor *aor)
 {
-	struct sv rest = record, bytes, user = { 0 }, host = { 0 };
+	struct sv rest = record, bytes, user = SV(""), host = SV("");
 	uint64_t version = 0;
 	uint8_t field;
 	int err;

@@ -78,7 +78,7 @@ static bool is_kept_apart(struct sv name)
 
 static int read_param(struct wish *w, struct sv name, struct sv value)
 {
-	uint64_t n;
+	uint64_t n = 0;
 
 	if (sv_ieq(name, SV("expires")))
 		w->expires_s = expires_parse(value);

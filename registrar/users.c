@@ -102,15 +102,18 @@ static void freep(char **p)
 static int read_all(int fd, size_t guess, char **text, size_t *len)
 {
 	SCOPED(freep) char *p = NULL;
-	size_t room = guess + 1, at = 0;
+	size_t room = guess < USERS_FILE_MAX ? guess + 1 : USERS_FILE_MAX + 1, at = 0;
 	ssize_t got;
 
 	do {
-		char *more = at < room && p ? p : realloc(p, room = at < room ? room : 2 * room);
+		if (!p || at == room) {
+			char *more = realloc(p, p ? 2 * room : room);
 
-		if (!more)
-			return -ENOMEM;
-		p = more;
+			if (!more)
+				return -ENOMEM;
+			room = p ? 2 * room : room;
+			p = more;
+		}
 		got = read(fd, p + at, room - at);
 		at += got > 0 ? (size_t)got : 0;
 	} while (got > 0 && at <= USERS_FILE_MAX);
