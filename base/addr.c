@@ -79,8 +79,8 @@ int addr_parse(struct addr *out, struct sv text)
 	uint64_t number = 0;
 	struct addr a;
 	size_t colon = sv_chr(text, ':');
-	size_t close = sv_chr(text, ']');
 	bool has_bracket = text.len && text.p[0] == '[';
+	size_t close = has_bracket ? sv_chr(text, ']') : text.len;
 	bool has_port = false;
 
 	if (has_bracket) {

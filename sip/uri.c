@@ -225,9 +225,11 @@ int uri_parse(struct uri *out, struct sv text)
 	struct uri u = { .scheme_text = { text.p, colon } };
 	int err;
 
-	if (colon == text.len || !is_scheme(u.scheme_text))
+	if (colon == text.len)
 		return -EBADMSG;
 	u.scheme = scheme_parse(u.scheme_text);
+	if (u.scheme == URI_OTHER && !is_scheme(u.scheme_text))
+		return -EBADMSG;
 	err = u.scheme == URI_SIP || u.scheme == URI_SIPS ? parse_sip(&u, rest) : parse_opaque(&u, rest);
 	if (!err)
 		*out = u;

@@ -379,6 +379,8 @@ struct sv compose_address(struct b2bua *b, struct arena *a, const struct view *v
 /* Record-Route values as a route set: §12.1.1 in order, §12.1.2 reversed. */
 struct sv route_set(struct arena *a, const struct view *v, bool is_reversed);
 struct sv contact_uri(const struct view *v);
+/* The same, of a request that begins something; a REGISTER's are for registrars. False: there is a Contact, and its value is none. */
+bool contact_read(const struct view *v, struct sv *contact);
 /* The same; `known`, found good before, needs no second look. */
 struct sv contact_uri_again(const struct view *v, struct sv known);
 /* The same, and its parts; `u->host` is empty when there is none, or it was known. */

@@ -99,19 +99,27 @@ void compose_request(struct compose *c, const struct outgoing *m)
 	out_lit(&c->o, "\r\n");
 }
 
+/* `u` stays as it is when the URI is `known`. */
+static struct sv contact_target(const struct name_addr *na, struct sv known, struct uri *u)
+{
+	if (na->is_star)
+		return (struct sv){ NULL, 0 };
+	if (known.len && sv_eq(na->uri, known))
+		return na->uri;
+	if (uri_parse(u, na->uri) || (u->scheme != URI_SIP && u->scheme != URI_SIPS))
+		return (struct sv){ NULL, 0 };
+	return uri_to_request(u, na->uri);
+}
+
 struct sv contact_uri_parsed(const struct view *v, struct sv known, struct uri *u)
 {
 	struct sv value = view_value(v, HDR_CONTACT);
 	struct name_addr na;
 
 	u->host = SV("");
-	if (!value.len || name_addr_next(&na, &value) || na.is_star)
+	if (!value.len || name_addr_next(&na, &value))
 		return (struct sv){ NULL, 0 };
-	if (known.len && sv_eq(na.uri, known))
-		return na.uri;
-	if (uri_parse(u, na.uri) || (u->scheme != URI_SIP && u->scheme != URI_SIPS))
-		return (struct sv){ NULL, 0 };
-	return uri_to_request(u, na.uri);
+	return contact_target(&na, known, u);
 }
 
 struct sv contact_uri_again(const struct view *v, struct sv known)
@@ -124,6 +132,22 @@ struct sv contact_uri_again(const struct view *v, struct sv known)
 struct sv contact_uri(const struct view *v)
 {
 	return contact_uri_again(v, SV(""));
+}
+
+bool contact_read(const struct view *v, struct sv *contact)
+{
+	struct sv value = view_value(v, HDR_CONTACT);
+	struct name_addr na;
+	struct uri u;
+
+	*contact = (struct sv){ NULL, 0 };
+	if (!value.p)
+		return true;
+	if (name_addr_next(&na, &value))
+		return false;
+	if (v->method != M_REGISTER)
+		*contact = contact_target(&na, SV(""), &u);
+	return true;
 }
 
 void compose_our_host(struct compose *c, const struct leg *leg)

@@ -99,14 +99,6 @@ static bool has_foreign_route(const struct b2bua *b, const struct request *r)
 	return false;
 }
 
-static bool has_bad_contact(const struct view *v)
-{
-	struct sv value = view_value(v, HDR_CONTACT);
-	struct name_addr na;
-
-	return value.p && name_addr_next(&na, &value);
-}
-
 /* Somebody will have to be reached within it. */
 static bool begins_dialog(uint8_t method)
 {
@@ -127,9 +119,8 @@ static enum why initial_fault(struct b2bua *b, const struct request *r, struct u
 		return WHY_HOPS;
 	if (wants_extension(r->v))
 		return WHY_EXTENSION;
-	if (has_bad_contact(r->v))
+	if (!contact_read(r->v, contact))
 		return WHY_BAD_CONTACT;
-	*contact = contact_uri(r->v);
 	if (begins_dialog(r->v->method) && !contact->p)
 		return WHY_NO_CONTACT;
 	if (r->v->method == M_INVITE && session_is_short(b, r->from, r->v))
