@@ -47,3 +47,15 @@ uint64_t aor_key(const struct hash_key *key, const struct aor *a)
 
 	return h ? h : 1;
 }
+
+int registrant_of_value(struct registrant *out, const struct hash_key *key, struct sv value)
+{
+	struct name_addr na;
+	int err = name_addr_parse(&na, value) ? -EBADMSG : aor_parse(&out->aor, na.uri);
+
+	if (err)
+		return err;
+	out->uri = na.uri;
+	out->key = aor_key(key, &out->aor);
+	return 0;
+}

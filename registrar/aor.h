@@ -31,6 +31,13 @@ int aor_parse(struct aor *out, struct sv uri);
 int aor_of_uri(struct aor *out, const struct uri *u);
 /* Of a From or To value. */
 int aor_of_value(struct aor *out, struct sv value);
+/* Whom a REGISTER is about. */
+struct registrant {
+	struct sv uri;             /* as To has it; borrowed from there */
+	struct aor aor;
+	uint64_t key;
+};
+int registrant_of_value(struct registrant *out, const struct hash_key *key, struct sv value);
 /* What it is known by everywhere: the same on every worker and node. Never 0. `key` is the token codec's. */
 uint64_t aor_key(const struct hash_key *key, const struct aor *a);
 /* Which of the 4,096 shards has its bindings: the upper bits, so that the tables of one worker still spread the others. */

@@ -93,6 +93,7 @@ static struct handover *handover_new(const struct arrival *a, unsigned owner, bo
 	h->view.base = bytes;
 	h->arrival.v = h->arrival.request.v = &h->view;
 	h->arrival.request.from = &h->arrival.from;
+	h->arrival.request.to = NULL; /* of the bytes as they came */
 	return h;
 }
 
@@ -202,14 +203,14 @@ static uint16_t first_shard(struct worker *w, const struct view *v)
 }
 
 /* A REGISTER goes where the bindings of its address of record are; who owns them hears when the connection it came over is gone. */
-static uint16_t register_shard(struct worker *w, const struct arrival *a)
+static uint16_t register_shard(struct worker *w, struct arrival *a, struct registrant *to)
 {
-	struct aor aor;
 	uint16_t shard;
 
-	if (aor_of_value(&aor, view_value(a->v, HDR_TO)))
+	if (registrant_of_value(to, token_hash_key(w->tokens), view_value(a->v, HDR_TO)))
 		return first_shard(w, a->v);
-	shard = aor_shard(aor_key(token_hash_key(w->tokens), &aor));
+	a->request.to = to;
+	shard = aor_shard(to->key);
 	if (a->from.flow)
 		flows_note(&w->flows, a->from.flow, shard % w->shared->workers);
 	return shard;
@@ -235,6 +236,7 @@ static void arrive_request(struct worker *w, struct arrival *a)
 {
 	struct request *r = &a->request;
 	struct sv to_tag = view_to_tag(a->v);
+	struct registrant to;
 
 	if (w->hears)
 		keepalive_note(w, &a->from);
@@ -250,7 +252,7 @@ static void arrive_request(struct worker *w, struct arrival *a)
 		return;
 	}
 	r->shard = r->has_leg || r->is_binding ? r->leg.shard : r->has_tag ? r->tag.shard :
-	           a->v->method == M_REGISTER ? register_shard(w, a) : first_shard(w, a->v);
+	           a->v->method == M_REGISTER ? register_shard(w, a, &to) : first_shard(w, a->v);
 	arrive(w, a, r->shard, to_tag.len != 0);
 }
 

@@ -102,6 +102,7 @@ struct names;
 struct passing;
 struct located;
 struct asked;
+struct registrant;
 
 /* A request that no transaction absorbed, with what the worker read from its tokens. */
 struct request {
@@ -116,6 +117,7 @@ struct request {
 	struct names *names;       /* whom it names, if anybody; borrowed */
 	struct located *located;   /* who of its parties is registered, if that was asked; borrowed */
 	const struct asked *asked; /* what a source of users said that it waited for; borrowed */
+	const struct registrant *to; /* of a REGISTER, if it was read on this worker; borrowed */
 	struct passing *passing;   /* a REGISTER that goes on to another registrar; borrowed */
 	uint16_t shard;
 };

@@ -15,7 +15,7 @@ enum {
 struct register_job {
 	struct b2bua *b;
 	const struct request *r;
-	struct aor aor;            /* of To */
+	const struct registrant *to;
 	struct register_request q;
 	struct register_done done;
 	uint8_t shown;             /* enum shown */
@@ -99,23 +99,32 @@ static bool register_has_place(const struct register_job *job)
 /* §10.2: nobody may register another, unless we trust whoever does it. Mostly From is To, letter for letter. */
 static bool is_for_another(const struct register_job *job)
 {
-	struct name_addr from, to;
+	struct name_addr from;
 	struct aor aor;
 
-	if (name_addr_parse(&from, view_value(job->r->v, HDR_FROM)) == 0 && name_addr_parse(&to, view_value(job->r->v, HDR_TO)) == 0 &&
-	    sv_eq(from.uri, to.uri))
+	if (name_addr_parse(&from, view_value(job->r->v, HDR_FROM)))
+		return !is_trusted(job->b, job->r->from);
+	if (sv_eq(from.uri, job->to->uri))
 		return false;
-	return !is_trusted(job->b, job->r->from) && (aor_of_value(&aor, view_value(job->r->v, HDR_FROM)) ||
-	                                              !sv_eq(aor_sv(&aor), aor_sv(&job->aor)));
+	return !is_trusted(job->b, job->r->from) && (aor_parse(&aor, from.uri) || !sv_eq(aor_sv(&aor), aor_sv(&job->to->aor)));
+}
+
+/* To was read where the request came in, unless it has waited or came from another worker. False: it is none that can register. */
+static bool read_to(struct register_job *job, struct registrant *area)
+{
+	job->to = job->r->to;
+	if (!job->to && registrant_of_value(area, token_hash_key(job->b->p.tokens), view_value(job->r->v, HDR_TO)) == 0)
+		job->to = area;
+	return job->to;
 }
 
 /* What is wrong with it, before anybody is asked who he is; WHY_COUNT: nothing. */
-static enum why register_fault(struct register_job *job, const struct uri *uri)
+static enum why register_fault(struct register_job *job, const struct uri *uri, struct registrant *area)
 {
 	if (uri->user.len || uri->scheme == URI_TEL)
 		return WHY_REGISTER_URI;
-	if (aor_of_value(&job->aor, view_value(job->r->v, HDR_TO)) ||
-	    (!sv_ieq(aor_host(&job->aor), uri->host) && conf_find_registrar(job->b->conf, aor_host(&job->aor)) != job->q.domain))
+	if (!read_to(job, area) ||
+	    (!sv_ieq(aor_host(&job->to->aor), uri->host) && conf_find_registrar(job->b->conf, aor_host(&job->to->aor)) != job->q.domain))
 		return WHY_REGISTER_TO;
 	if (is_for_another(job))
 		return WHY_REGISTER_FROM;
@@ -129,9 +138,9 @@ static bool register_is_permitted(const struct register_job *job)
 
 	if (job->q.domain->auth == AUTH_NONE || is_trusted(job->b, job->r->from))
 		return true;
-	if (!caller_shows(job->b, job->r, job->q.domain, HDR_AUTHORIZATION, aor_sv(&job->aor), &caller))
+	if (!caller_shows(job->b, job->r, job->q.domain, HDR_AUTHORIZATION, aor_sv(&job->to->aor), &caller))
 		return false;
-	if (caller_owns(&caller, aor_user(&job->aor), aor_host(&job->aor)))
+	if (caller_owns(&caller, aor_user(&job->to->aor), aor_host(&job->to->aor)))
 		return true;
 	caller_refuse(job->b, job->r);
 	return false;
@@ -267,6 +276,7 @@ void register_request(struct b2bua *b, const struct request *r, const struct uri
 {
 	struct register_job job = { .b = b, .r = r, .q = { .v = r->v, .from = r->from, .is_ours = is_our_contact, .ctx = b } };
 	char area[UNSUPPORTED_MAX];
+	struct registrant to;
 	struct sv line;
 	enum why why;
 
@@ -280,12 +290,12 @@ void register_request(struct b2bua *b, const struct request *r, const struct uri
 		refuse_with(b, r, WHY_REGISTER_REQUIRE, 0, line);
 		return;
 	}
-	if ((why = register_fault(&job, uri)) != WHY_COUNT) {
+	if ((why = register_fault(&job, uri, &to)) != WHY_COUNT) {
 		refuse(b, r, why, 0);
 		return;
 	}
-	job.q.aor = &job.aor;
-	job.q.aor_key = aor_key(token_hash_key(b->p.tokens), &job.aor);
+	job.q.aor = &job.to->aor;
+	job.q.aor_key = job.to->key;
 	if (!register_is_permitted(&job) || !register_has_place(&job)) /* a place is only for who may have it */
 		return;
 	if (job.q.domain->mode == REGISTRAR_LOCAL)

@@ -121,6 +121,7 @@ void waiting_end(struct waiting *w, void (*go_on)(struct b2bua *b, struct reques
 	waiting_free(w);
 	request.v = &v;
 	request.from = &from;
+	request.to = NULL; /* it named the bytes as they came */
 	request.has_waited = true;
 	if (has_ended || view_scan(&v, bytes->data, bytes->len, false, &fault))
 		go_on(b, NULL, with);
