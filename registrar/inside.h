@@ -29,6 +29,7 @@ struct registrar {
 	struct table aors, by_id, by_flow, domains;
 	struct slab bindings;
 	struct blocks texts;       /* of bindings, and registrations with their AOR */
+	size_t text_bytes, text_max; /* of bindings alone */
 	struct counters counters;
 };
 
@@ -56,6 +57,8 @@ struct binding *binding_new(struct registrar *r);
 int binding_set_text(struct registrar *r, struct binding *b, const struct binding_text *t);
 /* A block with `t`, for binding_take_text. NULL: memory is out. */
 char *binding_copy_text(struct registrar *r, const struct binding_text *t);
+/* Of a block that no binding took. */
+void binding_drop_text(struct registrar *r, char *block, size_t size);
 void binding_take_text(struct registrar *r, struct binding *b, const struct binding_text *t, char *block);
 static inline size_t binding_text_size(const struct binding_text *t)
 {

@@ -384,7 +384,7 @@ static void forget(struct wishes *all)
 		struct wish *w = &all->of[i];
 
 		if (w->block)
-			blocks_free(&all->r->texts, w->block, binding_text_size(&w->text));
+			binding_drop_text(all->r, w->block, binding_text_size(&w->text));
 		if (w->fresh)
 			binding_free(all->r, w->fresh);
 	}

@@ -47,6 +47,7 @@ int registrar_new(struct registrar **out, const struct registrar_params *p)
 	r->p = *p;
 	slab_init(&r->bindings, "binding", sizeof(struct binding) + p->extra, max);
 	blocks_init(&r->texts);
+	r->text_max = max * REGISTRAR_TEXT_EACH;
 	if ((err = table_init(&r->aors, max)) || (err = table_init(&r->by_id, max)) || (err = table_init(&r->by_flow, max)) ||
 	    (err = table_init(&r->domains, max)) ||
 	    (err = counters_init(&r->counters, registrar_counter_defs, REGISTRAR_COUNTERS))) {
@@ -214,16 +215,24 @@ struct binding *binding_new(struct registrar *r)
 char *binding_copy_text(struct registrar *r, const struct binding_text *t)
 {
 	const struct sv parts[] = { t->contact, t->params, t->routes, t->service };
-	char *block = blocks_alloc(&r->texts, binding_text_size(t)), *at = block;
+	size_t size = binding_text_size(t);
+	char *block = size <= r->text_max - r->text_bytes ? blocks_alloc(&r->texts, size) : NULL, *at = block;
 
 	for (size_t i = 0; block && i < sizeof(parts) / sizeof(parts[0]); at += parts[i++].len)
 		memcpy(at, parts[i].p ? parts[i].p : "", parts[i].len);
+	r->text_bytes += block ? size : 0;
 	return block;
+}
+
+void binding_drop_text(struct registrar *r, char *block, size_t size)
+{
+	r->text_bytes -= block ? size : 0;
+	blocks_free(&r->texts, block, size);
 }
 
 void binding_take_text(struct registrar *r, struct binding *b, const struct binding_text *t, char *block)
 {
-	blocks_free(&r->texts, b->text, binding_text_len(b));
+	binding_drop_text(r, b->text, binding_text_len(b));
 	b->text = block;
 	b->contact_len = (uint16_t)t->contact.len;
 	b->params_len = (uint16_t)t->params.len;
@@ -280,7 +289,7 @@ void binding_link(struct registrar *r, struct registration *a, struct binding *b
 
 void binding_free(struct registrar *r, struct binding *b)
 {
-	blocks_free(&r->texts, b->text, binding_text_len(b));
+	binding_drop_text(r, b->text, binding_text_len(b));
 	slab_free(&r->bindings, b);
 }
 
