@@ -31,8 +31,8 @@ const struct counter_def call_counter_defs[CALL_COUNTERS] = {
 	[SUBSCRIPTIONS_EXPIRED] = { "subscriptions_expired_total", "Subscriptions that ended because nobody refreshed them", false },
 	[SUBSCRIPTIONS_REFUSED] = { "subscriptions_refused_total", "Subscriptions for which there was no room", false },
 	[FORKS_REFUSED] = { "forks_refused_total", "Early dialogs or contacts beyond the bound of one call, or without memory", false },
-	[REGISTERS_CUT] = { "registers_cut_total", "Answers to REGISTER that do not name all contacts: there was no room, or it would have been too "
-	                    "much for an unvalidated source", false },
+	[REGISTERS_CUT] = { "registers_cut_total", "Answers to REGISTER that do not name all contacts: there was no room, or it would have "
+	                    "been too much for an unvalidated source", false },
 	[USERS_ASKED] = { "users_asked_total", "Requests that waited for a source of users", false },
 	[USERS_UNANSWERED] = { "users_unanswered_total", "Requests for which a source of users had no answer, or none in time", false },
 	[LOCATIONS_ASKED] = { "locations_asked_total", "Requests that waited for another worker to say who is registered", false },

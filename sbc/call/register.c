@@ -187,7 +187,8 @@ static size_t temp_gruu(void *ctx, const struct binding *binding, char out[64])
 {
 	const struct register_job *job = ctx;
 
-	token_write(job->b->p.tokens, TOKEN_BINDING, (struct token){ .id = binding->by_id.key, .shard = registration_shard(binding->aor) }, out);
+	token_write(job->b->p.tokens, TOKEN_BINDING,
+	            (struct token){ .id = binding->by_id.key, .shard = registration_shard(binding->aor) }, out);
 	return TOKEN_LEN;
 }
 
@@ -206,7 +207,8 @@ static void write_date(struct b2bua *b, struct out *o)
 
 static void write_answer(struct register_job *job, struct out *o)
 {
-	const struct register_answer a = { .request = &job->q, .done = job->done, .is_shown = is_shown, .temp_gruu = temp_gruu, .ctx = job };
+	const struct register_answer a = { .request = &job->q, .done = job->done, .is_shown = is_shown,
+	                                   .temp_gruu = temp_gruu, .ctx = job };
 	const struct request *r = job->r;
 	struct b2bua *b = job->b;
 	uint64_t id = token_tag_id(b->p.tokens, 0, 0, view_value(r->v, HDR_CALL_ID));
@@ -222,7 +224,8 @@ static bool is_too_much(const struct register_job *job, const struct out *o)
 {
 	const struct request *r = job->r;
 
-	return o->is_full || (job->q.domain->auth == AUTH_NONE && !transport_is_stream(r->from->transport) && !is_trusted(job->b, r->from) &&
+	return o->is_full || (job->q.domain->auth == AUTH_NONE && !transport_is_stream(r->from->transport) &&
+	                      !is_trusted(job->b, r->from) &&
 	                      (size_t)(o->at - o->begin) > ANSWER_TIMES * (size_t)r->v->len);
 }
 
