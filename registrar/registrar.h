@@ -9,7 +9,7 @@
 
 enum registrar_limits {
 	REGISTRAR_BINDINGS_MAX = 4000000, /* per worker */
-	REGISTRAR_TEXT_EACH = 512,     /* bytes of strings that a binding may have on average: what nobody vouches for may be ten times as long */
+	REGISTRAR_TEXT_EACH = 512,        /* bytes of strings that a binding has on average at most: one alone may have ten times as many */
 };
 
 enum registrar_counter {
