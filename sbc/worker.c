@@ -254,6 +254,7 @@ static void arrive_request(struct worker *w, struct arrival *a)
 	r->shard = r->has_leg || r->is_binding ? r->leg.shard : r->has_tag ? r->tag.shard :
 	           a->v->method == M_REGISTER ? register_shard(w, a, &to) : first_shard(w, a->v);
 	arrive(w, a, r->shard, to_tag.len != 0);
+	r->to = NULL; /* it ends here */
 }
 
 /* RFC 5923: a server that connected to us says where it listens. Believed of whom we trust, and for its own address. */
