@@ -169,7 +169,7 @@ static const char *names(struct scene *s)
 /* Where a new call goes; -1: nowhere. It rings there, and `g` is what it got; without `g` it is refused at once. */
 static int calls(struct scene *s, struct got *g)
 {
-	struct got own = { NULL }, *at = g ? g : &own;
+	struct got own = { 0 }, *at = g ? g : &own;
 	unsigned n = ++s->calls;
 	char to[256];
 	int server = -1;
@@ -267,7 +267,7 @@ static struct dest_info info(struct scene *s, const char *name)
 static void added_used_removed_and_gone_with_its_last_call(void **state)
 {
 	struct scene s;
-	struct got g = { NULL };
+	struct got g = { 0 };
 	int first;
 
 	(void)state;
@@ -294,7 +294,7 @@ static void added_used_removed_and_gone_with_its_last_call(void **state)
 static void a_change_keeps_what_is_known_of_the_others(void **state)
 {
 	struct scene s;
-	struct got g = { NULL };
+	struct got g = { 0 };
 	struct dest_info before, after;
 
 	(void)state;
@@ -515,7 +515,7 @@ static void name_leads(struct rig_name *n, const char *host, const char *one, co
 static void a_name_with_several_addresses(void **state)
 {
 	struct scene s;
-	struct got g = { NULL };
+	struct got g = { 0 };
 	unsigned seen = 0;
 
 	(void)state;

@@ -388,7 +388,7 @@ static void nor_by_a_refresh_of_the_session(void **state)
 /* Who is called at the Contact that we gave for her gets her over her flow, and so does every later request of that call. */
 static void a_call_to_her_contact_stays_on_her_flow(void **state)
 {
-	struct got carol = { NULL };
+	struct got carol = { 0 };
 	char to[256], contact[128];
 	struct client c;
 	struct rig *r;
@@ -524,7 +524,7 @@ static void who_comes_from_behind_a_nat_is_counted(void **state)
 	for (unsigned i = 0; i < 2 * sizeof(of) / sizeof(*of); i++) {
 		const char *trust = i % 2 ? "    trust: \"192.0.2.10\"\n" : "";
 		char yaml[1024];
-		struct got got = { NULL };
+		struct got got = { 0 };
 		struct rig *r;
 
 		snprintf(yaml, sizeof(yaml), "node: test\nzones:\n  public:\n    listen: \"udp:203.0.113.10:5060\"\n%s"
@@ -630,7 +630,7 @@ static void a_destination_behind_a_nat(void **state)
 	(void)state;
 	for (unsigned i = 0; i < sizeof(of) / sizeof(*of); i++) {
 		struct rig *r = rig_new(yaml, 1, 1);
-		struct got at_core = { NULL }, far = { NULL };
+		struct got at_core = { 0 }, far = { 0 };
 		char to[256];
 
 		rig_say(r, BOB, CORE, SDP, "INVITE sip:x@example.com SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.21:5060;branch=z9hG4bK1\nMax-Forwards: 70\n"

@@ -45,7 +45,7 @@ static void answers(struct rig *r, int server, const struct got *g, unsigned sta
 /* One call that ends with `status` wherever it goes; the server. */
 static int ends_with(struct rig *r, unsigned n, const char *from, unsigned status)
 {
-	struct got g = { NULL };
+	struct got g = { 0 };
 	int server;
 
 	calls(r, n, from, "bob@example.com");
@@ -81,7 +81,7 @@ static void a_full_pool_spills(void **state)
 		"  apps: { zone: core, probe: off, spill: more, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\", max-calls: 1 }] }\n"
 		"  more: { zone: core, probe: off, destinations: [{ name: carol, uri: \"sip:10.0.0.22:5060\", max-calls: 1 }] }\n"
 		FLOW_ROUTES, 2, 1);
-	struct got at_bob = { NULL }, g = { NULL };
+	struct got at_bob = { 0 }, g = { 0 };
 
 	(void)state;
 	calls(r, 1, "alice@example.com", "bob@example.com");
@@ -119,7 +119,7 @@ static void a_rest_that_was_asked_for(void **state)
 		{ "", 0 },
 	};
 	struct rig *r = rig_new(APPS("health: { fail-on: [] }, " TWO), 1, 1);
-	struct got g = { NULL };
+	struct got g = { 0 };
 	unsigned n = 0;
 
 	(void)state;
@@ -154,7 +154,7 @@ static void a_rest_that_was_asked_for(void **state)
 static void a_good_call_forgives(void **state)
 {
 	struct rig *r = rig_new(APPS("failover: { on: [] }, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }]"), 1, 1);
-	struct got g = { NULL };
+	struct got g = { 0 };
 	unsigned n = 0;
 
 	(void)state;
@@ -204,7 +204,7 @@ static void equal_keys_meet(void **state)
 		{ "call-id", false, false },
 	};
 	char yaml[2048], from[64], to[64];
-	struct got g = { NULL };
+	struct got g = { 0 };
 
 	(void)state;
 	for (unsigned k = 0; k < sizeof(kinds) / sizeof(*kinds); k++) {
@@ -242,7 +242,7 @@ static void keys_meet_where_calls_spill(void **state)
 		"  apps: { zone: core, probe: off, spill: more, destinations: [{ name: dave, uri: \"sip:10.0.0.23:5060\", max-calls: 1 }] }\n"
 		"  more: { zone: core, probe: off, balance: hash, " TWO " }\n"
 		FLOW_ROUTES, 1, 1);
-	struct got first = { NULL }, g = { NULL };
+	struct got first = { 0 }, g = { 0 };
 	unsigned seen = 0;
 	int server = -1;
 
@@ -276,7 +276,7 @@ static void calls_measure_latency(void **state)
 {
 	struct rig *r = rig_new(APPS("balance: latency, " TWO), 1, 1);
 	unsigned count[2] = { 0 };
-	struct got g = { NULL };
+	struct got g = { 0 };
 
 	(void)state;
 	for (unsigned i = 0; i < 200; i++) {
@@ -307,7 +307,7 @@ static void failover_goes_through_the_tiers(void **state)
 		"{ name: carol, uri: \"sip:10.0.0.22:5060\", priority: 1 }] }\n"
 		"  more: { zone: core, probe: off, destinations: [{ name: dave, uri: \"sip:10.0.0.23:5060\" }] }\n"
 		FLOW_ROUTES, 1, 1);
-	struct got g = { NULL };
+	struct got g = { 0 };
 
 	(void)state;
 	calls(r, 1, "alice@example.com", "bob@example.com");

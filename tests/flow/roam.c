@@ -74,7 +74,7 @@ void registers(struct client *c, const char *at, const char *listener, bool is_s
 {
 	char nonce[64], ha1[33], ha2[33], text[256], response[33], line[640];
 	const char *challenge;
-	struct got got = { NULL };
+	struct got got = { 0 };
 
 	c->at = at;
 	c->to = listener;

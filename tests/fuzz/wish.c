@@ -13,7 +13,7 @@ static void check(bool holds)
 
 static void merged(struct sv record)
 {
-	struct wishes *w;
+	struct wishes *w = NULL;
 	struct pools *p;
 
 	check(pools_new(&p, 1) == 0 && wishes_new(&w, p) == 0);

@@ -169,7 +169,8 @@ static int make(struct rig *r)
 
 	for (unsigned w = 0; !err && w < 2; w++) {
 		struct sockets_params p = { .poller = r->poller, .wheel = &r->wheel, .set = r->set, .worker = w,
-			.handler = { r, on_message, on_icmp, on_send_failed, on_flow_closed },
+			.handler = { .ctx = r, .on_message = on_message, .on_icmp = on_icmp, .on_send_failed = on_send_failed,
+		                     .on_flow_closed = on_flow_closed },
 			.to_worker = to_worker, .net_of = net_of, .ctx = r };
 
 		err = sockets_new(&r->net[w], &p);
