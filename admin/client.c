@@ -2,6 +2,7 @@
 #include "admin/client.h"
 #include "admin/ctl.h"
 #include "admin/text.h"
+#include "base/io.h"
 #include "base/list.h"
 #include <errno.h>
 #include <poll.h>
@@ -17,21 +18,6 @@ static void fd_close(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
-}
-
-static int write_all(int fd, const char *p, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			p += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
 }
 
 /* Up to `len` bytes of what comes. The number, or -errno; -ECONNRESET when the other side has closed. */
@@ -72,7 +58,7 @@ static int copy(int fd, int to, size_t len)
 	int err = room ? read_all(fd, room, len) : frame.err == -EFBIG ? -EPROTO : frame.err;
 
 	if (!err && to >= 0)
-		err = write_all(to, room, len);
+		err = write_all(to, (struct sv){ room, len });
 	text_fini(&frame);
 	return err;
 }

@@ -50,6 +50,18 @@ uint16_t pools_slot(const struct pools *p, const struct conf *c, uint32_t destin
 	return m && destination_id < c->n_destinations ? m->of[destination_id].slot : POOL_NO_SLOT;
 }
 
+bool pools_destination(const struct pools *p, const struct conf *c, uint16_t slot, uint32_t *destination_id)
+{
+	if (slot == POOL_NO_SLOT)
+		return false;
+	for (uint32_t i = 0; i < c->n_destinations; i++)
+		if (pools_slot(p, c, i) == slot) {
+			*destination_id = i;
+			return true;
+		}
+	return false;
+}
+
 /* A fixed key: both nodes of a pair, and every process, must choose alike. Never 0. */
 static uint64_t name_seed(struct sv pool, struct sv name)
 {

@@ -32,6 +32,8 @@ void pools_free(struct pools *p);
 int pools_adopt(struct pools *p, struct conf *next);
 /* POOL_NO_SLOT when `c` is no adopted snapshot; every function here takes it and does nothing. */
 uint16_t pools_slot(const struct pools *p, const struct conf *c, uint32_t destination_id);
+/* And back: false when the destination is not in `c`. */
+bool pools_destination(const struct pools *p, const struct conf *c, uint16_t slot, uint32_t *destination_id);
 
 struct pick {
 	uint16_t slot;

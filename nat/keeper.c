@@ -7,9 +7,9 @@
 
 enum {
 	NEAR = 24,             /* places looked at for one with few contacts */
-	BURST_NUM = 3, BURST_DEN = 2, /* pings in one slot against the mean, when behind */
-	HURRY = 2,             /* times that, when far behind */
-	FAR_BEHIND = 16,       /* this part of an interval */
+	CATCH_UP = 4,          /* pings in one slot against the mean, in thirds, when behind */
+	HURRY = 6,             /* when far behind: */
+	FAR_BEHIND = 16,       /* by this part of an interval */
 };
 
 const struct counter_def keeper_counter_defs[KEEPER_COUNTERS] = {
@@ -444,7 +444,7 @@ static uint32_t allowed(const struct keeper *k)
 		mean += ((uint64_t)r->count << 10) / r->n_places;
 		is_far |= now > r->next + r->n_places / FAR_BEHIND;
 	}
-	return (uint32_t)((mean * BURST_NUM * (is_far ? HURRY : 1) / BURST_DEN >> 10) + 1);
+	return (uint32_t)((mean * (is_far ? HURRY : CATCH_UP) / 3 >> 10) + 1);
 }
 
 /* Over the slots with nobody in one step. */

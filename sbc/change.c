@@ -135,9 +135,10 @@ static void verb_add(void *ctx, struct ctl_reply *r, int argc, char **argv)
 	conf_notes_fini(&notes);
 }
 
-static void verb_remove(void *ctx, struct ctl_reply *r, int argc, char **argv)
+/* What takes nothing but a name. */
+static void by_name(struct change *c, struct ctl_reply *r, int argc, char **argv, const char *what,
+                    int (*change)(struct live *l, struct sv name, struct conf_notes *notes, char hint[128]))
 {
-	struct change *c = ctx;
 	const struct conf *was = c->publisher->now;
 	struct conf_notes notes;
 	char hint[128];
@@ -148,10 +149,20 @@ static void verb_remove(void *ctx, struct ctl_reply *r, int argc, char **argv)
 		return;
 	}
 	conf_notes_init(&notes);
-	err = live_remove(c->live, sv_from(argv[1]), &notes, hint);
-	if (!is_refused(r, "destination", argv[1], err, hint))
+	err = change(c->live, sv_from(argv[1]), &notes, hint);
+	if (!is_refused(r, what, argv[1], err, hint))
 		finish(c, r, argv[1], err, was, &notes);
 	conf_notes_fini(&notes);
+}
+
+static void verb_remove(void *ctx, struct ctl_reply *r, int argc, char **argv)
+{
+	by_name(ctx, r, argc, argv, "destination", live_remove);
+}
+
+static void verb_forget(void *ctx, struct ctl_reply *r, int argc, char **argv)
+{
+	by_name(ctx, r, argc, argv, "change of", live_forget);
 }
 
 static void verb_weight(void *ctx, struct ctl_reply *r, int argc, char **argv)
@@ -172,25 +183,6 @@ static void verb_weight(void *ctx, struct ctl_reply *r, int argc, char **argv)
 	conf_notes_init(&notes);
 	err = live_weigh(c->live, sv_from(argv[1]), weight, &notes, hint);
 	if (!is_refused(r, "destination", argv[1], err, hint))
-		finish(c, r, argv[1], err, was, &notes);
-	conf_notes_fini(&notes);
-}
-
-static void verb_forget(void *ctx, struct ctl_reply *r, int argc, char **argv)
-{
-	struct change *c = ctx;
-	const struct conf *was = c->publisher->now;
-	struct conf_notes notes;
-	char hint[128];
-	int err;
-
-	if (argc != 2) {
-		ctl_fail_usage(r);
-		return;
-	}
-	conf_notes_init(&notes);
-	err = live_forget(c->live, sv_from(argv[1]), &notes, hint);
-	if (!is_refused(r, "change of", argv[1], err, hint))
 		finish(c, r, argv[1], err, was, &notes);
 	conf_notes_fini(&notes);
 }

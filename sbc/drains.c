@@ -1,6 +1,7 @@
 #include "sbc/drains.h"
 #include "admin/ctl.h"
 #include "sbc/census.h"
+#include "sbc/clock.h"
 #include "sbc/states.h"
 #include <errno.h>
 #include <event2/event.h>
@@ -25,14 +26,6 @@ struct drains {
 	uint64_t fade_ms, save_ms;   /* when to do it next */
 	bool is_counting, is_ending; /* the workers are asked */
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 static const struct conf *conf_now(const struct drains *d)
 {
@@ -123,7 +116,7 @@ static void waiter_done(struct waiter *w, const struct census_row *row)
 
 	if (ctl_is_json(r))
 		show(w, row, &at_once);
-	ctl_note(r, "%.*s: empty after %s", SV_ARG(waiter_name(w)), ctl_duration(now_ms() - w->since_ms, took));
+	ctl_note(r, "%.*s: empty after %s", SV_ARG(waiter_name(w)), ctl_duration(clock_monotonic_ms() - w->since_ms, took));
 	if (row->subscriptions)
 		ctl_note(r, "%u subscriptions without a call are still there: they go on, and nobody waits for them", row->subscriptions);
 	ctl_on_gone(r, NULL, NULL);
@@ -139,10 +132,7 @@ static bool waiter_look(struct waiter *w, uint32_t *destination, uint16_t *slot)
 	struct dest_info info;
 
 	*slot = dest_find(d->p.shared->pools, c, waiter_name(w), NULL);
-	for (*destination = 0; *destination < c->n_destinations; ++*destination)
-		if (pools_slot(d->p.shared->pools, c, *destination) == *slot)
-			break;
-	if (*slot == POOL_NO_SLOT || *destination == c->n_destinations) {
+	if (!pools_destination(d->p.shared->pools, c, *slot, destination)) {
 		waiter_fails(w, "has left the configuration");
 		return false;
 	}
@@ -156,7 +146,7 @@ static bool waiter_look(struct waiter *w, uint32_t *destination, uint16_t *slot)
 static void counted(void *ctx, const struct census_answer *answer)
 {
 	struct drains *d = ctx;
-	uint64_t now = now_ms();
+	uint64_t now = clock_monotonic_ms();
 
 	d->is_counting = false;
 	list_each_safe(it, &d->waiters) {
@@ -187,7 +177,7 @@ static void counted(void *ctx, const struct census_answer *answer)
 static void look_at_waiters(struct drains *d)
 {
 	uint16_t slots[CTL_CONNECTIONS_MAX];
-	uint64_t now = now_ms();
+	uint64_t now = clock_monotonic_ms();
 	unsigned n = 0;
 
 	list_each_safe(it, &d->waiters) {
@@ -333,7 +323,7 @@ static void fade(struct drains *d, uint64_t now)
 static void on_tick(evutil_socket_t fd, short what, void *ctx)
 {
 	struct drains *d = ctx;
-	uint64_t now = now_ms();
+	uint64_t now = clock_monotonic_ms();
 	bool is_ending = end_overdue(d);
 
 	(void)fd;
@@ -355,7 +345,7 @@ void drains_wait(struct drains *d, struct ctl_reply *r, struct sv name)
 	}
 	w->drains = d;
 	w->reply = r;
-	w->since_ms = now_ms();
+	w->since_ms = clock_monotonic_ms();
 	w->name_len = (uint16_t)name.len;
 	memcpy(w->name, name.p, name.len);
 	list_push(&d->waiters, &w->in_drains);
@@ -372,7 +362,7 @@ int drains_new(struct drains **out, const struct drains_params *p)
 		return -ENOMEM;
 	d->p = *p;
 	list_init(&d->waiters);
-	d->fade_ms = now_ms() + DRAINS_FADE_MS;
+	d->fade_ms = clock_monotonic_ms() + DRAINS_FADE_MS;
 	if (!(d->tick = evtimer_new(p->base, on_tick, d))) {
 		free(d);
 		return -ENOMEM;

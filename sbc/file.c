@@ -1,4 +1,5 @@
 #include "sbc/file.h"
+#include "base/io.h"
 #include "base/list.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -43,21 +44,6 @@ int file_read(struct sv directory, const char *name, size_t most, char **bytes, 
 	return 0;
 }
 
-static int write_all(int fd, const char *p, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			p += n;
-			len -= (size_t)n;
-		}
-	}
-	return fsync(fd) ? -errno : 0;
-}
-
 /* The name has to be on the disk, too. */
 static int sync_directory(struct sv directory)
 {
@@ -79,7 +65,9 @@ int file_replace(struct sv directory, const char *name, struct sv bytes)
 	{
 		SCOPED(closep) int fd = open(next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 
-		err = fd < 0 ? -errno : write_all(fd, bytes.p, bytes.len);
+		err = fd < 0 ? -errno : write_all(fd, bytes);
+		if (!err && fsync(fd))
+			err = -errno;
 	}
 	if (!err && rename(next, path))
 		err = -errno;

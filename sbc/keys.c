@@ -1,4 +1,5 @@
 #include "sbc/keys.h"
+#include "base/io.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -87,7 +88,9 @@ static int key_make(const char *path, char *error, size_t size)
 	for (unsigned i = 0; !err && i < TOKEN_SECRET_LEN; i++)
 		snprintf(text + 2 * i, 3, "%02x", secret[i]);
 	text[2 * TOKEN_SECRET_LEN] = '\n';
-	if (!err && (write(fd, text, 2 * TOKEN_SECRET_LEN + 1) != 2 * TOKEN_SECRET_LEN + 1 || fsync(fd)))
+	if (!err)
+		err = write_all(fd, (struct sv){ text, 2 * TOKEN_SECRET_LEN + 1 });
+	if (!err && fsync(fd))
 		err = -errno;
 	if (err)
 		snprintf(error, size, "%s: cannot write the identity key: %s", path, strerror(-err));

@@ -499,13 +499,23 @@ static bool has_addr(const struct addr *all, unsigned n, const struct addr *one)
 	return false;
 }
 
-/* Servers rotate the order of their answers: only the set counts. */
-static bool is_same(const struct conf_addresses *have, const struct resolve_answer *a)
+/* Each once: several names of an SRV record may lead to one address. */
+static void addresses_of_answer(struct conf_addresses *out, const struct conf_who *who, const struct resolve_answer *a)
 {
-	if (!have || have->n != a->n)
+	out->who = *who;
+	out->n = 0;
+	for (unsigned i = 0; i < a->n && out->n < CONF_ADDRESSES_MAX; i++)
+		if (!has_addr(out->addr, out->n, &a->addr[i]))
+			out->addr[out->n++] = a->addr[i];
+}
+
+/* Servers rotate the order of their answers: only the set counts. */
+static bool is_same(const struct conf_addresses *have, const struct conf_addresses *fresh)
+{
+	if (!have || have->n != fresh->n)
 		return false;
-	for (unsigned i = 0; i < a->n; i++)
-		if (!has_addr(have->addr, have->n, &a->addr[i]))
+	for (unsigned i = 0; i < fresh->n; i++)
+		if (!has_addr(have->addr, have->n, &fresh->addr[i]))
 			return false;
 	return true;
 }
@@ -515,7 +525,7 @@ static void take_answer(struct live *l, struct asked *a)
 {
 	struct live_question *q = a->question;
 	struct conf_live *o = overlay(l);
-	struct conf_addresses *have = addresses_of(o, &a->who);
+	struct conf_addresses *have = addresses_of(o, &a->who), fresh;
 	int err = q->err ? q->err : q->answer.n ? 0 : -ENOENT;
 
 	if (err && err != a->err)
@@ -523,13 +533,10 @@ static void take_answer(struct live *l, struct asked *a)
 		       a->who.name, q->host, have ? have->n : 0, strerror(-err));
 	a->err = err;
 	a->question = NULL;
-	if (!err && !is_same(have, &q->answer) &&
-	    (have || (have = grow((void **)&o->addresses, &o->n_addresses, sizeof(*have))))) {
-		have->who = a->who;
-		have->n = 0;
-		for (unsigned i = 0; i < q->answer.n && have->n < CONF_ADDRESSES_MAX; i++)
-			if (!has_addr(have->addr, have->n, &q->answer.addr[i]))
-				have->addr[have->n++] = q->answer.addr[i];
+	if (!err)
+		addresses_of_answer(&fresh, &a->who, &q->answer);
+	if (!err && !is_same(have, &fresh) && (have || (have = grow((void **)&o->addresses, &o->n_addresses, sizeof(*have))))) {
+		*have = fresh;
 		l->is_stale = true;
 	}
 	free(q);

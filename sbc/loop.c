@@ -1,5 +1,6 @@
 #include "sbc/loop.h"
 #include "base/poller.h"
+#include "sbc/clock.h"
 #include "transports/resolver.h"
 #include <errno.h>
 #include <pthread.h>
@@ -24,14 +25,6 @@ struct loop {
 	_Atomic bool is_stopping;
 };
 
-static uint64_t monotonic_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /* Time is read once per turn, before the first thing that happens in it. What is due fires when the turn's events are
  * done: a timer must not pull away the connection that is being read. */
 static void turn(struct loop *l)
@@ -39,7 +32,7 @@ static void turn(struct loop *l)
 	if (l->is_turning)
 		return;
 	l->is_turning = true;
-	wheel_advance(&l->worker.wheel, monotonic_ms(), 0);
+	wheel_advance(&l->worker.wheel, clock_monotonic_ms(), 0);
 }
 
 static void on_look(struct wheel *w)
@@ -182,7 +175,7 @@ int loop_new(struct loop **out, struct shared *shared, unsigned index, struct li
 		return -ENOMEM;
 	l->mail.ready = on_mail;
 	l->timer = (struct watch){ on_timer, -1, 0 };
-	if ((err = worker_init(&l->worker, shared, index, monotonic_ms()))) {
+	if ((err = worker_init(&l->worker, shared, index, clock_monotonic_ms()))) {
 		free(l);
 		return err;
 	}

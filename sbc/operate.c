@@ -2,6 +2,7 @@
 #include "admin/ctl.h"
 #include "base/nearest.h"
 #include "sbc/census.h"
+#include "sbc/clock.h"
 #include "sbc/states.h"
 #include <errno.h>
 #include <stdio.h>
@@ -12,14 +13,6 @@ struct operate {
 	struct drains_params p;
 	struct drains *drains;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 static const struct conf *conf_now(const struct operate *o)
 {
@@ -62,14 +55,14 @@ static const char *state_of(const struct conf_destination *d, const struct dest_
 		return wish_word(i->wish);
 	if (!i->is_up)
 		return "down";
-	return i->rest_until_ms > now_ms() ? "resting" : "up";
+	return i->rest_until_ms > clock_monotonic_ms() ? "resting" : "up";
 }
 
 /* Since when it is in the state that is shown: the operator's word, or a change of the evidence after it. */
 static struct ctl_cell since(const struct operate *o, const struct dest_info *i, const struct wish *w)
 {
 	uint64_t wall = o->p.shared->wall_ms(o->p.shared), wish_age = w && w->since_ms < wall ? wall - w->since_ms : 0;
-	uint64_t evidence_age = i->since_ms ? now_ms() - i->since_ms : 0;
+	uint64_t evidence_age = i->since_ms ? clock_monotonic_ms() - i->since_ms : 0;
 
 	if (i->wish != WISH_IN_SERVICE || !i->since_ms)
 		return w ? cell_ms(wish_age) : cell_none();
@@ -317,12 +310,9 @@ static bool is_last(const struct operate *o, uint32_t destination, char what[160
 
 static int find_destination(const struct operate *o, struct sv name, uint32_t *id, char hint[128])
 {
-	uint16_t slot = dest_find(o->p.shared->pools, conf_now(o), name, hint);
+	const struct pools *pools = o->p.shared->pools;
 
-	for (*id = 0; slot != POOL_NO_SLOT && *id < conf_now(o)->n_destinations; ++*id)
-		if (slot_of(o, *id) == slot)
-			return 0;
-	return -ENOENT;
+	return pools_destination(pools, conf_now(o), dest_find(pools, conf_now(o), name, hint), id) ? 0 : -ENOENT;
 }
 
 /* False: it has been answered. */
@@ -371,7 +361,7 @@ static bool order_obey(struct operate *o, struct order *order, struct ctl_reply 
 	if (order_complete(order, wishes_find(wishes, order->name), wall))
 		return true;
 	snprintf(order->wish.actor, sizeof(order->wish.actor), "%s", ctl_actor(r));
-	if (wishes_set(wishes, conf_now(o), order->name, &order->wish, now_ms(), wall, hint)) {
+	if (wishes_set(wishes, conf_now(o), order->name, &order->wish, clock_monotonic_ms(), wall, hint)) {
 		ctl_fail(r, CTL_FAILED, "out of memory");
 		return false;
 	}

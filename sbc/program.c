@@ -1,6 +1,7 @@
 #include "sbc/program.h"
 #include "nat/heard.h"
 #include "sbc/cdr.h"
+#include "sbc/clock.h"
 #include "sbc/keys.h"
 #include "sbc/live.h"
 #include "sbc/loop.h"
@@ -35,19 +36,8 @@ struct program {
 
 static uint64_t wall_ms(void *ctx)
 {
-	struct timespec ts;
-
 	(void)ctx;
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-static uint64_t monotonic_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	return clock_ms(CLOCK_REALTIME);
 }
 
 static int post(struct shared *s, unsigned worker, struct mail *m, bool is_urgent)
@@ -199,7 +189,7 @@ static uint64_t adopted(void *ctx)
 static uint64_t live_now_ms(void *ctx)
 {
 	(void)ctx;
-	return monotonic_ms();
+	return clock_monotonic_ms();
 }
 
 static void question_deliver(struct mail *m, void *reader)
@@ -287,7 +277,7 @@ static void on_poll(evutil_socket_t fd, short what, void *ctx)
 		return;
 	for (unsigned i = 0; i < n->n_loops; i++)
 		calls += counter_get(&loop_worker(n->loops[i])->counters, CALLS_NOW);
-	if (calls == 0 || monotonic_ms() >= n->stop_at_ms) {
+	if (calls == 0 || clock_monotonic_ms() >= n->stop_at_ms) {
 		if (calls)
 			log_warn(n->shared.log, "sbc.stopping", "calls_left=%zu", calls);
 		n->is_done = true;
@@ -316,7 +306,7 @@ static void stop(struct program *n)
 		return;
 	}
 	log_info(n->shared.log, "sbc.closing", "grace_ms=%u", n->publisher.now->shutdown_grace_ms);
-	n->stop_at_ms = monotonic_ms() + n->publisher.now->shutdown_grace_ms;
+	n->stop_at_ms = clock_monotonic_ms() + n->publisher.now->shutdown_grace_ms;
 	tell_workers(n, close_deliver);
 	(void)poll_every(n, PROGRAM_STOP_POLL_MS); /* or more slowly, when there is no memory */
 }
@@ -396,7 +386,7 @@ int program_run(struct program *n)
 	const struct conf *c = n->publisher.now;
 	struct verbs_params p = { .shared = &n->shared, .publisher = &n->publisher, .live = n->live, .loops = n->loops,
 	                          .n_loops = n->n_loops,
-	                          .reload = reload, .ctx = n, .started_ms = monotonic_ms() };
+	                          .reload = reload, .ctx = n, .started_ms = clock_monotonic_ms() };
 	int err;
 
 	signal(SIGPIPE, SIG_IGN);

@@ -6,6 +6,7 @@
 #include "sbc/bindings.h"
 #include "sbc/cdr.h"
 #include "sbc/call/reasons.h"
+#include "sbc/clock.h"
 #include "sbc/operate.h"
 #include "transports/resolver.h"
 #include <errno.h>
@@ -25,14 +26,6 @@ struct verbs {
 	struct operate *operate;
 	struct question *rendering;  /* whose workers' slabs are shown */
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 /* Asking every worker ---------------------------------------------------------------------------------------------- */
 
@@ -316,7 +309,7 @@ static void verb_status(void *ctx, struct ctl_reply *r, int argc, char **argv)
 		return;
 	ctl_columns(r, 13, "node", "workers", "uptime_ms", "configuration", "generation", "calls", "started", "answered", "failed",
 	            "kept_alive", "pings_last_minute", "pings_busiest_10ms", "contacts_lost");
-	ctl_row(r, cell_sv(c->node), cell_u64(v->p.n_loops), cell_ms(now_ms() - v->p.started_ms), cell_sv(c->file), cell_u64(c->gen),
+	ctl_row(r, cell_sv(c->node), cell_u64(v->p.n_loops), cell_ms(clock_monotonic_ms() - v->p.started_ms), cell_sv(c->file), cell_u64(c->gen),
 	        cell_u64(sum_of(v, worker_block, CALLS_NOW)), cell_u64(sum_of(v, calls_block, CALLS_STARTED)),
 	        cell_u64(sum_of(v, calls_block, CALLS_ANSWERED)), cell_u64(sum_of(v, calls_block, CALLS_FAILED)),
 	        cell_u64(sum_of(v, keepalive_block, KEEPER_CONTACTS)), cell_u64(sum_of(v, keepalive_block, KEEPER_MINUTE)),

@@ -31,10 +31,9 @@ void record_put_addr(struct tlv_out *o, uint8_t field, const struct addr *a)
 
 static const struct conf_destination *destination_of(const struct b2bua *b, uint16_t slot)
 {
-	for (uint32_t i = 0; i < b->conf->n_destinations; i++)
-		if (pools_slot(b->p.pools, b->conf, i) == slot)
-			return &b->conf->destinations[i];
-	return NULL;
+	uint32_t id;
+
+	return pools_destination(b->p.pools, b->conf, slot, &id) ? &b->conf->destinations[id] : NULL;
 }
 
 void record_put_leg(struct tlv_out *o, uint8_t field, const struct b2bua *b, const struct leg *l)

@@ -555,6 +555,24 @@ static void a_name_with_several_addresses(void **state)
 	end(&s);
 }
 
+/* Two names of an SRV record, one server: one destination, and nothing to publish again at each look. */
+static void an_address_that_comes_twice_is_one(void **state)
+{
+	struct scene s;
+	uint64_t gen;
+
+	(void)state;
+	begin(&s, "destinations: [{ name: app, uri: \"sip:app.example.com\", each-address: on }]");
+	name_leads(&s.rig->names[0], "app.example.com", BOB, BOB);
+	s.rig->n_names = 1;
+	polls(&s, 12);
+	assert_string_equal(names(&s), "app/10.0.0.21=1");
+	gen = s.publisher.now->gen;
+	polls(&s, 60);
+	assert_int_equal(s.publisher.now->gen, gen);
+	end(&s);
+}
+
 /* Something else is in the way of a new snapshot: it is tried again, not forgotten. */
 static void what_could_not_be_published_is_tried_again(void **state)
 {
@@ -618,6 +636,7 @@ int main(void)
 		cmocka_unit_test(a_damaged_file_is_put_aside),
 		cmocka_unit_test(a_watched_file),
 		cmocka_unit_test(a_name_with_several_addresses),
+		cmocka_unit_test(an_address_that_comes_twice_is_one),
 		cmocka_unit_test(what_could_not_be_published_is_tried_again),
 		cmocka_unit_test(each_address_has_a_health_of_its_own),
 	};
