@@ -1,4 +1,4 @@
-/* TCP connections. Each lives and dies on one worker. A callback of the user may do anything with any connection, so
+/* Connections. Each lives and dies on one worker. A callback of the user may do anything with any connection, so
  * none is freed but in a flush: until then it is dead and waits in the list of work. */
 #include "transports/inside.h"
 #include <errno.h>
@@ -14,7 +14,7 @@ static uint64_t flow_of(const struct conn *c)
 	return flow_make(c->s->p.worker, c->slot, c->s->slots[c->slot].generation);
 }
 
-static struct path path_of(const struct conn *c)
+struct path conn_path(const struct conn *c)
 {
 	return (struct path){ .remote = c->remote, .flow = flow_of(c), .listener = c->listener,
 	                      .transport = c->transport };
@@ -33,7 +33,7 @@ uint64_t conn_remote_key(const struct sockets *s, const struct addr *remote, uin
 
 bool conn_is_usable(const struct conn *c)
 {
-	return c->state == CONN_CONNECTING || c->state == CONN_OPEN;
+	return c->state == CONN_CONNECTING || c->state == CONN_HANDSHAKING || c->state == CONN_OPEN;
 }
 
 struct conn *conn_find(struct sockets *s, uint64_t flow)
@@ -49,7 +49,9 @@ struct conn *conn_find(struct sockets *s, uint64_t flow)
  * turn of the loop, not one per message. */
 static bool is_joinable(const struct conn *c)
 {
-	return conn_is_usable(c) || (c->state == CONN_DEAD && c->closed_by == NET_CLOSED_CONNECT);
+	return conn_is_usable(c) || (c->state == CONN_DEAD && !c->is_accepted &&
+	                             (c->closed_by == NET_CLOSED_CONNECT || c->closed_by == NET_CLOSED_HANDSHAKE ||
+	                              c->closed_by == NET_CLOSED_SLOW_HANDSHAKE));
 }
 
 /* Any connection to there, outgoing or accepted. */
@@ -105,7 +107,7 @@ static void slot_put(struct sockets *s, uint32_t i)
 
 /* Dying ----------------------------------------------------------------------------------------------------------- */
 
-static void has_work(struct conn *c)
+void conn_has_work(struct conn *c)
 {
 	if (c->has_work)
 		return;
@@ -127,20 +129,20 @@ static void forget_pause(struct conn *c)
 	c->is_paused = false;
 }
 
-static void die(struct conn *c, enum net_counter why, int error)
+void conn_die(struct conn *c, enum net_counter why, int error)
 {
 	if (c->state == CONN_DEAD)
 		return;
-	if (c->state == CONN_CONNECTING)
+	if (conn_is_usable(c) && c->state != CONN_OPEN && !c->is_accepted)
 		counter_inc(&c->s->counters, NET_TCP_CONNECT_FAILED);
-	if (c->state == CONN_CONNECTING || c->state == CONN_OPEN)
+	if (conn_is_usable(c))
 		c->closed_by = (uint16_t)why;
 	c->state = CONN_DEAD;
 	c->error = error;
 	stop_watching(c);
 	forget_pause(c);
 	wheel_disarm(c->s->p.wheel, &c->timer);
-	has_work(c);
+	conn_has_work(c);
 }
 
 static void tell_closed(struct conn *c)
@@ -174,7 +176,7 @@ static uint64_t earliest(const struct conn *c)
 
 /* One timer for all. It is only ever moved forward; when it fires too early it is set again, so that traffic costs a
  * store and no timer. */
-static void heed_deadlines(struct conn *c)
+void conn_heed_deadlines(struct conn *c)
 {
 	uint64_t at = earliest(c);
 
@@ -186,13 +188,16 @@ static void until_passed(struct conn *c)
 {
 	switch (c->state) {
 	case CONN_CONNECTING:
-		die(c, NET_CLOSED_CONNECT, ETIMEDOUT);
+		conn_die(c, NET_CLOSED_CONNECT, ETIMEDOUT);
+		break;
+	case CONN_HANDSHAKING:
+		conn_die(c, NET_CLOSED_SLOW_HANDSHAKE, ETIMEDOUT);
 		break;
 	case CONN_LINGERING:
-		die(c, NET_CLOSED_LOCAL, 0);
+		conn_die(c, NET_CLOSED_LOCAL, 0);
 		break;
 	default:
-		die(c, NET_CLOSED_SLOW_READER, ETIMEDOUT);
+		conn_die(c, NET_CLOSED_SLOW_READER, ETIMEDOUT);
 	}
 }
 
@@ -206,15 +211,15 @@ static void on_timer(struct timer *t)
 	if (c->until && c->until <= now)
 		until_passed(c);
 	else if (c->message_until && c->message_until <= now)
-		die(c, NET_CLOSED_SLOW_MESSAGE, ETIMEDOUT);
+		conn_die(c, NET_CLOSED_SLOW_MESSAGE, ETIMEDOUT);
 	else if (idle_until(c) <= now)
 		conn_finish(c, c->is_accepted && !c->has_spoken ? NET_CLOSED_SILENT : NET_CLOSED_IDLE);
 	else
-		heed_deadlines(c);
+		conn_heed_deadlines(c);
 }
 
 /* Whoever has not sent a message yet buys no time with anything else. */
-static void note_traffic(struct conn *c)
+void conn_note_traffic(struct conn *c)
 {
 	if (c->has_spoken || !c->is_accepted)
 		c->last_ms = c->s->p.wheel->now_ms;
@@ -231,6 +236,8 @@ static unsigned wanted(const struct conn *c)
 	switch (c->state) {
 	case CONN_CONNECTING:
 		return WATCH_WRITE;
+	case CONN_HANDSHAKING:
+		return c->is_blocked ? WATCH_WRITE : WATCH_READ;
 	case CONN_OPEN:
 		return blocked | (c->is_paused ? 0 : WATCH_READ);
 	case CONN_FINISHING:
@@ -242,10 +249,10 @@ static unsigned wanted(const struct conn *c)
 	}
 }
 
-static void watch(struct conn *c)
+void conn_watch(struct conn *c)
 {
 	if (watch_set(c->s->p.poller, &c->watch, wanted(c)))
-		die(c, NET_CLOSED_MEMORY, ENOMEM);
+		conn_die(c, NET_CLOSED_MEMORY, ENOMEM);
 }
 
 void conn_resume(struct conn *c)
@@ -253,7 +260,7 @@ void conn_resume(struct conn *c)
 	if (!c->is_paused)
 		return;
 	forget_pause(c);
-	watch(c);
+	conn_watch(c);
 }
 
 /* Birth ----------------------------------------------------------------------------------------------------------- */
@@ -286,7 +293,7 @@ static int conn_new(struct conn **out, struct sockets *s, const struct path *p, 
 	c->transport = p->transport;
 	c->timer.fire = on_timer;
 	s->slots[slot].conn = c;
-	note_traffic(c);
+	conn_note_traffic(c);
 	counter_set(&s->counters, NET_TCP_CONNECTIONS, s->conns.in_use);
 	*out = c;
 	return 0;
@@ -300,11 +307,8 @@ int conn_accepted(struct sockets *s, uint16_t listener, int fd, const struct add
 
 	if (err)
 		return err;
-	c->state = CONN_OPEN;
 	c->is_accepted = true;
-	watch(c);
-	if (c->state == CONN_OPEN)
-		heed_deadlines(c);
+	conn_begin(c);
 	return 0;
 }
 
@@ -343,10 +347,10 @@ static int connect_new(struct sockets *s, const struct path *to, struct conn **o
 	c->until = s->p.wheel->now_ms + NET_CONNECT_MS;
 	err = connect_from(&s->locals[to->listener].conf.bind, &to->remote, fd);
 	if (err)
-		die(c, NET_CLOSED_CONNECT, -err);
+		conn_die(c, NET_CLOSED_CONNECT, -err);
 	else {
-		watch(c);
-		heed_deadlines(c);
+		conn_watch(c);
+		conn_heed_deadlines(c);
 	}
 	*out = c;
 	return 0;
@@ -370,113 +374,33 @@ int conn_connect(struct sockets *s, const struct path *to, struct conn **out)
 
 /* Writing --------------------------------------------------------------------------------------------------------- */
 
-static size_t cost_of(const struct buf *msg)
-{
-	return msg->len + SOCKETS_ITEM_COST;
-}
-
-/* A connection that died while it was being made is given the message too: its end reports it. */
-int conn_send(struct conn *c, struct buf *msg, uint64_t cookie, uint16_t asker)
-{
-	struct sockets *s = c->s;
-	size_t cost = cost_of(msg);
-	struct write_item *item = NULL;
-
-	if (c->queued + cost <= NET_WRITE_QUEUE_MAX && s->queued + cost <= SOCKETS_QUEUED_MAX)
-		item = slab_alloc(&s->items);
-	if (!item) {
-		counter_inc(&s->counters, NET_TCP_QUEUE_FULL);
-		return -ENOBUFS;
-	}
-	*item = (struct write_item){ .msg = buf_get(msg), .cookie = cookie, .asker = asker };
-	item->next = c->last ? c->last->next : item;
-	if (c->last)
-		c->last->next = item;
-	c->last = item;
-	c->queued += (uint32_t)cost;
-	s->queued += cost;
-	has_work(c);
-	return 0;
-}
-
-static void item_free(struct conn *c, struct write_item *item)
-{
-	c->queued -= (uint32_t)cost_of(item->msg);
-	c->s->queued -= cost_of(item->msg);
-	buf_put(item->msg);
-	slab_free(&c->s->items, item);
-}
-
-/* The first of those waiting, taken out. */
-static struct write_item *item_take(struct conn *c)
-{
-	struct write_item *item = c->last->next;
-
-	if (item == c->last)
-		c->last = NULL;
-	else
-		c->last->next = item->next;
-	return item;
-}
-
-static void wrote(struct conn *c, size_t n)
-{
-	counter_add(&c->s->counters, NET_TCP_SENT_BYTES, n);
-	while (c->last) {
-		struct write_item *item = c->last->next;
-		size_t rest = item->msg->len - item->at;
-
-		if (n < rest) {
-			item->at += (uint32_t)n;
-			return;
-		}
-		n -= rest;
-		if (item->asker != NOBODY)
-			counter_inc(&c->s->counters, NET_TCP_SENT);
-		item_free(c, item_take(c));
-	}
-}
-
-static ssize_t write_some(struct conn *c)
-{
-	struct iovec iov[SOCKETS_IOV];
-	struct msghdr h = { .msg_iov = iov };
-	struct write_item *item = c->last;
-
-	do {
-		item = item->next;
-		iov[h.msg_iovlen++] = (struct iovec){ item->msg->data + item->at, item->msg->len - item->at };
-	} while (item != c->last && h.msg_iovlen < SOCKETS_IOV);
-	return sendmsg(c->watch.fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
 static void blocked(struct conn *c)
 {
 	c->is_blocked = true;
 	if (!c->until)
 		c->until = c->s->p.wheel->now_ms + SOCKETS_WRITE_MS;
-	watch(c);
+	conn_watch(c);
 	if (c->state != CONN_DEAD)
-		heed_deadlines(c);
+		conn_heed_deadlines(c);
 }
 
 /* Progress renews the deadline of a peer that reads slowly; one that does not read at all gets no second one. */
 static void write_out(struct conn *c)
 {
 	while (c->last) {
-		ssize_t n = write_some(c);
+		ssize_t n = conn_write_some(c);
 
-		if (n >= 0) {
-			wrote(c, (size_t)n);
-			note_traffic(c);
-			c->until = 0;
-		} else if (errno == EAGAIN) {
+		if (n == -EAGAIN) {
 			blocked(c);
 			return;
-		} else if (errno != EINTR) {
-			die(c, NET_CLOSED_ERROR, errno);
+		}
+		if (n < 0) {
+			conn_die(c, NET_CLOSED_ERROR, (int)-n);
 			return;
 		}
+		conn_wrote(c, (size_t)n);
+		conn_note_traffic(c);
+		c->until = 0;
 	}
 }
 
@@ -484,8 +408,8 @@ static void write_out(struct conn *c)
 
 void conn_finish(struct conn *c, enum net_counter why)
 {
-	if (c->state == CONN_CONNECTING) {
-		die(c, why, ECANCELED);
+	if (c->state == CONN_CONNECTING || c->state == CONN_HANDSHAKING) {
+		conn_die(c, why, ECANCELED);
 		return;
 	}
 	if (c->state != CONN_OPEN)
@@ -494,10 +418,10 @@ void conn_finish(struct conn *c, enum net_counter why)
 	c->closed_by = (uint16_t)why;
 	c->message_until = 0;
 	forget_pause(c);
-	watch(c);
+	conn_watch(c);
 	if (c->state == CONN_FINISHING)
-		heed_deadlines(c);
-	has_work(c);
+		conn_heed_deadlines(c);
+	conn_has_work(c);
 }
 
 /* All is written. Closing with unread bytes would send a reset, which can overtake our last answer: we shut our side
@@ -507,14 +431,14 @@ static void linger(struct conn *c)
 	stream_fini(&c->stream, &c->s->held);
 	tell_closed(c);
 	if (c->closed_by == NET_CLOSED_PEER || shutdown(c->watch.fd, SHUT_WR)) {
-		die(c, c->closed_by, 0);
+		conn_die(c, c->closed_by, 0);
 		return;
 	}
 	c->state = CONN_LINGERING;
 	c->until = c->s->p.wheel->now_ms + SOCKETS_LINGER_MS;
-	watch(c);
+	conn_watch(c);
 	if (c->state == CONN_LINGERING)
-		heed_deadlines(c);
+		conn_heed_deadlines(c);
 }
 
 /* No callbacks. */
@@ -526,7 +450,7 @@ static void release(struct conn *c)
 	wheel_disarm(s->p.wheel, &c->timer);
 	stream_fini(&c->stream, &s->held);
 	while (c->last)
-		item_free(c, item_take(c));
+		conn_item_free(c, conn_item_take(c));
 	close(c->watch.fd);
 	slot_put(s, c->slot);
 	slab_free(&s->conns, c);
@@ -538,14 +462,14 @@ static void bury(struct conn *c)
 	conn_alias_end(c);
 	table_del(&c->s->by_remote, &c->by_remote); /* what the callbacks send needs another connection */
 	while (c->last) {
-		struct write_item *item = item_take(c);
-		struct path to = path_of(c);
+		struct write_item *item = conn_item_take(c);
+		struct path to = conn_path(c);
 
 		if (item->asker != NOBODY) {
 			counter_inc(&c->s->counters, NET_TCP_NOT_SENT);
 			sockets_tell_failed(c->s, &to, item->cookie, item->asker, c->error ? -c->error : -EPIPE);
 		}
-		item_free(c, item);
+		conn_item_free(c, item);
 	}
 	tell_closed(c);
 	release(c);
@@ -570,129 +494,12 @@ void conn_drop(struct conn *c)
 	release(c);
 }
 
-/* Reading --------------------------------------------------------------------------------------------------------- */
-
-static void hand_up(struct conn *c, const struct stream_message *m, bool is_broken)
-{
-	struct path from = path_of(c);
-
-	c->has_spoken = true;
-	note_traffic(c);
-	counter_inc(&c->s->counters, is_broken ? NET_TCP_BROKEN : NET_TCP_RECEIVED);
-	c->s->p.handler.on_message(c->s->p.handler.ctx, &from, m->p, m->len, is_broken);
-}
-
-static void tell_alive(struct conn *c)
-{
-	struct path from = path_of(c);
-
-	sockets_tell_alive(c->s, &from);
-}
-
-/* RFC 5626 §3.5.1: the pong. A peer that has not read the last one gets no other. */
-static void answer_ping(struct conn *c)
-{
-	counter_inc(&c->s->counters, NET_TCP_PINGS);
-	if (!c->last)
-		(void)conn_send(c, c->s->pong, 0, NOBODY);
-	tell_alive(c);
-}
-
-int conn_ping(struct conn *c)
-{
-	int err = c->last ? 0 : conn_send(c, c->s->ping, 0, NOBODY);
-
-	if (err)
-		return err;
-	c->is_pinged = true;
-	counter_inc(&c->s->counters, NET_TCP_PINGED);
-	return 0;
-}
-
-/* Any byte says that it is there. */
-static void heed_pong(struct conn *c)
-{
-	if (!c->is_pinged || c->state != CONN_OPEN)
-		return;
-	tell_alive(c);
-	if (c->state == CONN_OPEN && stream_take_pong(&c->stream)) {
-		c->is_pinged = false;
-		counter_inc(&c->s->counters, NET_TCP_PONGS);
-	}
-}
-
-/* An incomplete message has its own deadline from its first byte on; `is_new`: it began with these bytes. */
-static void heed_message(struct conn *c, bool is_new)
-{
-	if (!stream_is_partial(&c->stream)) {
-		c->message_until = 0;
-		return;
-	}
-	if (is_new || !c->message_until)
-		c->message_until = c->s->p.wheel->now_ms + NET_MESSAGE_MS;
-	heed_deadlines(c);
-}
-
-static void feed(struct conn *c, char *bytes, size_t len)
-{
-	struct stream_message in = { bytes, len }, m;
-	bool is_new = false;
-
-	while (c->state == CONN_OPEN) {
-		switch (stream_next(&c->stream, &c->s->held, &in, &m)) {
-		case STREAM_MORE:
-			heed_message(c, is_new);
-			return;
-		case STREAM_MESSAGE:
-			is_new = true;
-			hand_up(c, &m, false);
-			break;
-		case STREAM_BROKEN:
-			hand_up(c, &m, true);
-			conn_finish(c, NET_CLOSED_BROKEN);
-			return;
-		case STREAM_PING:
-			answer_ping(c);
-			break;
-		case STREAM_FULL:
-			die(c, NET_CLOSED_MEMORY, ENOMEM);
-			return;
-		}
-	}
-}
-
-/* Behind what was read lie readable bytes, of whoever was read before. */
-static void read_some(struct conn *c)
-{
-	char *bytes = c->s->area.bytes;
-	ssize_t n;
-
-	if (c->s->streams_are_paused) {
-		c->is_paused = true;
-		c->s->n_paused++;
-		watch(c);
-		return;
-	}
-	n = recv(c->watch.fd, bytes, READ_MAX, MSG_DONTWAIT);
-	if (n == 0)
-		conn_finish(c, NET_CLOSED_PEER);
-	else if (n < 0 && errno != EAGAIN && errno != EINTR)
-		die(c, NET_CLOSED_ERROR, errno);
-	if (n <= 0)
-		return;
-	counter_add(&c->s->counters, NET_TCP_RECEIVED_BYTES, (uint64_t)n);
-	note_traffic(c);
-	feed(c, bytes, (size_t)n);
-	heed_pong(c);
-	counter_set(&c->s->counters, NET_TCP_HELD_BYTES, c->s->held.bytes);
-}
-
 static void throw_away(struct conn *c)
 {
 	ssize_t n = recv(c->watch.fd, c->s->area.bytes, READ_MAX, MSG_DONTWAIT);
 
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-		die(c, c->closed_by, 0);
+		conn_die(c, c->closed_by, 0);
 }
 
 static void connected(struct conn *c)
@@ -703,14 +510,11 @@ static void connected(struct conn *c)
 	if (getsockopt(c->watch.fd, SOL_SOCKET, SO_ERROR, &error, &len))
 		error = errno;
 	if (error) {
-		die(c, NET_CLOSED_CONNECT, error);
+		conn_die(c, NET_CLOSED_CONNECT, error);
 		return;
 	}
-	c->state = CONN_OPEN;
-	c->until = 0;
-	note_traffic(c);
-	watch(c);
-	has_work(c);
+	conn_note_traffic(c);
+	conn_begin(c);
 }
 
 static void on_event(struct watch *w, unsigned what)
@@ -722,15 +526,20 @@ static void on_event(struct watch *w, unsigned what)
 		connected(c);
 		return;
 	}
+	if (c->state == CONN_HANDSHAKING) {
+		c->is_blocked = false;
+		conn_shake(c);
+		return;
+	}
 	if (c->state == CONN_LINGERING) {
 		throw_away(c);
 		return;
 	}
 	if ((what & WATCH_WRITE) && c->is_blocked) {
 		c->is_blocked = false;
-		has_work(c);
+		conn_has_work(c);
 	}
 	if ((what & WATCH_READ) && c->state == CONN_OPEN)
-		read_some(c);
-	watch(c);
+		conn_read(c);
+	conn_watch(c);
 }

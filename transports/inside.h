@@ -95,6 +95,7 @@ struct write_item {
 
 enum conn_state {
 	CONN_CONNECTING = 1,
+	CONN_HANDSHAKING,            /* the socket is connected; a layer above it is not ready: what is to be sent waits */
 	CONN_OPEN,
 	CONN_FINISHING,              /* not read any more; ends when what waits is written */
 	CONN_LINGERING,              /* our side is shut; what comes is thrown away */
@@ -113,7 +114,7 @@ struct conn {
 	struct alias *alias;         /* where its peer listens, if it said so; NULL: nowhere else */
 	uint64_t last_ms;            /* of the last traffic */
 	uint64_t message_until;      /* 0, or when the incomplete message must be there */
-	uint64_t until;              /* 0, or the end of connecting, of a blocked write, of lingering */
+	uint64_t until;              /* 0, or the end of connecting, of the handshake, of a blocked write, of lingering */
 	uint32_t queued;             /* bytes and costs of what waits */
 	uint32_t slot;
 	int error;                   /* why it died; given to what was not written */
@@ -156,6 +157,45 @@ void conn_resume(struct conn *c);
 void conn_work(struct conn *c);
 /* Without a word to anybody. */
 void conn_drop(struct conn *c);
+/* It is dead, and why (a positive errno); buried by the next flush. The first reason counts. */
+void conn_die(struct conn *c, enum net_counter why, int error);
+struct path conn_path(const struct conn *c);
+/* Watches for what its state wants. */
+void conn_watch(struct conn *c);
+void conn_has_work(struct conn *c);
+/* After one of its deadlines was set. */
+void conn_heed_deadlines(struct conn *c);
+void conn_note_traffic(struct conn *c);
+
+/* conn_layers.c: what lies between a connection's socket and its messages, one function for each way through it. */
+
+/* The socket is connected: CONN_OPEN, or CONN_HANDSHAKING until the layers are ready. */
+void conn_begin(struct conn *c);
+/* CONN_HANDSHAKING: something came, or can be written. */
+void conn_shake(struct conn *c);
+/* All layers are ready. */
+void conn_open(struct conn *c);
+/* Bytes; 0: the peer's end; -EAGAIN; what is wrong. */
+ssize_t conn_recv(struct conn *c, char *bytes, size_t size);
+ssize_t conn_send_iov(struct conn *c, const struct iovec *iov, size_t n);
+
+/* conn_queue.c */
+
+/* Bytes that are written as they are; conn_send is for messages. */
+int conn_queue(struct conn *c, struct buf *bytes, uint64_t cookie, uint16_t asker);
+ssize_t conn_write_some(struct conn *c);
+void conn_wrote(struct conn *c, size_t n);
+struct write_item *conn_item_take(struct conn *c);
+void conn_item_free(struct conn *c, struct write_item *item);
+
+/* conn_read.c */
+
+void conn_read(struct conn *c);
+/* One message to our user; BUF_PAD readable bytes behind it. The connection may have ended afterwards. */
+void conn_hand_up(struct conn *c, char *bytes, size_t len, bool is_broken);
+void conn_tell_alive(struct conn *c);
+/* Bytes came. An incomplete message has its own deadline from its first byte on; `is_new`: it began with these bytes. */
+void conn_heed_message(struct conn *c, bool is_partial, bool is_new);
 
 /* All ------------------------------------------------------------------------------------------------------------- */
 

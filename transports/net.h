@@ -21,6 +21,7 @@ enum net_limits {
 	NET_HEAD_MAX = 32768,           /* bytes before a stream message's body */
 	NET_WRITE_QUEUE_MAX = 262144,   /* bytes waiting in one connection */
 	NET_CONNECT_MS = 4000,          /* to establish an outgoing connection */
+	NET_HANDSHAKE_MS = 10000,       /* from a connected socket to a connection that carries messages (TLS) */
 	NET_MESSAGE_MS = 10000,         /* from a stream message's first byte to its last */
 	NET_IDLE_MS = 3600000,          /* a connection without traffic */
 	NET_FIRST_MESSAGE_MS = 30000,   /* an accepted connection that has said nothing */
