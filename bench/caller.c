@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "bench/link.h"
 #include "bench/msg.h"
 
 enum { DELAY_STEP_US = 50,
@@ -103,7 +104,9 @@ static void add_id(struct caller *c, struct text *t, const struct caller_call *c
 static void add_head(struct caller *c, struct text *t, const struct caller_call *call, const char *branch,
                      const char *cseq)
 {
-	text_str(t, "Via: SIP/2.0/UDP ");
+	text_str(t, "Via: SIP/2.0/");
+	text_str(t, c->plan.kind ? link_via(c->plan.kind) : "UDP");
+	text_str(t, " ");
 	text_str(t, call->wire->text);
 	text_str(t, ";rport;branch=z9hG4bK");
 	text_str(t, branch);
@@ -138,6 +141,10 @@ static void build_invite(struct caller *c, struct caller_call *call)
 	text_str(&t, c->target_text);
 	text_str(&t, ">\r\nContact: <sip:alice@");
 	text_str(&t, call->wire->text);
+	if (c->plan.kind) {
+		text_str(&t, ";transport=");
+		text_str(&t, link_param(c->plan.kind));
+	}
 	text_str(&t, ">\r\nUser-Agent: bench-caller/1.0\r\n"
 	             "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY\r\n"
 	             "Supported: replaces, timer\r\nContent-Type: application/sdp\r\n");
@@ -338,21 +345,27 @@ static void on_response(struct caller *c, const struct msg *m, uint64_t now_ns)
 
 void caller_receive(struct caller *c, struct wire *w, uint64_t now_ns)
 {
-	unsigned n = wire_receive(w);
 	struct msg m;
 
-	for (unsigned i = 0; i < n; i++) {
-		if (msg_scan(&m, (struct sv){ w->in.bytes[i], w->in.head[i].msg_len }) && m.status)
-			on_response(c, &m, now_ns);
-		else
-			c->strays++;
-	}
+	do {
+		wire_receive(w);
+		for (unsigned i = 0; i < w->in.n; i++) {
+			if (msg_scan(&m, (struct sv){ w->in.bytes[i], w->in.head[i].msg_len }) && m.status)
+				on_response(c, &m, now_ns);
+			else
+				c->strays++;
+		}
+	} while (w->link && w->in.n);
 }
 
 static void call_send_again(struct caller *c, struct caller_call *call, uint64_t now_ns)
 {
 	if (now_ns - call->sent_ns >= LOAD_TIMEOUT_MS * 1000000ULL) {
 		call_end(c, call, true, 0);
+		return;
+	}
+	if (call->wire->link) { /* RFC 3261 §17.1.1.2: only the time-out */
+		backoff_arm(&c->again, &call->timer, ++call->tries, now_ns);
 		return;
 	}
 	c->sent_again++;
@@ -449,7 +462,12 @@ static bool went_well(const struct caller *c, const struct callee_counts *callee
 void caller_report(const struct caller *c, const struct callee_counts *callee, unsigned long cpu_us)
 {
 	double seconds = (double)(clock_ns() - c->begun_ns) / 1e9;
+	unsigned long sent = 0, received = 0;
 
+	for (unsigned i = 0; i < c->n_wires; i++) {
+		sent += c->wires[i]->sent_bytes;
+		received += c->wires[i]->received_bytes;
+	}
 	printf("{\"good\":%s,\"calls\":%u,\"completed\":%lu,\"failed\":%lu,\"unanswered\":%lu,\"failed_3xx\":%lu,"
 	       "\"failed_4xx\":%lu,\"failed_5xx\":%lu,\"failed_6xx\":%lu,\"sent_again\":%lu,\"received_again\":%lu,"
 	       "\"out_of_order\":%lu,\"strays\":%lu,",
@@ -464,8 +482,8 @@ void caller_report(const struct caller *c, const struct callee_counts *callee, u
 	       callee->stray_acks, callee->early_byes, callee->unacked, callee->unended, callee->others,
 	       callee->refused, callee->options);
 	printf("\"seconds\":%.2f,\"rate\":%.0f,\"ring_ms_p50\":%.2f,\"ring_ms_p99\":%.2f,"
-	       "\"cpu_us_per_call\":%.1f}\n",
+	       "\"stream_sent_bytes\":%lu,\"stream_received_bytes\":%lu,\"cpu_us_per_call\":%.1f}\n",
 	       seconds, (double)c->started / seconds, delay_quantile_ms(c, 0.5), delay_quantile_ms(c, 0.99),
-	       (double)cpu_us / (c->started ? (double)c->started : 1));
+	       sent, received, (double)cpu_us / (c->started ? (double)c->started : 1));
 	fflush(stdout);
 }

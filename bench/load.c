@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+#include "bench/link.h"
 
 enum { EVENTS_MAX = 16,
        SETTLE_MS = 1000,
@@ -27,6 +28,8 @@ struct load {
 	struct wire *called[LOAD_PORTS_MAX], *calling[LOAD_PORTS_MAX];
 	unsigned n_called, n_calling;
 	struct caller *caller; /* the run in progress */
+	struct link_to to; /* of its streams */
+	char path[64];
 	uint64_t settled_ns; /* when it is over: late duplicates count, too */
 	struct callee_counts before;
 	unsigned long cpu_before_us;
@@ -56,21 +59,36 @@ static struct wire *wire_open(struct load *l, const struct sockaddr_in *local, b
 	return w;
 }
 
+/* A stream of the calling side: NULL, and said why, when it cannot be had. */
+static struct wire *stream_open(struct load *l, unsigned n)
+{
+	const char *why;
+	struct wire *w = wire_stream(&l->to, n, &why);
+	struct epoll_event watch = { .events = EPOLLIN, .data.ptr = w };
+
+	if (!w)
+		printf("{\"error\":\"stream %u: %s\",\"good\":false}\n", n, why);
+	else if (epoll_ctl(l->loop, EPOLL_CTL_ADD, w->fd, &watch) < 0)
+		exit(1);
+	return w;
+}
+
 static int usage(void)
 {
 	fputs("usage: bench-load -l ADDRESS[,ADDRESS...] [-r RING_MS] [-1 T1_MS] [-m SLOTS] [-b]   answers there;\n"
 	      "       reads runs from standard input, one line each:\n"
 	      "         -t TARGET [-n CALLS] [-c CALLS_PER_S] [-h HOLD_MS] [-k KEEP_S] [-p PORTS] [-u USER] [-x]\n"
-	      "         [-1 T1_MS] [-m SLOTS]\n"
+	      "         [-1 T1_MS] [-m SLOTS] [-T tcp|tls|ws|wss [-P PATH]]\n"
 	      "       bench-load ports N\n"
 	      "  -b  poll without sleeping during a run: the target never pays for waking the load generator\n"
 	      "  -k  set all calls up, print \"held N\", keep them KEEP_S seconds, then end them\n"
+	      "  -T  over streams, PORTS of them, from addresses of their own in 127.96.0.0/11\n"
 	      "  -x  requests in the dialog go to TARGET, whatever its Contact says (for the relay)\n",
 	      stderr);
 	return 1;
 }
 
-static bool plan_parse(struct caller_plan *p, int argc, char **argv)
+static bool plan_parse(struct load *l, struct caller_plan *p, int argc, char **argv)
 {
 	bool is_good = true;
 
@@ -81,8 +99,10 @@ static bool plan_parse(struct caller_plan *p, int argc, char **argv)
 		                   .ports = 1,
 		                   .slots = 100000,
 		                   .user = "+4930123456" };
+	l->path[0] = '/';
+	l->path[1] = '\0';
 	optind = 0; /* glibc: from the start again */
-	for (int opt; is_good && (opt = getopt(argc, argv, "t:n:c:h:k:p:u:1:m:x")) != -1;) {
+	for (int opt; is_good && (opt = getopt(argc, argv, "t:n:c:h:k:p:u:1:m:xT:P:")) != -1;) {
 		switch (opt) {
 		case 't': is_good = wire_address(&p->target, optarg) == 0; break;
 		case 'n': p->calls = (unsigned)atoi(optarg); break;
@@ -93,6 +113,8 @@ static bool plan_parse(struct caller_plan *p, int argc, char **argv)
 		case 'u': p->user = optarg; break;
 		case '1': p->t1_ms = (unsigned)atoi(optarg); break;
 		case 'm': p->slots = (unsigned)atoi(optarg); break;
+		case 'T': is_good = (p->kind = link_kind(optarg)) != LINK_NONE; break;
+		case 'P': snprintf(l->path, sizeof(l->path), "%s", optarg); break;
 		case 'x': p->keeps_to_target = true; break;
 		default: is_good = false;
 		}
@@ -103,23 +125,51 @@ static bool plan_parse(struct caller_plan *p, int argc, char **argv)
 	       p->ports <= LOAD_PORTS_MAX && p->slots && p->slots <= LOAD_SLOTS_MAX;
 }
 
+static void wires_close(struct load *l)
+{
+	while (l->n_calling)
+		wire_free(l->calling[--l->n_calling]);
+	SSL_CTX_free(l->to.tls);
+	l->to.tls = NULL;
+}
+
+/* The calling side's, all of them or none. */
+static bool run_wires(struct load *l, const struct caller_plan *plan)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+	l->to = (struct link_to){ .target = plan->target, .kind = plan->kind, .path = l->path };
+	if (!link_to_init(&l->to))
+		exit(1);
+	for (l->n_calling = 0; l->n_calling < plan->ports; l->n_calling++) {
+		struct wire *w = plan->kind ? stream_open(l, l->n_calling) : wire_open(l, &any, false);
+
+		if (!w) {
+			fflush(stdout);
+			wires_close(l);
+			return false;
+		}
+		l->calling[l->n_calling] = w;
+	}
+	return true;
+}
+
 static void run_begin(struct load *l, char *line)
 {
 	const struct callee_counts zero = { 0 };
-	struct sockaddr_in any = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	char *word[WORDS_MAX + 1] = { "run" };
 	struct caller_plan plan;
 	int n = 1;
 
 	for (char *p = strtok(line, " \t"); p && n < WORDS_MAX; p = strtok(NULL, " \t"))
 		word[n++] = p;
-	if (!plan_parse(&plan, n, word)) {
+	if (!plan_parse(l, &plan, n, word)) {
 		printf("{\"error\":\"options\",\"good\":false}\n");
 		fflush(stdout);
 		return;
 	}
-	for (l->n_calling = 0; l->n_calling < plan.ports; l->n_calling++)
-		l->calling[l->n_calling] = wire_open(l, &any, false);
+	if (!run_wires(l, &plan))
+		return;
 	l->before = callee_counts_since(l->callee, &zero);
 	l->cpu_before_us = cpu_used_us();
 	l->settled_ns = UINT64_MAX;
@@ -134,8 +184,7 @@ static void run_end(struct load *l)
 	caller_report(l->caller, &counts, cpu_used_us() - l->cpu_before_us);
 	caller_free(l->caller);
 	l->caller = NULL;
-	while (l->n_calling)
-		wire_free(l->calling[--l->n_calling]);
+	wires_close(l);
 }
 
 /* The next line that has come whole begins the next run. */

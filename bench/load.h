@@ -6,7 +6,7 @@
 #include "bench/wire.h"
 
 enum load_limits {
-	LOAD_PORTS_MAX = 64,
+	LOAD_PORTS_MAX = 1024,
 	LOAD_SLOTS_MAX = 400000, /* calls at a time */
 	LOAD_MESSAGE_MAX = 2048, /* one of our own messages */
 	LOAD_T1_MS = 500,
@@ -36,6 +36,7 @@ struct callee_counts callee_counts_since(const struct callee *c, const struct ca
 struct caller_plan {
 	struct sockaddr_in target; /* the system under test */
 	bool keeps_to_target; /* in-dialog requests go to the target, too, whatever Contact and routes say (relay) */
+	unsigned kind; /* enum link_kind of its streams; LINK_NONE: UDP */
 	unsigned calls, rate, hold_ms, t1_ms, ports;
 	unsigned slots; /* calls at a time; one that would exceed it waits */
 	unsigned keep_s; /* > 0: all calls are set up and kept this long before the first BYE */

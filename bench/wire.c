@@ -2,10 +2,15 @@
 #include "bench/wire.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+#include "bench/link.h"
+
+enum { UP_WITHIN_MS = 10000,
+       STEP_MS = 100 };
 
 int wire_address(struct sockaddr_in *out, const char *text)
 {
@@ -30,6 +35,14 @@ static void batch_init(struct wire_batch *b)
 	}
 }
 
+static void wire_ready(struct wire *w)
+{
+	inet_ntop(AF_INET, &w->local.sin_addr, w->text, sizeof(w->text));
+	snprintf(w->text + strlen(w->text), sizeof(w->text) - strlen(w->text), ":%u", ntohs(w->local.sin_port));
+	batch_init(&w->in);
+	batch_init(&w->out);
+}
+
 struct wire *wire_new(const struct sockaddr_in *local)
 {
 	struct wire *w = calloc(1, sizeof(*w));
@@ -48,10 +61,41 @@ struct wire *wire_new(const struct sockaddr_in *local)
 	}
 	/* clamped is fine: losses show as retransmissions */
 	setsockopt(w->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	inet_ntop(AF_INET, &w->local.sin_addr, w->text, sizeof(w->text));
-	snprintf(w->text + strlen(w->text), sizeof(w->text) - strlen(w->text), ":%u", ntohs(w->local.sin_port));
-	batch_init(&w->in);
-	batch_init(&w->out);
+	wire_ready(w);
+	return w;
+}
+
+static bool stream_is_up(struct link *l)
+{
+	uint64_t until = clock_ns() + UP_WITHIN_MS * 1000000ull;
+
+	while (l->state != LINK_UP && clock_ns() < until) {
+		struct pollfd p = { .fd = l->fd, .events = (short)link_wants(l) }; /* EPOLLIN is POLLIN, and so on */
+
+		if (poll(&p, 1, STEP_MS) > 0 && !link_step(l))
+			return false;
+	}
+	return l->state == LINK_UP;
+}
+
+struct wire *wire_stream(const struct link_to *to, unsigned n, const char **why)
+{
+	struct wire *w = calloc(1, sizeof(*w));
+	socklen_t len = sizeof(w->local);
+
+	*why = "memory";
+	if (!w || !(w->link = calloc(1, sizeof(*w->link)))) {
+		free(w);
+		return NULL;
+	}
+	if (!link_open(w->link, to, link_address(n), 0) || !stream_is_up(w->link) ||
+	    getsockname(w->link->fd, (struct sockaddr *)&w->local, &len) < 0) {
+		*why = w->link->why ? w->link->why : "not up in time";
+		wire_free(w);
+		return NULL;
+	}
+	w->fd = w->link->fd;
+	wire_ready(w);
 	return w;
 }
 
@@ -73,14 +117,45 @@ int wire_spread(struct wire *w)
 
 void wire_free(struct wire *w)
 {
-	close(w->fd);
+	if (w->link)
+		link_close(w->link, false);
+	else
+		close(w->fd);
+	free(w->link);
 	free(w);
+}
+
+static void stream_lost(struct wire *w)
+{
+	fprintf(stderr, "stream %s: %s\n", w->text, w->link->why);
+	w->link->why = NULL;
+}
+
+static unsigned stream_receive(struct wire *w)
+{
+	struct sv m;
+
+	w->in.n = 0;
+	if (w->link->state == LINK_UP)
+		link_step(w->link);
+	while (w->in.n < WIRE_BATCH && link_next(w->link, &m)) {
+		if (m.len > WIRE_DATAGRAM_MAX)
+			continue;
+		memcpy(w->in.bytes[w->in.n], m.p, m.len);
+		w->in.head[w->in.n++].msg_len = (unsigned)m.len;
+		w->received_bytes += m.len;
+	}
+	if (w->link->state == LINK_GONE && w->link->why)
+		stream_lost(w);
+	return w->in.n;
 }
 
 unsigned wire_receive(struct wire *w)
 {
 	int n;
 
+	if (w->link)
+		return stream_receive(w);
 	for (unsigned i = 0; i < w->in.n; i++) {
 		w->in.head[i].msg_hdr.msg_namelen = sizeof(w->in.peer[i]);
 		w->in.head[i].msg_hdr.msg_controllen = w->is_spread ? sizeof(w->in.control[i]) : 0;
@@ -128,10 +203,25 @@ void wire_send_copy(struct wire *w, const char *p, size_t len, const struct sock
 	wire_send(w, len, to);
 }
 
+static void stream_flush(struct wire *w)
+{
+	for (unsigned i = 0; i < w->out.n; i++) {
+		link_send(w->link, (struct sv){ w->out.bytes[i], w->out.vec[i].iov_len });
+		w->sent_bytes += w->out.vec[i].iov_len;
+	}
+	w->out.n = 0;
+	if (w->link->state == LINK_GONE && w->link->why)
+		stream_lost(w);
+}
+
 void wire_flush(struct wire *w)
 {
 	int sent;
 
+	if (w->link) {
+		stream_flush(w);
+		return;
+	}
 	for (unsigned i = 0; i<w->out.n; i += sent> 0 ? (unsigned)sent : 1) /* one that cannot be sent is skipped */
 		sent = sendmmsg(w->fd, w->out.head + i, w->out.n - i, 0);
 	w->out.n = 0;

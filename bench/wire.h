@@ -1,4 +1,5 @@
-/* bench/wire.h - a UDP socket that receives and sends in batches, and lists of timers that all wait equally long. */
+/* bench/wire.h - a UDP socket that receives and sends in batches, or a stream in its place, and lists of timers that all
+ * wait equally long. */
 #ifndef BENCH_WIRE_H
 #define BENCH_WIRE_H
 #include <netinet/in.h>
@@ -21,12 +22,16 @@ struct wire_batch {
 	unsigned n;
 };
 
+struct link;
+struct link_to;
 struct wire {
 	int fd;
+	struct link *link; /* a stream: then every message goes there, wherever it is sent */
 	struct sockaddr_in local;
 	bool is_callee; /* whose socket it is */
 	bool is_spread; /* many addresses of our own */
 	char text[32]; /* "127.0.0.1:5060" */
+	unsigned long sent_bytes, received_bytes; /* of a stream's messages */
 	struct wire_batch in, out;
 };
 
@@ -34,10 +39,13 @@ struct wire {
 int wire_address(struct sockaddr_in *out, const char *text);
 /* NULL with errno when the address cannot be bound. Port 0 lets the kernel choose. */
 struct wire *wire_new(const struct sockaddr_in *local);
+/* A stream of its own, from the n-th address of link_address; it waits until that is up. NULL with `why` without. */
+struct wire *wire_stream(const struct link_to *to, unsigned n, const char **why);
 void wire_free(struct wire *w);
 /* All of 127.0.0.0/8 at one port of it: as many sources as there are addresses, with one socket. 0 or -errno. */
 int wire_spread(struct wire *w);
-/* Reads what is there, at most a batch, into `in`: the number of datagrams. */
+/* Reads what is there, at most a batch, into `in`: the number of datagrams. A stream may have more that no poll tells of: again, until
+ * it says 0. */
 unsigned wire_receive(struct wire *w);
 /* The buffer of the next datagram to go out (WIRE_DATAGRAM_MAX bytes); wire_send gives it a length and an address. */
 char *wire_next(struct wire *w);

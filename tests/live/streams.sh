@@ -1,0 +1,86 @@
+# tests/live/streams.sh - many connections at once, by the project's own clients (bench/streams.c, bench/load.c): registered and
+# gone, slow in every phase, and calls over them.
+# shellcheck shell=bash
+readonly CLIENTS=${SBC%/*}/bench/bench-streams CALLS=${SBC%/*}/bench/bench-load
+
+# streams_begin KIND: an SBC that listens for it at PUB, and registers whoever asks; calls go to port APP.
+streams_begin() {
+	KIND=$1
+	port_take APP
+	destination app-1 "$APP"
+	EXTRA='registrar: { example.com: { auth: none, expires: { jitter: 0 } } }' conf_write
+	sed -i 's/^routes:/&\n  - { when: { method: REGISTER }, to: registrar }/' sbc.yaml
+	sbc_start
+}
+
+# clients_start [OPTION...]; clients COMMAND...: what they say to it, in SAID.
+clients_start() {
+	[[ -x $CLIENTS ]] || fail "$CLIENTS is not built"
+	coproc STREAMS { exec "$CLIENTS" -t "127.0.0.1:$PUB" -k "$KIND" "$@" 2>clients.err; }
+}
+
+clients() {
+	echo "$*" >&"${STREAMS[1]}"
+	read -r -t 100 SAID <&"${STREAMS[0]}" || fail "'$*': no answer"
+	[[ $SAID == '{"good":true,'* ]] || fail "'$*': $SAID $(head -c 300 clients.err)"
+}
+
+of_said() { # of_said NAME: that field
+	sed -n "s/.*\"$1\":\([^,}]*\).*/\1/p" <<<"$SAID"
+}
+
+metric() { # metric NAME: over all workers
+	ctl metrics | awk -v name="$1" '$1 ~ "^" name "([{]|$)" { n += $NF } END { printf "%.0f\n", n }'
+}
+
+nobody_is_left() {
+	[[ $(metric sbc_tcp_connections) == 0 ]]
+}
+
+# vanish KIND: they register, answer pings, and go, once by reset and once in order; nothing of a connection stays.
+vanish() {
+	local how
+	streams_begin "$1"
+	clients_start -r
+	for how in reset fin; do
+		clients open 300 1000 30
+		[[ $(of_said registered) == 300 ]] || fail "registered: $SAID"
+		clients hold 1
+		[[ $(metric sbc_tcp_connections) == 300 ]] || fail "connections: $(metric sbc_tcp_connections)"
+		clients vanish "$how"
+		wait_until 10 nobody_is_left || fail "$how: $(metric sbc_tcp_connections) are left"
+	done
+	sbc_end
+}
+
+# slow PHASE DEADLINE_S COUNTER: all that stop in that phase are ended then, and counted.
+slow() {
+	local before
+	before=$(metric "$3")
+	clients slow "$1" 20 $(($2 + 15))
+	awk -v a="$(of_said first_ended_s)" -v b="$(of_said last_ended_s)" -v at="$2" 'BEGIN { exit !(a >= at - 1 && b <= at + 5) }' ||
+		fail "$1: ended after $(of_said first_ended_s) to $(of_said last_ended_s) s instead of $2"
+	[[ $(($(metric "$3") - before)) == 20 ]] || fail "$1: $3 is $(($(metric "$3") - before))"
+	wait_until 10 nobody_is_left || fail "$1: $(metric sbc_tcp_connections) are left"
+}
+
+# stream_calls KIND: 400 calls over 20 connections, no failure, and none ends a connection.
+stream_calls() {
+	local line
+	streams_begin "$1"
+	line=$(echo "-t 127.0.0.1:$PUB -T $KIND -p 20 -n 400 -c 200 -u bob" | timeout 60 "$CALLS" -l "127.0.0.1:$APP" 2>calls.err)
+	[[ $line == '{"good":true,'* && ! -s calls.err ]] || fail "$line $(head -c 300 calls.err)"
+	wait_until 10 nobody_is_left || fail "$(metric sbc_tcp_connections) connections are left"
+	sbc_end
+}
+
+live_streams_vanish_tcp() { vanish tcp; }
+live_stream_calls_tcp() { stream_calls tcp; }
+
+live_streams_slow_tcp() {
+	streams_begin tcp
+	clients_start
+	slow drip 10 sbc_tcp_closed_slow_message_total
+	slow silent 30 sbc_tcp_closed_silent_total
+	sbc_end
+}
