@@ -226,10 +226,12 @@ static const char *mismatch(const struct conf_when *w, const struct route_query 
 		return "user";
 	if (!headers_match(w, q))
 		return "header";
-	if (w->trunk.len) /* trunks have not landed: nothing comes from one */
+	if (w->trunk.len && !sv_eq(w->trunk, q->trunk))
 		return "trunk";
 	if (w->callee_registered && !q->callee_is_registered)
 		return "callee";
+	if (w->trunk.len && w->caller <= CALLER_AUTHENTICATED) /* who is known by its source has shown who it is, to a rule that names it */
+		return NULL;
 	return caller_matches(w->caller, q) ? NULL : caller_condition;
 }
 

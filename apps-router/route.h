@@ -13,6 +13,7 @@ struct route_query {
 	struct uri uri;                 /* Request-URI */
 	bool is_trusted;                /* source is in the zone's trust list (route_is_trusted) */
 	bool is_registered, is_authenticated, callee_is_registered;
+	struct sv trunk;                /* it comes from; empty: from none */
 	/* First value of a header by name, for header conditions; {NULL,0} when absent. */
 	struct sv (*header)(void *ctx, struct sv name);
 	void *ctx;
@@ -34,7 +35,7 @@ bool route_host_is_ours(const struct conf *c, uint16_t zone, struct sv host, uin
  * with no user: a request to ourselves (DECISIONS 18)? */
 bool route_is_for_us(const struct conf *c, uint16_t zone, const struct uri *u);
 /* Finds the rule. Checks in this order: caller conditions are part of matching (DECISIONS 15; whom we trust may use each rule,
- * who is authenticated each that asks for a registered caller); a rule that rejects; host ours or rule is_relay (or the URI
+ * who is authenticated each that asks for a registered caller, a trunk those that name it); a rule that rejects; host ours or rule is_relay (or the URI
  * is a tel or urn), else 403; a part that is not active. */
 void route_find(const struct conf *c, const struct route_query *q, struct route_result *out);
 /* A rule line for people: called for each rule with whether it matched and, if not, the condition that failed ("zone", "source",

@@ -175,7 +175,7 @@ static bool is_used(const struct conf *c, unsigned pool)
 		if (c->pools[i].spill == pool + 1)
 			return true;
 	}
-	return false;
+	return c->pools[pool].trunk && c->trunks[c->pools[pool].trunk - 1].registers;
 }
 
 static void check_pool(struct reader *r, const struct conf_pool *p)
@@ -295,7 +295,7 @@ static void check_usable(struct reader *r, unsigned i)
 {
 	const struct conf_route *route = &r->conf->routes[i];
 
-	if (!route_leads_on(route) || route->when.caller > CALLER_AUTHENTICATED || r->conf->n_registrars ||
+	if (!route_leads_on(route) || route->when.caller > CALLER_AUTHENTICATED || route->when.trunk.len || r->conf->n_registrars ||
 	    has_trust(r->conf, route->when.zone))
 		return;
 	at(r, (struct conf_mark){ route->line, route->col }, "routes[%u]", i);
@@ -316,7 +316,7 @@ static void check_authenticated(struct reader *r, unsigned i)
 {
 	const struct conf_route *route = &r->conf->routes[i];
 
-	if (route->when.caller != CALLER_AUTHENTICATED || has_users(r->conf))
+	if (route->when.caller != CALLER_AUTHENTICATED || route->when.trunk.len || has_users(r->conf))
 		return;
 	at(r, (struct conf_mark){ route->line, route->col }, "routes[%u]", i);
 	note_warning(r, "only trusted sources can use this rule: no domain of `registrar` has users (`auth: { users: FILE }`)");
@@ -407,6 +407,7 @@ void conf_check(struct reader *r)
 	check_listeners(r);
 	for (unsigned i = 0; i < r->conf->n_zones; i++)
 		check_zone(r, &r->conf->zones[i]);
+	trunks_check(r);
 	check_pools(r);
 	check_routes(r);
 }

@@ -30,6 +30,8 @@ enum conf_limits {
 	CONF_USERS_MAX = 4096,       /* written in the file, of one domain; more stand in a file of their own */
 	CONF_USER_MAX = 128,         /* bytes of one's name */
 	CONF_REALM_MAX = 255,
+	CONF_TRUNKS_MAX = 4096,
+	CONF_SOURCES_MAX = 256,      /* of one trunk */
 };
 
 /* Where something stands in the file; 1-based. */
@@ -163,6 +165,7 @@ struct conf_pool {
 	uint16_t spill;              /* index + 1 of the pool that takes what finds no place here; 0 = none */
 	struct sv spill_name; struct conf_mark spill_mark;     /* as written, or empty */
 	bool is_plain;               /* calls in turn, one tier, no limits: the short way of picking will do */
+	uint16_t trunk;              /* index + 1 of the trunk whose pool it is; 0 = none */
 	uint32_t answer_timeout_ms;  /* default 3m (timer C) */
 	struct { bool is_on; struct sv by; uint32_t ttl_ms; } sticky; /* by: to-user, from-user, call-id or source */
 	uint32_t first_destination; unsigned n_destinations;   /* in conf.destinations */
@@ -268,6 +271,31 @@ struct conf_registrar {
 	struct conf_mark mark;       /* of its domain */
 };
 
+/* A carrier (DECISIONS 17). */
+struct conf_trunk {
+	struct sv name;
+	uint16_t zone;
+	int pool;                    /* -1: none: calls only come from there */
+	struct prefix *sources; unsigned n_sources;
+	struct sv tls_name;          /* of its certificate, or empty */
+	struct sv domain;            /* hosts of Request-URI, From and To there, or empty: they stay */
+	struct sv realm;             /* whose challenges are answered; default: the domain */
+	struct sv user, password;    /* for those; empty: none is */
+	uint32_t max_calls;          /* at once, both directions together; 0 = no limit */
+	uint64_t rate;               /* new ones a minute; 0 = no limit */
+	bool registers;
+	struct { struct sv user; uint32_t expires_ms; } registration; /* where we register, 1 h */
+	uint16_t slot;               /* set by the publisher (dispatcher/trunk.h) */
+	struct conf_mark mark;       /* of its name */
+};
+
+/* Of all trunks, those of one zone and family and length in a row by address, longer prefixes first. */
+struct conf_source {
+	struct prefix prefix;
+	uint16_t zone, trunk;
+	uint32_t n_row;              /* how many are left of its row, itself included */
+};
+
 struct conf {
 	uint64_t gen;                /* set by the publisher */
 	struct sv file, node;        /* node is required */
@@ -280,6 +308,8 @@ struct conf {
 	struct conf_name *names; unsigned n_names; /* whose addresses are asked for while the program runs */
 	struct conf_route *routes; unsigned n_routes;
 	struct conf_registrar *registrars; unsigned n_registrars; /* by domain, in order of their names */
+	struct conf_trunk *trunks; unsigned n_trunks;
+	struct conf_source *sources; uint32_t n_sources; /* of the trunks */
 	uint8_t asks;                /* enum conf_asks: what its rules want to know, where there is a registrar */
 	struct sv state;             /* directory; default /var/lib/sbc; "" never */
 	struct sv *identity_keys; unsigned n_identity_keys; /* files, newest first; 0 = state/identity.key */
@@ -345,6 +375,9 @@ int conf_find_pool(const struct conf *c, struct sv name);
 const struct conf_destination *conf_find_destination(const struct conf *c, struct sv pool, struct sv name);
 int conf_find_zone(const struct conf *c, struct sv name);
 int conf_find_rules(const struct conf *c, struct sv name);
+int conf_find_trunk(const struct conf *c, struct sv name);
+/* The trunk whose source this address is in that zone, by the longest prefix; -1: none's. */
+int conf_trunk_at(const struct conf *c, uint16_t zone, const struct addr *source);
 /* Without case, a dot at the end ignored. NULL: no domain of `registrar`. */
 const struct conf_registrar *conf_find_registrar(const struct conf *c, struct sv host);
 /* Do we know its users, and ask them for passwords? What goes on to a registrar behind us is asked there. */

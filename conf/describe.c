@@ -27,7 +27,10 @@ static void add_when(struct text *t, const struct conf *c, const struct conf_whe
 {
 	static const char *const callers[] = { "a registered caller", "an authenticated caller", "a trusted caller", "any caller" };
 
-	text_add(t, "%s", callers[w->caller]);
+	if (w->trunk.len && w->caller <= CALLER_AUTHENTICATED) /* it need not be more than that */
+		text_add(t, "trunk %.*s", SV_ARG(w->trunk));
+	else
+		text_add(t, "%s", callers[w->caller]);
 	if (w->zone >= 0)
 		text_add(t, " in zone %.*s", SV_ARG(c->zones[w->zone].name));
 	add_prefixes(t, " from ", " or ", w->source, w->n_source);
@@ -38,7 +41,7 @@ static void add_when(struct text *t, const struct conf *c, const struct conf_whe
 		text_add(t, ", header %.*s like %.*s", SV_ARG(w->headers[i].name), SV_ARG(w->headers[i].glob));
 	if (w->callee_registered)
 		text_add(t, ", callee registered");
-	if (w->trunk.len)
+	if (w->trunk.len && w->caller > CALLER_AUTHENTICATED)
 		text_add(t, ", trunk %.*s", SV_ARG(w->trunk));
 }
 
@@ -349,6 +352,30 @@ static void add_registrar(struct text *t, const struct conf *c, const struct con
 	text_add(t, "\n");
 }
 
+static void add_trunk(struct text *t, const struct conf *c, const struct conf_trunk *k)
+{
+	char buf[32];
+
+	text_add(t, "trunk %.*s in zone %.*s", SV_ARG(k->name), SV_ARG(c->zones[k->zone].name));
+	if (k->pool >= 0)
+		text_add(t, ", reached by pool %.*s", SV_ARG(c->pools[k->pool].name));
+	add_prefixes(t, ", calls come from ", " or ", k->sources, k->n_sources);
+	text_add(t, "\n");
+	if (k->domain.len && k->pool >= 0)
+		text_add(t, "  there Request-URI, From and To have the host %.*s\n", SV_ARG(k->domain));
+	if (k->max_calls)
+		text_add(t, "  at most %u calls at once, both directions together\n", k->max_calls);
+	if (k->rate)
+		text_add(t, "  at most %s new calls\n", number_text(TY_RATE, k->rate, buf));
+	if (k->registers) {
+		text_add(t, "  we register there as %.*s for ", SV_ARG(k->registration.user));
+		add_ms(t, k->registration.expires_ms);
+		text_add(t, "\n");
+	}
+	if (k->password.len)
+		text_add(t, "  its challenges for realm %.*s are answered\n", SV_ARG(k->realm));
+}
+
 int conf_describe(const struct conf *c, struct conf_text *out)
 {
 	struct text t = { 0 };
@@ -362,6 +389,8 @@ int conf_describe(const struct conf *c, struct conf_text *out)
 		add_pool(&t, c, &c->pools[i]);
 	for (unsigned i = 0; i < c->n_registrars; i++)
 		add_registrar(&t, c, &c->registrars[i]);
+	for (unsigned i = 0; i < c->n_trunks; i++)
+		add_trunk(&t, c, &c->trunks[i]);
 	add_routes(&t, c);
 	return text_end(&t, out);
 }

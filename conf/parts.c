@@ -390,7 +390,7 @@ static uint8_t routes_ask(const struct conf *c)
 	for (unsigned i = 0; i < c->n_routes && c->n_registrars; i++) {
 		const struct conf_route *route = &c->routes[i];
 
-		asks |= route->when.caller <= CALLER_AUTHENTICATED ? ASKS_CALLER : 0;
+		asks |= route->when.caller <= CALLER_AUTHENTICATED && !route->when.trunk.len ? ASKS_CALLER : 0;
 		asks |= route->when.callee_registered || route->action == ACT_LOCATION ? ASKS_CALLEE : 0;
 	}
 	return asks;
@@ -404,6 +404,7 @@ void on_root_done(struct reader *r, void *into)
 	members_gather(r);
 	gather_destinations(r, c);
 	registrars_sort(r);
+	trunks_gather(r);
 	c->asks = routes_ask(c);
 	if (!r->err)
 		conf_check(r);

@@ -126,6 +126,22 @@ void on_rule_mask(struct reader *r, void *into);
 void on_rule_value(struct reader *r, const struct value *v, void *into);
 void on_rule_signature(struct reader *r, const struct value *v, void *into);
 
+void on_trunk_open(struct reader *r, void *into);
+void on_trunk_done(struct reader *r, void *into);
+void on_trunk_pool(struct reader *r, const struct value *v, void *into);
+void on_trunk_user(struct reader *r, const struct value *v, void *into);
+void on_trunk_credentials(struct reader *r, const struct value *v, void *into);
+/* All their sources in the order conf_trunk_at wants; what is wrong between trunks, pools and rules gets a note. */
+void trunks_gather(struct reader *r);
+void trunks_check(struct reader *r);
+
+/* May it stand as a URI's user (RFC 3261 §25.1)? `has_groups`: "\1" is no such character, but will be replaced. (rules.c) */
+bool is_user_text(struct sv v, bool has_groups);
+/* One line of that file, or nothing that could be a password. (registrar.c) */
+struct sv secret_read(struct reader *r, struct sv path);
+/* Between quotes in a challenge, and between colons in a file of users. */
+bool is_realm(struct sv v);
+
 /* headers.c: may a rule touch this header? A name in a list may end in '*'. false: a note was made. */
 bool read_header(struct reader *r, const struct row *row, struct value *v);
 /* Is ${NAME} something of a message, and none of the environment? */

@@ -50,8 +50,7 @@ static struct sv without_end(struct sv line)
 	return line;
 }
 
-/* One line, or nothing that could be a password. */
-static struct sv secret_read(struct reader *r, struct sv path)
+struct sv secret_read(struct reader *r, struct sv path)
 {
 	char name[CONF_TEXT_MAX + 1], text[CONF_TEXT_MAX];
 	ssize_t got = -1;
@@ -86,8 +85,7 @@ void on_user_secret(struct reader *r, const struct value *v, void *into)
 		note_error(r, "a user's name has at most %d bytes", CONF_USER_MAX);
 }
 
-/* Between quotes in a challenge, and between colons in a file of users. */
-static bool is_realm(struct sv v)
+bool is_realm(struct sv v)
 {
 	for (size_t i = 0; i < v.len; i++)
 		if ((uint8_t)v.p[i] < ' ' || v.p[i] == 0x7f || strchr("\"\\:", v.p[i]))

@@ -196,7 +196,7 @@ void on_rewrite_apply(struct reader *r, const struct value *v, void *into)
 }
 
 /* RFC 3261 §25.1 user, escapes included: what is put in must leave a URI. */
-static bool is_user_text(struct sv v, bool has_groups)
+bool is_user_text(struct sv v, bool has_groups)
 {
 	for (size_t i = 0; i < v.len; i++) {
 		if (has_groups && v.p[i] == '\\')

@@ -193,6 +193,17 @@ static bool start_slowly(const struct picking *k, const struct conf_pool *pool, 
 	return is_starting;
 }
 
+/* A place there, and within what its trunk may take. */
+static bool take_place(const struct picking *k, const struct conf_pool *pool, const struct candidate *c)
+{
+	if (!dest_take(k->p, k->q->worker, c->slot, &k->c->destinations[c->destination], k->q->now_ms))
+		return false;
+	if (!pool->trunk || trunk_takes(k->p, k->map, k->c, pool, k->q->now_ms, !k->q->n_tried))
+		return true;
+	dest_release(k->p, k->q->worker, c->slot);
+	return false;
+}
+
 /* Of these, all of one tier; false: other workers were faster at each. */
 static bool take_one(struct picking *k, const struct conf_pool *pool, struct candidate *c, unsigned n)
 {
@@ -203,7 +214,7 @@ static bool take_one(struct picking *k, const struct conf_pool *pool, struct can
 	for (; n; n--) {
 		unsigned i = balance_choose(pool->balance, c, n, &turn);
 
-		if (dest_take(k->p, k->q->worker, c[i].slot, &k->c->destinations[c[i].destination], k->q->now_ms)) {
+		if (take_place(k, pool, &c[i])) {
 			*k->out = (struct pick){ c[i].slot, c[i].destination };
 			return true;
 		}
@@ -216,8 +227,13 @@ static bool take_one(struct picking *k, const struct conf_pool *pool, struct can
 static bool pick_of(struct picking *k, const struct conf_pool *pool, unsigned badness)
 {
 	struct candidate all[POOL_DESTINATIONS_MAX], *c = all;
-	unsigned n = gather(k, pool, badness, all), tier;
+	unsigned n, tier;
 
+	if (pool->trunk && !trunk_has_room(k->p, k->map, k->c, pool, k->q->now_ms, !k->q->n_tried && !k->is_asking)) {
+		k->was_full = true;
+		return false;
+	}
+	n = gather(k, pool, badness, all);
 	if (k->is_asking)
 		return n > 0;
 	for (; n; n -= tier, c += tier) {

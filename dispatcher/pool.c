@@ -17,8 +17,9 @@ int pools_new(struct pools **out, unsigned workers)
 		return -ENOMEM;
 	memset(p, 0, size);
 	p->ended = calloc(POOL_DESTINATIONS_MAX, sizeof(*p->ended));
-	if (!p->ended) {
-		free(p);
+	p->trunks = calloc(CONF_TRUNKS_MAX, sizeof(*p->trunks));
+	if (!p->ended || !p->trunks) {
+		pools_free(p);
 		return -ENOMEM;
 	}
 	p->workers = workers;
@@ -31,6 +32,7 @@ void pools_free(struct pools *p)
 	if (!p)
 		return;
 	free(p->ended);
+	free(p->trunks);
 	free(p);
 }
 
@@ -192,7 +194,7 @@ int pools_adopt(struct pools *p, struct conf *next)
 
 	if (next->n_destinations > POOL_DESTINATIONS_MAX || next->n_pools > CONF_POOLS_MAX)
 		return -ENOSPC;
-	if ((err = plan_known(p, next, &plan)) || (err = plan_new(next, &plan, is_new)))
+	if ((err = plan_known(p, next, &plan)) || (err = plan_new(next, &plan, is_new)) || (err = trunks_adopt(p, next)))
 		return err;
 	map->gen_plus_1 = next->gen + 1;
 	map->n = next->n_destinations;

@@ -2,6 +2,7 @@
 #ifndef DISPATCHER_STATE_H
 #define DISPATCHER_STATE_H
 #include "dispatcher/history.h"
+#include "dispatcher/trunk.h"
 #include <stdatomic.h>
 
 enum {
@@ -61,6 +62,16 @@ struct ended {
 	_Atomic uint32_t n[SPANS];
 };
 
+/* A trunk, by its name for the life of the process. */
+struct trunk_state {
+	_Alignas(CACHE_LINE) _Atomic uint32_t calls_in; /* those that came from it; those to it are the load of its destinations */
+	_Atomic uint64_t bucket_us;
+	_Atomic uint64_t refused[TRUNK_REFUSALS];
+	uint64_t gen;                              /* of the last snapshot that named it. Control thread, as the next */
+	uint8_t name_len;                          /* 0: never used */
+	char name[CONF_NAME_MAX];
+};
+
 struct cursor {
 	_Alignas(CACHE_LINE) _Atomic uint64_t next, retry;
 };
@@ -73,6 +84,7 @@ struct pools {
 	uint64_t seed[POOL_DESTINATIONS_MAX];      /* of each slot's name; 0 = never used. Control thread */
 	struct slot_name name[POOL_DESTINATIONS_MAX];
 	uint64_t home[POOL_DESTINATIONS_MAX];      /* of each slot's URI. Control thread */
+	struct trunk_state *trunks;                /* CONF_TRUNKS_MAX; pages of those never used are not there */
 	struct ended *ended;                       /* by slot; pages of slots never used are not there */
 	unsigned workers;
 	struct tally tally[];
@@ -102,9 +114,17 @@ bool note_read(const struct note *n, uint64_t *ms, char *text, size_t size);
 /* Reserves one call if neither max-calls nor max-cps is reached. */
 bool dest_take(struct pools *p, unsigned worker, uint16_t slot, const struct conf_destination *d, uint64_t now_ms);
 
+/* limits of the trunk whose pool it is: is there room for one more call there, and was there when this one had reserved its place?
+ * `is_new`: it has not been tried elsewhere, and takes its share of the rate. */
+bool trunk_has_room(struct pools *p, const struct map *map, const struct conf *c, const struct conf_pool *pool, uint64_t now_ms, bool is_new);
+bool trunk_takes(struct pools *p, const struct map *map, const struct conf *c, const struct conf_pool *pool, uint64_t now_ms, bool is_new);
+
 /* max-cps: a bucket that fills steadily and holds a tenth of a second's calls, at least one. bucket_has only looks. */
 bool bucket_has(const _Atomic uint64_t *bucket_us, unsigned max_cps, uint64_t now_ms);
 bool bucket_take(_Atomic uint64_t *bucket_us, unsigned max_cps, uint64_t now_ms);
+/* The same for a trunk: so many a minute, of which a second's may come at once. */
+bool bucket_has_rate(const _Atomic uint64_t *bucket_us, uint64_t per_minute, uint64_t now_ms);
+bool bucket_take_rate(_Atomic uint64_t *bucket_us, uint64_t per_minute, uint64_t now_ms);
 
 enum { SHARE_WHOLE = 1024 };                       /* of its weight, once slow-start is over */
 

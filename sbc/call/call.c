@@ -1,6 +1,7 @@
 /* sbc/call/call.c - calls, legs and dialogs: how they come to be, are found, and go. */
 #include "sbc/call/call.h"
 #include "sbc/call/transfer.h"
+#include "sbc/call/trunk.h"
 #include "sbc/call/waiting.h"
 #include "apps-router/route.h"
 #include "nat/detect.h"
@@ -513,6 +514,8 @@ void call_free(struct call *c)
 	else
 		leg_free(b, c->far);
 	leg_fini(b, &c->near);
+	if (c->trunk)
+		trunk_go(c);
 	if (c->policy)
 		policies_release(&b->policies, c->policy);
 	b->n_kept -= c->is_kept;

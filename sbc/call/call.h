@@ -190,6 +190,7 @@ struct call {
 	uint8_t ahead;             /* of `cseq`: what the far side knows its INVITE by (422 used numbers up) */
 	bool is_kept;              /* by its usages: no session (any more), only subscriptions */
 	uint16_t policy;           /* header rules of its route and pool, held; 0: none */
+	uint16_t trunk;            /* slot + 1 of the one it came from, where it has its place; 0: none */
 	uint32_t cseq;             /* of the request it began with */
 	uint32_t longest_ms;       /* from its answer on */
 	struct usage *usages;
@@ -437,7 +438,9 @@ struct sv refusal_line(const struct b2bua *b, enum why why, const struct request
 bool wants_extension(const struct view *v);
 void initial_request(struct b2bua *b, const struct request *r);
 struct route_query;
-struct route_query query_of(const struct b2bua *b, const struct view *v, const struct path *from);
+struct conf_trunk;
+/* `trunk`: that it came from, or NULL. */
+struct route_query query_of(const struct b2bua *b, const struct view *v, const struct path *from, const struct conf_trunk *trunk);
 
 /* direct.c: what our tokens stand for */
 static inline struct sv direct_uri(const struct direct *d)
@@ -463,6 +466,9 @@ void compose_redirects(struct compose *c, struct attempt *a, const struct view *
 int far_names(struct b2bua *b, const struct leg *far, struct arena *a, const struct view *v, struct sv *from, struct sv *to);
 /* For struct hide: an asserted identity's URI by the rule of `ctx`, a struct compose. */
 struct sv rewrite_identity(void *ctx, struct arena *a, struct sv uri);
+
+/* A From or To value with its URI exchanged. (dial.c) */
+struct sv with_uri(struct arena *a, struct sv value, struct sv old, struct sv uri);
 
 /* initial.c */
 /* By a rule, or straight to what one of our tokens stands for (`direct`, which it takes), or to r->located. */

@@ -4,6 +4,7 @@
 #include "sbc/call/pass.h"
 #include "sbc/call/locate.h"
 #include "sbc/call/transfer.h"
+#include "sbc/call/trunk.h"
 #include "apps-router/route.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -189,8 +190,7 @@ static int rewrite(struct arena *a, const struct conf_route *rule, bool applies,
 	return rule && rule->has_rewrite && applies ? route_rewrite_uri(&rule->rewrite, a, *uri, uri) : 0;
 }
 
-/* A From or To value with its URI exchanged. */
-static struct sv with_uri(struct arena *a, struct sv value, struct sv old, struct sv uri)
+struct sv with_uri(struct arena *a, struct sv value, struct sv old, struct sv uri)
 {
 	struct out o;
 	size_t room = value.len + uri.len + 1;
@@ -237,9 +237,12 @@ static void out_with_tag(struct out *o, const struct view *v, struct sv value, s
 
 /* What the far leg is called: From with our tag, To without any, Call-ID of ours; URIs unchanged unless the rule rewrites them
  * (DECISIONS 14). */
-static int far_text(struct b2bua *b, struct leg *l, struct arena *a, const struct conf_route *rule, const struct direct *direct,
+static int far_text(const struct attempt *attempt, struct arena *a, const struct conf_route *rule, const struct conf_trunk *trunk,
                     const struct view *v, const struct path *source)
 {
+	struct b2bua *b = attempt->b;
+	struct leg *l = attempt->leg;
+	const struct direct *direct = attempt->direct;
 	struct sv near_from = view_value(v, HDR_FROM), from = near_from, to = view_value(v, HDR_TO);
 	/* of To's, in which our token is the near side's */
 	struct sv instead = direct && !direct->keeps_to ? direct_uri(direct) : SV("");
@@ -255,6 +258,8 @@ static int far_text(struct b2bua *b, struct leg *l, struct arena *a, const struc
 		return err;
 	from = compose_address(b, a, v, source, from);
 	to = compose_address(b, a, v, source, to);
+	if (trunk && (err = trunk_names(b, trunk, a, v, &from, &to)))
+		return err;
 	if ((v->first[HDR_PRIVACY] || b->conf->zones[path_zone(b, &l->path)].masks) && (err = far_names(b, l, a, v, &from, &to)))
 		return err;
 	room += from.len + to.len;
@@ -312,7 +317,7 @@ static const struct conf_route *setup_rule(struct setup *s, const struct view *v
 
 	if ((s->direct && !s->direct->keeps_to) || s->conf_gen == b->conf->gen)
 		return s->rule;
-	q = query_of(b, v, &s->call->near.path);
+	q = query_of(b, v, &s->call->near.path, trunk_of_call(s->call));
 	standing_tell(s->standing, &q);
 	if (uri_parse(&q.uri, view_uri(v)) == 0)
 		route_find(b->conf, &q, &result);
@@ -326,6 +331,7 @@ static int attempt_write(struct attempt *a, const struct view *v, struct buf **o
 	struct setup *s = a->setup;
 	struct b2bua *b = a->b;
 	const struct conf_route *rule = setup_rule(s, v);
+	const struct conf_trunk *trunk = b->conf->n_trunks ? trunk_towards(a) : NULL;
 	struct compose c = { .b = b, .rewrite = rule && rule->has_rewrite && rule->rewrite.pai ? &rule->rewrite : NULL };
 	char scratch[8192];
 	struct arena arena;
@@ -337,7 +343,8 @@ static int attempt_write(struct attempt *a, const struct view *v, struct buf **o
 	arena_init(&arena, scratch, sizeof(scratch), 8 * (size_t)NET_MESSAGE_MAX);
 	uri = far_uri(a, &arena, v);
 	if (!(err = rewrite(&arena, rule, rule && rule->rewrite.request_uri && !a->direct, &uri)) &&
-	    !(err = far_text(b, a->leg, &arena, rule, a->direct, v, &s->call->near.path))) {
+	    !(trunk && (err = trunk_uri(trunk, &arena, &uri))) &&
+	    !(err = far_text(a, &arena, rule, trunk, v, &s->call->near.path))) {
 		struct outgoing m = { .method = view_method(v), .leg = a->leg, .uri = uri, .branch_id = a->branch_id,
 		                      .cseq = v->cseq + a->ahead, .max_forwards = hops_left(v),
 		                      .routes = a->direct ? direct_routes(a->direct) : s->located ? pass_service(s, v) : SV("") };

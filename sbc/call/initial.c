@@ -5,6 +5,7 @@
 #include "sbc/call/locate.h"
 #include "sbc/call/pass.h"
 #include "sbc/call/transfer.h"
+#include "sbc/call/trunk.h"
 #include "apps-router/route.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -21,6 +22,8 @@ struct sv refusal_line(const struct b2bua *b, enum why why, const struct request
 
 	if (why == WHY_SESSION_SHORT)
 		return session_min_line(b, r->from, area);
+	if (why == WHY_TRUNK_FULL || why == WHY_TRUNK_FAST)
+		return trunk_retry_line(area);
 	if (why != WHY_EXTENSION)
 		return SV("");
 	out_init(&o, area, UNSUPPORTED_MAX);
@@ -235,7 +238,7 @@ static bool is_loop(struct b2bua *b, const struct request *r, const struct conf_
 static int setup_aim(struct setup *s, const struct request *r, const struct conf_route *rule)
 {
 	s->standing = located_standing(r->located);
-	if (rule && rule->when.caller <= CALLER_AUTHENTICATED) /* it fits him: it is to do so after a reload, too */
+	if (rule && rule->when.caller <= CALLER_AUTHENTICATED && !rule->when.trunk.len) /* it fits him: it is to do so after a reload, too */
 		s->standing |= CALLER_IS_AUTHENTICATED;
 	if ((s->located = located_get(r->located)) && r->located->caller_binding)
 		leg_tie(s->call->b, &s->call->near, r->located->caller.key, r->located->caller_binding);
@@ -264,13 +267,13 @@ void start_call(struct b2bua *b, const struct request *r, struct sv contact, con
 	struct call *c = is_same || is_full ? NULL : call_new(b, r, id, contact);
 	int err = 0;
 
-	if (!c || setup_new(c, r) || (err = setup_aim(c->setup, r, rule)) || server_new(b->p.stack, r->v, r->from, r->key, &c->setup->st)) {
+	if (!c || (b->conf->n_trunks && (err = trunk_admit(c, r))) || setup_new(c, r) || (err = setup_aim(c->setup, r, rule)) || server_new(b->p.stack, r->v, r->from, r->key, &c->setup->st)) {
 		free(direct);
 		if (!c || !c->setup || !c->setup->passing) /* nobody has taken it yet */
 			passing_free(r->passing);
 		if (c)
 			call_free(c);
-		refuse(b, r, is_same ? WHY_MERGED : err == -E2BIG ? WHY_BREADTH : WHY_FULL, 0);
+		refuse(b, r, is_same ? WHY_MERGED : err == -E2BIG ? WHY_BREADTH : err == -EBUSY || err == -EAGAIN ? trunk_why(err) : WHY_FULL, 0);
 		return;
 	}
 	c->setup->direct = direct;
@@ -283,10 +286,11 @@ void start_call(struct b2bua *b, const struct request *r, struct sv contact, con
 	dial(c->setup, r->v);
 }
 
-struct route_query query_of(const struct b2bua *b, const struct view *v, const struct path *from)
+struct route_query query_of(const struct b2bua *b, const struct view *v, const struct path *from, const struct conf_trunk *trunk)
 {
 	return (struct route_query){ .zone = path_zone(b, from), .source = from->remote, .method = view_method(v),
-	                             .is_trusted = is_trusted(b, from), .header = query_header, .ctx = (void *)v };
+	                             .is_trusted = is_trusted(b, from), .header = query_header, .ctx = (void *)v,
+	                             .trunk = trunk ? trunk->name : SV("") };
 }
 
 /* Why it goes no further though a rule matches; WHY_COUNT: it does. */
@@ -307,7 +311,7 @@ static enum why rule_fault(const struct request *r, const struct conf_route *rul
 
 void initial_request(struct b2bua *b, const struct request *r)
 {
-	struct route_query q = query_of(b, r->v, r->from);
+	struct route_query q = query_of(b, r->v, r->from, b->conf->n_trunks ? trunk_of(b, r) : NULL);
 	struct route_result result;
 	struct sv contact;
 	enum why why = initial_fault(b, r, &q.uri, &contact);
@@ -339,7 +343,7 @@ void initial_request(struct b2bua *b, const struct request *r)
 		return;
 	standing_tell(located_standing(r->located), &q);
 	route_find(b->conf, &q, &result);
-	if (result.wants_caller && !caller_admits(b, r, &q, &result))
+	if (result.wants_caller && !q.trunk.len && !caller_admits(b, r, &q, &result))
 		return;
 	if (result.status)
 		refuse(b, r, route_why(result.reason), result.status);

@@ -314,8 +314,29 @@ static void the_callee_may_have_to_be_registered(void **state)
 	assert_string_equal(obstacle(&rig), "callee");
 	rig.q.callee_is_registered = true;
 	assert_true(goes(&rig));
+}
+
+/* DECISIONS 17: a rule that names the trunk needs no more of its caller, unless it says trusted. */
+static void a_trunk_is_known_to_rules_that_name_it(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig);
 	rig.rule[0].when.trunk = SV("carrier");
+	rig.rule[0].when.caller = CALLER_REGISTERED;
+	rig.q.is_trusted = false;
 	assert_string_equal(obstacle(&rig), "trunk");
+	rig.q.trunk = SV("carrie");
+	assert_string_equal(obstacle(&rig), "trunk");
+	rig.q.trunk = SV("carrier");
+	assert_true(goes(&rig));
+	rig.rule[0].when.caller = CALLER_TRUSTED;
+	assert_string_equal(obstacle(&rig), "caller");
+	rig.rule[0].when.caller = CALLER_AUTHENTICATED;
+	assert_true(goes(&rig));
+	rig.rule[0].when.trunk = SV(""); /* it has not shown who it is to any other */
+	assert_string_equal(obstacle(&rig), "caller");
 }
 
 /* DECISIONS 15: hosts that are not ours need a rule that says relay. */
@@ -440,6 +461,7 @@ int main(void)
 		cmocka_unit_test(every_header_condition_must_hold),
 		cmocka_unit_test(who_may_call),
 		cmocka_unit_test(the_callee_may_have_to_be_registered),
+		cmocka_unit_test(a_trunk_is_known_to_rules_that_name_it),
 		cmocka_unit_test(foreign_hosts_are_refused),
 		cmocka_unit_test(who_would_be_asked),
 		cmocka_unit_test(rejection_and_parts_that_are_not_there),

@@ -379,7 +379,12 @@ static const struct bad {
 	{ NODE ZONES POOLS WHEN("callee: known"),
 	  "4:45: routes[0].when.callee: `known` is not one of: registered" },
 	{ NODE ZONES POOLS WHEN("trunk: carrier"),
-	  "4:44: warning: routes[0].when.trunk: not active in this version" },
+	  "4:10: routes[0].when.trunk: there is no trunk `carrier`" },
+	{ NODE ZONES POOLS WHEN("trunk: carier") "trunks: { carrier: { zone: a, match: { source: 192.0.2.1 } } }\n",
+	  "4:10: routes[0].when.trunk: there is no trunk `carier`; did you mean `carrier`?" },
+	{ NODE "zones: { a: { listen: \"udp:127.0.0.1:5060\" }, b: { listen: \"udp:127.0.0.2:5060\" } }\n" POOLS
+	  WHEN("zone: b, trunk: carrier") "trunks: { carrier: { zone: a, match: { source: 192.0.2.1 } } }\n",
+	  "4:10: warning: routes[0].when.trunk: never: trunk carrier is in another zone" },
 	{ NODE ZONES POOLS WHEN("callee: registered"),
 	  "4:10: warning: routes[0]: `registrar:` has no domain: nobody can register" },
 	{ NODE ZONES POOLS "routes: [{ when: { caller: anyone }, to: { pool: p } }]\n",
@@ -506,12 +511,31 @@ static const struct bad {
 	  "5:10: warning: cluster: not active in this version\n"
 	  "5:68: warning: cluster.secret: /nonexistent cannot be read: No such file or directory" },
 	{ NODE ZONES POOLS ROUTES "trunks: { t: { zone: b, pool: p, credentials: \"file:/nonexistent\" } }\n",
-	  "5:9: warning: trunks: not active in this version\n"
+	  "5:14: warning: trunks.t: no request is known to come from it: write `match: { source: ... }`\n"
 	  "5:22: trunks.t.zone: there is no zone `b`; there is: a\n"
-	  "5:47: warning: trunks.t.credentials: /nonexistent cannot be read: No such file or directory" },
-	{ NODE ZONES POOLS ROUTES "trunks: { t: { zone: a, pool: p, match: { source: 192.0.2.1 }, "
-	  "limits: { calls: 10, rate: 5/s }, register: { user: x } } }\n",
-	  "5:9: warning: trunks: not active in this version" },
+	  "5:47: trunks.t.credentials: /nonexistent cannot be read: No such file or directory" },
+	{ NODE ZONES POOLS ROUTES "trunks: { t: { zone: a, match: { source: 192.0.2.1 }, credentials: \"${SBC_TEST_CREDENTIALS}\" } }\n",
+	  "5:14: trunks.t: credentials: `pool:` is missing: whom they are for\n"
+	  "5:14: trunks.t: credentials: `domain:` or `realm:` is missing: what they are for" },
+	{ NODE ZONES POOLS ROUTES "trunks: { t: { zone: a, match: { source: 192.0.2.1, tls-name: sip.example.net }, register: { user: x } } }\n",
+	  "5:14: trunks.t: register: `pool:` is missing: where we register\n"
+	  "5:14: trunks.t: register: `domain:` is missing: where `x` belongs to\n"
+	  "5:63: warning: trunks.t.match.tls-name: not active in this version" },
+	{ NODE ZONES POOLS ROUTES "trunks: { t: { zone: a, match: { source: 192.0.2.1 }, domain: x.com, realm: 'a\"b', register: { user: \"x y\" }, "
+	  "credentials: \"${SBC_TEST_SECRET}\" } }\n",
+	  "5:14: trunks.t: a realm has at most 255 bytes, no quotes, backslashes and colons\n"
+	  "5:14: trunks.t: register: `pool:` is missing: where we register\n"
+	  "5:102: trunks.t.register.user: a character that a user part cannot have (RFC 3261 §25.1): write it as %HH\n"
+	  "5:124: trunks.t.credentials: there are no credentials in it: one line USER:PASSWORD" },
+	{ NODE ZONES POOLS ROUTES "trunks: { t: { zone: a, match: { source: [192.0.2.0/24, 10.0.0.0/8] } }, "
+	  "u: { zone: a, match: { source: [10.1.0.0/16, 192.0.2.7/24] } } }\n",
+	  "5:74: trunks.u.match.source: 192.0.2.0/24 is a source of trunk t, too: a request comes from one" },
+	{ NODE "zones: { a: { listen: \"udp:127.0.0.1:5060\" }, b: { listen: \"udp:127.0.0.2:5060\", privacy: { identity: remove } } }\n" POOLS ROUTES
+	  "trunks: { t: { zone: b, pool: p, match: { source: 192.0.2.1 } }, u: { zone: a, pool: p, domain: x.com, match: { source: 192.0.2.1 } } }\n",
+	  "5:11: trunks.t: pool p is in another zone\n"
+	  "5:66: trunks.u: pool p belongs to trunk t already: each has one of its own\n"
+	  "5:66: warning: trunks.u: domain: From and To of requests with an Identity (RFC 8224) stay as they are; write `privacy: { "
+	  "identity: remove }` in zone a, unless none goes there" },
 	{ NODE ZONES POOLS ROUTES "admin: { http: \"127.0.0.1:8080\" }\n",
 	  "5:16: warning: admin.http: not active in this version" },
 	{ NODE ZONES POOLS ROUTES "takeover: { drain: 30m }\n",
@@ -583,7 +607,7 @@ static void all_problems_come_at_once_in_the_order_of_the_file(void **state)
 static int set_environment(void **state)
 {
 	(void)state;
-	return setenv("SBC_TEST_SECRET", "x", 1) || unsetenv("SBC_TEST_UNSET");
+	return setenv("SBC_TEST_SECRET", "x", 1) || setenv("SBC_TEST_CREDENTIALS", "me:secret", 1) || unsetenv("SBC_TEST_UNSET");
 }
 
 int main(void)

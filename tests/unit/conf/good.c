@@ -233,7 +233,8 @@ static void rules_are_as_written(void **state)
 		"  - { to: { pool: p }, rewrite: { user: { regex: \"^0(.*)$\", replace: '+49\\1' } } }\n"
 		"  - { when: { callee: registered }, to: location, answer-timeout: 25s }\n"
 		"  - { when: { trunk: carrier, caller: trusted }, to: { reject: { status: 603, phrase: Decline } } }\n"
-		"  - { to: { reject: 404 } }\n");
+		"  - { to: { reject: 404 } }\n"
+		"trunks: { carrier: { zone: a, match: { source: 192.0.2.1 } } }\n");
 	const struct conf_route *r = c->routes;
 
 	(void)state;

@@ -1,0 +1,168 @@
+#include "dispatcher/state.h"
+#include <errno.h>
+
+/* Slots -------------------------------------------------------------------------------------------------------------- */
+
+static struct sv name_of(const struct trunk_state *s)
+{
+	return (struct sv){ s->name, s->name_len };
+}
+
+/* A worker may still read a snapshot that names it, or hold a call that came from it. */
+static bool is_taken(const struct trunk_state *s, const struct conf *next)
+{
+	return s->name_len && (s->gen + POOL_SNAPSHOTS > next->gen || atomic_load_explicit(&s->calls_in, memory_order_relaxed));
+}
+
+static int slot_by_name(const struct pools *p, struct sv name)
+{
+	for (unsigned i = 0; i < CONF_TRUNKS_MAX && name.len; i++)
+		if (sv_eq(name_of(&p->trunks[i]), name))
+			return (int)i;
+	return -1;
+}
+
+/* A free one that none of the first `n` trunks of `next` was given. */
+static int slot_free(const struct pools *p, const struct conf *next, unsigned *from)
+{
+	for (; *from < CONF_TRUNKS_MAX; ++*from)
+		if (!is_taken(&p->trunks[*from], next))
+			return (int)(*from)++;
+	return -ENOSPC;
+}
+
+static void slot_claim(struct trunk_state *s, struct sv name)
+{
+	s->name_len = (uint8_t)name.len;
+	memcpy(s->name, name.p, name.len);
+	atomic_store(&s->bucket_us, 0);
+	for (unsigned i = 0; i < TRUNK_REFUSALS; i++)
+		atomic_store(&s->refused[i], 0);
+}
+
+int trunks_adopt(struct pools *p, struct conf *next)
+{
+	unsigned from = 0;
+
+	for (unsigned i = 0; i < next->n_trunks; i++) {
+		struct conf_trunk *t = &next->trunks[i];
+		int slot = slot_by_name(p, t->name);
+
+		t->slot = (uint16_t)slot;
+		if (slot >= 0)
+			p->trunks[slot].gen = next->gen; /* first of all, so that no new name gets it */
+		else
+			t->slot = UINT16_MAX;
+	}
+	for (unsigned i = 0; i < next->n_trunks; i++) {
+		struct conf_trunk *t = &next->trunks[i];
+		int slot;
+
+		if (t->slot != UINT16_MAX)
+			continue;
+		if ((slot = slot_free(p, next, &from)) < 0)
+			return slot;
+		t->slot = (uint16_t)slot;
+		p->trunks[slot].gen = next->gen;
+		slot_claim(&p->trunks[slot], t->name);
+	}
+	return 0;
+}
+
+const struct conf_trunk *trunk_of_slot(const struct conf *c, uint16_t slot)
+{
+	for (unsigned i = 0; i < c->n_trunks; i++)
+		if (c->trunks[i].slot == slot)
+			return &c->trunks[i];
+	return NULL;
+}
+
+/* Limits ------------------------------------------------------------------------------------------------------------- */
+
+static uint32_t calls_out(const struct pools *p, const struct map *map, const struct conf *c, const struct conf_trunk *t)
+{
+	const struct conf_pool *pool = t->pool < 0 ? NULL : &c->pools[t->pool];
+	uint32_t sum = 0;
+
+	for (unsigned i = 0; pool && map && i < pool->n_destinations; i++)
+		sum += atomic_load_explicit(&p->dest[map->of[pool->first_destination + i].slot].reserved, memory_order_relaxed);
+	return sum;
+}
+
+static uint32_t calls_of(const struct pools *p, const struct map *map, const struct conf *c, const struct conf_trunk *t)
+{
+	return calls_out(p, map, c, t) + atomic_load_explicit(&p->trunks[t->slot].calls_in, memory_order_relaxed);
+}
+
+static void count(struct trunk_state *s, enum trunk_refusal why)
+{
+	atomic_fetch_add_explicit(&s->refused[why], 1, memory_order_relaxed);
+}
+
+/* Each has its place before it looks whether there was one: of two who take the last at once both may be refused, never both admitted. */
+int trunk_enter(struct pools *p, const struct conf *c, const struct conf_trunk *t, uint64_t now_ms)
+{
+	struct trunk_state *s = &p->trunks[t->slot];
+
+	atomic_fetch_add_explicit(&s->calls_in, 1, memory_order_relaxed);
+	if (t->max_calls && calls_of(p, pools_map(p, c), c, t) > t->max_calls) {
+		trunk_leave(p, t->slot);
+		count(s, TRUNK_FULL);
+		return -EBUSY;
+	}
+	if (t->rate && !bucket_take_rate(&s->bucket_us, t->rate, now_ms)) {
+		trunk_leave(p, t->slot);
+		count(s, TRUNK_FAST);
+		return -EAGAIN;
+	}
+	return 0;
+}
+
+void trunk_reserve(struct pools *p, uint16_t slot)
+{
+	atomic_fetch_add_explicit(&p->trunks[slot].calls_in, 1, memory_order_relaxed);
+}
+
+void trunk_leave(struct pools *p, uint16_t slot)
+{
+	atomic_fetch_sub_explicit(&p->trunks[slot].calls_in, 1, memory_order_relaxed);
+}
+
+bool trunk_has_room(struct pools *p, const struct map *map, const struct conf *c, const struct conf_pool *pool, uint64_t now_ms, bool is_new)
+{
+	const struct conf_trunk *t = &c->trunks[pool->trunk - 1];
+	struct trunk_state *s = &p->trunks[t->slot];
+
+	if (t->max_calls && calls_of(p, map, c, t) >= t->max_calls) {
+		if (is_new)
+			count(s, TRUNK_FULL);
+		return false;
+	}
+	if (is_new && t->rate && !bucket_has_rate(&s->bucket_us, t->rate, now_ms)) {
+		count(s, TRUNK_FAST);
+		return false;
+	}
+	return true;
+}
+
+bool trunk_takes(struct pools *p, const struct map *map, const struct conf *c, const struct conf_pool *pool, uint64_t now_ms, bool is_new)
+{
+	const struct conf_trunk *t = &c->trunks[pool->trunk - 1];
+	struct trunk_state *s = &p->trunks[t->slot];
+	bool is_full = t->max_calls && calls_of(p, map, c, t) > t->max_calls;
+
+	if (!is_full && (!is_new || !t->rate || bucket_take_rate(&s->bucket_us, t->rate, now_ms)))
+		return true;
+	count(s, is_full ? TRUNK_FULL : TRUNK_FAST);
+	return false;
+}
+
+void trunk_info(const struct pools *p, const struct conf *c, const struct conf_trunk *t, struct trunk_info *out)
+{
+	const struct trunk_state *s = &p->trunks[t->slot];
+
+	out->calls_in = atomic_load_explicit(&s->calls_in, memory_order_relaxed);
+	out->calls_out = calls_out(p, pools_map(p, c), c, t);
+	for (unsigned i = 0; i < TRUNK_REFUSALS; i++)
+		out->refused[i] = atomic_load_explicit(&s->refused[i], memory_order_relaxed);
+}
