@@ -7,8 +7,8 @@
 
 enum {
 	NEAR = 24,             /* places looked at for one with few contacts */
-	CATCH_UP = 4,          /* pings in one slot against the mean, in thirds, when behind */
-	HURRY = 6,             /* when far behind: */
+	CATCH_UP = 5,          /* pings in one slot against the mean, in quarters, when behind */
+	HURRY = 8,             /* when far behind: */
 	FAR_BEHIND = 16,       /* by this part of an interval */
 };
 
@@ -444,7 +444,7 @@ static uint32_t allowed(const struct keeper *k)
 		mean += ((uint64_t)r->count << 10) / r->n_places;
 		is_far |= now > r->next + r->n_places / FAR_BEHIND;
 	}
-	return (uint32_t)((mean * (is_far ? HURRY : CATCH_UP) / 3 >> 10) + 1);
+	return (uint32_t)(mean * (is_far ? HURRY : CATCH_UP) / 4 >> 10) + 1;
 }
 
 /* Over the slots with nobody in one step. */
