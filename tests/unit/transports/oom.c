@@ -221,7 +221,7 @@ static void use_streams(struct rig *r)
 static void use(struct rig *r)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-	struct resolve_query q = { SV("h.example"), 0, 5060, T_UDP, 0 };
+	struct resolve_query q = { .host = SV("h.example"), .default_port = 5060, .transports = 1u << T_UDP | 1u << T_TCP };
 	struct resolve_answer a;
 	uint64_t id;
 

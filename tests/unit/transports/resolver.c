@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include "transports/net.h"
 #include "base/poller.h"
+#include "transports/dns.h"
 #include "transports/resolver.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,14 +15,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { ASKED_MAX = 4096, TURNS = 20000, A = 1, CNAME = 5, AAAA = 28, SRV = 33, DONE_MAX = 8192, REPLY_MAX = 8192 };
+enum { ASKED_MAX = 4096, TURNS = 20000, A = 1, CNAME = 5, SOA = 6, AAAA = 28, SRV = 33, NAPTR = 35, DONE_MAX = 8192, REPLY_MAX = 8192 };
 
 struct record {
 	const char *name;
 	uint16_t type;
 	uint32_t ttl;
-	const char *data;          /* address, or SRV/CNAME target */
-	uint16_t priority, weight, port;
+	const char *data;          /* address, or SRV/CNAME target; NAPTR: service, space, replacement; SOA: nothing */
+	uint16_t priority, weight, port; /* NAPTR: order, preference; SOA: its minimum in `port` */
 };
 
 struct done {
@@ -39,6 +40,8 @@ struct rig {
 	size_t n_zone;
 	int rcode;                 /* what unknown names get: 3 = NXDOMAIN */
 	bool is_deaf, is_mad;
+	unsigned deaf_to;          /* questions of this type are dropped */
+	struct record soa;         /* with what is not there; name NULL: none */
 	unsigned n_asked;
 	char asked[ASKED_MAX][80];
 	struct done done[DONE_MAX];
@@ -71,12 +74,44 @@ static void put_name(unsigned char **p, const char *name)
 	*(*p)++ = 0;
 }
 
+static void put_text(unsigned char **p, const char *text, size_t len)
+{
+	*(*p)++ = (unsigned char)len;
+	memcpy(*p, text, len);
+	*p += len;
+}
+
+static void put_naptr(unsigned char **p, const struct record *r)
+{
+	size_t service = strcspn(r->data, " ");
+
+	put16(p, r->priority);
+	put16(p, r->weight);
+	put_text(p, "s", 1);
+	put_text(p, r->data, service);
+	put_text(p, "", 0);
+	put_name(p, r->data + service + 1);
+}
+
+static void put_soa(unsigned char **p, const struct record *r)
+{
+	put_name(p, "ns");
+	put_name(p, "root");
+	memset(*p, 0, 18);
+	*p += 18;
+	put16(p, r->port);
+}
+
 static void put_data(unsigned char **p, const struct record *r)
 {
 	unsigned char *len = *p;
 
 	*p += 2;
-	if (r->type == A)
+	if (r->type == NAPTR)
+		put_naptr(p, r);
+	else if (r->type == SOA)
+		put_soa(p, r);
+	else if (r->type == A)
 		*p += inet_pton(AF_INET, r->data, *p) == 1 ? 4 : 0;
 	else if (r->type == AAAA)
 		*p += inet_pton(AF_INET6, r->data, *p) == 1 ? 16 : 0;
@@ -143,10 +178,14 @@ static size_t make_reply(struct rig *r, const unsigned char *q, ssize_t len, uns
 
 	snprintf(r->asked[r->n_asked++], 80, "%.60s %u", name, type);
 	assert_true(r->n_asked < ASKED_MAX);
-	if (r->is_deaf)
+	if (r->is_deaf || type == r->deaf_to)
 		return 0;
 	memcpy(reply, q, (size_t)len);
 	n = put_answers(r, &p, name, type, &exists);
+	if (!n && r->soa.name) {
+		put_record(&p, &r->soa);
+		reply[9] = 1;
+	}
 	reply[2] = 0x85;
 	reply[3] = (unsigned char)(0x80 | (exists ? 0 : r->rcode));
 	put16(&at, n);
@@ -291,7 +330,8 @@ static int teardown(void **state)
 
 static struct resolve_query query(const char *host, uint16_t port, uint8_t transport, uint8_t family)
 {
-	return (struct resolve_query){ sv_from(host), port, 5060, transport, family };
+	return (struct resolve_query){ .host = sv_from(host), .port = port, .default_port = 5060, .transport = transport,
+		                       .family = family };
 }
 
 static int ask(struct rig *r, struct resolve_query q, struct resolve_answer *out)
@@ -552,15 +592,15 @@ static void an_answer_lives_as_long_as_it_says(void **state)
 	ZONE(r, { "h.example", A, 100, "192.0.2.7", 0, 0, 0 }, { "short.example", A, 0, "192.0.2.8", 0, 0, 0 },
 	     { "long.example", A, 1000000, "192.0.2.9", 0, 0, 0 });
 	assert_int_equal(ask_and_wait(r, query("h.example", 5060, T_UDP, 4), &a), 0);
-	after_ms(r, 99999);
+	after_ms(r, 89999);
 	assert_int_equal(ask(r, query("H.Example", 5061, T_UDP, 4), &a), 0);
 	expect_addr(&a, 0, "192.0.2.7:5061");
-	after_ms(r, 1);
+	after_ms(r, 10001);
 	asked = r->n_asked;
 	assert_int_equal(ask_and_wait(r, query("h.example", 5060, T_UDP, 4), &a), 0);
 	assert_int_equal(r->n_asked, asked + 1);
 	assert_int_equal(ask_and_wait(r, query("short.example", 5060, T_UDP, 4), &a), 0);
-	after_ms(r, RESOLVE_TTL_MIN_S * 1000 - 1);
+	after_ms(r, RESOLVE_TTL_MIN_S * 900 - 1);
 	assert_int_equal(ask(r, query("short.example", 5060, T_UDP, 4), &a), 0);
 	assert_int_equal(ask_and_wait(r, query("long.example", 5060, T_UDP, 4), &a), 0);
 	after_ms(r, RESOLVE_TTL_MAX_S * 1000);
@@ -585,7 +625,11 @@ static void it_lives_from_the_time_it_came(void **state)
 	r->wheel.look = wake_five_seconds_later;
 	assert_int_equal(ask_and_wait(r, query("h.example", 5060, T_UDP, 4), &a), 0);
 	assert_null(r->wheel.look);
-	after_ms(r, 99999);
+	after_ms(r, 89999);
+	assert_int_equal(ask(r, query("h.example", 5060, T_UDP, 4), &a), 0);
+	turn(r);
+	assert_int_equal(r->n_asked, 1);
+	after_ms(r, 10000);
 	assert_int_equal(ask(r, query("h.example", 5060, T_UDP, 4), &a), 0);
 }
 
@@ -598,9 +642,9 @@ static void that_it_does_not_exist_is_remembered(void **state)
 	r->n_zone = 0;
 	assert_int_equal(ask_and_wait(r, query("no.example", 5060, T_UDP, 0), &a), -ENOENT);
 	asked = r->n_asked;
-	after_ms(r, RESOLVE_NEGATIVE_S * 1000 - 1);
+	after_ms(r, RESOLVE_NEGATIVE_S * 900 - 1);
 	assert_int_equal(ask(r, query("no.example", 5060, T_UDP, 0), &a), -ENOENT);
-	after_ms(r, 1);
+	after_ms(r, RESOLVE_NEGATIVE_S * 100 + 1);
 	assert_int_equal(ask_and_wait(r, query("no.example", 5060, T_UDP, 0), &a), -ENOENT);
 	assert_true(r->n_asked > asked);
 	assert_int_equal(counted(r, RESOLVER_NOT_FOUND), 2);
@@ -625,6 +669,226 @@ static void the_cache_is_bounded(void **state)
 	r->n_asked = 0;
 	assert_int_equal(ask_and_wait(r, query("first.example", 5060, T_UDP, 4), &a), 0);
 	assert_int_equal(r->n_asked, 1); /* it was the one unused longest */
+}
+
+/* What is not there is known of this name and type only, for as long as the zone says. */
+static void absence_is_of_one_name_and_type(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+	unsigned asked;
+
+	ZONE(r, { "h.example", A, 1000, "192.0.2.7", 0, 0, 0 });
+	r->soa = (struct record){ "example", SOA, 900, "", 0, 0, 60 };
+	assert_int_equal(ask_and_wait(r, query("h.example", 5060, T_UDP, 6), &a), -ENOENT);
+	assert_int_equal(ask_and_wait(r, query("h.example", 5060, T_UDP, 4), &a), 0);
+	assert_int_equal(ask(r, query("h.example", 5060, T_UDP, 0), &a), 0); /* of both, from what is known */
+	assert_int_equal(a.n, 1);
+	asked = r->n_asked;
+	after_ms(r, 53999);
+	assert_int_equal(ask(r, query("h.example", 5060, T_UDP, 6), &a), -ENOENT);
+	turn(r);
+	assert_int_equal(r->n_asked, asked);
+	after_ms(r, 6001);
+	assert_int_equal(ask_and_wait(r, query("h.example", 5060, T_UDP, 6), &a), -ENOENT);
+	assert_int_equal(r->n_asked, asked + 1);
+	r->soa.ttl = r->soa.port = 20000; /* no zone keeps us off for longer than that */
+	assert_int_equal(ask_and_wait(r, query("no.example", 5060, T_UDP, 4), &a), -ENOENT);
+	after_ms(r, RESOLVE_NEGATIVE_MAX_S * 1000);
+	assert_int_equal(ask_and_wait(r, query("no.example", 5060, T_UDP, 4), &a), -ENOENT);
+}
+
+/* In the last tenth of its time, once, and whoever asked does not wait. */
+static void names_in_use_are_refreshed(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+
+	ZONE(r, { "h.example", A, 100, "192.0.2.7", 0, 0, 0 });
+	assert_int_equal(ask_and_wait(r, query("h.example", 5060, T_UDP, 4), &a), 0);
+	after_ms(r, 89999);
+	assert_int_equal(ask(r, query("h.example", 5060, T_UDP, 4), &a), 0);
+	assert_int_equal(counted(r, RESOLVER_REFRESHED), 0);
+	after_ms(r, 1);
+	r->zone = (const struct record[]){ { "h.example", A, 100, "192.0.2.8", 0, 0, 0 } };
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(ask(r, query("h.example", 5060, T_UDP, 4), &a), 0);
+		expect_addr(&a, 0, "192.0.2.7:5060");
+	}
+	assert_int_equal(counted(r, RESOLVER_REFRESHED), 1);
+	until(r, ask(r, query("h.example", 5060, T_UDP, 4), &a) == 0 && a.addr[0].ip[3] == 8);
+	assert_int_equal(r->n_asked, 2);
+	after_ms(r, 89999); /* from when the new one came */
+	assert_int_equal(ask(r, query("h.example", 5060, T_UDP, 4), &a), 0);
+	assert_int_equal(counted(r, RESOLVER_REFRESHED), 1);
+}
+
+struct listed {
+	unsigned n, stale, negative;
+	char names[16][80];
+};
+
+static void list_one(void *ctx, const struct resolve_entry *e)
+{
+	struct listed *l = ctx;
+
+	if (e->type == DNS_HOSTS)
+		return;
+	snprintf(l->names[l->n++], 80, "%s %u", e->name, e->type);
+	l->stale += e->is_stale;
+	l->negative += e->set && !e->set->n;
+}
+
+static struct listed list_all(const struct rig *r)
+{
+	struct listed l = { 0 };
+
+	resolve_each(r->resolver, list_one, &l);
+	return l;
+}
+
+static void what_is_known_can_be_seen_and_forgotten(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+	struct listed l;
+
+	ZONE(r, { "_sip._udp.example", SRV, 50, "a.other", 20, 0, 5062 }, { "a.other", A, 100, "192.0.2.1", 0, 0, 0 },
+	     { "example", A, 100, "192.0.2.2", 0, 0, 0 });
+	assert_int_equal(ask_and_wait(r, query("example", 0, T_UDP, 4), &a), 0);
+	assert_int_equal(ask_and_wait(r, query("example", 5060, T_UDP, 0), &a), 0);
+	assert_int_equal(ask_and_wait(r, query("xexample", 5060, T_UDP, 4), &a), -ENOENT);
+	after_ms(r, 50000);
+	l = list_all(r);
+	assert_int_equal(l.n, 5);
+	assert_int_equal(l.stale, 3); /* SRV, and what is not there */
+	assert_int_equal(l.negative, 2);
+	assert_true(resolve_forget(r->resolver, "example") >= 3);
+	l = list_all(r);
+	assert_int_equal(l.n, 2); /* xexample is another name */
+	r->n_asked = 0;
+	assert_int_equal(ask_and_wait(r, query("example", 5060, T_UDP, 4), &a), 0);
+	assert_int_equal(r->n_asked, 1);
+}
+
+/* RFC 3263 §4.1 --------------------------------------------------------------------------------------------------- */
+
+static struct resolve_query open_query(const char *host, unsigned transports)
+{
+	return (struct resolve_query){ .host = sv_from(host), .family = 4, .transports = (uint8_t)transports };
+}
+
+enum { ANY = 1u << T_UDP | 1u << T_TCP | 1u << T_TLS, SECURE = 1u << T_TLS | 1u << T_WSS };
+
+static void expect_hop(const struct resolve_answer *a, unsigned i, const char *text, uint8_t transport)
+{
+	expect_addr(a, i, text);
+	assert_int_equal(a->transport[i], transport);
+}
+
+#define NAPTR_ZONE(r) \
+	ZONE(r, { "example", NAPTR, 60, "SIP+D2U _sip._udp.example", 50, 50, 0 }, \
+	     { "example", NAPTR, 60, "SIPS+D2T _sips._tcp.example", 50, 10, 0 }, \
+	     { "example", NAPTR, 60, "SIP+D2T _sip._tcp.example", 40, 90, 0 }, \
+	     { "example", NAPTR, 60, "SIPS+D2W _sips._ws.example", 60, 10, 0 }, \
+	     { "_sip._udp.example", SRV, 60, "u.example", 0, 0, 5060 }, { "_sip._tcp.example", SRV, 60, "t.example", 9, 0, 5070 }, \
+	     { "_sips._tcp.example", SRV, 60, "s.example", 5, 0, 5061 }, { "_sips._ws.example", SRV, 60, "w.example", 5, 0, 8443 }, \
+	     { "u.example", A, 60, "192.0.2.1", 0, 0, 0 }, { "t.example", A, 60, "192.0.2.2", 0, 0, 0 }, \
+	     { "s.example", A, 60, "192.0.2.3", 0, 0, 0 }, { "w.example", A, 60, "192.0.2.4", 0, 0, 0 }, \
+	     { "example", A, 60, "192.0.2.9", 0, 0, 0 })
+
+static void naptr_chooses_the_transport(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+
+	NAPTR_ZONE(r);
+	assert_int_equal(ask_and_wait(r, open_query("example", ANY), &a), 0);
+	assert_int_equal(a.n, 3);
+	expect_hop(&a, 0, "192.0.2.2:5070", T_TCP); /* the lowest order */
+	expect_hop(&a, 1, "192.0.2.3:5061", T_TLS); /* then the lower preference */
+	expect_hop(&a, 2, "192.0.2.1:5060", T_UDP);
+	assert_false(was_asked(r, "_sips._ws.example 33"));
+	assert_int_equal(ask_and_wait(r, open_query("example", 1u << T_UDP), &a), 0);
+	assert_int_equal(a.n, 1);
+	expect_hop(&a, 0, "192.0.2.1:5060", T_UDP);
+}
+
+/* What is to go over TLS never goes over less. */
+static void sips_discards_what_is_plain(void **state)
+{
+	const struct record plain[] = { { "plain", NAPTR, 60, "SIP+D2U _sip._udp.plain", 50, 50, 0 },
+		                        { "_sip._udp.plain", SRV, 60, "u.plain", 0, 0, 5060 },
+		                        { "u.plain", A, 60, "192.0.2.1", 0, 0, 0 }, { "plain", A, 60, "192.0.2.9", 0, 0, 0 } };
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+
+	NAPTR_ZONE(r);
+	assert_int_equal(ask_and_wait(r, open_query("example", SECURE), &a), 0);
+	assert_int_equal(a.n, 2);
+	expect_hop(&a, 0, "192.0.2.3:5061", T_TLS);
+	expect_hop(&a, 1, "192.0.2.4:8443", T_WSS);
+	r->zone = plain;
+	r->n_zone = 4;
+	assert_int_equal(ask_and_wait(r, open_query("plain", SECURE), &a), 0);
+	assert_int_equal(a.n, 1);
+	expect_hop(&a, 0, "192.0.2.9:5061", T_TLS);
+}
+
+static void without_naptr_the_services_there_are(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+
+	ZONE(r, { "_sip._tcp.example", SRV, 60, "t.example", 9, 0, 5070 }, { "t.example", A, 60, "192.0.2.2", 0, 0, 0 },
+	     { "example", A, 60, "192.0.2.9", 0, 0, 0 }, { "_sip._udp.no", SRV, 60, ".", 0, 0, 0 }, { "no", A, 60, "192.0.2.8", 0, 0, 0 });
+	assert_int_equal(ask_and_wait(r, open_query("example", ANY), &a), 0);
+	assert_int_equal(a.n, 1);
+	expect_hop(&a, 0, "192.0.2.2:5070", T_TCP);
+	assert_int_equal(ask_and_wait(r, open_query("t.example", ANY), &a), 0); /* neither: UDP */
+	expect_hop(&a, 0, "192.0.2.2:5060", T_UDP);
+	assert_int_equal(ask_and_wait(r, open_query("t.example", 1u << T_TLS | 1u << T_TCP), &a), 0);
+	expect_hop(&a, 0, "192.0.2.2:5060", T_TCP);
+	assert_int_equal(ask_and_wait(r, open_query("no", ANY), &a), -ENOENT);
+	assert_int_equal(ask_and_wait(r, open_query("example", 1u << T_WS), &a), -ENOENT); /* never by guessing */
+}
+
+/* A port or a number leaves nothing to ask NAPTR or SRV for. */
+static void a_port_settles_it(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_query q = open_query("example", ANY);
+	struct resolve_answer a;
+
+	NAPTR_ZONE(r);
+	q.port = 5090;
+	assert_int_equal(ask_and_wait(r, q, &a), 0);
+	assert_int_equal(a.n, 1);
+	expect_hop(&a, 0, "192.0.2.9:5090", T_UDP);
+	assert_int_equal(r->n_asked, 1);
+	assert_int_equal(ask(r, open_query("192.0.2.77", SECURE), &a), 0);
+	expect_hop(&a, 0, "192.0.2.77:5061", T_TLS);
+	assert_int_equal(ask(r, open_query("192.0.2.77", 0), &a), -ENOENT);
+	assert_int_equal(r->n_asked, 1);
+}
+
+/* A server that drops what it does not know costs one wait, not every call. */
+static void a_server_deaf_to_naptr(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+
+	ZONE(r, { "_sip._udp.example", SRV, 60, "u.example", 0, 0, 5062 }, { "u.example", A, 60, "192.0.2.1", 0, 0, 0 });
+	r->deaf_to = NAPTR;
+	assert_int_equal(ask(r, open_query("example", ANY), &a), -EINPROGRESS);
+	for (int i = 0; i < 50; i++)
+		turn(r);
+	after_ms(r, RESOLVE_TIMEOUT_MS);
+	assert_int_equal(r->n_done, 1);
+	until(r, ask_and_wait(r, open_query("example", ANY), &a) == 0);
+	expect_hop(&a, 0, "192.0.2.1:5062", T_UDP);
+	after_ms(r, RESOLVER_RETRY_S * 1000);
+	assert_int_equal(ask(r, open_query("example", ANY), &a), 0); /* asked again, and not waited for */
 }
 
 /* Many at once ---------------------------------------------------------------------------------------------------- */
@@ -723,22 +987,31 @@ static void an_old_answer_bridges_a_dead_server(void **state)
 {
 	struct rig *r = rig_of(state);
 	struct resolve_answer a;
+	uint64_t asked;
 
 	ZONE(r, { "h.example", A, 100, "192.0.2.7", 0, 0, 0 });
 	assert_int_equal(ask_and_wait(r, query("h.example", 5060, T_UDP, 4), &a), 0);
 	r->is_deaf = true;
 	after_ms(r, 100001);
 	assert_int_equal(ask(r, query("h.example", 5060, T_UDP, 4), &a), -EINPROGRESS);
-	after_ms(r, RESOLVE_TIMEOUT_MS);
+	after_ms(r, RESOLVER_STALE_WAIT_MS - 1);
+	assert_int_equal(r->n_done, 1);
+	after_ms(r, 1);
 	assert_int_equal(r->n_done, 2);
 	assert_int_equal(r->done[1].err, 0);
 	expect_addr(&r->done[1].answer, 0, "192.0.2.7:5060");
-	assert_int_equal(ask(r, query("h.example", 5060, T_UDP, 4), &a), 0); /* at once, for a while */
-	assert_int_equal(counted(r, RESOLVER_STALE), 1);
+	assert_int_equal(ask(r, query("h.example", 5060, T_UDP, 4), &a), 0); /* from now on at once */
+	assert_int_equal(counted(r, RESOLVER_STALE), 2);
+	after_ms(r, RESOLVE_TIMEOUT_MS - RESOLVER_STALE_WAIT_MS);
+	after_ms(r, RESOLVER_RETRY_S * 1000);
+	asked = counted(r, RESOLVER_QUERIES);
+	assert_int_equal(ask(r, query("h.example", 5060, T_UDP, 4), &a), 0); /* while the server is given another chance */
+	assert_int_equal(counted(r, RESOLVER_QUERIES), asked + 1);
 	after_ms(r, RESOLVER_STALE_MAX_S * 1000ull);
+	after_ms(r, RESOLVER_RETRY_S * 1000);
 	assert_int_equal(ask(r, query("h.example", 5060, T_UDP, 4), &a), -EINPROGRESS);
 	after_ms(r, RESOLVE_TIMEOUT_MS);
-	assert_int_equal(r->done[2].err, -ETIMEDOUT);
+	assert_int_equal(r->done[r->n_done - 1].err, -ETIMEDOUT);
 }
 
 /* "Does not exist" is an answer: the old one is not used on. */
@@ -834,6 +1107,14 @@ int main(void)
 		TEST(it_lives_from_the_time_it_came),
 		TEST(that_it_does_not_exist_is_remembered),
 		TEST(the_cache_is_bounded),
+		TEST(absence_is_of_one_name_and_type),
+		TEST(names_in_use_are_refreshed),
+		TEST(what_is_known_can_be_seen_and_forgotten),
+		TEST(naptr_chooses_the_transport),
+		TEST(sips_discards_what_is_plain),
+		TEST(without_naptr_the_services_there_are),
+		TEST(a_port_settles_it),
+		TEST(a_server_deaf_to_naptr),
 		TEST(equal_questions_are_asked_once),
 		TEST(who_cancels_hears_nothing),
 		TEST(asking_inside_the_callback),
