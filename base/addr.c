@@ -168,6 +168,13 @@ bool addr_is_any(const struct addr *a)
 	return a->family != 0 && memcmp(a->ip, zero, sizeof(zero)) == 0;
 }
 
+bool addr_is_loopback(const struct addr *a)
+{
+	static const uint8_t one[16] = { [15] = 1 };
+
+	return a->family == 4 ? a->ip[0] == 127 : a->family == 6 && memcmp(a->ip, one, sizeof(one)) == 0;
+}
+
 socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *out)
 {
 	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;

@@ -23,6 +23,7 @@ const char *addr_print(const struct addr *a, char buf[ADDR_TEXT]);
 bool addr_eq(const struct addr *a, const struct addr *b);       /* with port */
 bool addr_eq_ip(const struct addr *a, const struct addr *b);    /* without port */
 bool addr_is_any(const struct addr *a);                         /* 0.0.0.0 or :: */
+bool addr_is_loopback(const struct addr *a);                    /* 127.0.0.0/8 or ::1 */
 socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *out);
 /* 0, or -EAFNOSUPPORT. IPv4-mapped becomes IPv4. */
 int addr_from_sockaddr(struct addr *out, const struct sockaddr *sa);
