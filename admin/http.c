@@ -13,9 +13,9 @@ enum { BACKLOG = 64 };
 static const struct counter_def counter_defs[HTTP_COUNTERS] = {
 	[HTTP_REQUESTS] = { "http_requests_total", "Requests over HTTP that were read, whatever their answer.", false },
 	[HTTP_REFUSED_CONNECTIONS] = { "http_refused_connections_total", "HTTP connections refused because of their number.", false },
-	[HTTP_BAD_REQUESTS] = { "http_bad_requests_total", "HTTP requests of another method, for another host, too long, or upgrades.", false },
-	[HTTP_TIMED_OUT] = { "http_timed_out_total", "HTTP requests that the control thread did not answer in time, or had no room for.", false },
-	[HTTP_SLOW_CLIENTS] = { "http_slow_clients_total", "HTTP connections dropped because nothing was sent or read for too long.", false },
+	[HTTP_BAD_REQUESTS] = { "http_bad_requests_total", "HTTP requests of another method, for another host, too long; upgrades.", false },
+	[HTTP_TIMED_OUT] = { "http_timed_out_total", "HTTP requests not answered in time, or that there was no room for.", false },
+	[HTTP_SLOW_CLIENTS] = { "http_slow_clients_total", "HTTP connections dropped: nothing sent or read for too long.", false },
 };
 
 /* Questions and answers ----------------------------------------------------------------------------------------- */
@@ -38,7 +38,7 @@ static void on_question(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	mailbox_ack(h->questions);
-	while (mailbox_drain(h->questions, h, HTTP_QUESTIONS_MAX))
+	while (mailbox_drain(h->questions, h, HTTP_MAILS))
 		;
 }
 
@@ -60,7 +60,7 @@ void http_answer(struct http_reply *r, unsigned status, const char *type, struct
 	r->type = type;
 	keep_body(r, body);
 	r->mail.deliver = serve_on_answer;
-	mailbox_post(h->answers, &r->mail, true); /* there is room: HTTP_QUESTIONS_MAX */
+	mailbox_post(h->answers, &r->mail, true); /* there is room: HTTP_MAILS */
 	lws_cancel_service(h->context);
 }
 
@@ -71,7 +71,7 @@ int http_register(struct http *h, const char *path, http_handler *handler, void 
 			return -EEXIST;
 	if (h->n_resources == HTTP_RESOURCES_MAX)
 		return -ENOSPC;
-	h->resource[h->n_resources++] = (struct http_resource){ path, handler, ctx };
+	h->resource[h->n_resources++] = (struct http_resource){ .path = path, .handler = handler, .ctx = ctx };
 	return 0;
 }
 
@@ -117,8 +117,8 @@ static int http_open(struct http *h, const struct http_params *p)
 	if (h->fd < 0)
 		return h->fd;
 	if ((err = learn_port(h)) || (err = counters_init(&h->counters, counter_defs, HTTP_COUNTERS)) ||
-	    (err = mailbox_new(&h->questions, 2 * HTTP_QUESTIONS_MAX)) ||
-	    (err = mailbox_new(&h->answers, 2 * HTTP_QUESTIONS_MAX)))
+	    (err = mailbox_new(&h->questions, HTTP_MAILS)) ||
+	    (err = mailbox_new(&h->answers, HTTP_MAILS)))
 		return err;
 	h->event = event_new(p->loop, mailbox_fd(h->questions), EV_READ | EV_PERSIST, on_question, h);
 	if (!h->event || event_add(h->event, NULL))
@@ -172,9 +172,9 @@ void http_free(struct http *h)
 	serve_close(h);
 	if (h->event)
 		event_free(h->event);
-	while (h->questions && mailbox_drain(h->questions, h, HTTP_QUESTIONS_MAX))
+	while (h->questions && mailbox_drain(h->questions, h, HTTP_MAILS))
 		;
-	while (h->answers && mailbox_drain(h->answers, h, HTTP_QUESTIONS_MAX))
+	while (h->answers && mailbox_drain(h->answers, h, HTTP_MAILS))
 		;
 	mailbox_free(h->questions);
 	mailbox_free(h->answers);

@@ -18,7 +18,7 @@ enum http_limits {
 	HTTP_HEAD_MAX = 8192,      /* bytes of the headers of one request that we know; beyond: 431 */
 	HTTP_HEAD_CUT = 16384,     /* of a whole head; beyond, the connection ends */
 	HTTP_URI_MAX = 1024,       /* beyond: 414 */
-	HTTP_QUESTIONS_MAX = 32,   /* at once with the control thread, those that nobody waits for any more included */
+	HTTP_QUESTIONS_MAX = 8,    /* at once with one resource, those that nobody waits for any more included */
 	HTTP_RESOURCES_MAX = 16,
 	HTTP_HEAD_MS = 10000,      /* to send a request, from the connection or the last answer on */
 	HTTP_ANSWER_MS = 3000,     /* for the control thread to answer */
@@ -46,8 +46,8 @@ const struct counters *http_counters(const struct http *h);
 typedef void http_handler(void *ctx, struct http_reply *r);
 /* Before http_start. `path` ("/ready") is kept as a pointer. 0, -EEXIST, -ENOSPC. */
 int http_register(struct http *h, const char *path, http_handler *handler, void *ctx);
-/* Reads the files of `dir`, to be served below "/" (what is taken: site.h). Once, before http_start. `*left_out` counts those that could not
- * be read or have no room. 0, -EEXIST, -ENOMEM, or why the directory could not be read. */
+/* Reads the files of `dir`, to be served below "/" (what is taken: site.h). Once, before http_start. `*left_out` counts those that could
+ * not be read or have no room. 0, -EEXIST, -ENOMEM, or why the directory could not be read. */
 int http_add_files(struct http *h, const char *dir, unsigned *left_out);
 /* 0 or -errno. */
 int http_start(struct http *h);

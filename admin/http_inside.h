@@ -17,13 +17,16 @@ struct http_resource {
 	const char *path;
 	http_handler *handler;
 	void *ctx;
+	unsigned n_questions;           /* not answered yet: the serving thread's */
 };
+
+enum { HTTP_MAILS = 2 * HTTP_RESOURCES_MAX * HTTP_QUESTIONS_MAX }; /* more than there can be on their way */
 
 /* A question on its way to the control thread, then its answer on the way back. */
 struct http_reply {
 	struct mail mail;
 	struct http *http;
-	const struct http_resource *resource;
+	struct http_resource *resource;
 	struct http_conn *conn;         /* the serving thread's; NULL: nobody waits any more */
 	unsigned status;
 	const char *type;
@@ -32,7 +35,7 @@ struct http_reply {
 };
 
 struct http {
-	struct http_resource resource[HTTP_RESOURCES_MAX]; /* constant from http_start on, as what follows */
+	struct http_resource resource[HTTP_RESOURCES_MAX]; /* but for their questions constant from http_start on, as what follows */
 	unsigned n_resources;
 	struct site *site;
 	unsigned head_ms, answer_ms, stall_ms;
@@ -47,7 +50,7 @@ struct http {
 	int fd;                         /* where it accepts, until libwebsockets has it */
 	struct lws_vhost *vhost;
 	struct node conns;
-	unsigned n_conns, n_questions;
+	unsigned n_conns;
 	struct counters counters;
 };
 

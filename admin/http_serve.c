@@ -153,7 +153,7 @@ void serve_on_answer(struct mail *m, void *reader)
 	struct http_conn *c = r->conn;
 
 	(void)reader;
-	r->http->n_questions--;
+	r->resource->n_questions--;
 	if (c) {
 		bool is_head = c->answer.is_head;
 
@@ -166,22 +166,22 @@ void serve_on_answer(struct mail *m, void *reader)
 	free(r);
 }
 
-static int conn_ask(struct http_conn *c, const struct http_resource *resource, bool is_head)
+static int conn_ask(struct http_conn *c, struct http_resource *resource, bool is_head)
 {
 	struct http *h = c->http;
-	struct http_reply *r = h->n_questions < HTTP_QUESTIONS_MAX ? calloc(1, sizeof(*r)) : NULL;
+	struct http_reply *r = resource->n_questions < HTTP_QUESTIONS_MAX ? calloc(1, sizeof(*r)) : NULL;
 
 	if (!r) {
 		counter_inc(&h->counters, HTTP_TIMED_OUT);
-		return conn_say(c, 503, is_head, false, "busy: too many questions are not answered yet\n");
+		return conn_say(c, 503, is_head, false, "busy: earlier questions are not answered yet\n");
 	}
 	*r = (struct http_reply){ .mail = { http_on_question }, .http = h, .resource = resource, .conn = c };
-	h->n_questions++;
+	resource->n_questions++;
 	c->reply = r;
 	c->answer.is_head = is_head;
 	c->state = ASKING;
 	deadline(c, h->answer_ms);
-	mailbox_post(h->questions, &r->mail, true); /* there is room: HTTP_QUESTIONS_MAX */
+	mailbox_post(h->questions, &r->mail, true); /* there is room: HTTP_MAILS */
 	return 0;
 }
 
@@ -402,7 +402,7 @@ void *serve_run(void *http)
 
 	while (!atomic_load_explicit(&h->is_ending, memory_order_relaxed) && lws_service(h->context, WAKE_MS) >= 0) {
 		mailbox_ack(h->answers);
-		while (mailbox_drain(h->answers, h, HTTP_QUESTIONS_MAX))
+		while (mailbox_drain(h->answers, h, HTTP_MAILS))
 			;
 	}
 	return NULL;

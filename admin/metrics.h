@@ -13,6 +13,8 @@ enum metrics_limits {
 	METRICS_TEXT_MAX = 32 << 20,   /* bytes */
 };
 
+#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8" /* its media type */
+
 struct metrics;
 struct metrics_lines;                  /* of one family, being written */
 

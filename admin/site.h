@@ -18,8 +18,8 @@ struct site_file {
 	struct sv bytes;
 };
 
-/* Regular files of `dir` itself whose names say a type we know; hidden ones and links are no part of it. `*left_out` counts those that could
- * not be read or have no room. 0, -ENOMEM, or why the directory could not be read. */
+/* Regular files of `dir` itself whose names say a type we know; hidden ones and links are no part of it. `*left_out` counts those that
+ * could not be read or have no room. 0, -ENOMEM, or why the directory could not be read. */
 int site_new(struct site **out, const char *dir, unsigned *left_out);
 void site_free(struct site *s);
 /* "/" is index.html, "/a.js" is a.js. NULL: there is none. */

@@ -314,6 +314,8 @@ struct conf {
 	struct sv state;             /* directory; default /var/lib/sbc; "" never */
 	struct sv *identity_keys; unsigned n_identity_keys; /* files, newest first; 0 = state/identity.key */
 	struct sv admin_socket;      /* empty: none */
+	struct sv admin_http;        /* ADDRESS:PORT on loopback; empty: none */
+	struct sv admin_demo;        /* directory of the demo page; empty: none */
 	struct sv log_path; uint8_t log_level, log_format;  /* enums of base/log.h; path empty: stderr */
 	bool cdr_is_on;              /* default true: state/cdr.jsonl */
 	uint8_t hiding_guard;        /* enum conf_guard */

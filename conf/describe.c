@@ -326,6 +326,9 @@ static void add_process(struct text *t, const struct conf *c)
 	add_keys(t, c);
 	if (c->admin_socket.len)
 		text_add(t, "sbcctl at %.*s\n", SV_ARG(c->admin_socket));
+	if (c->admin_http.len)
+		text_add(t, "/live, /ready and /metrics at http://%.*s%s\n", SV_ARG(c->admin_http),
+		         c->admin_demo.len ? "/, and the demo page" : "");
 	text_add(t, "at SIGTERM calls have ");
 	add_ms(t, c->shutdown_grace_ms);
 	text_add(t, " to end\n");

@@ -102,6 +102,7 @@ void on_auth_algorithm(struct reader *r, const struct value *v, void *into);
 void on_user_secret(struct reader *r, const struct value *v, void *into);
 /* Sorts them by domain; one that is written twice gets a note. */
 void registrars_sort(struct reader *r);
+void on_admin_http(struct reader *r, const struct value *v, void *into);
 void on_route_open(struct reader *r, void *into);
 void on_route_done(struct reader *r, void *into);
 void on_when_zone(struct reader *r, const struct value *v, void *into);

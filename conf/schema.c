@@ -382,8 +382,10 @@ static const struct row rows[] = {
 	{ .path = "admin", .type = TY_MAP, .reload = RESTART, .help = "Doors for operators." },
 	{ .path = "admin.socket", .type = TY_PATH, .reload = RESTART, .max = 107, FIELD(conf, admin_socket),
 	  .help = "Unix socket for sbcctl. Default: none." },
-	{ .path = "admin.http", .type = TY_SOCKET, .reload = RESTART, .is_later = true, .help = "The same verbs, /metrics, /live "
-	  "and /ready over HTTP." },
+	{ .path = "admin.http", .type = TY_SOCKET, .reload = RESTART, .min = 1, FIELD(conf, admin_http), .take = on_admin_http,
+	  .help = "/live, /ready and /metrics over HTTP, on a loopback address: see docs/admin.md. Default: none." },
+	{ .path = "admin.demo", .type = TY_PATH, .reload = RESTART, FIELD(conf, admin_demo),
+	  .help = "Directory of the demo page, read at start and served there as `/`. Default: none." },
 
 	{ .path = "registrar", .type = TY_NAMES, .key_type = TY_HOST, .min = 1, .max = CONF_REGISTRARS_MAX,
 	  ARRAY(conf, registrars, n_registrars), .help = "Domains whose registrations end or pass here. They are ours in a Request-URI." },

@@ -4,7 +4,9 @@
 #define SBC_ASK_H
 #include "sbc/loop.h"
 
-enum { ASK_MAILS = 8192 }; /* answers on their way back: more than questions (CTL_CONNECTIONS_MAX and a few of our own) times workers */
+/* Answers on their way back: more than questions (CTL_CONNECTIONS_MAX, HTTP_QUESTIONS_MAX for /live and /metrics each, and a few of our
+ * own) times workers. */
+enum { ASK_MAILS = 8192 };
 
 struct event_base;
 struct asker;

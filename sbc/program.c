@@ -311,6 +311,11 @@ static void stop(struct program *n)
 	(void)poll_every(n, PROGRAM_STOP_POLL_MS); /* or more slowly, when there is no memory */
 }
 
+static bool is_closing(void *ctx)
+{
+	return ((struct program *)ctx)->stop_at_ms;
+}
+
 static void log_notes(struct program *n, const struct conf_notes *notes)
 {
 	list_each(it, &notes->list) {
@@ -386,7 +391,7 @@ int program_run(struct program *n)
 	const struct conf *c = n->publisher.now;
 	struct verbs_params p = { .shared = &n->shared, .publisher = &n->publisher, .live = n->live, .loops = n->loops,
 	                          .n_loops = n->n_loops,
-	                          .reload = reload, .ctx = n, .started_ms = clock_monotonic_ms() };
+	                          .reload = reload, .is_closing = is_closing, .ctx = n, .started_ms = clock_monotonic_ms() };
 	int err;
 
 	signal(SIGPIPE, SIG_IGN);

@@ -8,6 +8,7 @@
 #include "sbc/call/reasons.h"
 #include "sbc/clock.h"
 #include "sbc/operate.h"
+#include "sbc/web.h"
 #include "transports/resolver.h"
 #include <errno.h>
 #include <event2/event.h>
@@ -24,6 +25,7 @@ struct verbs {
 	struct metrics *metrics;
 	struct asker *asker;
 	struct operate *operate;
+	struct web *web;
 	struct question *rendering;  /* whose workers' slabs are shown */
 };
 
@@ -57,6 +59,7 @@ struct question {
 	struct ask ask;
 	struct verbs *verbs;
 	struct ctl_reply *reply;
+	struct http_reply *page;     /* instead of `reply` */
 	void (*work)(struct question *q, struct worker *w, struct part *part);
 	void (*finish)(struct question *q);
 	uint64_t id;                 /* call ID, hangup ID */
@@ -91,22 +94,30 @@ static void question_finish(struct ask *a)
 	free(q);
 }
 
-static void ask(struct verbs *v, struct ctl_reply *r, uint64_t id,
-                void (*work)(struct question *q, struct worker *w, struct part *part), void (*finish)(struct question *q))
+/* One of `r` and `page` wants to know. False: no memory. */
+static bool ask_for(struct verbs *v, struct ctl_reply *r, struct http_reply *page, uint64_t id,
+                    void (*work)(struct question *q, struct worker *w, struct part *part), void (*finish)(struct question *q))
 {
 	struct question *q = calloc(1, sizeof(*q));
 
-	if (!q) {
-		ctl_fail(r, CTL_FAILED, "out of memory");
-		return;
-	}
+	if (!q)
+		return false;
 	q->verbs = v;
 	q->reply = r;
+	q->page = page;
 	q->id = id;
 	q->work = work;
 	q->finish = finish;
 	q->ask = (struct ask){ .work = question_work, .finish = question_finish, .part_size = sizeof(struct part) };
 	ask_workers(v->asker, &q->ask);
+	return true;
+}
+
+static void ask(struct verbs *v, struct ctl_reply *r, uint64_t id,
+                void (*work)(struct question *q, struct worker *w, struct part *part), void (*finish)(struct question *q))
+{
+	if (!ask_for(v, r, NULL, id, work, finish))
+		ctl_fail(r, CTL_FAILED, "out of memory");
 }
 
 /* A verb that takes nothing. */
@@ -472,6 +483,14 @@ static void write_refused(void *ctx, struct metrics_lines *lines)
 	}
 }
 
+static void metrics_fail(struct question *q, int err)
+{
+	if (q->page)
+		http_answer(q->page, 503, "text/plain; charset=utf-8", sv_from(strerror(-err)));
+	else
+		ctl_fail(q->reply, CTL_FAILED, "metrics: %s", strerror(-err));
+}
+
 static void metrics_finish(struct question *q)
 {
 	struct verbs *v = q->verbs;
@@ -482,12 +501,22 @@ static void metrics_finish(struct question *q)
 	err = metrics_render(v->metrics, &out);
 	v->rendering = NULL;
 	if (err) {
-		ctl_fail(q->reply, CTL_FAILED, "metrics: %s", strerror(-err));
+		metrics_fail(q, err);
 		return;
 	}
-	ctl_text(q->reply, (struct sv){ out.p, out.len });
+	if (q->page)
+		http_answer(q->page, 200, METRICS_TYPE, (struct sv){ out.p, out.len });
+	else {
+		ctl_text(q->reply, (struct sv){ out.p, out.len });
+		ctl_done(q->reply);
+	}
 	free(out.p);
-	ctl_done(q->reply);
+}
+
+static void page_metrics(void *ctx, struct http_reply *page)
+{
+	if (!ask_for(ctx, NULL, page, 0, metrics_work, metrics_finish))
+		http_answer(page, 503, "text/plain; charset=utf-8", SV("out of memory\n"));
 }
 
 static void verb_metrics(void *ctx, struct ctl_reply *r, int argc, char **argv)
@@ -521,6 +550,8 @@ static int add_metrics(struct verbs *v)
 		err = metrics_add(v->metrics, cdr_counters(v->p.shared->cdr));
 	if (!err && v->ctl)
 		err = metrics_add(v->metrics, ctl_counters(v->ctl));
+	if (!err && v->web)
+		err = metrics_add(v->metrics, web_counters(v->web));
 	if (!err)
 		err = metrics_add_family(v->metrics, "slab_in_use", "Objects held, by kind and worker", true, write_slabs, &v->rendering);
 	if (!err)
@@ -588,6 +619,13 @@ static int add_operate(struct verbs *v)
 	return operate_new(&v->operate, &p);
 }
 
+static int open_web(struct verbs *v)
+{
+	return web_new(&v->web, &(struct web_params){ .base = v->p.base, .shared = v->p.shared, .publisher = v->p.publisher,
+	                                              .asker = v->asker, .n_loops = v->p.n_loops, .metrics = page_metrics,
+	                                              .metrics_ctx = v, .is_closing = v->p.is_closing, .ctx = v->p.ctx });
+}
+
 int verbs_new(struct verbs **out, const struct verbs_params *p)
 {
 	struct verbs *v = calloc(1, sizeof(*v));
@@ -597,7 +635,7 @@ int verbs_new(struct verbs **out, const struct verbs_params *p)
 		return -ENOMEM;
 	v->p = *p;
 	if ((err = asker_new(&v->asker, p->base, p->loops, p->n_loops)) || (err = open_socket(v)) || (err = add_operate(v)) ||
-	    (err = add_metrics(v))) {
+	    (err = open_web(v)) || (err = add_metrics(v))) {
 		verbs_free(v);
 		return err;
 	}
@@ -611,6 +649,7 @@ void verbs_free(struct verbs *v)
 		return;
 	if (v->asker)
 		asker_look(v->asker); /* answers that came back last */
+	web_free(v->web);
 	ctl_free(v->ctl);
 	metrics_free(v->metrics);
 	operate_free(v->operate);

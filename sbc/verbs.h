@@ -22,11 +22,13 @@ struct verbs_params {
 	unsigned n_loops;
 	/* Reloads, telling the log and the workers; the notes are for the asker. */
 	int (*reload)(void *ctx, struct conf_notes *notes);
+	/* SIGTERM has come. */
+	bool (*is_closing)(void *ctx);
 	void *ctx;
 	uint64_t started_ms;         /* monotonic */
 };
 
-/* Opens the socket of the configuration. 0, or -errno after saying why on standard error. */
+/* Opens the socket and the HTTP door (web.h) of the configuration. 0, or -errno after saying why on standard error. */
 int verbs_new(struct verbs **out, const struct verbs_params *p);
 /* After the workers have ended. */
 void verbs_free(struct verbs *v);

@@ -255,7 +255,4 @@ static inline void sockets_tell_alive(struct sockets *s, const struct path *from
 /* Hands a failed send back to the worker that asked. */
 void sockets_tell_failed(struct sockets *s, const struct path *to, uint64_t cookie, uint16_t asker, int error);
 
-/* Who else holds the address: "sipp (pid 1234)" or what little is known. Reads /proc. */
-void holder_print(uint8_t transport, const struct addr *a, char *out, size_t size);
-
 #endif

@@ -55,6 +55,9 @@ const struct addr *listen_set_addr(const struct listen_set *set, size_t i);
 void listen_set_free(struct listen_set *set);
 void listen_set_freep(struct listen_set **set);
 
+/* Who else holds the address: "sipp (pid 1234)" or what little is known. Reads /proc. */
+void holder_print(uint8_t transport, const struct addr *a, char *out, size_t size);
+
 struct sockets_params {
 	struct poller *poller;
 	struct wheel *wheel;            /* its now_ms is our clock; whoever owns it advances it */

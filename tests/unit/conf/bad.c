@@ -536,8 +536,14 @@ static const struct bad {
 	  "5:66: trunks.u: pool p belongs to trunk t already: each has one of its own\n"
 	  "5:66: warning: trunks.u: domain: From and To of requests with an Identity (RFC 8224) stay as they are; write `privacy: { "
 	  "identity: remove }` in zone a, unless none goes there" },
-	{ NODE ZONES POOLS ROUTES "admin: { http: \"127.0.0.1:8080\" }\n",
-	  "5:16: warning: admin.http: not active in this version" },
+	{ NODE ZONES POOLS ROUTES "admin: { http: \"0.0.0.0:8080\" }\n",
+	  "5:16: admin.http: there is no password over HTTP: listen on 127.0.0.1 or [::1], and put a server that asks for one in front of "
+	  "it" },
+	{ NODE ZONES POOLS ROUTES "admin: { http: \"[2001:db8::1]:8080\" }\n",
+	  "5:16: admin.http: there is no password over HTTP: listen on 127.0.0.1 or [::1], and put a server that asks for one in front of "
+	  "it" },
+	{ NODE ZONES POOLS ROUTES "admin: { http: \"127.0.0.1\" }\n",
+	  "5:16: admin.http: the port is missing: write ADDRESS:PORT" },
 	{ NODE ZONES POOLS ROUTES "takeover: { drain: 30m }\n",
 	  "5:11: warning: takeover: not active in this version" },
 	{ NODE ZONE("listen: [\"udp:127.0.0.1:5060\", \"wss:127.0.0.1:8443/sip\"], tls: [{ name: sip.example.com, "

@@ -32,6 +32,7 @@ static void defaults_hold_for_what_is_not_written(void **state)
 	assert_sv(c->state, "/var/lib/sbc");
 	assert_int_equal(c->n_identity_keys, 0);
 	assert_int_equal(c->admin_socket.len, 0);
+	assert_int_equal(c->admin_http.len, 0);
 	assert_int_equal(c->log_path.len, 0);
 	assert_int_equal(c->log_level, LOG_INFO);
 	assert_int_equal(c->log_format, LOG_LOGFMT);
@@ -72,7 +73,7 @@ static void the_process_is_as_written(void **state)
 	struct conf *c = parsed(NODE ZONES POOLS ROUTES
 		"workers: 3\nstate: run/state\nlog: { file: /tmp/sbc.log, level: debug, format: json }\ncdr: off\n"
 		"shutdown: { grace: 2m }\nlimits: { calls: 12 }\ndns: { servers: [127.0.0.53, \"[::1]:5353\"] }\n"
-		"admin: { socket: /tmp/ctl.sock }\nidentity: { keys: [\"file:/dev/null\", \"file:/dev/zero\"] }\n");
+		"admin: { socket: /tmp/ctl.sock, http: \"[::1]:8080\", demo: share }\nidentity: { keys: [\"file:/dev/null\", \"file:/dev/zero\"] }\n");
 
 	(void)state;
 	assert_int_equal(c->workers, 3);
@@ -86,6 +87,8 @@ static void the_process_is_as_written(void **state)
 	assert_int_equal(c->n_name_servers, 2);
 	assert_sv(c->name_servers[1], "[::1]:5353");
 	assert_sv(c->admin_socket, "/tmp/ctl.sock");
+	assert_sv(c->admin_http, "[::1]:8080");
+	assert_sv(c->admin_demo, "share");
 	assert_int_equal(c->n_identity_keys, 2);
 	assert_sv(c->identity_keys[0], "/dev/null");
 	assert_sv(c->identity_keys[1], "/dev/zero");

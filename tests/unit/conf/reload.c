@@ -39,8 +39,9 @@ static const struct {
 	  " state: " RESTARTS("`/var/lib/sbc`", "`/tmp`") "\n log.file: " RESTARTS("``", "`/tmp/l`") "\n log.format: "
 	  RESTARTS("logfmt", "json") "\n cdr: " RESTARTS("on", "off") "\n limits.calls: " RESTARTS("200000", "5") },
 	{ NODE ZONES POOLS ROUTES "admin: { socket: /a }\n",
-	  NODE ZONES POOLS ROUTES "admin: { socket: /b }\ndns: { servers: [127.0.0.1] }\n",
-	  " dns.servers: " RESTARTS("0", "1 entries") "\n admin.socket: " RESTARTS("`/a`", "`/b`") },
+	  NODE ZONES POOLS ROUTES "admin: { socket: /b, http: \"127.0.0.1:80\" }\ndns: { servers: [127.0.0.1] }\n",
+	  " dns.servers: " RESTARTS("0", "1 entries") "\n admin.socket: " RESTARTS("`/a`", "`/b`") "\n admin.http: "
+	  RESTARTS("``", "`127.0.0.1:80`") },
 	{ NODE ZONES POOLS ROUTES "dns: { servers: [127.0.0.1] }\n", NODE ZONES POOLS ROUTES "dns: { servers: [127.0.0.2] }\n",
 	  " dns.servers[0]: " RESTARTS("`127.0.0.1`", "`127.0.0.2`") },
 	{ NODE ZONES POOLS ROUTES, NODE ZONES POOLS ROUTES "identity: { keys: [\"file:/dev/null\"] }\n",
