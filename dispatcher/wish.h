@@ -15,7 +15,7 @@ enum wish_limits {
 };
 
 /* What happens to the calls that a drain has left at its deadline. */
-enum wish_then { THEN_NOTHING, THEN_HANGUP, THEN_COUNT };
+enum wish_then { THEN_NOTHING, THEN_HANGUP, THEN_MOVE, THEN_COUNT };
 
 struct wish {
 	enum dest_wish wish;

@@ -23,7 +23,7 @@ struct drains {
 	struct drains_params p;
 	struct event *tick;
 	struct node waiters;
-	uint64_t fade_ms, save_ms;   /* when to do it next */
+	uint64_t fade_ms, save_ms, move_ms; /* when to do it next */
 	bool is_counting, is_ending; /* the workers are asked */
 };
 
@@ -203,31 +203,41 @@ struct ending {
 	struct ask ask;
 	struct drains *drains;
 	unsigned n;
-	struct { uint16_t slot; unsigned calls; } of[DRAINS_HANGUPS_MAX];
+	bool has_moves;
+	struct { uint16_t slot; unsigned calls; bool moves; } of[DRAINS_HANGUPS_MAX];
 };
 
 struct ending_part {
 	struct ask_part base;
-	unsigned done;
+	unsigned done, moved; /* moved: begun to be */
 };
 
 static void ending_work(struct ask *a, struct worker *w, struct ask_part *part)
 {
 	struct ending *e = owner_of(a, struct ending, ask);
 
+	struct ending_part *p = owner_of(part, struct ending_part, base);
+
 	for (unsigned i = 0; i < e->n; i++)
-		owner_of(part, struct ending_part, base)->done += b2bua_hangup_at(w->calls, e->of[i].slot, e->of[i].calls);
+		if (e->of[i].moves)
+			p->moved += b2bua_move_at(w->calls, e->of[i].slot, e->of[i].calls);
+		else
+			p->done += b2bua_hangup_at(w->calls, e->of[i].slot, e->of[i].calls);
 }
 
 static void ending_finish(struct ask *a)
 {
 	struct ending *e = owner_of(a, struct ending, ask);
-	unsigned done = 0;
+	unsigned done = 0, moved = 0;
 
-	for (unsigned i = 0; i < POOL_WORKERS_MAX; i++)
+	for (unsigned i = 0; i < POOL_WORKERS_MAX; i++) {
 		done += a->parts[i] ? owner_of(a->parts[i], struct ending_part, base)->done : 0;
-	if (done)
-		log_info(e->drains->p.shared->log, "drain.deadline", "calls_ended=%u", done);
+		moved += a->parts[i] ? owner_of(a->parts[i], struct ending_part, base)->moved : 0;
+	}
+	if (done || moved)
+		log_info(e->drains->p.shared->log, "drain.deadline", "calls_ended=%u calls_moving=%u", done, moved);
+	if (e->has_moves && !moved)
+		e->drains->move_ms = clock_monotonic_ms() + DRAINS_MOVE_MS;
 	e->drains->is_ending = false;
 	ask_fini(a);
 	free(e);
@@ -246,7 +256,7 @@ static unsigned ending_share(const struct drains *d, uint32_t load)
 /* Is its deadline over, and are calls left? */
 static bool is_overdue(const struct drains *d, uint16_t slot, const struct wish *wish)
 {
-	return wish && wish->wish == WISH_DRAINING && wish->then == THEN_HANGUP && wish->deadline_ms &&
+	return wish && wish->wish == WISH_DRAINING && wish->then != THEN_NOTHING && wish->deadline_ms &&
 	       wish->deadline_ms <= d->p.shared->wall_ms(d->p.shared) && dest_load(d->p.shared->pools, slot) > 0;
 }
 
@@ -262,12 +272,15 @@ static void find_overdue(void *ctx, struct sv name, const struct wish *wish)
 	struct drains *d = o->drains;
 	uint16_t slot;
 
-	if (wish->wish != WISH_DRAINING || !wish->deadline_ms || o->n == DRAINS_HANGUPS_MAX)
+	if (wish->wish != WISH_DRAINING || !wish->deadline_ms || o->n == DRAINS_HANGUPS_MAX ||
+	    (wish->then == THEN_MOVE && clock_monotonic_ms() < d->move_ms))
 		return;
 	slot = dest_find(d->p.shared->pools, conf_now(d), name, NULL);
 	if (slot == POOL_NO_SLOT || !is_overdue(d, slot, wish) || (!o->ending && !(o->ending = calloc(1, sizeof(*o->ending)))))
 		return;
 	o->ending->of[o->n].slot = slot;
+	o->ending->of[o->n].moves = wish->then == THEN_MOVE;
+	o->ending->has_moves |= wish->then == THEN_MOVE;
 	o->ending->of[o->n++].calls = ending_share(d, dest_load(d->p.shared->pools, slot));
 }
 

@@ -15,6 +15,7 @@ enum drains_limits {
 	DRAINS_HANGUP_SHARE = 20,      /* at the deadline: a twentieth of what is left per tick, */
 	DRAINS_HANGUP_MAX = 50,        /* but no more than this: 500 calls/s */
 	DRAINS_HANGUPS_MAX = 64,       /* destinations at their deadline at one time; others after them */
+	DRAINS_MOVE_MS = 1000,         /* before calls that could not be moved are looked at again */
 };
 
 struct ctl_reply;

@@ -213,12 +213,10 @@ static enum option option_of(const char *word)
 
 static bool order_then(struct order *o, struct ctl_reply *r, const char *value)
 {
-	if (strcmp(value, "hangup") != 0) {
-		ctl_fail(r, CTL_USAGE, "--then %s: what it can do is `hangup`", value);
-		return false;
-	}
-	o->wish.then = THEN_HANGUP;
-	return true;
+	o->wish.then = strcmp(value, "hangup") == 0 ? THEN_HANGUP : strcmp(value, "move") == 0 ? THEN_MOVE : THEN_NOTHING;
+	if (o->wish.then == THEN_NOTHING)
+		ctl_fail(r, CTL_USAGE, "--then %s: what it can do is `hangup` or `move`", value);
+	return o->wish.then != THEN_NOTHING;
 }
 
 /* False: it has been answered. */
@@ -474,7 +472,7 @@ static int add_verbs(struct operate *o, struct ctl *ctl)
 		ctl_handler *handler;
 	} all[] = {
 		{ "pools", "[POOL]", "destinations, their state and their load", verb_pools },
-		{ "drain", "POOL/NAME [--wait] [--deadline 30m --then hangup] [--reason TEXT] [--force]",
+		{ "drain", "POOL/NAME [--wait] [--deadline 30m --then hangup|move] [--reason TEXT] [--force]",
 		  "no new calls there; those there go on, at most until the deadline", verb_drain },
 		{ "undrain", "POOL/NAME [--reason TEXT]", "back in service", verb_in_service },
 		{ "disable", "POOL/NAME [--reason TEXT] [--force]", "out of service until enabled", verb_disable },

@@ -34,7 +34,7 @@ struct verbs {
 struct row {
 	uint64_t id, age_ms, answered_ms;
 	char state[16], from[128], to[128], near[ADDR_TEXT], far[ADDR_TEXT], near_call_id[128], far_call_id[64];
-	unsigned legs, dialogs;
+	unsigned legs, dialogs, moves;
 };
 
 struct slab_row {
@@ -157,7 +157,7 @@ static void call_row(void *ctx, const struct call_info *info)
 	}
 	row = &part->rows[part->n++];
 	*row = (struct row){ .id = info->id, .age_ms = info->age_ms, .answered_ms = info->answered_ms, .legs = info->legs,
-	                     .dialogs = info->dialogs };
+	                     .dialogs = info->dialogs, .moves = info->moves };
 	text(row->state, sizeof(row->state), info->state);
 	text(row->from, sizeof(row->from), info->from);
 	text(row->to, sizeof(row->to), info->to);
@@ -228,12 +228,13 @@ static void call_finish_one(struct question *q)
 
 		if (!r)
 			continue;
-		ctl_columns(q->reply, 12, "id", "state", "from", "to", "source", "destination", "near_call_id", "far_call_id", "age_ms",
-		            "answered_ms", "legs", "dialogs");
+		ctl_columns(q->reply, 13, "id", "state", "from", "to", "source", "destination", "near_call_id", "far_call_id", "age_ms",
+		            "answered_ms", "legs", "dialogs", "moves");
 		ctl_row(q->reply, cell_id(r->id, id), cell_str(r->state), cell_str(r->from), cell_str(r->to), cell_str(r->near),
 		        *r->far ? cell_str(r->far) : cell_none(), cell_str(r->near_call_id),
 		        *r->far_call_id ? cell_str(r->far_call_id) : cell_none(), cell_ms(r->age_ms),
-		        r->answered_ms ? cell_ms(r->answered_ms) : cell_none(), cell_u64(r->legs), cell_u64(r->dialogs));
+		        r->answered_ms ? cell_ms(r->answered_ms) : cell_none(), cell_u64(r->legs), cell_u64(r->dialogs),
+		        cell_u64(r->moves));
 		ctl_done(q->reply);
 		return;
 	}

@@ -1,5 +1,6 @@
 /* sbc/call/answer.c - what comes back for an initial request, and how it looks on the near side. */
 #include "sbc/call/fork.h"
+#include "sbc/call/move.h"
 #include "sbc/call/pass.h"
 #include <errno.h>
 
@@ -98,6 +99,8 @@ static void on_2xx(struct attempt *a, const struct view *v, const struct path *f
 	struct relay *r = d && s->st ? relay_new(c, d, NEAR, v) : NULL;
 	int err = !r ? -ENOMEM : !dialog_target(d).len ? -EBADMSG : setup_pass(s, v, from, d->in_table.key);
 
+	if (err && s->move && move_answered(a, d, v, from))
+		return;
 	if (err) {
 		struct leg *far = STEAL(a->leg);
 

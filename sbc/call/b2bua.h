@@ -59,7 +59,7 @@ enum call_counter {
 	SUBSCRIPTIONS_STARTED, SUBSCRIPTIONS_ENDED, SUBSCRIPTIONS_EXPIRED, SUBSCRIPTIONS_REFUSED, BODIES_REFUSED,
 	SESSION_REFRESHES_SENT, SESSION_REFRESHES_TAKEN, SESSION_PINGS, CALLS_SESSION_EXPIRED, CALLS_SILENT,
 	REDIRECTS_FOLLOWED, REDIRECTS_REFUSED, FLOWS_MOVED, FLOWS_KEPT, LEGS_STRAYED, CANCELS_STRAYED, FLOWS_GONE,
-	FLOW_NEWS_LOST, CALL_COUNTERS
+	FLOW_NEWS_LOST, CALLS_MOVED, CALLS_STAYED, MOVES_LOST, CALL_COUNTERS
 };
 extern const struct counter_def call_counter_defs[CALL_COUNTERS];
 
@@ -150,7 +150,7 @@ struct call_info {
 	struct sv from, to, far_call_id, near_call_id, destination, state;
 	struct addr near, far;
 	uint64_t age_ms, answered_ms; /* 0 = not answered */
-	unsigned legs, dialogs;
+	unsigned legs, dialogs, moves;
 };
 void b2bua_each(struct b2bua *b, void (*fn)(void *ctx, const struct call_info *info), void *ctx);
 /* Ends the call whose id this is, with BYE or refusal on both sides. False: not here. */
@@ -172,6 +172,9 @@ struct census {
 void b2bua_census(struct b2bua *b, const struct census *s);
 /* Ends up to `max` calls at the destination: its drain has reached its deadline. Returns how many. */
 unsigned b2bua_hangup_at(struct b2bua *b, uint16_t slot, unsigned max);
+/* Begins to move up to `max` calls from there to other destinations of its pool. Returns how many; what can be moved neither now nor
+ * soon is none of them. */
+unsigned b2bua_move_at(struct b2bua *b, uint16_t slot, unsigned max);
 
 /* What the slabs hold now: for metrics and leak checks. */
 void b2bua_slabs(struct b2bua *b, void (*fn)(void *ctx, const struct slab *s), void *ctx);

@@ -1,5 +1,5 @@
 /* sbc/call/call.c - calls, legs and dialogs: how they come to be, are found, and go. */
-#include "sbc/call/call.h"
+#include "sbc/call/move.h"
 #include "sbc/call/transfer.h"
 #include "sbc/call/trunk.h"
 #include "sbc/call/waiting.h"
@@ -53,6 +53,10 @@ const struct counter_def call_counter_defs[CALL_COUNTERS] = {
 	                                               "about",
 	                     false },
 	[FLOWS_GONE] = { "flows_gone_total", "Requests within a call that its client's connection or NAT did not take any more", false },
+	[CALLS_MOVED] = { "calls_moved_total", "Calls moved to another destination, theirs being drained", false },
+	[CALLS_STAYED] = { "calls_stayed_total", "Moves that came to nothing: the call stayed where it was", false },
+	[MOVES_LOST] = { "moves_lost_total", "Calls that ended because neither another destination nor theirs took the caller's offer",
+	                 false },
 	[CALLS_SILENT] = { "calls_silent_total", "Calls ended because an end did not answer any more", false },
 };
 
@@ -82,6 +86,7 @@ int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 	list_init(&b->attempts_lost);
 	list_init(&b->ended);
 	list_init(&b->all_echoes);
+	slab_init(&b->move_slab, "move", sizeof(struct move), params->max_calls);
 	slab_init(&b->ties, "tie", sizeof(struct tie), params->max_calls * 2);
 	slab_init(&b->echo_slab, "echo", sizeof(struct echo), params->max_calls);
 	list_init(&b->all_redirects);
@@ -100,7 +105,7 @@ int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 	if ((err = table_init(&b->legs, 0)) || (err = table_init(&b->dialogs, 0)) || (err = table_init(&b->tombs, 0)) ||
 	    (err = table_init(&b->echoes, 0)) || (err = table_init(&b->waiting, 0)) ||
 	    (err = table_init(&b->ties_by_binding, 0)) || (err = table_init(&b->ties_by_leg, 0)) ||
-	    (err = table_init(&b->redirects, 0)) ||
+	    (err = table_init(&b->redirects, 0)) || (err = table_init(&b->moves, 0)) ||
 	    (err = counters_init(&b->counters, call_counter_defs, CALL_COUNTERS)) ||
 	    (err = counters_init(&b->nat_counters, nat_sign_defs, NAT_SIGNS)) ||
 	    (err = counters_init(&b->hide_counters, hide_counter_defs, HIDE_COUNTERS)) ||
@@ -149,6 +154,7 @@ void b2bua_free(struct b2bua *b)
 	table_fini(&b->waiting);
 	table_fini(&b->ties_by_binding);
 	table_fini(&b->ties_by_leg);
+	table_fini(&b->moves);
 	slab_fini(&b->redirect_slab);
 	slab_fini(&b->calls);
 	slab_fini(&b->far_legs);
@@ -162,6 +168,7 @@ void b2bua_free(struct b2bua *b)
 	blocks_fini(&b->texts);
 	slab_fini(&b->echo_slab);
 	slab_fini(&b->ties);
+	slab_fini(&b->move_slab);
 	table_fini(&b->echoes);
 	counters_fini(&b->counters);
 	counters_fini(&b->hide_counters);
@@ -230,7 +237,7 @@ struct counters *b2bua_nat_counters(struct b2bua *b)
 void b2bua_slabs(struct b2bua *b, void (*fn)(void *ctx, const struct slab *s), void *ctx)
 {
 	const struct slab *all[] = { &b->calls, &b->far_legs, &b->dialog_slab, &b->setups, &b->attempts, &b->relays,
-	                             &b->tombstones, &b->usages, &b->sessions, &b->redirect_slab, &b->echo_slab, &b->ties,
+	                             &b->tombstones, &b->usages, &b->sessions, &b->redirect_slab, &b->echo_slab, &b->ties, &b->move_slab,
 	                             &b->p.stack->servers, &b->p.stack->clients };
 
 	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
@@ -245,7 +252,7 @@ unsigned b2bua_rule_sets(const struct b2bua *b)
 void b2bua_trim(struct b2bua *b)
 {
 	struct slab *all[] = { &b->calls, &b->far_legs, &b->dialog_slab, &b->setups, &b->attempts, &b->relays, &b->tombstones,
-	                       &b->usages, &b->sessions, &b->redirect_slab, &b->echo_slab, &b->ties, &b->p.stack->servers,
+	                       &b->usages, &b->sessions, &b->redirect_slab, &b->echo_slab, &b->ties, &b->move_slab, &b->p.stack->servers,
 	                       &b->p.stack->clients };
 
 	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
@@ -502,6 +509,8 @@ void call_free(struct call *c)
 	struct b2bua *b = c->b;
 
 	wheel_disarm(b->p.wheel, &c->timer);
+	if (c->moving)
+		move_stop(c);
 	if (c->setup)
 		setup_drop(c->setup);
 	if (c->session)

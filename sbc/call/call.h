@@ -111,6 +111,7 @@ struct setup {
 	const struct conf_route *rule;
 	uint64_t conf_gen;         /* of `rule` */
 	uint64_t pick_gen;         /* of `pick` */
+	struct move *move;         /* whose trial this is: nobody waits for its answer but that move; NULL: none */
 };
 
 /* One initial request on its way to one destination. Outlives its call when it was given up (DECISIONS 12). */
@@ -184,7 +185,10 @@ struct call {
 	struct timer timer;        /* longest duration, or before it the first question whether its ends are there */
 	struct session *session;   /* NULL: no session timer, and nobody has been asked yet */
 	uint64_t started_ms, answered_ms;
-	uint16_t shard, n_dialogs, n_relays, status;
+	uint16_t shard, status;
+	uint8_t n_dialogs, n_relays;
+	uint8_t moving;            /* enum moving (move.h) */
+	uint8_t n_moves;           /* to other destinations */
 	uint8_t method;
 	bool is_ending;
 	uint8_t ahead;             /* of `cseq`: what the far side knows its INVITE by (422 used numbers up) */
@@ -251,6 +255,9 @@ struct b2bua {
 	struct node all_echoes;
 	struct slab echo_slab, ties;
 	struct table ties_by_binding, ties_by_leg;
+	struct slab move_slab;
+	struct table moves;           /* by their calls */
+	unsigned n_moving;            /* of them, under way */
 	struct node all_redirects;
 	struct table waiting;         /* requests whose names were asked for elsewhere, by ticket */
 	uint64_t last_ticket;

@@ -3,6 +3,7 @@
 #include "sbc/call/fork.h"
 #include "sbc/call/pass.h"
 #include "sbc/call/locate.h"
+#include "sbc/call/move.h"
 #include "sbc/call/transfer.h"
 #include "sbc/call/trunk.h"
 #include "apps-router/route.h"
@@ -751,6 +752,10 @@ void setup_fail(struct setup *s)
 	char tag[TOKEN_LEN];
 	struct out o;
 
+	if (s->move) {
+		move_unanswered(s->move);
+		return;
+	}
 	attempts_abandon(s);
 	c->status = s->best ? s->best_status : (uint16_t)(reason->status ? reason->status : 480); /* e.g. an operator's hang-up */
 	if (s->st && s->best) {

@@ -1,6 +1,6 @@
 /* sbc/call/end.c - how calls end: what each side is told, what is written down, what stays for a while. */
-#include "sbc/call/call.h"
 #include "sbc/call/locate.h"
+#include "sbc/call/move.h"
 #include "sbc/call/transfer.h"
 #include "base/json.h"
 
@@ -47,6 +47,8 @@ void call_hangup(struct call *c, unsigned sides, enum why why)
 		setup_fail(c->setup);
 		return;
 	}
+	if (c->moving)
+		move_stop(c);
 	list_each(n, &c->relays) {
 		struct relay *r = owner_of(n, struct relay, in_call);
 
@@ -79,7 +81,7 @@ bool b2bua_hangup(struct b2bua *b, uint64_t id, const char *why)
 static const char *state_of(const struct call *c)
 {
 	if (!c->setup)
-		return c->is_ending ? "ending" : "answered";
+		return c->is_ending ? "ending" : c->moving > MOVE_RESTS ? "moving" : "answered";
 	return c->setup->has_provisional ? "ringing" : "trying";
 }
 
@@ -91,7 +93,7 @@ void b2bua_each(struct b2bua *b, void (*fn)(void *ctx, const struct call_info *i
 		struct call_info info = { .id = c->near.in_table.key, .from = leg_remote(&c->near), .to = leg_local(&c->near),
 		                          .near_call_id = leg_call_id(&c->near), .near = c->near.path.remote,
 		                          .state = sv_from(state_of(c)), .age_ms = b->p.wheel->now_ms - c->started_ms,
-		                          .dialogs = c->n_dialogs, .legs = far ? 2 : 1 };
+		                          .dialogs = c->n_dialogs, .legs = far ? 2 : 1, .moves = c->n_moves };
 
 		if (far) {
 			info.far_call_id = leg_call_id(far);
@@ -135,6 +137,8 @@ void write_cdr(const struct call *c, enum why why)
 		json_member_word(&j, "destination", sv_from(addr_print(&c->far->path.remote, text)));
 	json_member_u64(&j, "status", c->status);
 	json_member_word(&j, "reason", sv_from(reason->id));
+	if (c->n_moves)
+		json_member_u64(&j, "moves", c->n_moves);
 	json_object_end(&j);
 	struct sv done = json_done(&j);
 

@@ -1,4 +1,5 @@
 /* sbc/call/named.c - finding whom a request names: read here, looked up on the worker that holds it (DECISIONS 10, 20). */
+#include "sbc/call/move.h"
 #include "sbc/call/transfer.h"
 #include "sbc/call/waiting.h"
 #include "topohide/dialoginfo.h"
@@ -334,6 +335,8 @@ static void name_look_up(struct b2bua *b, struct names *n, struct name *x)
 	x->is_asked = true;
 	if (l && !(x->is_known = end_set(b, &x->end, l, d)))
 		n->has_no_memory = true;
+	if (x->is_known && is_dialog_name(x->header))
+		move_named(l->call);
 }
 
 /* Answers what this worker holds, and sends them on to the next or home. 0: they are at home, and all is answered. */

@@ -86,6 +86,9 @@
 	X(WHY_SILENT, "peer-silent", 408, "", "One side no longer answers within the call (`session.ping`): both sides got BYE.") \
 	X(WHY_DRAINED, "drain-deadline", 503, "", \
 	  "The deadline of `sbcctl drain --then hangup` came while the call was still there: both sides got BYE.") \
+	X(WHY_MOVED, "moved", 302, "", "The call goes on at another destination (`sbcctl drain --then move`): the one it left got BYE.") \
+	X(WHY_MOVE_LOST, "move-lost", 503, "", \
+	  "Neither another destination nor the one the call was to leave took the caller's description: both sides got BYE.") \
 	X(WHY_NO_DOMAIN, "register-unknown-domain", 404, "", "A REGISTER for a domain that is none of `registrar`.") \
 	X(WHY_REGISTER_URI, "register-request-uri", 400, "Bad Request-URI", \
 	  "A REGISTER whose Request-URI is no domain alone (RFC 3261 10.2).") \

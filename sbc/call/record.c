@@ -10,7 +10,7 @@ enum { RECORD_MAX = 262144, VERSION = 1 };
 
 enum call_field { CALL_VERSION = 1, CALL_SHARD, CALL_AGE, CALL_ANSWERED, CALL_LEFT, CALL_NEAR, CALL_FAR, CALL_DIALOG,
 	          CALL_RELAY, CALL_SETUP, CALL_STATUS, CALL_METHOD, CALL_CSEQ, CALL_USAGE, CALL_SESSION, CALL_POLICY, CALL_INVITE,
-	          CALL_AHEAD, CALL_FORK, CALL_BRANCH, CALL_TRUNK };
+	          CALL_AHEAD, CALL_FORK, CALL_BRANCH, CALL_TRUNK, CALL_MOVES };
 enum dialog_field { DIALOG_ID = 1, DIALOG_TAG, DIALOG_TARGET, DIALOG_ROUTES, DIALOG_CONFIRMED, DIALOG_NEAR_CSEQ, DIALOG_FAR_CSEQ,
 	            DIALOG_BRANCH };
 enum relay_field { RELAY_DIALOG = 1, RELAY_FROM, RELAY_IN, RELAY_OUT, RELAY_OFFER, RELAY_ANSWER, RELAY_SERVER, RELAY_CLIENT,
@@ -214,6 +214,8 @@ static void put_call(struct tlv_out *o, const struct call *c)
 	tlv_put_u64(o, CALL_STATUS, c->status);
 	tlv_put_u64(o, CALL_INVITE, c->cseq);
 	tlv_put_u64(o, CALL_AHEAD, c->ahead);
+	if (c->n_moves)
+		tlv_put_u64(o, CALL_MOVES, c->n_moves);
 	if (c->policy)
 		tlv_put_u64(o, CALL_POLICY, policies_name(&b->policies, c->policy));
 	if (trunk_of_call(c))
@@ -242,7 +244,7 @@ void b2bua_export(struct b2bua *b, struct b2bua_record_sink *sink)
 		const struct call *c = owner_of(n, struct call, in_all);
 
 		/* between two destinations there is nothing yet that could be lost: the caller repeats its INVITE */
-		if (!area || (c->method != M_INVITE && !c->is_kept) || (!c->far && !(c->setup && c->setup->attempt)))
+		if (!area || (c->method != M_INVITE && !c->is_kept) || (!c->far && !(c->setup && c->setup->attempt && !c->setup->move)))
 			continue;
 		tlv_init(&o, area, RECORD_MAX);
 		put_call(&o, c);
@@ -705,6 +707,7 @@ int b2bua_apply(struct b2bua *b, struct sv record)
 	c->status = (uint16_t)record_number(&f, CALL_STATUS);
 	c->cseq = (uint32_t)record_number(&f, CALL_INVITE);
 	c->ahead = (uint8_t)record_number(&f, CALL_AHEAD);
+	c->n_moves = (uint8_t)record_number(&f, CALL_MOVES);
 	c->policy = policies_hold_named(&b->policies, record_number(&f, CALL_POLICY));
 	if (f.of[CALL_TRUNK].len)
 		trunk_admit_again(c, f.of[CALL_TRUNK]);

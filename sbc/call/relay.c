@@ -1,6 +1,6 @@
 /* sbc/call/relay.c - requests within a dialog: from one side to the other, each with its own transaction, CSeq and
  * identifiers on either side. An INVITE's relay lives until its ACK. */
-#include "sbc/call/call.h"
+#include "sbc/call/move.h"
 #include "sbc/call/transfer.h"
 #include <errno.h>
 
@@ -266,6 +266,10 @@ void dialog_request(struct b2bua *b, const struct request *r)
 	}
 	if (p.call->is_ending && r->v->method == M_BYE) {
 		sip_answer_stateless(b->p.stack, r->v, r->from, 200, SV(""), SV(""), SV(""));
+		return;
+	}
+	if (p.call->moving && (why = move_meets(p.call, r->v->method)) != WHY_COUNT) {
+		refuse_within(b, r, why);
 		return;
 	}
 	if ((why = place_fault(&p, r)) == WHY_COUNT) {

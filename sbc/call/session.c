@@ -1,6 +1,6 @@
 /* sbc/call/session.c - session timers (RFC 4028), and the question whether the ends are still there for those that have none. We are
  * user agent server on the leg that asks and client on the other: two agreements. Where the peer leaves it to us, the peer refreshes. */
-#include "sbc/call/call.h"
+#include "sbc/call/move.h"
 #include "base/tlv.h"
 #include <errno.h>
 
@@ -396,6 +396,15 @@ void session_response_lines(struct compose *c, const struct relay *r)
 		accept_lines(c, accepted(&r->session, zone_of(c->b, &leg_of(call, r->from)->path), now), &r->session);
 }
 
+void session_ask_lines(struct compose *c, const struct call *call, unsigned side)
+{
+	const struct session_leg *l = call->session ? &call->session->leg[side] : NULL;
+	const struct conf_zone *zone = zone_of(c->b, &leg_of(call, side)->path);
+
+	if (l)
+		offer_lines(c, offered(NULL, zone, l, l->min_s), true, zone, l->min_s);
+}
+
 /* Refreshes that end here ------------------------------------------------------------------------------------------- */
 
 /* What an UPDATE may carry that is nothing but a refresh: anything else is for the other side to see. */
@@ -455,8 +464,15 @@ bool session_is_inviting(const struct call *c)
 	return false;
 }
 
+bool session_is_asking(const struct call *c)
+{
+	return c->session->leg[NEAR].ct || c->session->leg[FAR].ct;
+}
+
 static bool is_invite_pending(const struct call *c)
 {
+	if (c->moving > MOVE_RESTS)
+		return true;
 	list_each(n, &c->relays)
 		if (owner_of(n, struct relay, in_call)->method == M_INVITE)
 			return true;
@@ -593,6 +609,19 @@ static void refreshed(struct session_leg *l, const struct view *v)
 	session_read(&w, v);
 	leg_hears(l, &w);
 	leg_agree(l, settled(&w));
+}
+
+void session_settled(struct call *c, unsigned side, const struct view *v, bool is_another)
+{
+	struct session *s = c->session || v->first[HDR_SESSION_EXPIRES] ? session_of(c) : NULL;
+
+	if (!s)
+		return;
+	if (is_another) {
+		s->leg[side].has_update = false;
+		s->leg[side].min_s = 0;
+	}
+	refreshed(&s->leg[side], v);
 }
 
 /* §10: 408 and 481 end the call; what else is said is at least said by somebody. */

@@ -90,8 +90,12 @@ void session_renew(struct relay *r, const struct view *v);
 bool session_told(struct relay *r, const struct view *v);
 /* What we sent to a side, for a re-INVITE of ours. */
 void session_sent(struct call *c, unsigned side, const struct buf *message);
-/* Is a re-INVITE of our own on its way? */
+/* Is a re-INVITE of our own on its way? Is anything? */
 bool session_is_inviting(const struct call *c);
+bool session_is_asking(const struct call *c);
+/* Our words in a re-INVITE of our own that is more than a refresh, and what its 2xx has settled; `is_another`: it is another peer's. */
+void session_ask_lines(struct compose *c, const struct call *call, unsigned side);
+void session_settled(struct call *c, unsigned side, const struct view *v, bool is_another);
 
 /* Life -------------------------------------------------------------------------------------------------------------- */
 
