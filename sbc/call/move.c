@@ -1,6 +1,7 @@
 /* sbc/call/move.c - calls that leave a destination (move.h). */
 #include "sbc/call/move.h"
 #include "sbc/call/locate.h"
+#include "sbc/call/trunk.h"
 #include "apps-router/route.h"
 #include <errno.h>
 
@@ -359,7 +360,7 @@ static const struct conf_route *rule_of(const struct call *c, const struct buf *
 
 	if (view_scan(&v, offer->data, offer->len, false, &fault))
 		return NULL;
-	q = query_of(b, &v, &c->near.path);
+	q = query_of(b, &v, &c->near.path, trunk_of_call(c));
 	standing_tell(CALLER_IS_REGISTERED | CALLER_IS_AUTHENTICATED, &q);
 	if (uri_parse(&q.uri, view_uri(&v)) == 0)
 		route_find(b->conf, &q, &result);
