@@ -33,7 +33,8 @@ uint64_t conn_remote_key(const struct sockets *s, const struct addr *remote, uin
 
 bool conn_is_usable(const struct conn *c)
 {
-	return c->state == CONN_CONNECTING || c->state == CONN_HANDSHAKING || c->state == CONN_OPEN;
+	return c->state == CONN_CONNECTING || c->state == CONN_HANDSHAKING || c->state == CONN_UPGRADING ||
+	       c->state == CONN_OPEN;
 }
 
 struct conn *conn_find(struct sockets *s, uint64_t flow)
@@ -51,7 +52,8 @@ static bool is_joinable(const struct conn *c)
 {
 	return conn_is_usable(c) || (c->state == CONN_DEAD && !c->is_accepted &&
 	                             (c->closed_by == NET_CLOSED_CONNECT || c->closed_by == NET_CLOSED_HANDSHAKE ||
-	                              c->closed_by == NET_CLOSED_SLOW_HANDSHAKE));
+	                              c->closed_by == NET_CLOSED_SLOW_HANDSHAKE || c->closed_by == NET_CLOSED_UPGRADE ||
+	                              c->closed_by == NET_CLOSED_SLOW_UPGRADE));
 }
 
 /* Any connection to there, outgoing or accepted. */
@@ -193,6 +195,9 @@ static void until_passed(struct conn *c)
 	case CONN_HANDSHAKING:
 		conn_die(c, NET_CLOSED_SLOW_HANDSHAKE, ETIMEDOUT);
 		break;
+	case CONN_UPGRADING:
+		conn_die(c, NET_CLOSED_SLOW_UPGRADE, ETIMEDOUT);
+		break;
 	case CONN_LINGERING:
 		conn_die(c, NET_CLOSED_LOCAL, 0);
 		break;
@@ -237,6 +242,7 @@ static unsigned wanted(const struct conn *c)
 	case CONN_CONNECTING:
 		return WATCH_WRITE;
 	case CONN_HANDSHAKING:
+	case CONN_UPGRADING:
 		return c->is_blocked ? WATCH_WRITE : WATCH_READ;
 	case CONN_OPEN:
 		return blocked | (c->is_paused ? 0 : WATCH_READ);
@@ -308,6 +314,7 @@ int conn_accepted(struct sockets *s, uint16_t listener, int fd, const struct add
 	if (err)
 		return err;
 	c->is_accepted = true;
+	c->sniffs = s->locals[listener].conf.upgrades_to != 0;
 	conn_begin(c);
 	return 0;
 }
@@ -387,7 +394,7 @@ static void blocked(struct conn *c)
 /* Progress renews the deadline of a peer that reads slowly; one that does not read at all gets no second one. */
 static void write_out(struct conn *c)
 {
-	while (c->last) {
+	while (c->last || (c->ws && conn_ws_pong(c))) {
 		ssize_t n = conn_write_some(c);
 
 		if (n == -EAGAIN) {
@@ -408,12 +415,14 @@ static void write_out(struct conn *c)
 
 void conn_finish(struct conn *c, enum net_counter why)
 {
-	if (c->state == CONN_CONNECTING || c->state == CONN_HANDSHAKING) {
+	if (conn_is_usable(c) && c->state != CONN_OPEN) {
 		conn_die(c, why, ECANCELED);
 		return;
 	}
 	if (c->state != CONN_OPEN)
 		return;
+	if (c->ws)
+		conn_ws_close(c, why);
 	c->state = CONN_FINISHING;
 	c->closed_by = (uint16_t)why;
 	c->message_until = 0;
@@ -429,6 +438,7 @@ void conn_finish(struct conn *c, enum net_counter why)
 static void linger(struct conn *c)
 {
 	stream_fini(&c->stream, &c->s->held);
+	conn_ws_end(c);
 	tell_closed(c);
 	if (c->closed_by == NET_CLOSED_PEER || shutdown(c->watch.fd, SHUT_WR)) {
 		conn_die(c, c->closed_by, 0);
@@ -449,6 +459,7 @@ static void release(struct conn *c)
 	stop_watching(c);
 	wheel_disarm(s->p.wheel, &c->timer);
 	stream_fini(&c->stream, &s->held);
+	conn_ws_end(c);
 	while (c->last)
 		conn_item_free(c, conn_item_take(c));
 	close(c->watch.fd);
@@ -529,6 +540,11 @@ static void on_event(struct watch *w, unsigned what)
 	if (c->state == CONN_HANDSHAKING) {
 		c->is_blocked = false;
 		conn_shake(c);
+		return;
+	}
+	if (c->state == CONN_UPGRADING) {
+		c->is_blocked = false;
+		conn_ws_shake(c);
 		return;
 	}
 	if (c->state == CONN_LINGERING) {

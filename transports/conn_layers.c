@@ -4,6 +4,10 @@
 
 void conn_open(struct conn *c)
 {
+	if (transport_is_ws(c->transport) && !c->ws) {
+		conn_ws_begin(c);
+		return;
+	}
 	c->state = CONN_OPEN;
 	c->until = 0;
 	c->is_blocked = false;

@@ -30,7 +30,7 @@ static void answer_ping(struct conn *c)
 
 int conn_ping(struct conn *c)
 {
-	int err = c->last ? 0 : conn_send(c, c->s->ping, 0, NOBODY);
+	int err = c->last ? 0 : transport_is_ws(c->transport) ? conn_ws_ping(c) : conn_send(c, c->s->ping, 0, NOBODY);
 
 	if (err)
 		return err;
@@ -90,6 +90,31 @@ static void feed(struct conn *c, char *bytes, size_t len)
 	}
 }
 
+/* "GET " and nothing else begins an upgrade (RFC 6455 §4.1): no method of SIP is called so. What has come of it need not be kept. */
+static void sniff(struct conn *c, char *bytes, size_t len)
+{
+	static const char get[] = "GET ";
+	char seen[sizeof get - 1 + BUF_PAD] = "";
+
+	while (len && c->n_sniffed < sizeof get - 1 && *bytes == get[c->n_sniffed]) {
+		c->n_sniffed++;
+		bytes++;
+		len--;
+	}
+	if (!len && c->n_sniffed < sizeof get - 1)
+		return; /* until there is more */
+	c->sniffs = false;
+	memcpy(seen, get, c->n_sniffed);
+	if (c->n_sniffed < sizeof get - 1) {
+		feed(c, seen, c->n_sniffed);
+		feed(c, bytes, len);
+		return;
+	}
+	conn_ws_become(c);
+	conn_ws_feed(c, seen, c->n_sniffed);
+	conn_ws_feed(c, bytes, len);
+}
+
 /* Behind what was read lie readable bytes, of whoever was read before. */
 void conn_read(struct conn *c)
 {
@@ -111,7 +136,12 @@ void conn_read(struct conn *c)
 		return;
 	counter_add(&c->s->counters, NET_TCP_RECEIVED_BYTES, (uint64_t)n);
 	conn_note_traffic(c);
-	feed(c, bytes, (size_t)n);
+	if (c->ws)
+		conn_ws_feed(c, bytes, (size_t)n);
+	else if (c->sniffs)
+		sniff(c, bytes, (size_t)n);
+	else
+		feed(c, bytes, (size_t)n);
 	heed_pong(c);
 	counter_set(&c->s->counters, NET_TCP_HELD_BYTES, c->s->held.bytes);
 }

@@ -91,11 +91,13 @@ struct write_item {
 	uint64_t cookie;
 	uint32_t at;                 /* bytes already written */
 	uint16_t asker;              /* worker that wants to hear of a failure */
+	uint8_t opcode;              /* goes in a frame of this kind; 0: as it is */
 };
 
 enum conn_state {
 	CONN_CONNECTING = 1,
 	CONN_HANDSHAKING,            /* the socket is connected; a layer above it is not ready: what is to be sent waits */
+	CONN_UPGRADING,              /* bytes flow; it is not a WebSocket yet: what is to be sent waits */
 	CONN_OPEN,
 	CONN_FINISHING,              /* not read any more; ends when what waits is written */
 	CONN_LINGERING,              /* our side is shut; what comes is thrown away */
@@ -111,10 +113,11 @@ struct conn {
 	struct stream stream;
 	struct write_item *last;     /* circular: last->next is the first; NULL: nothing waits */
 	struct conn *next_work;
+	struct conn_ws *ws;          /* NULL: not a WebSocket, or not yet or no longer one */
 	struct alias *alias;         /* where its peer listens, if it said so; NULL: nowhere else */
 	uint64_t last_ms;            /* of the last traffic */
 	uint64_t message_until;      /* 0, or when the incomplete message must be there */
-	uint64_t until;              /* 0, or the end of connecting, of the handshake, of a blocked write, of lingering */
+	uint64_t until;              /* 0, or the end of connecting, handshake, upgrade, of a blocked write, of lingering */
 	uint32_t queued;             /* bytes and costs of what waits */
 	uint32_t slot;
 	int error;                   /* why it died; given to what was not written */
@@ -127,7 +130,9 @@ struct conn {
 	bool is_paused : 1;
 	bool has_work : 1;           /* is in the list of work */
 	bool is_told : 1;            /* on_flow_closed was called */
-	bool is_pinged : 1;          /* and has not sent the CRLF that answers it */
+	bool is_pinged : 1;          /* and has not sent what answers it */
+	bool sniffs : 1;             /* may become a WebSocket by its first bytes, "GET " */
+	uint8_t n_sniffed;           /* of which these have come */
 };
 
 struct slot {
@@ -188,6 +193,25 @@ void conn_wrote(struct conn *c, size_t n);
 struct write_item *conn_item_take(struct conn *c);
 void conn_item_free(struct conn *c, struct write_item *item);
 
+/* conn_ws.c: connections that are WebSockets. */
+
+/* Bytes flow: the upgrade begins. */
+void conn_ws_begin(struct conn *c);
+/* An open connection that began with "GET " becomes one of the listener that shares the port. */
+void conn_ws_become(struct conn *c);
+/* CONN_UPGRADING: something came, or can be written. */
+void conn_ws_shake(struct conn *c);
+/* Bytes that came, with BUF_PAD readable ones behind them. */
+void conn_ws_feed(struct conn *c, char *bytes, size_t len);
+/* A message goes, in a frame. As conn_send. */
+int conn_ws_send(struct conn *c, struct buf *msg, uint64_t cookie, uint16_t asker);
+int conn_ws_ping(struct conn *c);
+/* All that waited is written: the answer to their last ping may go. True: it waits now. */
+bool conn_ws_pong(struct conn *c);
+/* A Close, before the connection ends for this reason. */
+void conn_ws_close(struct conn *c, enum net_counter why);
+void conn_ws_end(struct conn *c);
+
 /* conn_read.c */
 
 void conn_read(struct conn *c);
@@ -221,7 +245,8 @@ struct sockets {
 	struct conn *work, **work_end;
 	struct stream_budget held;
 	size_t queued;               /* bytes and costs waiting in all connections */
-	struct buf *ping, *pong;
+	struct buf *ping, *pong, *nothing;
+	uint64_t n_masks;            /* of frames of ours that had one */
 	struct timer look;
 	int reserve_fd;              /* given up for a moment to accept and close when files run out */
 	unsigned n_workers;

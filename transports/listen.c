@@ -203,11 +203,16 @@ static int open_one(const struct opening *o, struct listener *l, int *out)
 	return err ? fail(o, l, err, "cannot read the socket's address: %s", strerror(-err)) : 0;
 }
 
+static bool is_built_in(uint8_t transport)
+{
+	return transport == T_UDP || transport == T_TCP || transport == T_WS;
+}
+
 static int check(const struct opening *o, size_t i)
 {
 	const struct listener *l = &o->set->listeners[i];
 
-	if (l->transport != T_UDP && l->transport != T_TCP)
+	if (!is_built_in(l->transport))
 		return fail(o, l, -EPROTONOSUPPORT, "this transport is not built in");
 	if (l->bind.family == 0 || addr_is_any(&l->bind))
 		return fail(o, l, -EADDRNOTAVAIL, "a wildcard address would answer from whichever address the "
@@ -236,6 +241,25 @@ static void steer(const struct opening *o, struct listener *l, int fd)
 		log_warn(o->log, "udp.not_steered", "listener=%s error=%s", name, strerror(errno));
 	}
 	l->steer = NULL; /* our caller's */
+}
+
+/* Where a WebSocket's listener shares its port. */
+static void share_port(struct listen_set *set, size_t i)
+{
+	struct listener *l = &set->listeners[i];
+
+	if (!l->is_active || !transport_is_ws(l->transport) || !l->bind.port)
+		return;
+	for (size_t j = 0; j < set->n; j++) {
+		struct listener *other = &set->listeners[j];
+
+		if (!other->is_active || other->upgrades_to || other->transport != (l->transport == T_WS ? T_TCP : T_TLS) ||
+		    !addr_eq(&other->bind, &l->bind))
+			continue;
+		other->upgrades_to = (uint16_t)(i + 1);
+		l->is_shared = true;
+		return;
+	}
 }
 
 static int open_listener(const struct opening *o, size_t i)
@@ -298,8 +322,10 @@ int sockets_open(struct listen_set **out, const struct listener *listeners, size
 		snprintf(error, size, "out of memory");
 		return -ENOMEM;
 	}
+	for (size_t i = 0; i < n; i++)
+		share_port(set, i);
 	for (size_t i = 0; i < n; i++) {
-		int err = listeners[i].is_active ? open_listener(&o, i) : 0;
+		int err = listeners[i].is_active && !set->listeners[i].is_shared ? open_listener(&o, i) : 0;
 
 		if (err)
 			return err;

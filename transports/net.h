@@ -12,6 +12,11 @@ static inline bool transport_is_stream(uint8_t t)
 {
 	return t >= T_TCP;
 }
+/* One message per WebSocket message (RFC 7118 §5): its end is known without a Content-Length. */
+static inline bool transport_is_ws(uint8_t t)
+{
+	return t >= T_WS;
+}
 /* "UDP", "TCP", "TLS", "WS", "WSS": as in Via. / any case -> enum, T_NONE when unknown. */
 const char *transport_name(uint8_t t);
 uint8_t transport_parse(struct sv name);
@@ -21,6 +26,7 @@ enum net_limits {
 	NET_HEAD_MAX = 32768,           /* bytes before a stream message's body */
 	NET_WRITE_QUEUE_MAX = 262144,   /* bytes waiting in one connection */
 	NET_CONNECT_MS = 4000,          /* to establish an outgoing connection */
+	NET_UPGRADE_MS = 10000,         /* from a connection that carries bytes to a WebSocket */
 	NET_HANDSHAKE_MS = 10000,       /* from a connected socket to a connection that carries messages (TLS) */
 	NET_MESSAGE_MS = 10000,         /* from a stream message's first byte to its last */
 	NET_IDLE_MS = 3600000,          /* a connection without traffic */
@@ -51,6 +57,7 @@ static inline bool path_eq(const struct path *a, const struct path *b)
 }
 
 struct net;
+struct upgrade_rules;
 
 /* What the network tells its user. `ctx` is the user's. */
 struct net_handler {
@@ -69,6 +76,9 @@ struct net_handler {
 	/* Something came that is no message and says that the other side is there: its keep-alive (answered where that is due), or its
 	 * answer to net_ping. May be NULL. */
 	void (*on_alive)(void *ctx, const struct path *from);
+	/* What a WebSocket at `at` (its listener; its remote, too, if we make the connection) has to ask for, or asks for. May be NULL: the
+	 * path "/" of any origin. What is written is read at once and not kept. */
+	void (*on_upgrade)(void *ctx, const struct path *at, struct upgrade_rules *out);
 };
 
 struct net_ops {

@@ -173,7 +173,7 @@ static int on_send(struct net *net, const struct path *to, struct buf *msg, uint
 	if (to->listener >= s->n_locals)
 		return -EAFNOSUPPORT;
 	l = &s->locals[to->listener];
-	if (to->transport != l->conf.transport || (!l->udp && !l->acceptor))
+	if (to->transport != l->conf.transport || (!l->udp && !l->acceptor && !l->conf.is_shared))
 		return -EAFNOSUPPORT;
 	if (l->udp)
 		return udp_send(l->udp, to, msg);
@@ -343,7 +343,8 @@ static int init(struct sockets *s)
 	slab_init(&s->items, "waiting messages", sizeof(struct write_item), 0);
 	s->ping = buf_copy(SV("\r\n\r\n"));
 	s->pong = buf_copy(SV("\r\n"));
-	if (!s->ping || !s->pong)
+	s->nothing = buf_copy(SV(""));
+	if (!s->ping || !s->pong || !s->nothing)
 		return -ENOMEM;
 	return take_sockets(s);
 }
@@ -440,6 +441,7 @@ void sockets_free(struct net *net)
 	table_fini(&s->aliases);
 	buf_put(s->ping);
 	buf_put(s->pong);
+	buf_put(s->nothing);
 	counters_fini(&s->counters);
 	free(s->area.bytes);
 	free(s->slots);

@@ -39,6 +39,10 @@ struct listener {
 	 * kernel chooses by a hash of the addresses. Only read while it is opened. */
 	const struct sock_filter *steer;
 	unsigned short n_steer;
+	/* Both set by sockets_open. A WebSocket listener at the address of one for TCP (wss: TLS) shares its port and has no socket of its
+	 * own: a connection that begins with "GET " is for the one whose index + 1 is `upgrades_to`, others are for this. */
+	bool is_shared;
+	uint16_t upgrades_to;
 };
 
 /* Every listening socket of the process, bound. */

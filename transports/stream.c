@@ -299,6 +299,20 @@ enum stream_got stream_next(struct stream *s, struct stream_budget *budget, stru
 	return from_input(s, budget, in, out);
 }
 
+bool stream_is_one(struct sv bytes)
+{
+	struct scan sc = { 0 };
+	uint32_t body;
+
+	while (bytes.len && (*bytes.p == '\r' || *bytes.p == '\n'))
+		bytes = sv_skip(bytes, 1);
+	if (bytes.len > NET_MESSAGE_MAX || !find_head(&sc, bytes.p, (uint32_t)bytes.len))
+		return false;
+	if (!sc.length || sc.is_twice || read_length(sv_span(bytes.p + sc.length, bytes.p + sc.head), &body))
+		return true; /* what is wrong with it is for whoever reads it */
+	return sc.head + body <= bytes.len && !sv_trim(sv_skip(bytes, sc.head + body)).len;
+}
+
 bool stream_take_pong(struct stream *s)
 {
 	if (s->crlf != 2)

@@ -3,9 +3,7 @@
  * held between messages: a buffer exists only while a message is incomplete. */
 #ifndef TRANSPORTS_STREAM_H
 #define TRANSPORTS_STREAM_H
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "base/sv.h"
 
 /* What all streams of one worker together may hold of incomplete messages. */
 struct stream_budget {
@@ -38,6 +36,9 @@ struct stream_message {
  * input; as many lie behind what comes out. Call until STREAM_MORE. */
 enum stream_got stream_next(struct stream *s, struct stream_budget *budget, struct stream_message *bytes,
                             struct stream_message *out);
+/* Whether these bytes, whose end is known otherwise, are one message and not part of one or several: what follows the head is as long
+ * as Content-Length says, where it says anything (RFC 7118 §5). */
+bool stream_is_one(struct sv bytes);
 /* Between messages and behind one CRLF, which was an answer to our own keep-alive: it does not count as half of one of theirs. */
 bool stream_take_pong(struct stream *s);
 /* Part of a message has come, and not the whole. */

@@ -8,6 +8,7 @@
 /* cmocka wants those first */
 #include <cmocka.h>
 #include "transports/inside.h"
+#include "transports/upgrade.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -50,6 +51,7 @@ struct rig {
 	bool closes_at_message;
 	struct buf *retry;                /* sent once more, when a send fails */
 	unsigned retries;
+	struct upgrade_rules rules;       /* of its WebSockets */
 };
 
 static inline void rig_send_back(struct rig *r, const struct path *to)
@@ -108,6 +110,14 @@ static inline void rig_on_alive(void *ctx, const struct path *from)
 
 	r->alive = *from;
 	r->n_alive++;
+}
+
+static inline void rig_on_upgrade(void *ctx, const struct path *at, struct upgrade_rules *out)
+{
+	struct rig *r = ctx;
+
+	(void)at;
+	*out = r->rules;
 }
 
 static inline void rig_on_flow_closed(void *ctx, uint64_t flow)
@@ -210,7 +220,9 @@ static inline struct rig *rig_new(struct listen_set *set, unsigned worker, size_
 	p.poller = r->poller;
 	p.wheel = &r->wheel;
 	p.ctx = r;
-	p.handler = (struct net_handler){ r, rig_on_message, rig_on_icmp, rig_on_send_failed, rig_on_flow_closed, rig_on_alive };
+	p.handler = (struct net_handler){ .ctx = r, .on_message = rig_on_message, .on_icmp = rig_on_icmp,
+	                                  .on_send_failed = rig_on_send_failed, .on_flow_closed = rig_on_flow_closed,
+	                                  .on_alive = rig_on_alive, .on_upgrade = rig_on_upgrade };
 	assert_int_equal(sockets_new(&r->net, &p), 0);
 	assert_int_equal(sockets_start(r->net), 0);
 	return r;
@@ -268,9 +280,11 @@ static inline int plain_socket(int type, uint8_t family, struct addr *at)
 	struct addr a = loopback(family, 0);
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(&a, &sa);
-	int fd = socket(family == 4 ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(family == 4 ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
 
 	assert_true(fd >= 0);
+	if (type == SOCK_STREAM) /* nothing waits for an acknowledgement */
+		setsockopt(fd, SOL_TCP, TCP_NODELAY, &on, sizeof on);
 	assert_int_equal(bind(fd, (struct sockaddr *)&sa, len), 0);
 	len = sizeof sa;
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
@@ -333,6 +347,28 @@ static inline bool is_readable(int fd)
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
 	return poll(&p, 1, 0) == 1;
+}
+
+static inline int listen_somewhere(uint8_t family, struct addr *at)
+{
+	int fd = plain_socket(SOCK_STREAM, family, at);
+
+	assert_int_equal(listen(fd, 8), 0);
+	return fd;
+}
+
+static inline int accept_one(struct rig *r, int listening, struct addr *from)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof sa;
+	int fd;
+
+	until(r, is_readable(listening));
+	fd = accept4(listening, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK);
+	assert_true(fd >= 0);
+	if (from)
+		addr_from_sockaddr(from, (struct sockaddr *)&sa);
+	return fd;
 }
 
 #endif

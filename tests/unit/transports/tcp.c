@@ -318,28 +318,6 @@ static void an_old_flow_never_names_a_new_connection(void **state)
 
 /* Outgoing -------------------------------------------------------------------------------------------------------- */
 
-static int listen_somewhere(uint8_t family, struct addr *at)
-{
-	int fd = plain_socket(SOCK_STREAM, family, at);
-
-	assert_int_equal(listen(fd, 8), 0);
-	return fd;
-}
-
-static int accept_one(struct rig *r, int listening, struct addr *from)
-{
-	struct sockaddr_storage sa;
-	socklen_t len = sizeof sa;
-	int fd;
-
-	until(r, is_readable(listening));
-	fd = accept4(listening, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK);
-	assert_true(fd >= 0);
-	if (from)
-		addr_from_sockaddr(from, (struct sockaddr *)&sa);
-	return fd;
-}
-
 static void make_and_use_again(struct one *o, uint8_t family, uint16_t listener)
 {
 	struct rig *r = o->rig;
