@@ -2,12 +2,9 @@
  * what they are held against. Who may have which nonce is nonce.h's, whose password it is users.h's. */
 #ifndef REGISTRAR_DIGEST_H
 #define REGISTRAR_DIGEST_H
-#include "base/sv.h"
-
-enum digest_algorithm { DIGEST_MD5, DIGEST_SHA256, DIGEST_ALGORITHMS };
+#include "sip/digest.h"
 
 enum digest_limits {
-	DIGEST_KEY_MAX = 32,         /* bytes of the longest hash */
 	DIGEST_USER_MAX = 128,       /* bytes of a username, its escapes undone */
 	DIGEST_VALUE_MAX = 1024,     /* of any other value: as long as a Request-URI may be */
 	DIGEST_PARAMS_MAX = 32,      /* in one header */
@@ -33,28 +30,7 @@ static inline struct sv digest_user(const struct digest_credentials *c)
 	return (struct sv){ c->user, c->user_len };
 }
 
-/* Bytes of its hashes, and how it is called. */
-size_t digest_size(enum digest_algorithm algorithm);
-struct sv digest_name(enum digest_algorithm algorithm);
-
-/* The hash functions, looked up and set up once. One thread. */
-struct digester;
-int digester_new(struct digester **out); /* 0 or -ENOMEM */
-void digester_free(struct digester *d);
-/* Of the parts one behind the other. 0, or -EIO: the library refuses. */
-int digester_hash(struct digester *d, enum digest_algorithm algorithm, const struct sv *parts, unsigned n, uint8_t out[DIGEST_KEY_MAX]);
-/* Hash blocks worked on so far: what a check costs, whoever it is for. */
-uint64_t digester_blocks(const struct digester *d);
-
-/* H(username ":" realm ":" password), which a file holds instead of the password (RFC 7616 §3.4.2). 0 or -EIO. */
-int digest_ha1(struct digester *d, enum digest_algorithm algorithm, struct sv user, struct sv realm, struct sv password,
-               uint8_t out[DIGEST_KEY_MAX]);
 /* Was the response made by who knows `ha1`, for a request of `method`? In the same time for every answer. `c` is complete. */
 bool digest_matches(struct digester *d, const struct digest_credentials *c, struct sv method, const uint8_t ha1[DIGEST_KEY_MAX]);
-
-/* Lower-case hexadecimal digits, 2 * n of them. */
-void digest_hex(const uint8_t *bytes, size_t n, char *out);
-/* The other way: `text` is 2 * n digits in either case. */
-bool digest_unhex(struct sv text, uint8_t *out, size_t n);
 
 #endif

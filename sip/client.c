@@ -167,6 +167,8 @@ static void client_step(struct client_txn *ct, enum client_event event, const st
 		client_resend(ct);
 	if ((step.todo & TO_TU) && ct->ops && ct->ops->on_response)
 		ct->ops->on_response(ct->owner, ct, v, from);
+	if ((step.todo & SEND_ACK) && ct->ack) /* nobody makes another request of it any more */
+		buf_put(STEAL(ct->request));
 	if (step.todo & FAIL) {
 		counter_inc(&ct->stack->counters, SIP_CLIENT_TIMEOUTS);
 		if (ct->ops && ct->ops->on_failed)
@@ -339,8 +341,8 @@ static struct buf *derive(struct client_txn *ct, struct sv method, const struct 
 /* §17.1.1.3: the ACK of a refusal belongs to the transaction; it is made once and then repeated. */
 static void client_send_ack(struct client_txn *ct, const struct view *response)
 {
-	if (!ct->ack && (ct->ack = derive(ct, SV("ACK"), response, SV(""))))
-		buf_put(STEAL(ct->request));
+	if (!ct->ack)
+		ct->ack = derive(ct, SV("ACK"), response, SV(""));
 	if (ct->ack) /* else memory is out: the refusal comes again */
 		client_transmit(ct, &ct->path, ct->ack);
 }
@@ -406,6 +408,11 @@ bool client_has_provisional(const struct client_txn *ct)
 bool client_is_waiting(const struct client_txn *ct)
 {
 	return ct->state <= PROCEEDING;
+}
+
+bool client_is_cancelled(const struct client_txn *ct)
+{
+	return ct->is_cancelled;
 }
 
 uint64_t client_id(const struct client_txn *ct)

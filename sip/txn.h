@@ -150,11 +150,17 @@ void client_discard(struct client_txn *ct); /* as server_discard */
 bool sip_client_has(struct sip_stack *s, uint64_t id, enum method method);
 bool client_has_provisional(const struct client_txn *ct);
 bool client_is_waiting(const struct client_txn *ct); /* no final response yet */
+bool client_is_cancelled(const struct client_txn *ct); /* or to be, at its first provisional */
 uint64_t client_id(const struct client_txn *ct);
 const struct path *client_path(const struct client_txn *ct);
 /* As server_move: for what is repeated, and a CANCEL. */
 void client_move(struct client_txn *ct, const struct path *path);
 struct buf *client_request(const struct client_txn *ct); /* NULL once it is no longer needed */
+
+/* `request`, one of ours, once more (RFC 3261 §8.1.3.5): with another branch and CSeq number, `line` (a whole one) in place of its
+ * headers `instead`. NULL: memory is out, it would be too large, or is none. */
+struct buf *sip_request_again(struct sip_stack *s, const struct buf *request, struct sv branch, uint32_t cseq, enum hdr_id instead,
+                              struct sv line);
 
 /* A value without its folds (§7.3.1). */
 void out_unfolded(struct out *o, struct sv v);

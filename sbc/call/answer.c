@@ -2,6 +2,7 @@
 #include "sbc/call/fork.h"
 #include "sbc/call/move.h"
 #include "sbc/call/pass.h"
+#include "sbc/call/trunk.h"
 #include <errno.h>
 
 /* An answer finds room though more forks ring than we hold: they end with it anyway. */
@@ -212,18 +213,37 @@ static bool asks_for_more(struct attempt *a, const struct view *v)
 	return attempt_again(a) == 0;
 }
 
+/* A trunk's challenge, which its credentials are for: answered, or what the caller gets instead of it is set down. */
+static bool is_trunks(struct attempt *a, const struct view *v, bool *is_answered)
+{
+	const struct conf_trunk *t = trunk_is_challenge(a->b, v) ? trunk_towards(a) : NULL;
+
+	*is_answered = false;
+	if (!t || !t->password.len)
+		return false;
+	*is_answered = attempt_authorized(a, t, v);
+	if (*is_answered)
+		return true;
+	counter_inc(&a->b->counters, CHALLENGES_REFUSED);
+	a->setup->why = WHY_TRUNK_CREDENTIALS;
+	return true;
+}
+
 static void on_final(struct attempt *a, const struct view *v, const struct path *from)
 {
 	struct setup *s = a->setup;
 	const struct conf_pool *pool = pool_of(s);
-	bool goes_on = fails_over(s, pool, v->status), is_followed;
+	bool goes_on = fails_over(s, pool, v->status), is_followed, is_answered, is_hidden;
 
 	if (asks_for_more(a, v))
 		return;
+	is_hidden = is_trunks(a, v, &is_answered);
+	if (is_answered)
+		return;
 	is_followed = s->fork ? fork_redirected(a, v) : redirect_take(a, v);
-	if (!is_followed)
+	if (!is_followed && !is_hidden)
 		keep_best(a, v, from, pool);
-	if ((v->status == 401 || v->status == 407) && a->leg->has_slot) {
+	if ((v->status == 401 || v->status == 407) && a->leg->has_slot && !is_hidden) {
 		s->challenger = (uint16_t)(a->leg->slot + 1);
 		s->ahead = a->ahead;
 		s->min_s = a->min_s;
@@ -308,13 +328,16 @@ void attempt_response(struct attempt *a, const struct view *v, const struct path
 
 /* Strays ----------------------------------------------------------------------------------------------------------- */
 
-static struct buf *compose_stray(struct b2bua *b, struct outgoing *m, struct sv offer)
+/* `ct`: of the INVITE, for the ACK of its 2xx. */
+static struct buf *compose_stray(struct b2bua *b, struct outgoing *m, struct sv offer, const struct client_txn *ct)
 {
 	struct compose c = { .b = b };
 	uint64_t id = m->leg->in_table.key, fork = token_tag_id(b->p.tokens, id, m->leg->branch, m->remote_tag);
 
 	m->branch_id = token_branch_id(b->p.tokens, id, fork, m->cseq);
 	compose_request(&c, m);
+	if (b->conf->n_trunks && trunk_asked(b, m->leg, &m->leg->path))
+		trunk_ack_lines(&c, ct);
 	if (offer.len)
 		refuse_offer(&c, offer);
 	else
@@ -348,12 +371,13 @@ void stray_2xx(struct b2bua *b, struct leg *far, struct client_txn *ct, const st
 	}
 	m.routes = route_set(&arena, v, true);
 	far->path = path_at_hand(b, far, m.uri, m.routes);
-	if ((ack = compose_stray(b, &m, far->wants_answer ? view_body(v) : SV(""))) && (!ct || client_ack(ct, &far->path, ack, tag)))
+	if ((ack = compose_stray(b, &m, far->wants_answer ? view_body(v) : SV(""), ct)) && (!ct || client_ack(ct, &far->path, ack, tag)))
 		sip_send_ack(b->p.stack, &far->path, ack);
 	m.method = SV("BYE");
 	m.cseq = far->local_cseq + 1; /* above what an early dialog has seen */
-	if ((bye = compose_stray(b, &m, SV(""))) && !sip_client_has(b->p.stack, m.branch_id, M_BYE))
-		client_start(b->p.stack, m.branch_id, M_BYE, &far->path, bye, NULL, NULL, &bye_ct);
+	if ((bye = compose_stray(b, &m, SV(""), NULL)) && !sip_client_has(b->p.stack, m.branch_id, M_BYE) &&
+	    !client_start(b->p.stack, m.branch_id, M_BYE, &far->path, bye, NULL, NULL, &bye_ct) && b->conf->n_trunks)
+		trunk_watch(b, far, bye_ct);
 	far->path = usual;
 	arena_reset(&arena);
 }

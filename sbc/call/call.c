@@ -57,6 +57,10 @@ const struct counter_def call_counter_defs[CALL_COUNTERS] = {
 	[CALLS_STAYED] = { "calls_stayed_total", "Moves that came to nothing: the call stayed where it was", false },
 	[MOVES_LOST] = { "moves_lost_total", "Calls that ended because neither another destination nor theirs took the caller's offer",
 	                 false },
+	[CHALLENGES_ANSWERED] = { "trunk_challenges_answered_total", "Challenges of trunks answered with their credentials", false },
+	[CHALLENGES_REFUSED] = { "trunk_challenges_refused_total", "Challenges of trunks that could not be answered: another realm or algorithm, "
+	                                                           "or our credentials were not taken",
+	                         false },
 	[CALLS_SILENT] = { "calls_silent_total", "Calls ended because an end did not answer any more", false },
 };
 
@@ -87,6 +91,7 @@ int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 	list_init(&b->ended);
 	list_init(&b->all_echoes);
 	slab_init(&b->move_slab, "move", sizeof(struct move), params->max_calls);
+	list_init(&b->trunk_watches);
 	slab_init(&b->ties, "tie", sizeof(struct tie), params->max_calls * 2);
 	slab_init(&b->echo_slab, "echo", sizeof(struct echo), params->max_calls);
 	list_init(&b->all_redirects);
@@ -145,6 +150,7 @@ void b2bua_free(struct b2bua *b)
 		redirect_free(owner_of(b->all_redirects.next, struct redirect, in_all));
 	while (!list_empty(&b->all_echoes))
 		echo_free(owner_of(b->all_echoes.next, struct echo, in_echoes));
+	trunk_watches_free(b);
 	while (!list_empty(&b->attempts_lost))
 		attempt_drop(owner_of(b->attempts_lost.next, struct attempt, in_lost));
 	table_fini(&b->legs);

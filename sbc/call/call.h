@@ -259,6 +259,7 @@ struct b2bua {
 	struct table moves;           /* by their calls */
 	unsigned n_moving;            /* of them, under way */
 	struct node all_redirects;
+	struct node trunk_watches;    /* BYEs of ours to trunks with credentials */
 	struct table waiting;         /* requests whose names were asked for elsewhere, by ticket */
 	uint64_t last_ticket;
 	struct date_line date;
@@ -505,6 +506,8 @@ void register_request(struct b2bua *b, const struct request *r, const struct uri
 
 /* The same request once more, on the same leg with the next CSeq (RFC 4028 §7.3). 0, or an error: then nothing is on its way. */
 int attempt_again(struct attempt *a);
+/* The same because of a challenge of a trunk's, with its credentials. False: the one that was refused stands. */
+bool attempt_authorized(struct attempt *a, const struct conf_trunk *t, const struct view *v);
 /* pooled.c: between a call and its pool */
 /* `v`: the request, or NULL: the kept one. */
 struct pool_query pooled_query(const struct setup *s, const struct conf_pool *pool, const struct view *v);
@@ -610,6 +613,8 @@ void dialog_request(struct b2bua *b, const struct request *r);
 /* False: that may be somebody else (leg_heard). */
 bool dialog_heard(struct dialog *d, enum side side, const struct request *r);
 struct relay *relay_new(struct call *c, struct dialog *d, enum side from, const struct view *v);
+/* The request could not be passed: the side it came from gets this instead, and the relay is gone. */
+void relay_refuse(struct relay *r, enum why why);
 void relay_free(struct relay *r);
 /* RFC 3264 §6: every stream of the offer refused, for an answer that its owner never gave: Content-Type, Content-Length, body. */
 void refuse_offer(struct compose *c, struct sv offer);

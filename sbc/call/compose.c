@@ -1,6 +1,7 @@
 /* sbc/call/compose.c - the messages we write: our own lines first, then what may pass of the other leg's. */
 #include "sbc/call/call.h"
 #include "sbc/call/transfer.h"
+#include "sbc/call/trunk.h"
 #include <errno.h>
 
 struct sv tag_token(struct b2bua *b, uint16_t shard, uint64_t id, char out[TOKEN_LEN])
@@ -440,6 +441,7 @@ int send_bye(struct dialog *d, enum side to, enum why why)
 	SCOPED(buf_putp) struct buf *b = NULL;
 	struct client_txn *ct;
 	char tag[TOKEN_LEN];
+	int err;
 	struct outgoing m = own_request(d, to, SV("BYE"), ++l->local_cseq, tag);
 
 	l->path = path_at_hand(call->b, l, m.uri, m.routes);
@@ -448,5 +450,9 @@ int send_bye(struct dialog *d, enum side to, enum why why)
 	out_lit(&c.o, "Content-Length: 0\r\n\r\n");
 	if (!(b = compose_done(&c)))
 		return -ENOMEM;
-	return client_start(call->b->p.stack, m.branch_id, M_BYE, &l->path, b, NULL, NULL, &ct);
+	if ((err = client_start(call->b->p.stack, m.branch_id, M_BYE, &l->path, b, NULL, NULL, &ct)))
+		return err;
+	if (call->b->conf->n_trunks)
+		trunk_watch(call->b, l, ct);
+	return 0;
 }

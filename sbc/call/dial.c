@@ -438,6 +438,35 @@ static struct attempt *attempt_new(struct setup *s, const struct view *v, const 
 	return a;
 }
 
+/* Its destination has the usual time for another request of it. */
+static void attempt_wait(struct attempt *a)
+{
+	wheel_disarm(a->b->p.wheel, &a->timer);
+	a->has_response = false;
+	if (a->setup->after_ms && !a->setup->has_provisional)
+		wheel_arm_in(a->b->p.wheel, &a->timer, a->setup->after_ms);
+}
+
+bool attempt_authorized(struct attempt *a, const struct conf_trunk *t, const struct view *v)
+{
+	struct call *c = a->setup->call;
+	struct trunk_again again = { .ct = a->ct, .cseq = c->cseq + a->ahead + 1, .shard = a->leg->shard, .ops = &attempt_ops, .owner = a };
+
+	if (!a->setup->st) /* nobody waits any more */
+		return false;
+	a->ahead++;
+	again.branch_id = attempt_branch_id(a, c->cseq);
+	if (trunk_answer(a->b, t, &again, v, &a->ct)) {
+		a->ahead--;
+		return false;
+	}
+	dialogs_free_of(c, a->leg); /* early ones of the refused request are over */
+	a->branch_id = again.branch_id;
+	a->leg->local_cseq = again.cseq;
+	attempt_wait(a);
+	return true;
+}
+
 int attempt_again(struct attempt *a)
 {
 	struct setup *s = a->setup;
@@ -450,10 +479,7 @@ int attempt_again(struct attempt *a)
 	a->ct = NULL;
 	a->ahead++;
 	a->branch_id = attempt_branch_id(a, v.cseq);
-	wheel_disarm(a->b->p.wheel, &a->timer);
-	a->has_response = false;
-	if (s->after_ms && !s->has_provisional)
-		wheel_arm_in(a->b->p.wheel, &a->timer, s->after_ms);
+	attempt_wait(a);
 	return attempt_send(a, &v);
 }
 

@@ -29,6 +29,8 @@
 	  "is at its limits.") \
 	X(WHY_TRUNK_FULL, "trunk-full", 503, "", "The trunk that the call comes from is at its `limits.calls`; Retry-After says when to try again.") \
 	X(WHY_TRUNK_FAST, "trunk-rate", 503, "", "More new calls from a trunk than its `limits.rate`; Retry-After says when to try again.") \
+	X(WHY_TRUNK_CREDENTIALS, "trunk-credentials", 502, "", \
+	  "A trunk did not take our credentials, or asked for some with another realm or algorithm: the caller cannot give any (docs/trunks.md).") \
 	X(WHY_UNREACHABLE, "destinations-unreachable", 503, "", "Every destination tried refused the transport.") \
 	X(WHY_FLOW_GONE, "flow-gone", 480, "", \
 	  "A client's connection is gone or its NAT forgot it, and it has not registered again (what RFC 5626 calls 430).") \

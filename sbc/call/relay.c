@@ -2,12 +2,12 @@
  * identifiers on either side. An INVITE's relay lives until its ACK. */
 #include "sbc/call/move.h"
 #include "sbc/call/transfer.h"
+#include "sbc/call/trunk.h"
 #include <errno.h>
 
 enum { REINVITE_MAX_MS = 180000 };
 
 static void relay_send(struct relay *r, const struct view *v);
-static void relay_refuse(struct relay *r, enum why why);
 
 /* Finding the dialog: by the token in the Request-URI, else by the one in our tag; Call-ID and the other tag have to agree, and the
  * message has to come in by the leg's own zone (DECISIONS 1, 5). */
@@ -378,8 +378,7 @@ static void relay_hung_up(struct relay *r)
 	dialog_free(r->dialog); /* and with it the relay */
 }
 
-/* The request could not be passed: the side it came from gets this instead. */
-static void relay_refuse(struct relay *r, enum why why)
+void relay_refuse(struct relay *r, enum why why)
 {
 	const struct reason *reason = &call_reasons[why];
 	struct call *c = r->call;
@@ -705,7 +704,7 @@ static void relay_on_response(void *owner, struct client_txn *ct, const struct v
 			stray_2xx(r->call->b, r->dialog->far, NULL, v);
 		return;
 	}
-	if (v->status == 100)
+	if (v->status == 100 || (trunk_is_challenge(r->call->b, v) && trunk_relayed(r, v)))
 		return;
 	if (!r->st) { /* whoever asked has given up */
 		if (v->status >= 200 && r->method != M_INVITE)
@@ -827,6 +826,8 @@ static void relay_ack_go(struct relay *r, const struct view *v)
 	struct outgoing m = outgoing_of(r, SV("ACK"), v, r->ack_key, r->out_cseq, tag);
 
 	compose_request(&c, &m);
+	if (c.b->conf->n_trunks && trunk_asked(c.b, l, &l->path))
+		trunk_ack_lines(&c, r->ct);
 	compose_rest(&c, v, &leg_of(r, r->from)->path, l);
 	if (!(ack = compose_done(&c)))
 		return; /* the 2xx is repeated, and so will be the ACK */
@@ -887,6 +888,8 @@ void relay_ack_alone(struct relay *r)
 	m = outgoing_of(r, SV("ACK"), &answer, 0, r->out_cseq, tag);
 	leg_of(r, !r->from)->path = path_at_hand(r->call->b, m.leg, m.uri, m.routes);
 	compose_request(&c, &m);
+	if (c.b->conf->n_trunks && trunk_asked(c.b, m.leg, &m.leg->path))
+		trunk_ack_lines(&c, r->ct);
 	if (!r->had_offer && answer.body_len)
 		refuse_offer(&c, view_body(&answer));
 	else

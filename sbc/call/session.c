@@ -1,6 +1,7 @@
 /* sbc/call/session.c - session timers (RFC 4028), and the question whether the ends are still there for those that have none. We are
  * user agent server on the leg that asks and client on the other: two agreements. Where the peer leaves it to us, the peer refreshes. */
 #include "sbc/call/move.h"
+#include "sbc/call/trunk.h"
 #include "base/tlv.h"
 #include <errno.h>
 
@@ -575,6 +576,8 @@ static void acknowledge(struct session_leg *l, struct client_txn *ct, struct sv 
 
 	leg->path = path_at_hand(c.b, leg, m.uri, m.routes);
 	compose_request(&c, &m);
+	if (c.b->conf->n_trunks && trunk_asked(c.b, leg, &leg->path))
+		trunk_ack_lines(&c, ct);
 	out_lit(&c.o, "Content-Length: 0\r\n\r\n");
 	if ((ack = compose_done(&c)))
 		client_ack(ct, &leg->path, ack, to_tag);
@@ -644,13 +647,28 @@ static void ask_answered(struct session_leg *l, const struct view *v)
 		again_in(l, SESSION_RETRY_MS);
 }
 
+/* A trunk wants to see its credentials first. */
+static bool ask_authorized(struct session_leg *l, const struct view *v)
+{
+	struct b2bua *b = l->session->call->b;
+	struct leg *leg = leg_of(l->session->call, l->side);
+	const struct conf_trunk *t = trunk_asked(b, leg, client_path(l->ct));
+	struct trunk_again again = { .ct = l->ct, .cseq = leg->local_cseq + 1, .shard = leg->shard, .ops = &ask_ops, .owner = l };
+
+	again.branch_id = token_branch_id(b->p.tokens, leg->in_table.key, leg->branch, again.cseq);
+	if (!t || trunk_answer(b, t, &again, v, &l->ct))
+		return false;
+	l->cseq = leg->local_cseq = again.cseq;
+	return true;
+}
+
 static void ask_response(void *owner, struct client_txn *ct, const struct view *v, const struct path *from)
 {
 	struct session_leg *l = owner;
 	struct call *c = l->session->call;
 
 	(void)from;
-	if (v->status < 200)
+	if (v->status < 200 || (trunk_is_challenge(c->b, v) && ask_authorized(l, v)))
 		return;
 	if (v->status < 300 && l->method != M_OPTIONS)
 		target_moved(dialog_of(c), l->side, v);

@@ -4,6 +4,7 @@
 #include "dispatcher/trunk.h"
 #include "topohide/privacy.h"
 #include <errno.h>
+#include <stdlib.h>
 
 /* From a trunk --------------------------------------------------------------------------------------------------------- */
 
@@ -64,14 +65,20 @@ void trunk_go(struct call *c)
 
 /* To a trunk ----------------------------------------------------------------------------------------------------------- */
 
-const struct conf_trunk *trunk_towards(const struct attempt *a)
+/* Of a far leg: whose pool it went to. */
+static const struct conf_trunk *trunk_of_leg(const struct b2bua *b, const struct leg *l)
 {
-	const struct conf *c = a->b->conf;
+	const struct conf *c = b->conf;
 	uint32_t id;
 
-	if (!a->leg->has_slot || !pools_destination(a->b->p.pools, c, a->leg->slot, &id) || !c->pools[c->destinations[id].pool].trunk)
+	if (!pools_destination(b->p.pools, c, l->slot, &id) || !c->pools[c->destinations[id].pool].trunk)
 		return NULL;
 	return &c->trunks[c->pools[c->destinations[id].pool].trunk - 1];
+}
+
+const struct conf_trunk *trunk_towards(const struct attempt *a)
+{
+	return a->leg->has_slot ? trunk_of_leg(a->b, a->leg) : NULL;
 }
 
 /* RFC 2606 §2: a name that is nobody's, as in an anonymous From (RFC 3323 §4.1.1.3). */
@@ -115,4 +122,198 @@ int trunk_names(const struct b2bua *b, const struct conf_trunk *t, struct arena 
 		return 0;
 	err = with_domain(t, a, from);
 	return err ? err : with_domain(t, a, to);
+}
+
+/* Credentials ---------------------------------------------------------------------------------------------------------- */
+
+static void answered(void *ctx, int err, const struct resolve_answer *a)
+{
+	(void)ctx, (void)err, (void)a; /* too late: it was asked what is known now */
+}
+
+/* A name's addresses as far as they are known: its calls have asked for them. */
+static bool name_has(const struct b2bua *b, const struct conf_destination *d, const struct addr *to)
+{
+	struct resolve_query q = { .host = d->host, .port = d->port, .transport = d->transport, .default_port = d->transport == T_TLS ? 5061 : 5060 };
+	struct resolve_answer a;
+	uint64_t id;
+	int err = resolve(b->p.resolver, &q, &a, answered, NULL, &id);
+
+	if (err == -EINPROGRESS)
+		resolve_cancel(b->p.resolver, id);
+	for (unsigned i = 0; !err && i < a.n; i++)
+		if (addr_eq_ip(&a.addr[i], to))
+			return true;
+	return false;
+}
+
+/* One of its destinations, or of the networks its calls come from. */
+static bool is_its_own(const struct b2bua *b, const struct conf_trunk *t, const struct path *to)
+{
+	const struct conf_pool *pool = &b->conf->pools[t->pool];
+
+	if (path_zone(b, to) != t->zone)
+		return false;
+	if (conf_trunk_at(b->conf, t->zone, &to->remote) == t - b->conf->trunks)
+		return true;
+	for (unsigned i = 0; i < pool->n_destinations; i++) {
+		const struct conf_destination *d = &pool->destinations[i];
+
+		if (d->is_numeric ? addr_eq_ip(&d->addr, &to->remote) : name_has(b, d, &to->remote))
+			return true;
+	}
+	return false;
+}
+
+const struct conf_trunk *trunk_asked(const struct b2bua *b, const struct leg *l, const struct path *to)
+{
+	const struct conf_trunk *t = l->side == NEAR ? trunk_of_call(l->call) : trunk_of_leg(b, l);
+
+	return t && t->password.len && is_its_own(b, t, to) ? t : NULL;
+}
+
+/* The line for what `request` was refused with. 0 or -errno. */
+static int answer_line(struct b2bua *b, const struct conf_trunk *t, const struct trunk_again *again, const struct challenge *c, struct out *o)
+{
+	struct challenge_self self = { .user = t->user, .password = t->password, .random = token_branch_id(b->p.tokens, again->branch_id, 0, again->cseq) };
+	const struct buf *request = client_request(again->ct);
+	struct view_fault fault;
+	struct view v;
+	unsigned try;
+
+	if (!request || view_scan(&v, request->data, request->len, false, &fault) || !(try = challenge_try(c, &v, t->user)))
+		return -ENOENT;
+	return challenge_answer(auth_digester(b->p.auth), c, &self, &v, try, o);
+}
+
+int trunk_answer(struct b2bua *b, const struct conf_trunk *t, const struct trunk_again *again, const struct view *v, struct client_txn **out)
+{
+	char area[CHALLENGE_ANSWER_MAX], branch[TOKEN_LEN];
+	SCOPED(buf_putp)
+	struct buf *request = NULL;
+	struct challenge c;
+	struct out line;
+	int err;
+
+	out_init(&line, area, sizeof(area));
+	if (!t->password.len || challenge_find(&c, v, t->realm))
+		return -ENOENT;
+	if ((err = answer_line(b, t, again, &c, &line)))
+		return err;
+	token_write(b->p.tokens, TOKEN_BRANCH, (struct token){ .id = again->branch_id, .shard = again->shard }, branch);
+	if (line.is_full || !(request = sip_request_again(b->p.stack, client_request(again->ct), (struct sv){ branch, TOKEN_LEN },
+	                                                  again->cseq, challenge_header(&c), out_done(&line))))
+		return -ENOMEM;
+	if ((err = client_start(b->p.stack, again->branch_id, v->method, client_path(again->ct), request, again->ops, again->owner, out)))
+		return err;
+	client_own(again->ct, NULL, NULL);
+	counter_inc(&b->counters, CHALLENGES_ANSWERED);
+	return 0;
+}
+
+static struct leg *leg_towards(const struct relay *r)
+{
+	return r->from == NEAR ? r->dialog->far : &r->call->near;
+}
+
+bool trunk_relayed(struct relay *r, const struct view *v)
+{
+	struct b2bua *b = r->call->b;
+	struct leg *l = leg_towards(r);
+	const struct conf_trunk *t = trunk_asked(b, l, client_path(r->ct));
+	struct trunk_again again = { .ct = r->ct, .cseq = l->local_cseq + 1, .shard = l->shard, .ops = &relay_client_ops, .owner = r };
+
+	if (!t)
+		return false;
+	again.branch_id = token_branch_id(b->p.tokens, l->in_table.key, r->st ? server_id(r->st) : 0, again.cseq);
+	if (client_is_cancelled(r->ct) || trunk_answer(b, t, &again, v, &r->ct)) {
+		counter_inc(&b->counters, CHALLENGES_REFUSED);
+		relay_refuse(r, WHY_TRUNK_CREDENTIALS);
+		return true;
+	}
+	r->out_cseq = l->local_cseq = again.cseq;
+	if (r->usage && r->method == M_REFER) /* its NOTIFYs name it by that */
+		r->usage->refer_cseq[!r->from] = again.cseq;
+	relay_watch(r);
+	return true;
+}
+
+/* What nobody waits for ------------------------------------------------------------------------------------------------ */
+
+struct trunk_watch {
+	struct node in_all;
+	struct b2bua *b;
+	uint64_t leg;
+	uint32_t cseq;
+	uint16_t shard, trunk; /* trunk: slot */
+};
+
+static const struct client_ops watch_ops;
+
+static void watch_response(void *owner, struct client_txn *ct, const struct view *v, const struct path *from)
+{
+	struct trunk_watch *w = owner;
+	struct b2bua *b = w->b;
+	const struct conf_trunk *t = trunk_of_slot(b->conf, w->trunk);
+	struct trunk_again again = { .ct = ct, .cseq = w->cseq + 1, .shard = w->shard, .ops = &watch_ops, .owner = w };
+	struct client_txn *next;
+
+	(void)from;
+	if (!t || !trunk_is_challenge(b, v) || !is_its_own(b, t, client_path(ct)))
+		return;
+	again.branch_id = token_branch_id(b->p.tokens, w->leg, 0, again.cseq);
+	if (trunk_answer(b, t, &again, v, &next) == 0)
+		w->cseq = again.cseq;
+	else
+		counter_inc(&b->counters, CHALLENGES_REFUSED);
+}
+
+static void watch_end(void *owner, struct client_txn *ct)
+{
+	struct trunk_watch *w = owner;
+
+	(void)ct;
+	list_del(&w->in_all);
+	free(w);
+}
+
+static const struct client_ops watch_ops = { .on_response = watch_response, .on_end = watch_end };
+
+void trunk_watch(struct b2bua *b, const struct leg *l, struct client_txn *ct)
+{
+	const struct conf_trunk *t = trunk_asked(b, l, client_path(ct));
+	struct trunk_watch *w = t ? malloc(sizeof(*w)) : NULL;
+
+	if (!w) /* without memory it is sent all the same */
+		return;
+	*w = (struct trunk_watch){ .b = b, .leg = l->in_table.key, .cseq = l->local_cseq, .shard = l->shard, .trunk = t->slot };
+	list_push(&b->trunk_watches, &w->in_all);
+	client_own(ct, &watch_ops, w);
+}
+
+void trunk_watches_free(struct b2bua *b)
+{
+	list_each_safe(n, &b->trunk_watches)
+		free(owner_of(n, struct trunk_watch, in_all));
+}
+
+void trunk_ack_lines(struct compose *c, const struct client_txn *ct)
+{
+	static const enum hdr_id ids[] = { HDR_AUTHORIZATION, HDR_PROXY_AUTHORIZATION };
+	const struct buf *request = ct ? client_request(ct) : NULL;
+	struct view_fault fault;
+	struct view v;
+
+	if (!request || view_scan(&v, request->data, request->len, false, &fault))
+		return;
+	for (unsigned i = 0; i < 2; i++) {
+		const struct hdr *h = view_find(&v, ids[i], 0);
+
+		if (!h)
+			continue;
+		out_sv(&c->o, hdr_name(&v, h));
+		out_lit(&c->o, ": ");
+		out_unfolded(&c->o, hdr_value(&v, h));
+		out_lit(&c->o, "\r\n");
+	}
 }

@@ -3,6 +3,7 @@
 #ifndef SBC_CALL_TRUNK_H
 #define SBC_CALL_TRUNK_H
 #include "sbc/call/call.h"
+#include "sip/challenge.h"
 
 enum trunk_call_limits {
 	TRUNK_RETRY_S = 5, /* Retry-After of who is refused because of its trunk's limits */
@@ -26,5 +27,34 @@ const struct conf_trunk *trunk_towards(const struct attempt *a);
  * (DECISIONS 8). 0, -ENOMEM or -EBADMSG. */
 int trunk_uri(const struct conf_trunk *t, struct arena *a, struct sv *uri);
 int trunk_names(const struct b2bua *b, const struct conf_trunk *t, struct arena *a, const struct view *v, struct sv *from, struct sv *to);
+
+/* Credentials (RFC 3261 §22): a challenge of the trunk's own destinations with its realm is answered here, and nobody else hears of it.
+ * What was sent comes once more, with the next CSeq, CHALLENGE_TRIES_MAX times at most. */
+
+/* A request of ours once more. */
+struct trunk_again {
+	struct client_txn *ct; /* of the one that was refused */
+	uint64_t branch_id;
+	uint32_t cseq;
+	uint16_t shard;
+	const struct client_ops *ops;
+	void *owner;
+};
+/* Does this response, to whomever we asked, ask for credentials? */
+static inline bool trunk_is_challenge(const struct b2bua *b, const struct view *v)
+{
+	return (v->status == 401 || v->status == 407) && b->conf->n_trunks;
+}
+/* The trunk whose credentials a request within this leg's dialog may carry: it went to one of its own addresses. NULL: nobody's. */
+const struct conf_trunk *trunk_asked(const struct b2bua *b, const struct leg *l, const struct path *to);
+/* 0, and `*out` goes on instead of again->ct, which is let go of. -ENOENT: it cannot be answered; or as client_start. */
+int trunk_answer(struct b2bua *b, const struct conf_trunk *t, const struct trunk_again *again, const struct view *v, struct client_txn **out);
+/* A challenge to what a relay passed on was dealt with: it was answered, or cannot be, and the relay has been refused. */
+bool trunk_relayed(struct relay *r, const struct view *v);
+/* A request of ours that nobody waits for (BYE), sent over `l`: whoever challenges it is answered. */
+void trunk_watch(struct b2bua *b, const struct leg *l, struct client_txn *ct);
+void trunk_watches_free(struct b2bua *b);
+/* §13.2.2.4: an ACK has the credentials that its INVITE, `ct`, had. */
+void trunk_ack_lines(struct compose *c, const struct client_txn *ct);
 
 #endif

@@ -418,7 +418,7 @@ static struct usage *usage_initial(struct dialog *d, struct event e)
 	if (u && c->method == M_REFER) {
 		u->is_refer = true;
 		u->refer_cseq[NEAR] = c->cseq;
-		u->refer_cseq[FAR] = c->cseq; /* as attempt_send() passes it */
+		u->refer_cseq[FAR] = d->far->local_cseq; /* as attempt_send() passed it */
 	}
 	return u;
 }
