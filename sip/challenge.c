@@ -115,12 +115,13 @@ static void out_quoted(struct out *o, const char *name, struct sv value)
 	out_lit(o, "\"");
 }
 
-int challenge_answer(struct digester *d, const struct challenge *c, const struct challenge_self *self, const struct view *request, unsigned try,
-                     struct out *o)
+int challenge_answer(struct digester *d, const struct challenge *c, const struct challenge_self *self, const struct view *request,
+                     unsigned try, struct out *o)
 {
 	static const char nc[] = "00000001"; /* each nonce is used once */
 	char cnonce[CHALLENGE_CNONCE_LEN], response[2 * DIGEST_KEY_MAX];
-	struct digest_words w = { .method = view_method(request), .uri = view_uri(request), .nonce = c->nonce, .nc = c->has_qop ? SV(nc) : SV(""), .cnonce = { cnonce, sizeof(cnonce) } };
+	struct digest_words w = { .method = view_method(request), .uri = view_uri(request), .nonce = c->nonce,
+		                  .nc = c->has_qop ? SV(nc) : SV(""), .cnonce = { cnonce, sizeof(cnonce) } };
 	uint8_t ha1[DIGEST_KEY_MAX], hash[DIGEST_KEY_MAX];
 
 	cnonce[0] = (char)('0' + try);

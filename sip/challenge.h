@@ -37,8 +37,8 @@ struct challenge_self {
 	uint64_t random; /* new for each answer */
 };
 /* The whole line that answers `c` for this request of ours. 0, or -EIO. */
-int challenge_answer(struct digester *d, const struct challenge *c, const struct challenge_self *self, const struct view *request, unsigned try,
-                     struct out *o);
+int challenge_answer(struct digester *d, const struct challenge *c, const struct challenge_self *self, const struct view *request,
+                     unsigned try, struct out *o);
 /* The line's header. */
 enum hdr_id challenge_header(const struct challenge *c);
 

@@ -47,7 +47,8 @@ static void says(struct talk *t, const char *method, const char *body)
 	rig_say(t->r, BOB, CORE, body,
 	        "%s %s SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.21:5060;branch=z9hG4bK%s%u\nMax-Forwards: 70\nFrom: <sip:+4930@10.0.0.21>;tag=bob\n"
 	        "To: %s\nCall-ID: bob-calls\nCSeq: %u %s\nContact: <sip:bob@10.0.0.21:5060>\n%s",
-	        method, t->near_contact, !strcmp(method, "CANCEL") ? "INVITE" : method, t->cseq, t->near_to, t->cseq, method, *body ? "Content-Type: application/sdp\n" : "");
+	        method, t->near_contact, !strcmp(method, "CANCEL") ? "INVITE" : method, t->cseq, t->near_to, t->cseq, method,
+	        *body ? "Content-Type: application/sdp\n" : "");
 }
 
 static void carrier_answers_as(struct talk *t, const char *who, unsigned status, const char *contact, const char *extra)
