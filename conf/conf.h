@@ -21,6 +21,7 @@ enum conf_limits {
 	CONF_DESTINATIONS_MAX = 4096,/* in one pool, and all pools together */
 	CONF_SPILLS_MAX = 4,         /* pools that spill into each other, one after the other */
 	CONF_ROUTES_MAX = 4096,
+	CONF_ROOMS_MAX = 256,        /* patterns of `sticky.rooms` */
 	CONF_REGEX_MAX = 256,        /* bytes of a regex */
 	CONF_RULES_MAX = 256,        /* header rules in one list, and lists in all */
 	CONF_RULE_NAMES_MAX = 64,    /* headers that one rule names */
@@ -127,6 +128,7 @@ struct conf_zone {
 
 enum conf_balance { BALANCE_ROUND_ROBIN, BALANCE_WEIGHTED, BALANCE_LEAST_CALLS, BALANCE_HASH, BALANCE_LATENCY };
 enum conf_key { KEY_FROM_USER, KEY_TO_USER, KEY_CALL_ID, KEY_SOURCE, KEY_DOMAIN };
+enum conf_sticky_key { STICKY_CALL_ID, STICKY_FROM_USER, STICKY_TO_USER, STICKY_DOMAIN, STICKY_SOURCE, STICKY_ROOM, STICKY_HEADER };
 enum conf_request_uri { RURI_KEEP, RURI_DESTINATION };
 
 struct conf_destination {
@@ -167,7 +169,16 @@ struct conf_pool {
 	bool is_plain;               /* calls in turn, one tier, no limits: the short way of picking will do */
 	uint16_t trunk;              /* index + 1 of the trunk whose pool it is; 0 = none */
 	uint32_t answer_timeout_ms;  /* default 3m (timer C) */
-	struct { bool is_on; struct sv by; uint32_t ttl_ms; } sticky; /* by: to-user, from-user, call-id or source */
+	struct {
+		bool is_on;
+		bool stays;          /* on-drain: stay: what has calls waits for their end */
+		uint8_t on_drain;    /* as written: 0 = not at all, 1 = move, 2 = stay */
+		uint8_t key;         /* enum conf_sticky_key */
+		struct sv by;        /* as written */
+		struct sv header;    /* STICKY_HEADER: its name */
+		struct sv *rooms; unsigned n_rooms; /* STICKY_ROOM: whose Request-URIs have such a user; none = all */
+		uint32_t ttl_ms, max;
+	} sticky;
 	uint32_t first_destination; unsigned n_destinations;   /* in conf.destinations */
 	struct conf_destination *destinations;                 /* = &conf.destinations[first_destination] */
 	struct sv destinations_file; uint64_t destinations_stamp; /* more of them, read with conf_file_stamp's word for it */

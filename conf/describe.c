@@ -275,7 +275,11 @@ static void add_pool(struct text *t, const struct conf *c, const struct conf_poo
 	if (p->sticky.is_on) {
 		text_add(t, "  the same %.*s goes to the same destination, for ", SV_ARG(p->sticky.by));
 		add_ms(t, p->sticky.ttl_ms);
-		text_add(t, " after its last call\n");
+		text_add(t, " after its last call");
+		if (p->sticky.n_rooms)
+			add_list(t, ", users ", p->sticky.rooms, p->sticky.n_rooms);
+		text_add(t, "; when that one is drained, %s\n",
+		         p->sticky.stays ? "as long as it has calls there" : "it moves with its next call");
 	}
 	for (unsigned i = 0; i < p->n_destinations; i++)
 		add_destination(t, p, &p->destinations[i]);

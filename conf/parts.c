@@ -216,6 +216,14 @@ void on_destination_open(struct reader *r, void *into)
 	d->mark = r->mark;
 }
 
+/* Whoever is in a room is not alone there. */
+static void sticky_done(struct reader *r, struct conf_pool *p)
+{
+	p->sticky.stays = p->sticky.on_drain ? p->sticky.on_drain == 2 : p->sticky.key == STICKY_ROOM;
+	if (p->sticky.is_on && p->sticky.n_rooms && p->sticky.key != STICKY_ROOM)
+		note_error(r, "sticky: `rooms` is for `by: room`");
+}
+
 void on_pool_done(struct reader *r, void *into)
 {
 	struct conf_pool *p = into;
@@ -225,6 +233,7 @@ void on_pool_done(struct reader *r, void *into)
 		              "line");
 	if (p->probe.timeout_ms > p->probe.every_ms)
 		note_error(r, "probe: timeout is longer than every: a probe would start before the last one has ended");
+	sticky_done(r, p);
 }
 
 void on_pool_spill(struct reader *r, const struct value *v, void *into)
@@ -251,6 +260,39 @@ void on_sticky_by(struct reader *r, const struct value *v, void *into)
 
 	(void)r;
 	p->sticky.by = v->text;
+	p->sticky.key = (uint8_t)v->number;
+}
+
+void on_sticky_header(struct reader *r, const struct value *v, void *into)
+{
+	static const char *const keys[] = { STICKY_KEYS };
+	const struct row name = { .type = TY_METHOD };
+	struct conf_pool *p = into;
+	struct sv prefix = SV("header:"), text = v->text;
+	char word[72], hint[256];
+	struct value header;
+	struct known known;
+
+	if (text.len > prefix.len && sv_eq((struct sv){ text.p, prefix.len }, prefix)) {
+		if (!value_read(r, &name, sv_skip(text, prefix.len), &header))
+			return;
+		p->sticky.by = text;
+		p->sticky.key = STICKY_HEADER;
+		p->sticky.header = header.text;
+		return;
+	}
+	known_init(&known, text);
+	for (unsigned i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		known_offer(&known, sv_from(keys[i]));
+	note_error(r, "`%s` is no key, and no `header:NAME`%s", printable(text, word), known_nearest_or_all(&known, hint));
+}
+
+void on_sticky_drain(struct reader *r, const struct value *v, void *into)
+{
+	struct conf_pool *p = into;
+
+	(void)r;
+	p->sticky.on_drain = (uint8_t)(v->number + 1);
 }
 
 /* ";transport=tcp;lr": everything else has no meaning for a next hop. */

@@ -77,6 +77,9 @@ bool split_host_port(struct sv text, struct sv *host, uint16_t *port);
 /* Unsigned numbers of 1, 2, 4 or 8 bytes. */
 uint64_t load_number(const void *at, size_t size);
 
+/* What `sticky.by` may be, in the order of enum conf_sticky_key. */
+#define STICKY_KEYS "call-id", "from-user", "to-user", "domain", "source", "room"
+
 /* Hooks of the schema's rows (parts.c, rules.c). */
 void on_root_done(struct reader *r, void *into);
 void on_workers_auto(struct reader *r, const struct value *v, void *into);
@@ -91,6 +94,8 @@ void on_pool_done(struct reader *r, void *into);
 void on_pool_spill(struct reader *r, const struct value *v, void *into);
 void on_hash_bound(struct reader *r, const struct value *v, void *into);
 void on_sticky_by(struct reader *r, const struct value *v, void *into);
+void on_sticky_header(struct reader *r, const struct value *v, void *into);
+void on_sticky_drain(struct reader *r, const struct value *v, void *into);
 void on_destination_open(struct reader *r, void *into);
 void on_destination_uri(struct reader *r, const struct value *v, void *into);
 void on_registrar_open(struct reader *r, void *into);

@@ -193,8 +193,21 @@ static const struct row rows[] = {
 	  .help = "`keep`: the destination is only the next hop. `destination`: its host replaces the Request-URI's." },
 	{ .path = "pools.*.sticky", .type = TY_MAP, FIELD(conf_pool, sticky.is_on),
 	  .help = "Calls with the same key go to the same destination: a conference is on one server." },
-	{ .path = "pools.*.sticky.by", .type = TY_CHOICE, .is_required = true, ONE_OF("to-user", "from-user", "call-id", "source"),
-	  .take = on_sticky_by, .help = "The key. `to-user` is the user part of the Request-URI." },
+	{ .path = "pools.*.sticky.by", .type = TY_CHOICE, .is_required = true, ONE_OF(STICKY_KEYS), .take = on_sticky_by,
+	  .help = "The key. `from-user`: user and host of Referred-By, else of From. `to-user`, `domain`: user, host of the Request-URI. "
+	          "`source`: the address it came from. `room`: user and host of Request-URIs whose user is one of `rooms`." },
+	{ .path = "pools.*.sticky.by", .type = TY_TEXT, .is_required = true, .take = on_sticky_header,
+	  .help = "`header:NAME`: the first value of that header. A request without a key goes wherever `balance` says." },
+	{ .path = "pools.*.sticky.rooms", .type = TY_LIST, .takes_one = true, .min = 1, .max = CONF_ROOMS_MAX,
+	  ARRAY(conf_pool, sticky.rooms, sticky.n_rooms), .help = "Of `by: room`: which users are rooms. Without it all are." },
+	{ .path = "pools.*.sticky.rooms[]", .type = TY_USER, WHOLE(struct sv),
+	  .help = "`conf-*`, `+49*`, a range `1000-1999` of numbers with as many digits, or the user itself." },
+	{ .path = "pools.*.sticky.on-drain", .type = TY_CHOICE, ONE_OF("move", "stay"), .take = on_sticky_drain,
+	  .help = "When the destination is drained. `move`: the next new call or registration of the key goes elsewhere, and the key with "
+	          "it. `stay`: new calls of the key still go there as long as it has calls there. Unless written: `stay` for rooms, else "
+	          "`move`." },
+	{ .path = "pools.*.sticky.max", .type = TY_INT, .unset = "100000", .min = 1, .max = 10000000, FIELD(conf_pool, sticky.max),
+	  .help = "Keys that are remembered; each worker has its share of them. Beyond, the one that was not used for longest goes." },
 	{ .path = "pools.*.sticky.ttl", .type = TY_DURATION, .unset = "2h", .min = MS(1), .max = MS(7 * 86400),
 	  FIELD(conf_pool, sticky.ttl_ms), .help = "How long after the last call an entry is kept." },
 	{ .path = "pools.*.probe", .type = TY_BOOL, .unset = "on", FIELD(conf_pool, probe.is_on),

@@ -126,6 +126,13 @@ static bool has_room(const struct conf_destination *d, struct dest *state, uint6
 	       !(d->max_cps && !bucket_has(&state->bucket_us, d->max_cps, now_ms)) && !is_resting(state, now_ms);
 }
 
+bool dest_admits(struct pools *p, uint16_t slot, const struct conf_destination *d, uint64_t now_ms)
+{
+	struct dest *state = &p->dest[slot];
+
+	return has_room(d, state, now_ms) && (!d->max_cps || bucket_take(&state->bucket_us, d->max_cps, now_ms));
+}
+
 /* The part of its weight that one who has returned has by now, in SHARE_WHOLE. */
 static uint32_t share_of(const struct conf_pool *pool, const struct dest *state, uint64_t now_ms)
 {

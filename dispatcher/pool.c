@@ -261,6 +261,14 @@ void dest_release(struct pools *p, unsigned worker, uint16_t slot)
 	atomic_fetch_sub_explicit(&p->dest[slot].reserved, 1, memory_order_relaxed);
 }
 
+void dest_untake(struct pools *p, unsigned worker, uint16_t slot)
+{
+	_Atomic uint64_t *calls = &p->tally[worker].calls[slot];
+
+	atomic_store_explicit(calls, atomic_load_explicit(calls, memory_order_relaxed) - 1, memory_order_relaxed);
+	dest_release(p, worker, slot);
+}
+
 uint32_t dest_load(const struct pools *p, uint16_t slot)
 {
 	uint32_t sum = 0;

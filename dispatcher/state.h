@@ -119,6 +119,11 @@ bool dest_take(struct pools *p, unsigned worker, uint16_t slot, const struct con
 bool trunk_has_room(struct pools *p, const struct map *map, const struct conf *c, const struct conf_pool *pool, uint64_t now_ms, bool is_new);
 bool trunk_takes(struct pools *p, const struct map *map, const struct conf *c, const struct conf_pool *pool, uint64_t now_ms, bool is_new);
 
+/* What dest_take and pool_pick reserved was not meant for a call: it never was there. */
+void dest_untake(struct pools *p, unsigned worker, uint16_t slot);
+/* Has it room for one more call, whatever its state? Takes its place in max-cps, but reserves nothing. */
+bool dest_admits(struct pools *p, uint16_t slot, const struct conf_destination *d, uint64_t now_ms);
+
 /* max-cps: a bucket that fills steadily and holds a tenth of a second's calls, at least one. bucket_has only looks. */
 bool bucket_has(const _Atomic uint64_t *bucket_us, unsigned max_cps, uint64_t now_ms);
 bool bucket_take(_Atomic uint64_t *bucket_us, unsigned max_cps, uint64_t now_ms);

@@ -312,11 +312,21 @@ static const struct bad {
 	{ NODE ZONES POOL("responses: { busy: 480 }, destinations: [{ name: d, uri: \"sip:127.0.0.1:5080\" }]") ROUTES,
 	  "3:37: pools.p.responses.busy: not a number: write digits only" },
 	{ NODE ZONES POOL("sticky: { ttl: 2h }, destinations: [{ name: d, uri: \"sip:127.0.0.1:5080\" }]") ROUTES,
-	  "3:32: pools.p.sticky: `by:` is missing; it takes `to-user`, `from-user`, `call-id`, `source`. The key. "
-	  "`to-user` is the user part of the Request-URI." },
+	  "3:32: pools.p.sticky: `by:` is missing; it takes `call-id`, `from-user`, `to-user`, `domain`, `source`, `room` or a "
+	  "text. The key. `from-user`: user and host of Referred-By, else of From. `to-user`, `domain`: user, host of the Request-URI. "
+	  "`source`: the address it came from. `room`: user and host of Request-URIs whose user is one of `rooms`." },
 	{ NODE ZONES POOL("sticky: { by: to-usr }, destinations: [{ name: d, uri: \"sip:127.0.0.1:5080\" }]") ROUTES,
-	  "3:38: pools.p.sticky.by: `to-usr` is not one of: to-user, from-user, call-id, source; did you mean "
-	  "`to-user`?" },
+	  "3:38: pools.p.sticky.by: `to-usr` is no key, and no `header:NAME`; did you mean `to-user`?" },
+	{ NODE ZONES POOL("sticky: { by: \"header:X Y\" }, destinations: [{ name: d, uri: \"sip:127.0.0.1:5080\" }]") ROUTES,
+	  "3:38: pools.p.sticky.by: not a token: write letters, digits and -.!%*_+`'~ (RFC 3261 §25.1)" },
+	{ NODE ZONES POOL("sticky: { by: \"header:\" }, destinations: [{ name: d, uri: \"sip:127.0.0.1:5080\" }]") ROUTES,
+	  "3:38: pools.p.sticky.by: `header:` is no key, and no `header:NAME`; there is: call-id, from-user, to-user, domain, source, room" },
+	{ NODE ZONES POOL("sticky: { by: to-user, rooms: \"conf-*\" }, destinations: [{ name: d, uri: \"sip:127.0.0.1:5080\" }]") ROUTES,
+	  "3:13: pools.p: sticky: `rooms` is for `by: room`" },
+	{ NODE ZONES POOL("sticky: { by: room, on-drain: go }, destinations: [{ name: d, uri: \"sip:127.0.0.1:5080\" }]") ROUTES,
+	  "3:54: pools.p.sticky.on-drain: `go` is not one of: move, stay; did you mean `move`?" },
+	{ NODE ZONES POOL("sticky: { by: room, max: 0 }, destinations: [{ name: d, uri: \"sip:127.0.0.1:5080\" }]") ROUTES,
+	  "3:49: pools.p.sticky.max: out of bounds: 1 to 10000000" },
 	{ NODE ZONES POOLS "routes: [{ to: { reject: 404 } }]\n",
 	  "3:10: warning: pools.p: no rule leads to this pool" },
 	{ NODE "zones: { a: { listen: [\"udp:127.0.0.1:5060\", "

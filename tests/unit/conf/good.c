@@ -155,6 +155,40 @@ static void zones_and_listeners_are_as_written(void **state)
 	conf_free(c);
 }
 
+/* What a key may be taken from, and who stays when his destination is drained. */
+static void sticky_keys_are_as_written(void **state)
+{
+	static const struct { const char *text, *header; unsigned rooms; uint8_t key; bool stays; } cases[] = {
+		{ "by: call-id", "", 0, STICKY_CALL_ID, false },
+		{ "by: from-user", "", 0, STICKY_FROM_USER, false },
+		{ "by: to-user, on-drain: stay", "", 0, STICKY_TO_USER, true },
+		{ "by: domain, on-drain: move", "", 0, STICKY_DOMAIN, false },
+		{ "by: source", "", 0, STICKY_SOURCE, false },
+		{ "by: room", "", 0, STICKY_ROOM, true },
+		{ "by: room, rooms: [\"conf-*\", \"1000-1999\"], on-drain: move", "", 2, STICKY_ROOM, false },
+		{ "by: \"header:X-Tenant\"", "X-Tenant", 0, STICKY_HEADER, false },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char text[1024];
+		struct conf *c;
+
+		snprintf(text, sizeof(text), NODE ZONE("listen: \"udp:127.0.0.1:5060\"")
+		         "pools: { p: { zone: a, sticky: { %s }, destinations: [{ name: d, uri: \"sip:10.0.0.1\" }] } }\n"
+		         "routes: [{ to: { pool: p } }]\n", cases[i].text);
+		c = parsed(text);
+		assert_true(c->pools[0].sticky.is_on);
+		assert_int_equal(c->pools[0].sticky.key, cases[i].key);
+		assert_int_equal(c->pools[0].sticky.stays, cases[i].stays);
+		assert_int_equal(c->pools[0].sticky.n_rooms, cases[i].rooms);
+		assert_sv(c->pools[0].sticky.header, cases[i].header);
+		assert_int_equal(c->pools[0].sticky.max, 100000);
+		assert_int_equal(c->pools[0].sticky.ttl_ms, 7200000);
+		conf_free(c);
+	}
+}
+
 static void pools_and_destinations_are_as_written(void **state)
 {
 	struct conf *c = parsed(NODE ZONE("listen: [\"udp:127.0.0.1:5060\", \"tcp:127.0.0.1:5060\", \"tcp:[::1]:5060\"]")
@@ -483,7 +517,8 @@ int main(void)
 		cmocka_unit_test(defaults_hold_for_what_is_not_written),
 		cmocka_unit_test(the_process_is_as_written),
 		cmocka_unit_test(zones_and_listeners_are_as_written),
-		cmocka_unit_test(pools_and_destinations_are_as_written),
+		cmocka_unit_test(sticky_keys_are_as_written),
+		cmocka_unit_test(pools_and_destinations_are_as_written), cmocka_unit_test(sticky_keys_are_as_written),
 		cmocka_unit_test(rules_are_as_written),
 		cmocka_unit_test(regexes_are_bounded_by_what_they_unfold_to),
 		cmocka_unit_test(environment_is_replaced_inside_values),
