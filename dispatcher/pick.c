@@ -126,11 +126,15 @@ static bool has_room(const struct conf_destination *d, struct dest *state, uint6
 	       !(d->max_cps && !bucket_has(&state->bucket_us, d->max_cps, now_ms)) && !is_resting(state, now_ms);
 }
 
-bool dest_admits(struct pools *p, uint16_t slot, const struct conf_destination *d, uint64_t now_ms)
+bool dest_admits(struct pools *p, const struct map *map, const struct conf *c, const struct conf_destination *d, uint64_t now_ms)
 {
-	struct dest *state = &p->dest[slot];
+	struct dest *state = &p->dest[map->of[d->id].slot];
+	const struct conf_pool *pool = &c->pools[d->pool];
 
-	return has_room(d, state, now_ms) && (!d->max_cps || bucket_take(&state->bucket_us, d->max_cps, now_ms));
+	if ((pool->trunk && !trunk_has_room(p, map, c, pool, now_ms, true)) || !has_room(d, state, now_ms) ||
+	    (d->max_cps && !bucket_take(&state->bucket_us, d->max_cps, now_ms)))
+		return false;
+	return !pool->trunk || trunk_takes(p, map, c, pool, now_ms, true);
 }
 
 /* The part of its weight that one who has returned has by now, in SHARE_WHOLE. */

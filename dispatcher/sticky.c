@@ -18,6 +18,8 @@ const struct counter_def sticky_counter_defs[STICKY_COUNTERS] = {
 	[STICKY_FORGOTTEN] = { "sticky_forgotten_total", "Keys that were forgotten by hand, or with their pool's `sticky`", false },
 	[STICKY_NO_MEMORY] = { "sticky_no_memory_total", "Keys that could not be kept", false },
 	[STICKY_ELSEWHERE] = { "sticky_elsewhere_total", "Requests that went elsewhere once, as their key's destination was full", false },
+	[STICKY_ASKED] = { "sticky_asked_total", "Requests that waited for another worker to say where their key is", false },
+	[STICKY_UNANSWERED] = { "sticky_unanswered_total", "Requests for which it could not be asked, or did not answer in time", false },
 	[STICKY_MOVED_DRAINED] = { "sticky_moved_drained_total", "Keys moved because their destination is drained", false },
 	[STICKY_MOVED_DISABLED] = { "sticky_moved_disabled_total", "Keys moved because their destination is disabled", false },
 	[STICKY_MOVED_DOWN] = { "sticky_moved_down_total", "Keys moved because their destination is down", false },
@@ -108,6 +110,14 @@ struct sv sticky_text(const struct hash_key *key, struct sv raw, char area[STICK
 	area[n] = '~';
 	sv_hex(hash_bytes(key, raw.p, raw.len), area + n + 1);
 	return (struct sv){ area, n + MARK };
+}
+
+bool sticky_is_text(struct sv text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (!is_shown(text.p[i]) && text.p[i] != '%')
+			return false;
+	return text.len && text.len <= STICKY_TEXT_MAX;
 }
 
 uint64_t sticky_key(const struct hash_key *key, struct sv pool, struct sv text)
@@ -271,7 +281,8 @@ static struct sv name_of(const struct conf_destination *d)
 
 int sticky_take(struct pools *p, const struct conf *c, uint16_t pool, unsigned worker, uint16_t slot, struct pick *out)
 {
-	const struct conf_destination *d = destination_at(pools_map(p, c), c, pool, slot, 0);
+	const struct map *map = pools_map(p, c);
+	const struct conf_destination *d = destination_at(map, c, pool, slot, 0);
 	struct conf_destination calls_only;
 
 	if (!d)
@@ -279,6 +290,10 @@ int sticky_take(struct pools *p, const struct conf *c, uint16_t pool, unsigned w
 	calls_only = (struct conf_destination){ .max_calls = d->max_calls }; /* its place in max-cps was taken when it was asked for */
 	if (!dest_take(p, worker, slot, &calls_only, 0))
 		return -EBUSY;
+	if (c->pools[d->pool].trunk && !trunk_takes(p, map, c, &c->pools[d->pool], 0, false)) {
+		dest_release(p, worker, slot);
+		return -EBUSY;
+	}
 	*out = (struct pick){ slot, d->id };
 	return 0;
 }
@@ -358,7 +373,7 @@ static enum verdict judge(struct sticky *s, const struct entry *e, const struct 
 		return MOVES_DOWN;
 	if ((wish == WISH_DRAINING || !d->weight) && !is_room_in_use)
 		return MOVES_DRAINED;
-	if (dest_admits(s->p.pools, e->slot, d, s->p.wheel->now_ms))
+	if (dest_admits(s->p.pools, s->map, s->conf, d, s->p.wheel->now_ms))
 		return GOES_ON;
 	return !e->pool->stays ? GOES_ELSEWHERE : is_room_in_use ? IS_FULL : MOVES_FULL;
 }
@@ -523,9 +538,8 @@ void sticky_free(struct sticky *s)
 {
 	if (!s)
 		return;
-	if (s->counters.value)
-		list_each_safe(n, &s->pools)
-			pool_free(owner_of(n, struct sticky_pool, in_all));
+	list_each_safe(n, &s->pools)
+		pool_free(owner_of(n, struct sticky_pool, in_all));
 	wheel_disarm(s->p.wheel, &s->log_timer);
 	slab_fini(&s->entries);
 	blocks_fini(&s->texts);
@@ -707,12 +721,7 @@ static int record_read(struct record *r, struct sv rest)
 		if (field < RECORD_FIELDS)
 			of[field] = bytes;
 	*r = (struct record){ of[RECORD_POOL], of[RECORD_TEXT], of[RECORD_DEST_POOL], of[RECORD_DEST], tlv_u64(of[RECORD_LEFT]) };
-	if (err != -ENOENT || tlv_u64(of[RECORD_VERSION]) != VERSION || !r->text.len || r->text.len > STICKY_TEXT_MAX)
-		return -EBADMSG;
-	for (size_t i = 0; i < r->text.len; i++)
-		if (!is_shown(r->text.p[i]) && r->text.p[i] != '%')
-			return -EBADMSG;
-	return 0;
+	return err != -ENOENT || tlv_u64(of[RECORD_VERSION]) != VERSION || !sticky_is_text(r->text) ? -EBADMSG : 0;
 }
 
 uint16_t sticky_record_shard(const struct hash_key *key, struct sv record)

@@ -21,6 +21,7 @@ enum sticky_limits {
 
 enum sticky_counter {
 	STICKY_ENTRIES, STICKY_NEW, STICKY_KEPT, STICKY_EXPIRED, STICKY_EVICTED, STICKY_FORGOTTEN, STICKY_NO_MEMORY, STICKY_ELSEWHERE,
+	STICKY_ASKED, STICKY_UNANSWERED,
 	STICKY_MOVED_DRAINED, STICKY_MOVED_DISABLED, STICKY_MOVED_DOWN, STICKY_MOVED_FAILED, STICKY_MOVED_FULL, STICKY_MOVED_GONE,
 	STICKY_COUNTERS
 };
@@ -44,6 +45,8 @@ int sticky_adopt(struct sticky *s, const struct conf *c);
 
 /* A key as it is kept and shown: spaces and what cannot be printed as %XX. */
 struct sv sticky_text(const struct hash_key *key, struct sv raw, char area[STICKY_TEXT_MAX]);
+/* Could sticky_text have written this? */
+bool sticky_is_text(struct sv text);
 /* What it is known by. */
 uint64_t sticky_key(const struct hash_key *key, struct sv pool, struct sv text);
 static inline uint16_t sticky_shard(uint64_t key)
@@ -71,7 +74,7 @@ struct sticky_question {
 int sticky_ask(struct sticky *s, struct sticky_question *q);
 /* A call that was counted has ended, or went elsewhere. */
 void sticky_end(struct sticky *s, uint64_t key, uint64_t era);
-/* On the asker's worker: reserves one call at the answer's slot. 0; -EBUSY: max-calls; -ENOENT: `c` has nothing there any more. */
+/* On the asker's worker, which counts STICKY_ASKED and STICKY_UNANSWERED, too: reserves one call at the answer's slot. 0; -EBUSY: max-calls; -ENOENT: `c` has nothing there any more. */
 int sticky_take(struct pools *p, const struct conf *c, uint16_t pool, unsigned worker, uint16_t slot, struct pick *out);
 
 /* What `sbcctl sticky` shows. Strings are borrowed for the call of `fn`; `destination` is empty when it is gone. */

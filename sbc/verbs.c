@@ -2,6 +2,7 @@
 #include "sbc/change.h"
 #include "admin/ctl.h"
 #include "admin/metrics.h"
+#include "dispatcher/sticky.h"
 #include "sbc/ask.h"
 #include "sbc/bindings.h"
 #include "sbc/cdr.h"
@@ -538,7 +539,8 @@ static int add_metrics(struct verbs *v)
 		const struct counters *blocks[] = { &w->counters, &w->stack.counters, b2bua_counters(w->calls),
 		                                    b2bua_hide_counters(w->calls), b2bua_nat_counters(w->calls),
 		                                    keepalive_counters(w->keepalive), registrar_counters(w->registrar),
-		                                    loop_net_counters(v->p.loops[i]), loop_resolver_counters(v->p.loops[i]) };
+		                                    sticky_counters(b2bua_sticky(w->calls)), loop_net_counters(v->p.loops[i]),
+		                                    loop_resolver_counters(v->p.loops[i]) };
 
 		for (unsigned k = 0; k < sizeof(blocks) / sizeof(*blocks) && !err; k++)
 			err = metrics_add(v->metrics, blocks[k]);

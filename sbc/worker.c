@@ -431,6 +431,8 @@ static int errand_send(void *ctx, unsigned worker, struct b2bua_errand *e)
 {
 	struct worker *w = ctx;
 
+	if (w->is_ending)
+		return -ENOBUFS;
 	e->mail.deliver = errand_deliver;
 	return worker_post(w, worker, &e->mail, true);
 }

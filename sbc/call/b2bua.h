@@ -65,7 +65,7 @@ extern const struct counter_def call_counter_defs[CALL_COUNTERS];
 
 /* A question for the workers that hold what a request names, or where somebody is registered: it travels from one to the next as mail,
  * and home again (DECISIONS 20). Or news for all of them. Whoever has it owns it. */
-enum errand_kind { ERRAND_NAMES, ERRAND_LOCATED, ERRAND_FLOW }; /* struct names, struct located, struct flow_errand */
+enum errand_kind { ERRAND_NAMES, ERRAND_LOCATED, ERRAND_FLOW, ERRAND_STICK }; /* struct names, located, flow_errand, stick */
 
 struct b2bua_errand {
 	struct mail mail;         /* whoever carries it uses this */
@@ -143,6 +143,9 @@ struct counters *b2bua_hide_counters(struct b2bua *b);
 /* What was refused without a call, by enum why (reasons.h). */
 struct counters *b2bua_reasons(struct b2bua *b);
 struct counters *b2bua_nat_counters(struct b2bua *b);
+
+/* Which keys of its pools this worker owns, and where they are (dispatcher/sticky.h). */
+struct sticky *b2bua_sticky(struct b2bua *b);
 
 /* What `sbcctl calls` shows: sessions, not subscriptions. Strings are borrowed for the call of `fn`. */
 struct call_info {

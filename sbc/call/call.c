@@ -1,5 +1,6 @@
 /* sbc/call/call.c - calls, legs and dialogs: how they come to be, are found, and go. */
 #include "sbc/call/move.h"
+#include "sbc/call/stick.h"
 #include "sbc/call/transfer.h"
 #include "sbc/call/trunk.h"
 #include "sbc/call/waiting.h"
@@ -111,6 +112,7 @@ int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 	    (err = table_init(&b->echoes, 0)) || (err = table_init(&b->waiting, 0)) ||
 	    (err = table_init(&b->ties_by_binding, 0)) || (err = table_init(&b->ties_by_leg, 0)) ||
 	    (err = table_init(&b->redirects, 0)) || (err = table_init(&b->moves, 0)) ||
+	    (err = sticks_init(b)) ||
 	    (err = counters_init(&b->counters, call_counter_defs, CALL_COUNTERS)) ||
 	    (err = counters_init(&b->nat_counters, nat_sign_defs, NAT_SIGNS)) ||
 	    (err = counters_init(&b->hide_counters, hide_counter_defs, HIDE_COUNTERS)) ||
@@ -141,6 +143,7 @@ void b2bua_free(struct b2bua *b)
 {
 	if (!b)
 		return;
+	b->is_ending = true;
 	waiting_free_all(b);
 	while (!list_empty(&b->all))
 		call_free(owner_of(b->all.next, struct call, in_all));
@@ -158,6 +161,7 @@ void b2bua_free(struct b2bua *b)
 	table_fini(&b->tombs);
 	table_fini(&b->redirects);
 	table_fini(&b->waiting);
+	sticks_fini(b);
 	table_fini(&b->ties_by_binding);
 	table_fini(&b->ties_by_leg);
 	table_fini(&b->moves);
@@ -193,7 +197,7 @@ int b2bua_adopt(struct b2bua *b, const struct conf *c)
 
 	if (err)
 		return err;
-	if (policies_adopt(&b->policies, c)) {
+	if (sticky_adopt(b->sticky, c) || policies_adopt(&b->policies, c)) {
 		hide_index_free(index);
 		return -ENOMEM;
 	}
@@ -244,7 +248,7 @@ void b2bua_slabs(struct b2bua *b, void (*fn)(void *ctx, const struct slab *s), v
 {
 	const struct slab *all[] = { &b->calls, &b->far_legs, &b->dialog_slab, &b->setups, &b->attempts, &b->relays,
 	                             &b->tombstones, &b->usages, &b->sessions, &b->redirect_slab, &b->echo_slab, &b->ties, &b->move_slab,
-	                             &b->p.stack->servers, &b->p.stack->clients };
+	                             sticky_slab(b->sticky), &b->p.stack->servers, &b->p.stack->clients };
 
 	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
 		fn(ctx, all[i]);
@@ -264,6 +268,12 @@ void b2bua_trim(struct b2bua *b)
 	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
 		slab_trim(all[i]);
 	blocks_trim(&b->texts);
+	sticky_trim(b->sticky);
+}
+
+struct sticky *b2bua_sticky(struct b2bua *b)
+{
+	return b->sticky;
 }
 
 uint16_t path_zone(const struct b2bua *b, const struct path *p)
@@ -521,6 +531,8 @@ void call_free(struct call *c)
 		setup_drop(c->setup);
 	if (c->session)
 		session_free(c);
+	if (c->is_stuck)
+		stick_leave(c);
 	dialogs_free(c);
 	while (!list_empty(&c->relays))
 		relay_free(owner_of(c->relays.next, struct relay, in_call));

@@ -98,6 +98,7 @@ struct setup {
 	uint8_t ahead;             /* of the attempt that it asked; of the next one */
 	uint32_t min_s;
 	struct session_words session; /* of the request */
+	struct { uint64_t ticket; uint16_t slot; int16_t err; uint8_t state; } stick; /* what its key's owner was asked, and said (stick.h) */
 	uint8_t standing;          /* enum standing: what its rule knew of its parties */
 	bool follows;              /* redirections, instead of passing them on */
 	struct trail *trail;       /* of those followed; owned */
@@ -192,6 +193,7 @@ struct call {
 	uint8_t method;
 	bool is_ending;
 	uint8_t ahead;             /* of `cseq`: what the far side knows its INVITE by (422 used numbers up) */
+	bool is_stuck;             /* it holds a struct stick (stick.c) */
 	bool is_kept;              /* by its usages: no session (any more), only subscriptions */
 	uint16_t policy;           /* header rules of its route and pool, held; 0: none */
 	uint16_t trunk;            /* slot + 1 of the one it came from, where it has its place; 0: none */
@@ -263,7 +265,11 @@ struct b2bua {
 	struct table waiting;         /* requests whose names were asked for elsewhere, by ticket */
 	uint64_t last_ticket;
 	struct date_line date;
-	bool is_closed;
+	struct sticky *sticky;        /* keys that this worker owns */
+	struct table sticks;          /* of calls, by their near leg's id */
+	struct node owed_sticks;      /* whose end could not be told yet */
+	struct timer owed_timer;
+	bool is_closed, is_ending;    /* is_ending: nobody is told anything any more */
 };
 
 static inline struct sv leg_part(const struct leg *l, size_t skip, uint16_t len)

@@ -4,6 +4,7 @@
 #include "sbc/call/pass.h"
 #include "sbc/call/locate.h"
 #include "sbc/call/move.h"
+#include "sbc/call/stick.h"
 #include "sbc/call/transfer.h"
 #include "sbc/call/trunk.h"
 #include "apps-router/route.h"
@@ -143,6 +144,23 @@ static bool pick_wanted(struct setup *s, const struct conf_pool *pool)
 	return false;
 }
 
+/* 0; as stick_choose. */
+static int choose(struct setup *s, const struct conf_pool *pool, uint16_t index, const struct view *v)
+{
+	struct b2bua *b = s->call->b;
+	struct pool_query q;
+
+	if (s->stick.state == STICK_NONE && pick_wanted(s, pool)) {
+		if (pool->sticky.stays)
+			stick_follow(s, pool, v);
+		return 0;
+	}
+	if (pool->sticky.is_on)
+		return stick_choose(s, pool, index, v);
+	q = pooled_query(s, pool, v);
+	return pool_pick(b->p.pools, b->conf, index, &q, &s->pick);
+}
+
 /* Chooses the next destination; what may not be used ends the call with the best answer so far. */
 void dial(struct setup *s, const struct view *v)
 {
@@ -150,7 +168,6 @@ void dial(struct setup *s, const struct view *v)
 	const struct conf_destination *d;
 	int index, err = 0;
 	const struct conf_pool *pool;
-	struct pool_query q;
 
 	if (!setup_is_pooled(s)) {
 		if (s->fork)
@@ -161,10 +178,11 @@ void dial(struct setup *s, const struct view *v)
 	}
 	pool = setup_pool(s, &index);
 	if (!pool || s->n_tried >= POOL_TRIES_MAX || (s->n_tried && s->n_tried >= pool->failover.tries) ||
-	    (!pick_wanted(s, pool) && (q = pooled_query(s, pool, v),
-	                               err = pool_pick(b->p.pools, b->conf, (uint16_t)index, &q, &s->pick)))) {
+	    (err = choose(s, pool, (uint16_t)index, v))) {
+		if (err == -EINPROGRESS)
+			return;
 		if (pool && !s->n_tried)
-			s->why = err == -EBUSY ? WHY_BUSY : WHY_NO_DESTINATION;
+			s->why = err == -EBUSY ? WHY_BUSY : err == -ETIMEDOUT ? WHY_STICKY_LATE : WHY_NO_DESTINATION;
 		setup_fail(s);
 		return;
 	}
@@ -752,6 +770,7 @@ void setup_drop(struct setup *s)
 		park_cancel(&s->parked);
 		give_back(s);
 	}
+	stick_forget(s);
 	attempts_abandon(s);
 	fork_free(s->fork);
 	if (s->st) {

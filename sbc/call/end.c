@@ -1,6 +1,7 @@
 /* sbc/call/end.c - how calls end: what each side is told, what is written down, what stays for a while. */
 #include "sbc/call/locate.h"
 #include "sbc/call/move.h"
+#include "sbc/call/stick.h"
 #include "sbc/call/transfer.h"
 #include "base/json.h"
 
@@ -176,6 +177,8 @@ void b2bua_errand(struct b2bua *b, struct b2bua_errand *e)
 		located_arrive(b, owner_of(e, struct located, errand));
 	else if (e->kind == ERRAND_FLOW)
 		flow_errand_arrive(b, e);
+	else if (e->kind == ERRAND_STICK)
+		stick_arrive(b, e);
 	else
 		names_arrive(b, owner_of(e, struct names, errand));
 }
@@ -186,6 +189,8 @@ void b2bua_errand_free(struct b2bua_errand *e)
 		located_put(owner_of(e, struct located, errand));
 	else if (e->kind == ERRAND_FLOW)
 		flow_errand_free(e);
+	else if (e->kind == ERRAND_STICK)
+		stick_errand_free(e);
 	else
 		names_put(owner_of(e, struct names, errand));
 }

@@ -119,6 +119,8 @@
 	X(WHY_BAD_CREDENTIALS, "bad-credentials", 400, "Bad Credentials", \
 	  "Authorization or Proxy-Authorization cannot be read (RFC 7616), or has a username*, which nobody was offered.") \
 	X(WHY_USERS, "users-unavailable", 503, "", "Who the users are could not be found out: their file or server does not answer.") \
+	X(WHY_STICKY_LATE, "sticky-late", 503, "", \
+	  "Where the calls of its key are (`sticky` with `on-drain: stay`) could not be found out in time.") \
 	X(WHY_OPERATOR, "operator", 0, "", "`sbcctl hangup`.")
 
 enum why {

@@ -2,6 +2,7 @@
  * travel, not times; listeners and destinations by name, not by number; flow handles stay behind. */
 #include "sbc/call/record.h"
 #include "sbc/call/fork.h"
+#include "sbc/call/stick.h"
 #include "sbc/call/trunk.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@ enum { RECORD_MAX = 262144, VERSION = 1 };
 
 enum call_field { CALL_VERSION = 1, CALL_SHARD, CALL_AGE, CALL_ANSWERED, CALL_LEFT, CALL_NEAR, CALL_FAR, CALL_DIALOG,
 	          CALL_RELAY, CALL_SETUP, CALL_STATUS, CALL_METHOD, CALL_CSEQ, CALL_USAGE, CALL_SESSION, CALL_POLICY, CALL_INVITE,
-	          CALL_AHEAD, CALL_FORK, CALL_BRANCH, CALL_TRUNK, CALL_MOVES };
+	          CALL_AHEAD, CALL_FORK, CALL_BRANCH, CALL_TRUNK, CALL_MOVES, CALL_STICK };
 enum dialog_field { DIALOG_ID = 1, DIALOG_TAG, DIALOG_TARGET, DIALOG_ROUTES, DIALOG_CONFIRMED, DIALOG_NEAR_CSEQ, DIALOG_FAR_CSEQ,
 	            DIALOG_BRANCH };
 enum relay_field { RELAY_DIALOG = 1, RELAY_FROM, RELAY_IN, RELAY_OUT, RELAY_OFFER, RELAY_ANSWER, RELAY_SERVER, RELAY_CLIENT,
@@ -216,6 +217,8 @@ static void put_call(struct tlv_out *o, const struct call *c)
 	tlv_put_u64(o, CALL_AHEAD, c->ahead);
 	if (c->n_moves)
 		tlv_put_u64(o, CALL_MOVES, c->n_moves);
+	if (c->is_stuck)
+		stick_put(o, CALL_STICK, c);
 	if (c->policy)
 		tlv_put_u64(o, CALL_POLICY, policies_name(&b->policies, c->policy));
 	if (trunk_of_call(c))
@@ -715,5 +718,7 @@ int b2bua_apply(struct b2bua *b, struct sv record)
 	wheel_arm_in(b->p.wheel, &c->timer, left < CALL_DURATION_MAX_MS ? left : CALL_DURATION_MAX_MS);
 	if ((err = parts_apply(c, record, &f)) || (err = call_check(c, c->far ? c->far : c->setup->attempt->leg)))
 		discard(c);
+	else if (f.of[CALL_STICK].len)
+		stick_apply(c, f.of[CALL_STICK]);
 	return err;
 }

@@ -2,6 +2,7 @@
  * REFER, lives by the expiry times that go past here, and goes silently: the two sides know as much as we do. A call that has nothing
  * else (begun by SUBSCRIBE, or whose BYE came before a REFER's last NOTIFY) is kept by its usages and goes with the last of them. */
 #include "sbc/call/call.h"
+#include "sbc/call/stick.h"
 #include "sbc/call/trunk.h"
 
 /* What an Event header says: package and id (RFC 6665 §8.2.1: both are compared byte by byte). */
@@ -520,6 +521,8 @@ void call_keep(struct call *c)
 	wheel_disarm(c->b->p.wheel, &c->timer);
 	if (c->session)
 		session_free(c);
+	if (c->is_stuck)
+		stick_leave(c);
 	leg_release(c->b, c->far); /* a subscription may last for weeks: no drain waits for it */
 	if (c->trunk)
 		trunk_go(c);
