@@ -324,7 +324,7 @@ static const struct bad {
 	{ NODE ZONES POOL("sticky: { by: to-user, rooms: \"conf-*\" }, destinations: [{ name: d, uri: \"sip:127.0.0.1:5080\" }]") ROUTES,
 	  "3:13: pools.p: sticky: `rooms` is for `by: room`" },
 	{ NODE ZONES POOL("sticky: { by: room, on-drain: go }, destinations: [{ name: d, uri: \"sip:127.0.0.1:5080\" }]") ROUTES,
-	  "3:54: pools.p.sticky.on-drain: `go` is not one of: move, stay; did you mean `move`?" },
+	  "3:54: pools.p.sticky.on-drain: `go` is not one of: move, stay" },
 	{ NODE ZONES POOL("sticky: { by: room, max: 0 }, destinations: [{ name: d, uri: \"sip:127.0.0.1:5080\" }]") ROUTES,
 	  "3:49: pools.p.sticky.max: out of bounds: 1 to 10000000" },
 	{ NODE ZONES POOLS "routes: [{ to: { reject: 404 } }]\n",
