@@ -363,14 +363,14 @@ static enum verdict judge(struct sticky *s, const struct entry *e, const struct 
 
 	if (!d)
 		return MOVES_GONE;
-	if (was_tried(q, e->slot))
-		return MOVES_FAILED;
 	state = &s->p.pools->dest[e->slot];
 	wish = atomic_load_explicit(&state->wish, memory_order_relaxed);
 	if (wish == WISH_DISABLED)
 		return MOVES_DISABLED;
 	if (!dest_health(state).is_up)
 		return MOVES_DOWN;
+	if (was_tried(q, e->slot))
+		return wish == WISH_DRAINING ? MOVES_DRAINED : MOVES_FAILED;
 	if ((wish == WISH_DRAINING || !d->weight) && !is_room_in_use)
 		return MOVES_DRAINED;
 	if (dest_admits(s->p.pools, s->map, s->conf, d, s->p.wheel->now_ms))

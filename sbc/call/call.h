@@ -191,9 +191,9 @@ struct call {
 	uint8_t moving;            /* enum moving (move.h) */
 	uint8_t n_moves;           /* to other destinations */
 	uint8_t method;
-	bool is_ending;
+	bool is_ending : 1;
+	bool is_stuck : 1;         /* it holds a struct stick (stick.c) */
 	uint8_t ahead;             /* of `cseq`: what the far side knows its INVITE by (422 used numbers up) */
-	bool is_stuck;             /* it holds a struct stick (stick.c) */
 	bool is_kept;              /* by its usages: no session (any more), only subscriptions */
 	uint16_t policy;           /* header rules of its route and pool, held; 0: none */
 	uint16_t trunk;            /* slot + 1 of the one it came from, where it has its place; 0: none */

@@ -1,6 +1,7 @@
 /* sbc/call/move.c - calls that leave a destination (move.h). */
 #include "sbc/call/move.h"
 #include "sbc/call/locate.h"
+#include "sbc/call/stick.h"
 #include "sbc/call/trunk.h"
 #include "apps-router/route.h"
 #include <errno.h>
@@ -460,6 +461,7 @@ static void change_places(struct move *m, struct attempt *a, struct dialog *fres
 	client_own(c->far->invite, &stray_ops, c->far);
 	attempt_leave(a);
 	attempt_drop(a);
+	stick_change(c, t);
 	c->n_moves += c->n_moves < UINT8_MAX;
 }
 

@@ -1,6 +1,7 @@
 #include "sbc/call/stick.h"
 #include "base/tlv.h"
 #include "registrar/aor.h"
+#include "sbc/call/move.h"
 #include "sbc/call/record.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -114,6 +115,8 @@ static bool question_of(const struct setup *s, const struct conf_pool *pool, con
 	*q = (struct sticky_question){ .pool = pool->name, .text = sticky_text(hash, raw, area), .n_tried = s->n_tried,
 		                       .balance_key = pooled_query(s, pool, v).key, .counts = s->call->method == M_INVITE };
 	memcpy(q->tried, s->tried, s->n_tried * sizeof(q->tried[0]));
+	if (s->move && q->n_tried < POOL_TRIES_MAX) /* it leaves that one */
+		q->tried[q->n_tried++] = s->move->call->far->slot;
 	q->key = sticky_key(hash, q->pool, q->text);
 	return true;
 }
@@ -209,8 +212,19 @@ static void stick_hold(struct call *c, struct stick *k)
 		free(k);
 		return;
 	}
-	table_add(&c->b->sticks, &k->in_table, c->near.in_table.key); /* as many as calls at most */
+	k->leg = c->near.in_table.key;
+	table_add(&c->b->sticks, &k->in_table, k->leg); /* as many as calls at most */
 	c->is_stuck = true;
+}
+
+void stick_change(struct call *c, struct call *with)
+{
+	struct stick *one = c->is_stuck ? stick_take_off(c) : NULL, *other = with->is_stuck ? stick_take_off(with) : NULL;
+
+	if (other)
+		stick_hold(c, other);
+	if (one)
+		stick_hold(with, one);
 }
 
 /* Asking ----------------------------------------------------------------------------------------------------------- */
@@ -404,7 +418,7 @@ static void come_home(struct b2bua *b, struct stick *k)
 	struct call *c = call_of(b, k);
 	struct setup *s = c && k->ticket ? c->setup : NULL;
 
-	if (!c || c->is_kept || (k->ticket && (!s || s->stick.state != STICK_ASKING || s->stick.ticket != k->ticket))) {
+	if (!c || (c->is_kept && !c->setup) || (k->ticket && (!s || s->stick.state != STICK_ASKING || s->stick.ticket != k->ticket))) {
 		stick_end(b, k);
 		return;
 	}

@@ -23,6 +23,8 @@ void stick_follow(struct setup *s, const struct conf_pool *pool, const struct vi
 void stick_forget(struct setup *s);
 /* The call, which is_stuck, has ended. */
 void stick_leave(struct call *c);
+/* Two calls change places: each holds what the other one held. */
+void stick_change(struct call *c, struct call *with);
 void stick_arrive(struct b2bua *b, struct b2bua_errand *e);
 void stick_errand_free(struct b2bua_errand *e);
 /* With b->sticky: 0 or -ENOMEM. */
