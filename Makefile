@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := build
 DESTDIR ?=
 PREFIX ?= /usr/local
-.PHONY: help build run test check mutants bench install format clean
+.PHONY: help build run demo test check mutants bench install format clean
 
 help:                ## this list
 	@sed -n 's/^\([a-z]*\): *\(.*\)## \(.*\)/  make \1\t\3/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -15,6 +15,10 @@ build:               ## build/sbc and build/sbcctl, release
 run:                 ## build, start the SBC and two demo servers, place a call, show it; ONCE=1: and end with 0 or 1
 	@tools/need build run
 	@ONCE=$(ONCE) tools/run
+
+demo:                ## the demo page's script from npm, once; `make run` serves the page
+	@tools/need demo
+	@tools/demo
 
 test:                ## everything that proves it; SUITE="fast storm live run" chooses
 	@tools/need build run test
