@@ -5,6 +5,7 @@ import net from "node:net";
 import fs from "node:fs";
 import path from "node:path";
 
+// The door of the SBC serves the pages; `wss` at SERVER is the SBC's, or a wire to it that can be cut.
 const { SITE, SERVER, DOMAIN, MODULES, LOGS, SPKI, DESK, CHROMIUM = "/usr/bin/chromium", SCREENSHOT, ONLY } = process.env;
 const { chromium } = createRequire(path.join(MODULES, "here.js"))("playwright-core");
 const WAIT_MS = 15000, PACKETS = 25; // half a second of voice
@@ -180,6 +181,7 @@ async function cut(t, lib, other, hangs_up) {
 		await alice.do("hold"); // over the new connection,
 		await bob.is("is held", (now) => now.isHeld);
 		await alice.do("resume");
+		await both(alice, bob, "after the hold");
 		await bob.do("hold"); // and to it
 		await alice.is("is held", (now) => now.isHeld);
 		await bob.do("resume");
