@@ -68,7 +68,10 @@ struct caller *caller_new(struct wire **wires, unsigned n_wires, const struct ca
 	c->run = (uint32_t)clock_ns();
 	c->random = SEED;
 	inet_ntop(AF_INET, &plan->target.sin_addr, ip, sizeof(ip));
-	snprintf(c->target_text, sizeof(c->target_text), "%s:%u", ip, ntohs(plan->target.sin_port));
+	if (plan->domain)
+		snprintf(c->target_text, sizeof(c->target_text), "%s", plan->domain);
+	else
+		snprintf(c->target_text, sizeof(c->target_text), "%s:%u", ip, ntohs(plan->target.sin_port));
 	c->begun_ns = c->start_at_ns = clock_ns();
 	c->keep_until_ns = UINT64_MAX;
 	delay_init(&c->answer, ANSWER_MS * 1000000ULL);

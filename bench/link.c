@@ -419,6 +419,22 @@ static bool secured(struct link *l)
 	return ask_upgrade(l) && link_push(l);
 }
 
+/* Version 1, before anything else, as a balancer in front of the server would. */
+static bool say_proxy(struct link *l)
+{
+	struct sockaddr_in self = { 0 };
+	socklen_t len = sizeof(self);
+	char text[128], host[INET_ADDRSTRLEN];
+	int n;
+
+	if (getsockname(l->fd, (struct sockaddr *)&self, &len) < 0)
+		return gone(l, "PROXY header");
+	self.sin_addr.s_addr = htonl(198u << 24 | 18u << 16 | (ntohl(self.sin_addr.s_addr) & 0x1ffff));
+	inet_ntop(AF_INET, &self.sin_addr, host, sizeof(host));
+	n = snprintf(text, sizeof(text), "PROXY TCP4 %s 203.0.113.7 %u 5060\r\n", host, ntohs(self.sin_port));
+	return send(l->fd, text, (size_t)n, MSG_NOSIGNAL) == n || gone(l, "PROXY header");
+}
+
 static bool connected(struct link *l)
 {
 	int error = 0, on = 1;
@@ -429,6 +445,8 @@ static bool connected(struct link *l)
 		return gone(l, "connecting");
 	}
 	setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (l->to->says_proxy && !say_proxy(l))
+		return false;
 	return link_has_tls(l->to->kind) ? tls_begin(l) : secured(l);
 }
 

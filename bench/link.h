@@ -28,6 +28,7 @@ struct link_to {
 	enum link_kind kind;
 	const char *path;          /* of WS and WSS */
 	const char *name;          /* SNI and Host; NULL: the address */
+	bool says_proxy;           /* begins with a PROXY header: its source is the same address in 198.18.0.0/15 */
 	SSL_CTX *tls;              /* link_to_init makes it when it is needed */
 };
 

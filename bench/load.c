@@ -77,7 +77,7 @@ static int usage(void)
 {
 	fputs("usage: bench-load -l ADDRESS[,ADDRESS...] [-r RING_MS] [-1 T1_MS] [-m SLOTS] [-b]   answers there;\n"
 	      "       reads runs from standard input, one line each:\n"
-	      "         -t TARGET [-n CALLS] [-c CALLS_PER_S] [-h HOLD_MS] [-k KEEP_S] [-p PORTS] [-u USER] [-x]\n"
+	      "         -t TARGET [-n CALLS] [-c CALLS_PER_S] [-h HOLD_MS] [-k KEEP_S] [-p PORTS] [-u USER] [-d DOMAIN] [-x]\n"
 	      "         [-1 T1_MS] [-m SLOTS] [-T tcp|tls|ws|wss [-P PATH]]\n"
 	      "       bench-load ports N\n"
 	      "  -b  poll without sleeping during a run: the target never pays for waking the load generator\n"
@@ -102,7 +102,7 @@ static bool plan_parse(struct load *l, struct caller_plan *p, int argc, char **a
 	l->path[0] = '/';
 	l->path[1] = '\0';
 	optind = 0; /* glibc: from the start again */
-	for (int opt; is_good && (opt = getopt(argc, argv, "t:n:c:h:k:p:u:1:m:xT:P:")) != -1;) {
+	for (int opt; is_good && (opt = getopt(argc, argv, "t:n:c:h:k:p:u:d:1:m:xT:P:")) != -1;) {
 		switch (opt) {
 		case 't': is_good = wire_address(&p->target, optarg) == 0; break;
 		case 'n': p->calls = (unsigned)atoi(optarg); break;
@@ -111,6 +111,7 @@ static bool plan_parse(struct load *l, struct caller_plan *p, int argc, char **a
 		case 'k': p->keep_s = (unsigned)atoi(optarg); break;
 		case 'p': p->ports = (unsigned)atoi(optarg); break;
 		case 'u': p->user = optarg; break;
+		case 'd': p->domain = optarg; break;
 		case '1': p->t1_ms = (unsigned)atoi(optarg); break;
 		case 'm': p->slots = (unsigned)atoi(optarg); break;
 		case 'T': is_good = (p->kind = link_kind(optarg)) != LINK_NONE; break;

@@ -40,7 +40,7 @@ struct caller_plan {
 	unsigned calls, rate, hold_ms, t1_ms, ports;
 	unsigned slots; /* calls at a time; one that would exceed it waits */
 	unsigned keep_s; /* > 0: all calls are set up and kept this long before the first BYE */
-	const char *user; /* called */
+	const char *user, *domain; /* called; NULL: at the target's address */
 };
 
 struct caller;

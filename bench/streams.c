@@ -356,6 +356,7 @@ static void slow_begins(struct streams *s, enum phase phase)
 {
 	s->phase = phase;
 	s->slow_to = s->to;
+	s->slow_to.says_proxy = s->to.says_proxy && phase != PHASE_SILENT;
 	if (phase < PHASE_UPGRADE)
 		s->slow_to.kind = LINK_TCP;
 	else if (phase == PHASE_UPGRADE)
@@ -448,7 +449,7 @@ static void turn(struct streams *s)
 
 static int usage(void)
 {
-	fputs("usage: bench-streams -t ADDRESS:PORT [-k tcp|tls|ws|wss] [-P PATH] [-N NAME] [-n CLIENTS_MAX] [-r] [-e EXPIRES_S]\n"
+	fputs("usage: bench-streams -t ADDRESS:PORT [-k tcp|tls|ws|wss] [-P PATH] [-N NAME] [-n CLIENTS_MAX] [-r] [-e EXPIRES_S] [-X]\n"
 	      "       reads from standard input:\n"
 	      "         open N RATE [SECONDS]          N clients, RATE of them a second; done when all are up\n"
 	      "         hold SECONDS                   they stay, answer pings, and are looked at\n"
@@ -458,6 +459,7 @@ static int usage(void)
 	      "                                        N that stop there; done when the other side has ended them all\n"
 	      "  -r  each registers once it is up (of example.com)\n"
 	      "  -N  name for SNI and Host\n"
+	      "  -X  each begins with a PROXY header, and says it comes from 198.18.0.0/15\n"
 	      "  Each has an address of its own in 127.96.0.0/11.\n",
 	      stderr);
 	return 1;
@@ -470,7 +472,7 @@ int main(int argc, char **argv)
 	struct epoll_event watch = { .events = EPOLLIN };
 	bool is_good = true;
 
-	for (int opt; is_good && (opt = getopt_long(argc, argv, "t:k:P:N:n:re:h", options, NULL)) != -1;) {
+	for (int opt; is_good && (opt = getopt_long(argc, argv, "t:k:P:N:n:re:Xh", options, NULL)) != -1;) {
 		switch (opt) {
 		case 't': is_good = wire_address(&s.to.target, optarg) == 0; break;
 		case 'k': is_good = (s.to.kind = link_kind(optarg)) != LINK_NONE; break;
@@ -478,6 +480,7 @@ int main(int argc, char **argv)
 		case 'N': s.to.name = optarg; break;
 		case 'n': s.size = (unsigned)atoi(optarg); break;
 		case 'r': s.registers = true; break;
+		case 'X': s.to.says_proxy = true; break;
 		case 'e': s.expires_s = (unsigned)atoi(optarg); break;
 		default: is_good = false;
 		}

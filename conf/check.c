@@ -56,6 +56,20 @@ static void check_listeners(struct reader *r)
 	}
 }
 
+static void check_proxies(struct reader *r, const struct conf_zone *z)
+{
+	bool has_streams = false;
+
+	for (unsigned i = 0; i < z->n_proxies; i++) {
+		if (z->proxies[i].net.family && z->proxies[i].bits == 0)
+			note_warning(r, "proxy-protocol holds every address: everybody may say he is somebody else");
+	}
+	for (unsigned i = 0; i < z->n_listeners; i++)
+		has_streams |= transport_is_stream(z->listeners[i].transport);
+	if (z->n_proxies && !has_streams)
+		note_warning(r, "proxy-protocol is about connections, and the zone listens for datagrams only");
+}
+
 static void check_zone(struct reader *r, const struct conf_zone *z)
 {
 	uint16_t port = 0;
@@ -66,6 +80,7 @@ static void check_zone(struct reader *r, const struct conf_zone *z)
 		if (z->trust[i].net.family && z->trust[i].bits == 0)
 			note_warning(r, "trust holds every address: everybody may call, and everybody's identity is believed");
 	}
+	check_proxies(r, z);
 	if (!z->advertise.len || !split_host_port(z->advertise, &host, &port) || !port)
 		return;
 	for (unsigned i = 1; i < z->n_listeners; i++) {

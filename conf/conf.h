@@ -105,6 +105,7 @@ struct conf_zone {
 	struct conf_listener *listeners;      /* = &conf.listeners[first_listener] */
 	struct sv *domains;  unsigned n_domains;
 	struct prefix *trust; unsigned n_trust;
+	struct prefix *proxies; unsigned n_proxies; /* who speaks the PROXY protocol */
 	uint8_t headers_unknown;     /* enum conf_unknown */
 	struct conf_use headers;
 	uint8_t identity;            /* enum conf_identity: of what comes in */

@@ -199,6 +199,10 @@ static void add_zone(struct text *t, const struct conf *c, const struct conf_zon
 	} else {
 		text_add(t, "  trusts nobody\n");
 	}
+	if (z->n_proxies) {
+		add_prefixes(t, "  takes the PROXY protocol from ", ", ", z->proxies, z->n_proxies);
+		text_add(t, "\n");
+	}
 	if (z->nat == NAT_ALWAYS)
 		text_add(t, "  reaches everybody over the flow he came by\n");
 	else if (z->nat == NAT_NEVER)

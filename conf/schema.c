@@ -86,6 +86,10 @@ static const struct row rows[] = {
 	{ .path = "zones.*.trust", .type = TY_LIST, .takes_one = true, .max = 4096, ARRAY(conf_zone, trust, n_trust),
 	  .help = "Sources whose identity headers are believed and who may call without being registered." },
 	{ .path = "zones.*.trust[]", .type = TY_PREFIX, WHOLE(struct prefix), .help = "A network, or one address." },
+	{ .path = "zones.*.proxy-protocol", .type = TY_LIST, .takes_one = true, .max = 256, ARRAY(conf_zone, proxies, n_proxies),
+	  .help = "Balancers whose connections begin with a PROXY header (version 1 or 2), before TLS: the client that it names is then "
+	          "the connection's source. Without the header, such a connection is ended. From everybody else it is garbage." },
+	{ .path = "zones.*.proxy-protocol[]", .type = TY_PREFIX, WHOLE(struct prefix), .help = "A network, or one address." },
 	{ .path = "zones.*.unknown-domain", .type = TY_CHOICE, .unset = "reject", ONE_OF("reject", "silent"),
 	  FIELD(conf_zone, is_silent_unknown),
 	  .help = "A REGISTER for a domain that is none of `registrar`. `reject`: 404. `silent`: no answer." },

@@ -93,6 +93,13 @@ static void on_alive(void *ctx, const struct path *from)
 	worker_handler(&l->worker).on_alive(&l->worker, from);
 }
 
+static bool is_proxy(void *ctx, uint16_t listener, const struct addr *remote)
+{
+	struct loop *l = ctx;
+
+	return worker_handler(&l->worker).is_proxy(&l->worker, listener, remote);
+}
+
 static int to_worker(void *ctx, unsigned worker, struct mail *m, bool is_urgent)
 {
 	struct loop *l = ctx;
@@ -156,7 +163,7 @@ static int loop_net(struct loop *l, struct shared *shared, struct listen_set *se
 	                            .worker = l->worker.index,
 	                            .handler = { .ctx = l, .on_message = on_message, .on_icmp = on_icmp,
 	                                         .on_send_failed = on_send_failed, .on_flow_closed = on_flow_closed,
-	                                         .on_alive = on_alive },
+	                                         .on_alive = on_alive, .is_proxy = is_proxy },
 	                            .to_worker = to_worker, .net_of = net_of, .ctx = l };
 	const struct conf *c = atomic_load(&shared->conf);
 	int err = sockets_new(&l->net, &p);

@@ -408,10 +408,22 @@ static void on_alive(void *ctx, const struct path *from)
 		keepalive_note(w, from);
 }
 
+/* A balancer of ours in front of that listener. */
+static bool is_proxy(void *ctx, uint16_t listener, const struct addr *remote)
+{
+	const struct worker *w = ctx;
+	const struct conf_zone *z = &w->conf->zones[w->conf->listeners[listener].zone];
+
+	for (unsigned i = 0; i < z->n_proxies; i++)
+		if (prefix_has(&z->proxies[i], remote))
+			return true;
+	return false;
+}
+
 struct net_handler worker_handler(struct worker *w)
 {
 	return (struct net_handler){ .ctx = w, .on_message = on_message, .on_icmp = on_icmp, .on_send_failed = on_send_failed,
-	                             .on_flow_closed = on_flow_closed, .on_alive = on_alive };
+	                             .on_flow_closed = on_flow_closed, .on_alive = on_alive, .is_proxy = is_proxy };
 }
 
 /* Questions that requests ask of other workers ---------------------------------------------------------------------- */

@@ -137,7 +137,7 @@ void conn_die(struct conn *c, enum net_counter why, int error)
 		return;
 	if (conn_is_usable(c) && c->state != CONN_OPEN && !c->is_accepted)
 		counter_inc(&c->s->counters, NET_TCP_CONNECT_FAILED);
-	if (conn_is_usable(c))
+	if (conn_is_usable(c) || c->state == CONN_INTRODUCING)
 		c->closed_by = (uint16_t)why;
 	c->state = CONN_DEAD;
 	c->error = error;
@@ -198,6 +198,9 @@ static void until_passed(struct conn *c)
 	case CONN_UPGRADING:
 		conn_die(c, NET_CLOSED_SLOW_UPGRADE, ETIMEDOUT);
 		break;
+	case CONN_INTRODUCING:
+		conn_die(c, NET_CLOSED_PROXY, ETIMEDOUT);
+		break;
 	case CONN_LINGERING:
 		conn_die(c, NET_CLOSED_LOCAL, 0);
 		break;
@@ -248,6 +251,7 @@ static unsigned wanted(const struct conn *c)
 		return blocked | (c->is_paused ? 0 : WATCH_READ);
 	case CONN_FINISHING:
 		return blocked;
+	case CONN_INTRODUCING:
 	case CONN_LINGERING:
 		return WATCH_READ;
 	default:
@@ -315,7 +319,10 @@ int conn_accepted(struct sockets *s, uint16_t listener, int fd, const struct add
 		return err;
 	c->is_accepted = true;
 	c->sniffs = s->locals[listener].conf.upgrades_to != 0;
-	conn_begin(c);
+	if (s->p.handler.is_proxy && s->p.handler.is_proxy(s->p.handler.ctx, listener, remote))
+		conn_await_proxy(c);
+	else
+		conn_begin(c);
 	return 0;
 }
 
@@ -535,6 +542,10 @@ static void on_event(struct watch *w, unsigned what)
 	wheel_look(c->s->p.wheel);
 	if (c->state == CONN_CONNECTING) {
 		connected(c);
+		return;
+	}
+	if (c->state == CONN_INTRODUCING) {
+		conn_read_proxy(c);
 		return;
 	}
 	if (c->state == CONN_HANDSHAKING) {

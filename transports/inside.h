@@ -96,6 +96,7 @@ struct write_item {
 
 enum conn_state {
 	CONN_CONNECTING = 1,
+	CONN_INTRODUCING,            /* accepted from a balancer, which has not yet said for whom */
 	CONN_HANDSHAKING,            /* the socket is connected; a layer above it is not ready: what is to be sent waits */
 	CONN_UPGRADING,              /* bytes flow; it is not a WebSocket yet: what is to be sent waits */
 	CONN_OPEN,
@@ -183,6 +184,12 @@ void conn_open(struct conn *c);
 /* Bytes; 0: the peer's end; -EAGAIN; what is wrong. */
 ssize_t conn_recv(struct conn *c, char *bytes, size_t size);
 ssize_t conn_send_iov(struct conn *c, const struct iovec *iov, size_t n);
+
+/* conn_proxy.c */
+
+/* CONN_INTRODUCING, until the PROXY header has come; then conn_begin. */
+void conn_await_proxy(struct conn *c);
+void conn_read_proxy(struct conn *c);
 
 /* conn_queue.c */
 

@@ -27,6 +27,7 @@ enum net_limits {
 	NET_WRITE_QUEUE_MAX = 262144,   /* bytes waiting in one connection */
 	NET_CONNECT_MS = 4000,          /* to establish an outgoing connection */
 	NET_UPGRADE_MS = 10000,         /* from a connection that carries bytes to a WebSocket */
+	NET_PROXY_MS = 5000,            /* from an accepted connection to the end of its PROXY header */
 	NET_HANDSHAKE_MS = 10000,       /* from a connected socket to a connection that carries messages (TLS) */
 	NET_MESSAGE_MS = 10000,         /* from a stream message's first byte to its last */
 	NET_IDLE_MS = 3600000,          /* a connection without traffic */
@@ -79,6 +80,8 @@ struct net_handler {
 	/* What a WebSocket at `at` (its listener; its remote, too, if we make the connection) has to ask for, or asks for. May be NULL: the
 	 * path "/" of any origin. What is written is read at once and not kept. */
 	void (*on_upgrade)(void *ctx, const struct path *at, struct upgrade_rules *out);
+	/* Connections that this listener accepts from there begin with a PROXY header, and are of whom it names. May be NULL: none do. */
+	bool (*is_proxy)(void *ctx, uint16_t listener, const struct addr *remote);
 };
 
 struct net_ops {

@@ -84,3 +84,48 @@ live_streams_slow_tcp() {
 	slow silent 30 sbc_tcp_closed_silent_total
 	sbc_end
 }
+
+# proxied: a phone behind a balancer has the address that the balancer says; one that does not say, or is none, gets nowhere.
+live_streams_proxied_tcp() {
+	streams_begin tcp
+	sed -i 's/^    domains: .*/&\n    proxy-protocol: ["127.96.0.1"]/' sbc.yaml
+	expect "reload" ctl reload
+	clients_start -X -r
+	clients open 1 10 10
+	ctl --json bindings >bindings.json
+	grep -q '198\.18\.0\.1' bindings.json || fail "it is not from where the balancer said: $(cat bindings.json)"
+	[[ $(metric sbc_tcp_proxied_total) == 1 ]] || fail "proxied: $(metric sbc_tcp_proxied_total)"
+	clients vanish fin
+	clients slow silent 1 10
+	[[ $(metric sbc_tcp_closed_proxy_total) == 1 ]] || fail "without a header: $(metric sbc_tcp_closed_proxy_total)"
+	sbc_end
+}
+
+# HAProxy in front, in both versions: 400 calls over 20 connections through it.
+live_stream_calls_haproxy() {
+	local balancer version line
+	command -v haproxy >/dev/null || skip "no haproxy"
+	streams_begin tcp
+	sed -i 's/^    domains: .*/&\n    proxy-protocol: ["127.0.0.9"]/' sbc.yaml
+	expect "reload" ctl reload
+	for version in send-proxy send-proxy-v2; do
+		port_take balancer
+		cat >haproxy.cfg <<-.
+			defaults
+				mode tcp
+				timeout connect 2s
+				timeout client 30s
+				timeout server 30s
+			listen sip
+				bind 127.0.0.1:$balancer
+				server sbc 127.0.0.1:$PUB $version source 127.0.0.9
+		.
+		child haproxy.log haproxy -db -f haproxy.cfg
+		wait_until 5 eval "! port_is_free $balancer" || fail "haproxy: $(tail -n 3 haproxy.log)"
+		line=$(echo "-t 127.0.0.1:$balancer -T tcp -p 20 -n 400 -c 200 -u bob -d example.com" |
+			timeout 60 "$CALLS" -l "127.0.0.1:$APP" 2>calls.err)
+		[[ $line == '{"good":true,'* && ! -s calls.err ]] || fail "$version: $line $(head -c 300 calls.err)"
+	done
+	[[ $(metric sbc_tcp_proxied_total) == 40 ]] || fail "proxied: $(metric sbc_tcp_proxied_total)"
+	sbc_end
+}

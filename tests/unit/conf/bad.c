@@ -192,6 +192,12 @@ static const struct bad {
 	  "b: { listen: \"udp:127.0.0.1:5060\" } }\n" POOLS ROUTES,
 	  "2:60: zones.b.listen[0]: the same address and port as on line 2: a socket belongs to one listener of "
 	  "one zone" },
+	{ NODE ZONE("listen: [\"udp:127.0.0.1:5060\", \"tcp:127.0.0.1:5060\"], proxy-protocol: [balancer]") POOLS ROUTES,
+	  "2:86: zones.a.proxy-protocol[0]: not a network: write \"10.0.0.0/8\", \"2001:db8::/32\" or one address" },
+	{ NODE ZONE("listen: [\"udp:127.0.0.1:5060\", \"tcp:127.0.0.1:5060\"], proxy-protocol: \"0.0.0.0/0\"") POOLS ROUTES,
+	  "2:10: warning: zones.a: proxy-protocol holds every address: everybody may say he is somebody else" },
+	{ NODE ZONE("listen: \"udp:127.0.0.1:5060\", proxy-protocol: \"10.0.0.7\"") POOLS ROUTES,
+	  "2:10: warning: zones.a: proxy-protocol is about connections, and the zone listens for datagrams only" },
 	{ NODE ZONE("listen: \"udp:127.0.0.1:5060\", trust: [10.0.0.0/33]") POOLS ROUTES,
 	  "2:53: zones.a.trust[0]: not a network: write \"10.0.0.0/8\", \"2001:db8::/32\" or one address" },
 	{ NODE ZONE("listen: \"udp:127.0.0.1:5060\", trust: [inside]") POOLS ROUTES,

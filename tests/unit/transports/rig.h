@@ -52,6 +52,7 @@ struct rig {
 	struct buf *retry;                /* sent once more, when a send fails */
 	unsigned retries;
 	struct upgrade_rules rules;       /* of its WebSockets */
+	struct addr proxy;                /* whose connections begin with a PROXY header; family 0: nobody's */
 };
 
 static inline void rig_send_back(struct rig *r, const struct path *to)
@@ -118,6 +119,14 @@ static inline void rig_on_upgrade(void *ctx, const struct path *at, struct upgra
 
 	(void)at;
 	*out = r->rules;
+}
+
+static inline bool rig_is_proxy(void *ctx, uint16_t listener, const struct addr *remote)
+{
+	struct rig *r = ctx;
+
+	(void)listener;
+	return addr_eq_ip(&r->proxy, remote);
 }
 
 static inline void rig_on_flow_closed(void *ctx, uint64_t flow)
@@ -222,7 +231,7 @@ static inline struct rig *rig_new(struct listen_set *set, unsigned worker, size_
 	p.ctx = r;
 	p.handler = (struct net_handler){ .ctx = r, .on_message = rig_on_message, .on_icmp = rig_on_icmp,
 	                                  .on_send_failed = rig_on_send_failed, .on_flow_closed = rig_on_flow_closed,
-	                                  .on_alive = rig_on_alive, .on_upgrade = rig_on_upgrade };
+	                                  .on_alive = rig_on_alive, .on_upgrade = rig_on_upgrade, .is_proxy = rig_is_proxy };
 	assert_int_equal(sockets_new(&r->net, &p), 0);
 	assert_int_equal(sockets_start(r->net), 0);
 	return r;
