@@ -180,6 +180,38 @@ live_drain_deadline() {
 	((last > 10 && ${first#*=} <= 6)) || fail "all at once: $last steps, first $first"
 }
 
+# What is left at the deadline goes on at the other one: the caller gets a re-INVITE, its answer in the ACK, and hangs up himself.
+live_drain_moves() {
+	plain_scenarios 1000
+	scenario caller talk <<-'.'
+		-> INVITE sdp
+		<- 100?
+		<- 180
+		<- 200
+		-> ACK
+		== 60000
+		<- INVITE hasnt=m=audio
+		-> 200 sdp
+		<- ACK has=m=audio
+		-- 3000
+		-> BYE
+		<- 200
+	.
+	POOL_EXTRA='probe: off'
+	apps_start 2
+	sbc_start
+	ctl drain apps/app-2 || fail "drain of app-2"
+	callers_start 60 200
+	wait_until 5 eval '[[ $(of_app app-1 calls) == 60 ]]' || fail "calls: $(ctl pools)"
+	ctl undrain apps/app-2 || fail "undrain"
+	ctl drain apps/app-1 --deadline 1s --then move --wait >out || fail "drain: $(cat out)"
+	[[ $(of_app app-2 calls) -gt 0 ]] || fail "nothing is at the other one: $(ctl pools)"
+	callers_end
+	wait_until 5 eval '[[ $(grep -c "\"moves\":1" state/cdr.jsonl) == 60 ]]' || fail "call records: $(tail -n 3 state/cdr.jsonl)"
+	[[ $(grep -c 'event=call.moved' sbc.log) == 60 ]] || fail "the log: $(grep -m3 event=call sbc.log)"
+	[[ $(ctl metrics | awk '/^sbc_calls_moved_total/ { n += $2 } END { print n }') == 60 ]] || fail "metrics: $(ctl metrics | grep moved)"
+}
+
 live_drain_of_the_last() {
 	plain_scenarios 1000
 	apps_start 2
