@@ -44,7 +44,7 @@ bool nat_is_private(const struct addr *a)
 	return false;
 }
 
-static bool is_invalid(struct sv host)
+bool nat_is_invalid(struct sv host)
 {
 	struct sv end = SV(".invalid");
 
@@ -60,7 +60,7 @@ static unsigned via_signs(const struct view *v, const struct path *from)
 	unsigned signs = 0;
 	struct addr a;
 
-	if (is_invalid(host) || (addr_parse(&a, host) == 0 && !addr_eq_ip(&a, &from->remote)))
+	if (nat_is_invalid(host) || (addr_parse(&a, host) == 0 && !addr_eq_ip(&a, &from->remote)))
 		signs |= 1 << NAT_VIA_HOST;
 	if (from->transport == T_UDP && port != from->remote.port)
 		signs |= 1 << NAT_VIA_PORT;
@@ -80,7 +80,7 @@ static unsigned contact_signs(const struct view *v, const struct path *from)
 		return 0;
 	if ((transport = uri_transport(&u)) != T_NONE && transport != from->transport)
 		signs |= 1 << NAT_CONTACT_TRANSPORT;
-	if (is_invalid(u.host))
+	if (nat_is_invalid(u.host))
 		return signs | 1 << NAT_CONTACT_INVALID;
 	if (addr_parse(&a, u.host))
 		return signs;
@@ -119,7 +119,7 @@ bool nat_is_reachable(struct sv host, const struct addr *remote)
 {
 	struct addr a;
 
-	return !is_invalid(host) && (addr_parse(&a, host) || !nat_is_private(&a) || nat_is_private(remote));
+	return !nat_is_invalid(host) && (addr_parse(&a, host) || !nat_is_private(&a) || nat_is_private(remote));
 }
 
 /* Is there no NAT between it and us? */
@@ -156,7 +156,7 @@ bool nat_follows(enum conf_nat mode, bool is_trusted, const struct view *v, cons
 {
 	if (mode != NAT_AUTO)
 		return mode == NAT_ALWAYS;
-	if (is_trusted)
-		return false;
+	if (is_trusted) /* a browser, whom nobody can connect to (RFC 7118 §5) */
+		return transport_is_websocket(from->transport) && !v->first[HDR_RECORD_ROUTE];
 	return !v->first[HDR_RECORD_ROUTE] || !is_proxy(v) || !sees_itself(v, from) || !leads_back(v, from, route);
 }

@@ -17,6 +17,14 @@ static inline bool transport_is_ws(uint8_t t)
 {
 	return t >= T_WS;
 }
+static inline bool transport_is_websocket(uint8_t t)
+{
+	return t == T_WS || t == T_WSS;
+}
+static inline bool transport_is_secure(uint8_t t)
+{
+	return t == T_TLS || t == T_WSS;
+}
 /* "UDP", "TCP", "TLS", "WS", "WSS": as in Via. / any case -> enum, T_NONE when unknown. */
 const char *transport_name(uint8_t t);
 uint8_t transport_parse(struct sv name);

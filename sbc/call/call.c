@@ -1,6 +1,7 @@
 /* sbc/call/call.c - calls, legs and dialogs: how they come to be, are found, and go. */
 #include "sbc/call/move.h"
 #include "sbc/call/stick.h"
+#include "sbc/call/sips.h"
 #include "sbc/call/transfer.h"
 #include "sbc/call/trunk.h"
 #include "sbc/call/waiting.h"
@@ -513,6 +514,7 @@ struct call *call_new(struct b2bua *b, const struct request *r, uint64_t leg_id,
 	c->cseq = r->v->cseq;
 	c->near.path = *r->from;
 	c->near.follows_flow = is_followed(b, r);
+	c->near.is_sips = sips_is(view_uri(r->v));
 	wheel_arm_in(b->p.wheel, &c->timer, CALL_SETUP_MAX_MS);
 	if (near_leg_init(c, r, contact) == 0)
 		return c;

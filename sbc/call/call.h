@@ -22,6 +22,7 @@ struct leg {
 	uint16_t call_id_len, local_len, remote_len, target_len, routes_len;
 	uint16_t slot;             /* far: destination, reserved for this leg */
 	uint16_t shard;
+	bool is_sips;              /* its Request-URI was one (sips.h) */
 	uint32_t local_cseq;
 	uint32_t destination;      /* far: id in the snapshot of `conf_gen` */
 	struct path path;          /* where its requests go, and from which listener */
@@ -429,7 +430,7 @@ bool cancel_strayed(struct b2bua *b, const struct request *r);
 /* The dialog's remote target, which was just set, has these parts. */
 void hop_learn(struct dialog *d, const struct uri *target);
 /* Whom to ask for the address of the next request of this target and route set. 0 with q->host empty when the leg's path will
- * do as it is; -EBADMSG when the hop is no SIP URI. `q` points into the given strings. */
+ * do as it is (or, where it has none, nothing would: a host in .invalid); -EBADMSG when the hop is no SIP URI. `q` points into the given strings. */
 int next_hop(const struct leg *l, struct sv target, struct sv routes, struct resolve_query *q);
 /* The leg's path towards a resolved address. -EAFNOSUPPORT: the zone has no such listener. */
 /* Where a request of ours goes that does not wait for a name: to its next hop if that is an address, else where the leg's last one went. */

@@ -1,7 +1,8 @@
 /* sbc/call/compose.c - the messages we write: our own lines first, then what may pass of the other leg's. */
-#include "sbc/call/call.h"
+#include "sbc/call/sips.h"
 #include "sbc/call/transfer.h"
 #include "sbc/call/trunk.h"
+#include "nat/detect.h"
 #include <errno.h>
 
 struct sv tag_token(struct b2bua *b, uint16_t shard, uint64_t id, char out[TOKEN_LEN])
@@ -154,7 +155,7 @@ bool contact_read(const struct view *v, struct sv *contact)
 void compose_our_host(struct compose *c, const struct leg *leg)
 {
 	out_sv(&c->o, listener_of(c->b, &leg->path)->advertise);
-	if (leg->path.transport != T_UDP) {
+	if (leg->path.transport != T_UDP && !(leg->is_sips && leg->path.transport == T_TLS)) { /* goes without saying: RFC 5630 §3.1.4 */
 		out_lit(&c->o, ";transport=");
 		out_str(&c->o, leg->path.transport == T_TCP ? "tcp" : leg->path.transport == T_TLS ? "tls" : "ws");
 	}
@@ -162,7 +163,10 @@ void compose_our_host(struct compose *c, const struct leg *leg)
 
 void compose_our_uri(struct compose *c, const struct leg *leg, enum token_kind kind, struct token t)
 {
-	out_lit(&c->o, "sip:");
+	if (leg->is_sips)
+		out_lit(&c->o, "sips:");
+	else
+		out_lit(&c->o, "sip:");
 	token_out(c, kind, t.shard, t.id);
 	out_lit(&c->o, "@");
 	compose_our_host(c, leg);
@@ -322,22 +326,25 @@ struct sv route_set(struct arena *a, const struct view *v, bool is_reversed)
 	return sv_span(text, at);
 }
 
-/* Whom to ask for the address of `u`, a SIP URI. */
-static void hop_of(const struct leg *l, const struct uri *u, struct resolve_query *q)
+/* Whom to ask for the address of `u`, a SIP URI. -EBADMSG: it contradicts itself. */
+static int hop_of(const struct leg *l, const struct uri *u, struct resolve_query *q)
 {
 	struct addr addr;
 
-	q->transport = uri_transport(u);
+	q->transport = sips_transport(u->scheme == URI_SIPS, uri_transport(u));
 	if (q->transport == T_NONE)
-		q->transport = T_UDP;
+		return -EBADMSG;
+	if (l->is_sips && !transport_is_secure(q->transport))
+		return 0; /* it stays where it is rather than be led into the open */
 	q->port = u->port;
-	q->default_port = q->transport == T_TLS ? 5061 : 5060;
+	q->default_port = resolve_default_port(q->transport);
 	if (addr_parse(&addr, u->host) == 0) {
 		addr.port = u->port ? u->port : q->default_port;
 		if (addr_eq(&addr, &l->path.remote) && q->transport == l->path.transport)
-			return;
+			return 0;
 	}
 	q->host = u->host;
+	return 0;
 }
 
 void hop_learn(struct dialog *d, const struct uri *target)
@@ -355,7 +362,8 @@ void hop_learn(struct dialog *d, const struct uri *target)
 			leg_strays(d->far, u.host);
 		return;
 	}
-	hop_of(d->far, target, &q);
+	if (hop_of(d->far, target, &q))
+		return;
 	if (!q.host.len)
 		d->hop = (struct hop){ d->far->path.remote, d->far->path.transport, true };
 	else
@@ -367,6 +375,7 @@ int next_hop(const struct leg *l, struct sv target, struct sv routes, struct res
 	struct name_addr na;
 	struct uri u;
 	struct sv hop = target;
+	int err;
 
 	*q = (struct resolve_query){ .host = SV("") };
 	if (l->follows_flow)
@@ -375,8 +384,10 @@ int next_hop(const struct leg *l, struct sv target, struct sv routes, struct res
 		hop = na.uri;
 	if (uri_parse(&u, hop) || (u.scheme != URI_SIP && u.scheme != URI_SIPS))
 		return -EBADMSG;
-	hop_of(l, &u, q);
-	return 0;
+	err = hop_of(l, &u, q);
+	if (q->host.len && nat_is_invalid(q->host)) /* RFC 7118 §5, RFC 6761 §6.4: nobody is there, and nobody is to be asked */
+		q->host = SV("");
+	return err;
 }
 
 int path_to(const struct b2bua *b, struct path *path, uint16_t zone, uint8_t transport, const struct addr *to)

@@ -2,6 +2,7 @@
  * fails (DECISIONS 12). An attempt is one request on its way; it outlives its call when it was given up. */
 #include "sbc/call/fork.h"
 #include "sbc/call/pass.h"
+#include "sbc/call/sips.h"
 #include "sbc/call/locate.h"
 #include "sbc/call/move.h"
 #include "sbc/call/stick.h"
@@ -110,6 +111,12 @@ static void dial_direct(struct setup *s, const struct view *v)
 	}
 	if (q.host.len) {
 		dial_query(s, v, &q);
+		return;
+	}
+	if (!d->has_path) {
+		s->why = WHY_NO_NAME;
+		if (!redirect_next(s, v))
+			setup_fail(s);
 		return;
 	}
 	s->addrs = (struct resolve_answer){ .n = 1, .addr = { d->path.remote } };
@@ -310,6 +317,10 @@ static struct sv far_uri(const struct attempt *attempt, struct arena *a, const s
 		return uri;
 	rest = sv_skip(d->uri, sv_chr(d->uri, ':') + 1);
 	out_init(&o, area, uri.len + d->uri.len + 2);
+	if (u.scheme == URI_SIPS) {
+		sips_destination(&o, d, u.user);
+		return out_done(&o);
+	}
 	out_sv(&o, (struct sv){ d->uri.p, d->uri.len - rest.len });
 	if (u.user.len || u.opaque.len) {
 		out_sv(&o, u.user.len ? u.user : u.opaque);
@@ -362,7 +373,7 @@ static int attempt_write(struct attempt *a, const struct view *v, struct buf **o
 	arena_init(&arena, scratch, sizeof(scratch), 8 * (size_t)NET_MESSAGE_MAX);
 	uri = far_uri(a, &arena, v);
 	if (!(err = rewrite(&arena, rule, rule && rule->rewrite.request_uri && !a->direct, &uri)) &&
-	    !(trunk && (err = trunk_uri(trunk, &arena, &uri))) &&
+	    !(trunk && (err = trunk_uri(trunk, &arena, &uri))) && !(err = sips_aim(a, uri, view_uri(v))) &&
 	    !(err = far_text(a, &arena, rule, trunk, v, &s->call->near.path))) {
 		struct outgoing m = { .method = view_method(v), .leg = a->leg, .uri = uri, .branch_id = a->branch_id,
 		                      .cseq = v->cseq + a->ahead, .max_forwards = hops_left(v),
@@ -540,7 +551,7 @@ int attempt_begin(struct setup *s, const struct view *v, const struct path *path
 	attempt_leave(a);
 	attempt_drop(a);
 	s->why = err == -EMSGSIZE ? WHY_TOO_LARGE : err == -EBADMSG ? WHY_BAD_URI : err == -ENOTSUP ? WHY_PRIVACY :
-	         err == -ENOLINK  ? WHY_TRANSFER : err == -EACCES ? WHY_GUARD : WHY_UNREACHABLE;
+	         err == -ENOLINK  ? WHY_TRANSFER : err == -EPROTONOSUPPORT ? WHY_SIPS : err == -EACCES ? WHY_GUARD : WHY_UNREACHABLE;
 	return err;
 }
 
@@ -549,7 +560,7 @@ static void dial_path(struct setup *s, const struct view *v, const struct path *
 {
 	if (attempt_begin(s, v, path, s->direct, 0) == 0)
 		return;
-	if (s->why == WHY_UNREACHABLE)
+	if (s->why == WHY_UNREACHABLE || s->why == WHY_SIPS)
 		dial_next(s, v);
 	else
 		setup_fail(s);
@@ -794,7 +805,7 @@ void setup_fail(struct setup *s)
 	struct call *c = s->call;
 	const struct reason *reason = &call_reasons[s->why];
 	enum why why = s->best ? WHY_REMOTE : s->why;
-	char tag[TOKEN_LEN];
+	char tag[TOKEN_LEN], area[UNSUPPORTED_MAX];
 	struct out o;
 
 	if (s->move) {
@@ -809,8 +820,8 @@ void setup_fail(struct setup *s)
 		if (server_send(s->st, s->best_status, &o))
 			server_answer(s->st, 500, SV(""), (struct sv){ s->best_tag, TOKEN_LEN }, SV(""));
 	} else if (s->st) {
-		server_answer(s->st, c->status, sv_from(reason->phrase),
-		              tag_token(c->b, c->shard, c->near.in_table.key, tag), SV(""));
+		server_answer(s->st, c->status, sv_from(reason->phrase), tag_token(c->b, c->shard, c->near.in_table.key, tag),
+		              sips_warning(c->b, why, &c->near.path, area));
 	}
 	call_finish(c, why);
 }

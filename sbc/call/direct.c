@@ -36,9 +36,9 @@ struct leg *direct_leg(struct b2bua *b, struct token t, bool is_transfer, uint16
 
 static struct direct *direct_of_leg(struct b2bua *b, const struct leg *l, const struct dialog *d)
 {
-	struct direct *direct = l->side == FAR ? direct_new(path_zone(b, &l->path), NULL, dialog_target(d), dialog_routes(d))
-	                                       : direct_new(path_zone(b, &l->path), l->follows_flow ? &l->path : NULL, leg_target(l),
-	                                                    leg_routes(l));
+	const struct path *path = l->follows_flow ? &l->path : NULL;
+	struct direct *direct = l->side == FAR ? direct_new(path_zone(b, &l->path), path, dialog_target(d), dialog_routes(d))
+	                                       : direct_new(path_zone(b, &l->path), path, leg_target(l), leg_routes(l));
 
 	if (direct)
 		direct->leg = l->in_table.key;
@@ -101,16 +101,10 @@ static struct redirect *redirect_new(struct b2bua *b, uint64_t id, uint16_t near
 
 static void redirect_line(struct compose *c, const struct call *call, uint64_t id, struct sv params)
 {
-	char token[TOKEN_LEN];
 	struct sv q;
 
-	token_write(c->b->p.tokens, TOKEN_LEG, (struct token){ .id = id, .shard = call->shard }, token);
-	out_lit(&c->o, "Contact: <sip:");
-	out_sv(&c->o, (struct sv){ token, TOKEN_LEN });
-	out_lit(&c->o, "@");
-	out_sv(&c->o, c->b->conf->listeners[call->near.path.listener].advertise);
-	if (call->near.path.transport == T_TCP)
-		out_lit(&c->o, ";transport=tcp");
+	out_lit(&c->o, "Contact: <");
+	compose_our_uri(c, &call->near, TOKEN_LEG, (struct token){ .id = id, .shard = call->shard });
 	out_lit(&c->o, ">");
 	if (param_find(params, SV("q"), &q) && q.len) {
 		out_lit(&c->o, ";q=");

@@ -155,6 +155,9 @@ static int branch_ask(struct branch *br, const struct view *v)
 	if (next_hop(&probe, direct_uri(br->direct), direct_routes(br->direct), &q))
 		return -EBADMSG;
 	br->transport = q.transport;
+	s->why = WHY_NO_NAME;
+	if (!q.host.len)
+		return -ENOENT;
 	err = resolve(b->p.resolver, &q, &a, branch_named, br, &br->resolve_id);
 	if (err == 0 && a.n)
 		return branch_at(br, v, &a);

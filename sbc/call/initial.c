@@ -5,6 +5,7 @@
 #include "sbc/call/locate.h"
 #include "sbc/call/pass.h"
 #include "sbc/call/transfer.h"
+#include "sbc/call/sips.h"
 #include "sbc/call/trunk.h"
 #include "apps-router/route.h"
 #include <errno.h>
@@ -25,7 +26,7 @@ struct sv refusal_line(const struct b2bua *b, enum why why, const struct request
 	if (why == WHY_TRUNK_FULL || why == WHY_TRUNK_FAST)
 		return trunk_retry_line(area);
 	if (why != WHY_EXTENSION)
-		return SV("");
+		return sips_warning(b, why, r->from, area);
 	out_init(&o, area, UNSUPPORTED_MAX);
 	out_lit(&o, "Unsupported: ");
 	out_unfolded(&o, view_value(v, HDR_PROXY_REQUIRE));
@@ -118,6 +119,8 @@ static enum why initial_fault(struct b2bua *b, const struct request *r, struct u
 		return WHY_BAD_URI;
 	if (uri->scheme != URI_SIP && uri->scheme != URI_SIPS && uri->scheme != URI_TEL)
 		return WHY_SCHEME;
+	if (uri->scheme == URI_SIPS && sips_fault(b, r->from) != WHY_COUNT)
+		return sips_fault(b, r->from);
 	if (hops.p && sv_u64(hops, 255, &n) == 0 && n == 0)
 		return WHY_HOPS;
 	if (wants_extension(r->v))

@@ -2,6 +2,7 @@
 #include "sbc/call/move.h"
 #include "sbc/call/locate.h"
 #include "sbc/call/stick.h"
+#include "sbc/call/sips.h"
 #include "sbc/call/trunk.h"
 #include "apps-router/route.h"
 #include <errno.h>
@@ -163,7 +164,7 @@ static bool called(const struct call *c, struct sv *uri)
 	if (name_addr_parse(&to, leg_local(&c->near)) || uri_parse(&u, to.uri))
 		return false;
 	*uri = uri_to_request(&u, to.uri);
-	return true;
+	return sips_is(*uri) == c->near.is_sips;
 }
 
 static bool is_of_body(unsigned header)
@@ -404,6 +405,7 @@ static struct call *trial_new(struct move *m)
 	t->is_kept = true; /* no session of anybody's: not counted, listed or written down */
 	b->n_kept++;
 	t->near.path = near->path;
+	t->near.is_sips = near->is_sips;
 	if (c->policy)
 		t->policy = policies_hold_named(&b->policies, policies_name(&b->policies, c->policy));
 	if (leg_set_text(b, &t->near, &(struct leg_text){ leg_call_id(near), leg_local(near), leg_remote(near), leg_target(near),

@@ -13,6 +13,10 @@
 	X(WHY_FOREIGN_ROUTE, "foreign-route", 403, "", "An untrusted source sent a Route that leads elsewhere.") \
 	X(WHY_BAD_URI, "bad-request-uri", 400, "Bad Request-URI", "The Request-URI does not follow the grammar.") \
 	X(WHY_SCHEME, "uri-scheme", 416, "", "The Request-URI's scheme is not sip, sips or tel.") \
+	X(WHY_SIPS_OPEN, "sips-in-the-open", 480, "SIPS Not Allowed", \
+	  "A request to a sips URI that did not come by TLS or WSS: its promise is broken already (RFC 5630).") \
+	X(WHY_SIPS, "sips-not-possible", 480, "SIPS Not Allowed", \
+	  "A call to a sips URI that could go on only without TLS, or by a URI that is not sips: nothing is downgraded (RFC 5630 5.3).") \
 	X(WHY_NO_CONTACT, "no-contact", 400, "Missing Contact", \
 	  "An INVITE, SUBSCRIBE or REFER without a usable Contact (RFC 3261 8.1.1.8).") \
 	X(WHY_BAD_CONTACT, "bad-contact", 400, "Bad Contact", "The Contact does not follow the grammar.") \

@@ -64,15 +64,10 @@ bool leg_is_tied_to(const struct b2bua *b, const struct leg *leg, uint64_t *aor,
 
 /* Moving ----------------------------------------------------------------------------------------------------------- */
 
-static bool is_secure(uint8_t transport)
-{
-	return transport == T_TLS || transport == T_WSS;
-}
-
 /* Its identifiers are those of its zone, and who spoke in secret is not spoken to in the open. */
 static bool may_move(const struct b2bua *b, const struct path *from, const struct path *to)
 {
-	return path_zone(b, from) == path_zone(b, to) && (is_secure(to->transport) || !is_secure(from->transport));
+	return path_zone(b, from) == path_zone(b, to) && (transport_is_secure(to->transport) || !transport_is_secure(from->transport));
 }
 
 /* What it is asked, or asked, within the call. */

@@ -61,6 +61,8 @@ void record_put_leg(struct tlv_out *o, uint8_t field, const struct b2bua *b, con
 		tlv_put_u64(o, LEG_BINDING, binding);
 	}
 	tlv_put_u64(o, LEG_BRANCH, l->branch);
+	if (l->is_sips)
+		tlv_put_u64(o, LEG_SIPS, 1);
 	if (d) {
 		tlv_put(o, LEG_POOL, b->conf->pools[d->pool].name);
 		tlv_put(o, LEG_DESTINATION, d->name);
@@ -295,6 +297,7 @@ int record_leg(struct b2bua *b, struct leg *l, const struct fields *f)
 
 	l->local_cseq = (uint32_t)record_number(f, LEG_CSEQ);
 	l->follows_flow = record_number(f, LEG_FOLLOWS);
+	l->is_sips = record_number(f, LEG_SIPS);
 	l->attempt = (uint8_t)record_number(f, LEG_ATTEMPT);
 	l->branch = (uint8_t)(record_number(f, LEG_BRANCH) <= FORK_BRANCHES_MAX ? record_number(f, LEG_BRANCH) : 0);
 	if (!err)

@@ -17,6 +17,12 @@ struct place {
 	enum side side;
 };
 
+/* By a flow of its zone; what was said in secret is not gone on with in the open (sips.h). */
+static bool comes_by(const struct b2bua *b, const struct leg *l, const struct path *from)
+{
+	return path_zone(b, from) == path_zone(b, &l->path) && (!l->is_sips || transport_is_secure(from->transport));
+}
+
 static bool near_agrees(const struct leg *l, const struct view *v)
 {
 	struct sv from = view_value(v, HDR_FROM);
@@ -41,7 +47,7 @@ static bool place_near(struct b2bua *b, const struct request *r, struct place *p
 	struct dialog *d = l ? owner_of(l, struct dialog, in_table) : NULL;
 
 	if (!d || (r->has_leg && d->call->near.in_table.key != r->leg.id) || !near_agrees(&d->call->near, r->v) ||
-	    path_zone(b, r->from) != path_zone(b, &d->call->near.path))
+	    !comes_by(b, &d->call->near, r->from))
 		return false;
 	*p = (struct place){ d->call, d, NEAR };
 	return true;
@@ -54,7 +60,7 @@ static struct dialog *far_dialog(struct b2bua *b, const struct request *r, struc
 	if (begins && l->branch && !addr_eq(&l->path.remote, &r->from->remote))
 		return NULL;
 	if (!l->call || l->side != FAR || !sv_eq(leg_call_id(l), view_value(r->v, HDR_CALL_ID)) ||
-	    path_zone(b, r->from) != path_zone(b, &l->path))
+	    !comes_by(b, l, r->from))
 		return NULL;
 	return begins ? usage_dialog(l, r->v) : dialog_by_far_tag(l->call, l, view_from_tag(r->v));
 }

@@ -632,6 +632,19 @@ uint16_t rig_listener(const struct rig *r, const char *text)
 	return 0;
 }
 
+void rig_becomes(struct rig *r, const char *listener, uint8_t transport)
+{
+	struct conf_listener *l = &r->conf->listeners[rig_listener(r, listener)];
+
+	for (uint32_t i = 0; i < r->conf->n_destinations; i++) {
+		struct conf_destination *d = &r->conf->destinations[i];
+
+		if (d->transport == l->transport && r->conf->pools[d->pool].zone == l->zone)
+			d->transport = transport;
+	}
+	l->transport = transport;
+}
+
 void rig_send_bytes(struct rig *r, const struct addr *from, uint16_t listener, const char *bytes, size_t len)
 {
 	const struct conf_listener *l = &r->conf->listeners[listener];

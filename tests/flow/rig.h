@@ -85,6 +85,9 @@ uint64_t rig_random(struct rig *r, uint64_t n);
 /* An endpoint sends: `from` "192.0.2.1:5060", `to` a listener as written in the configuration ("udp:203.0.113.10:5060"). The
  * text is taken as it is (CRLFs included). Subject to the weather unless it is calm. */
 void rig_send(struct rig *r, const char *from, const char *to, const char *text);
+/* A listener written as tcp, and the destinations that are reached from it, are of another stream transport: what TLS and WebSocket do to
+ * bytes is the network's business. Before anything is sent. */
+void rig_becomes(struct rig *r, const char *listener, uint8_t transport);
 /* Which worker reads what `endpoint` sends where no token says it (sbc/steer.h). */
 unsigned rig_worker_of(struct rig *r, const char *endpoint);
 /* The number of a listener as written in the configuration. */
