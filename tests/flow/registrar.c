@@ -443,7 +443,7 @@ static void the_aor_is_canonical(void **state)
 	say(&c, "sip:Example.COM", "sip:%61lice@EXAMPLE.com:5060;user=phone", "");
 	rig_expect(c.rig, ALICE, "SIP/2.0 200", &c.got);
 	assert_int_equal(count_contacts(&c.got), 1);
-	say(&c, "sips:example.com", "sips:alice@example.com", "");
+	say(&c, "sip:example.com", "sips:alice@example.com", "");
 	rig_expect(c.rig, ALICE, "SIP/2.0 200", &c.got);
 	assert_int_equal(count_contacts(&c.got), 1);
 	end(&c);
