@@ -152,7 +152,8 @@ void trunks_gather(struct reader *r)
 
 		for (unsigned k = 0; k < t->n_sources && t->zone < c->n_zones; k++)
 			if (t->sources[k].net.family)
-				c->sources[c->n_sources++] = (struct conf_source){ .prefix = t->sources[k], .zone = t->zone, .trunk = (uint16_t)i };
+				c->sources[c->n_sources++] = (struct conf_source){ .prefix = t->sources[k], .zone = t->zone,
+				                                           .trunk = (uint16_t)i };
 	}
 	qsort(c->sources, c->n_sources, sizeof(*c->sources), by_source);
 	count_rows(c);

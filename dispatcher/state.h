@@ -67,6 +67,8 @@ struct trunk_state {
 	_Alignas(CACHE_LINE) _Atomic uint32_t calls_in; /* those that came from it; those to it are the load of its destinations */
 	_Atomic uint64_t bucket_us;
 	_Atomic uint64_t refused[TRUNK_REFUSALS];
+	_Atomic uint64_t until_ms, next_ms;        /* struct trunk_registration: one worker writes */
+	_Atomic uint16_t status;
 	uint64_t gen;                              /* of the last snapshot that named it. Control thread, as the next */
 	uint8_t name_len;                          /* 0: never used */
 	char name[CONF_NAME_MAX];
@@ -116,8 +118,10 @@ bool dest_take(struct pools *p, unsigned worker, uint16_t slot, const struct con
 
 /* limits of the trunk whose pool it is: is there room for one more call there, and was there when this one had reserved its place?
  * `is_new`: it has not been tried elsewhere, and takes its share of the rate. */
-bool trunk_has_room(struct pools *p, const struct map *map, const struct conf *c, const struct conf_pool *pool, uint64_t now_ms, bool is_new);
-bool trunk_takes(struct pools *p, const struct map *map, const struct conf *c, const struct conf_pool *pool, uint64_t now_ms, bool is_new);
+bool trunk_has_room(struct pools *p, const struct map *map, const struct conf *c, const struct conf_pool *pool, uint64_t now_ms,
+                    bool is_new);
+bool trunk_takes(struct pools *p, const struct map *map, const struct conf *c, const struct conf_pool *pool, uint64_t now_ms,
+                 bool is_new);
 
 /* What dest_take and pool_pick reserved was not meant for a call: it never was there. */
 void dest_untake(struct pools *p, unsigned worker, uint16_t slot);

@@ -36,6 +36,9 @@ static void slot_claim(struct trunk_state *s, struct sv name)
 	s->name_len = (uint8_t)name.len;
 	memcpy(s->name, name.p, name.len);
 	atomic_store(&s->bucket_us, 0);
+	atomic_store(&s->until_ms, 0);
+	atomic_store(&s->next_ms, 0);
+	atomic_store(&s->status, 0);
 	for (unsigned i = 0; i < TRUNK_REFUSALS; i++)
 		atomic_store(&s->refused[i], 0);
 }
@@ -128,7 +131,8 @@ void trunk_leave(struct pools *p, uint16_t slot)
 	atomic_fetch_sub_explicit(&p->trunks[slot].calls_in, 1, memory_order_relaxed);
 }
 
-bool trunk_has_room(struct pools *p, const struct map *map, const struct conf *c, const struct conf_pool *pool, uint64_t now_ms, bool is_new)
+bool trunk_has_room(struct pools *p, const struct map *map, const struct conf *c, const struct conf_pool *pool, uint64_t now_ms,
+                    bool is_new)
 {
 	const struct conf_trunk *t = &c->trunks[pool->trunk - 1];
 	struct trunk_state *s = &p->trunks[t->slot];
@@ -145,7 +149,8 @@ bool trunk_has_room(struct pools *p, const struct map *map, const struct conf *c
 	return true;
 }
 
-bool trunk_takes(struct pools *p, const struct map *map, const struct conf *c, const struct conf_pool *pool, uint64_t now_ms, bool is_new)
+bool trunk_takes(struct pools *p, const struct map *map, const struct conf *c, const struct conf_pool *pool, uint64_t now_ms,
+                 bool is_new)
 {
 	const struct conf_trunk *t = &c->trunks[pool->trunk - 1];
 	struct trunk_state *s = &p->trunks[t->slot];
@@ -157,10 +162,22 @@ bool trunk_takes(struct pools *p, const struct map *map, const struct conf *c, c
 	return false;
 }
 
+void trunk_registered(struct pools *p, uint16_t slot, const struct trunk_registration *r)
+{
+	struct trunk_state *s = &p->trunks[slot];
+
+	atomic_store_explicit(&s->until_ms, r->until_ms, memory_order_relaxed);
+	atomic_store_explicit(&s->next_ms, r->next_ms, memory_order_relaxed);
+	atomic_store_explicit(&s->status, r->status, memory_order_relaxed);
+}
+
 void trunk_info(const struct pools *p, const struct conf *c, const struct conf_trunk *t, struct trunk_info *out)
 {
 	const struct trunk_state *s = &p->trunks[t->slot];
 
+	out->registration.until_ms = atomic_load_explicit(&s->until_ms, memory_order_relaxed);
+	out->registration.next_ms = atomic_load_explicit(&s->next_ms, memory_order_relaxed);
+	out->registration.status = atomic_load_explicit(&s->status, memory_order_relaxed);
 	out->calls_in = atomic_load_explicit(&s->calls_in, memory_order_relaxed);
 	out->calls_out = calls_out(p, pools_map(p, c), c, t);
 	for (unsigned i = 0; i < TRUNK_REFUSALS; i++)

@@ -22,7 +22,16 @@ void trunk_leave(struct pools *p, uint16_t slot);
 /* The one that has this slot in the snapshot; NULL: it is gone. */
 const struct conf_trunk *trunk_of_slot(const struct conf *c, uint16_t slot);
 
+/* Our registration there (sbc/call/account.h), as the worker that has it tells: monotonic times. */
+struct trunk_registration {
+	uint64_t until_ms;             /* 0: it is not */
+	uint64_t next_ms;              /* of the next REGISTER; 0: it does not register */
+	uint16_t status;               /* of the last answer; 408: none came; 0: nobody was asked yet */
+};
+void trunk_registered(struct pools *p, uint16_t slot, const struct trunk_registration *r);
+
 struct trunk_info {
+	struct trunk_registration registration;
 	uint32_t calls_in, calls_out;
 	uint64_t refused[TRUNK_REFUSALS];
 };

@@ -276,7 +276,8 @@ static void on_poll(evutil_socket_t fd, short what, void *ctx)
 	if (!n->stop_at_ms)
 		return;
 	for (unsigned i = 0; i < n->n_loops; i++)
-		calls += counter_get(&loop_worker(n->loops[i])->counters, CALLS_NOW);
+		calls += counter_get(&loop_worker(n->loops[i])->counters, CALLS_NOW) +
+		         counter_get(&loop_worker(n->loops[i])->counters, ACCOUNTS_NOW); /* they are taken back */
 	if (calls == 0 || clock_monotonic_ms() >= n->stop_at_ms) {
 		if (calls)
 			log_warn(n->shared.log, "sbc.stopping", "calls_left=%zu", calls);

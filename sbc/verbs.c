@@ -1,5 +1,6 @@
 #include "sbc/verbs.h"
 #include "sbc/change.h"
+#include "sbc/trunks.h"
 #include "admin/ctl.h"
 #include "admin/metrics.h"
 #include "dispatcher/sticky.h"
@@ -22,6 +23,7 @@ struct question;
 struct verbs {
 	struct verbs_params p;
 	struct change change;
+	struct trunks trunks;
 	struct ctl *ctl;
 	struct metrics *metrics;
 	struct asker *asker;
@@ -571,7 +573,7 @@ static int add_metrics(struct verbs *v)
 	if (!err)
 		err = metrics_add_family(v->metrics, "destination_in_service", "0 while an operator drains or disables it", true,
 		                         write_in_service, v);
-	return err;
+	return err ? err : trunks_add_metrics(v->metrics, &v->trunks);
 }
 
 static int add_verbs(struct verbs *v)
@@ -593,6 +595,8 @@ static int add_verbs(struct verbs *v)
 	for (unsigned i = 0; i < sizeof(all) / sizeof(*all) && !err; i++)
 		err = ctl_register(v->ctl, all[i].verb, all[i].usage, all[i].help, all[i].handler, v);
 	v->change = (struct change){ v->p.live, v->p.publisher };
+	if (!err)
+		err = trunks_add_verbs(v->ctl, &v->trunks);
 	if (!err)
 		err = change_verbs(v->ctl, &v->change);
 	return err ? err : bindings_add_verbs(v->ctl, v->asker);
@@ -637,6 +641,7 @@ int verbs_new(struct verbs **out, const struct verbs_params *p)
 	if (!v)
 		return -ENOMEM;
 	v->p = *p;
+	v->trunks = (struct trunks){ p->shared, p->publisher };
 	if ((err = asker_new(&v->asker, p->base, p->loops, p->n_loops)) || (err = open_socket(v)) || (err = add_operate(v)) ||
 	    (err = open_web(v)) || (err = add_metrics(v))) {
 		verbs_free(v);

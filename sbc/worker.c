@@ -16,6 +16,7 @@ const struct counter_def worker_counter_defs[WORKER_COUNTERS] = {
 	[REQUESTS_FORGED] = { "requests_forged_total", "In-dialog requests whose identifiers are not ours", false },
 	[ICMP_MATCHED] = { "icmp_matched_total", "ICMP errors that name a request of ours", false },
 	[ICMP_IGNORED] = { "icmp_ignored_total", "ICMP errors that prove nothing (DECISIONS 23)", false },
+	[ACCOUNTS_NOW] = { "trunk_registrations", "Registrations of ours at trunks, asked for, held or being taken back", true },
 	[CALLS_NOW] = { "calls", "Calls and other initial requests held now", true },
 };
 
@@ -229,6 +230,10 @@ static void read_other_tokens(struct worker *w, struct request *r)
 	if (!text.len && route.len > colon + 1 + TOKEN_LEN && route.p[colon + 1 + TOKEN_LEN] == '@')
 		text = (struct sv){ route.p + colon + 1, TOKEN_LEN };
 	r->is_binding = token_read(w->tokens, TOKEN_BINDING, text, &r->leg) == 0;
+	if (r->is_binding && w->conf->n_trunks && uri_token(r->v).len)
+		r->trunk = b2bua_trunk_contact(w->calls, r->leg.id, r->from);
+	r->is_contact = r->trunk != 0; /* calls of one trunk are everybody's: by their Call-ID */
+	r->is_binding &= !r->is_contact;
 }
 
 /* Requests: by the token in the Request-URI, else by the one in our own tag; without any, by Call-ID (DECISIONS 5). */
@@ -723,6 +728,7 @@ void worker_tick(struct worker *w, uint64_t now_ms)
 	if (w->wheel.now_ms - w->trimmed_ms >= WORKER_TRIM_MS)
 		trim(w);
 	counter_set(&w->counters, CALLS_NOW, b2bua_calls(w->calls));
+	counter_set(&w->counters, ACCOUNTS_NOW, b2bua_accounts(w->calls));
 }
 
 size_t worker_mail(struct worker *w)

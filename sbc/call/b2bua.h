@@ -112,6 +112,8 @@ struct request {
 	struct token leg, tag;     /* of the Request-URI's user, of the To-tag */
 	bool has_leg, has_tag;     /* they are ours (DECISIONS 5) */
 	bool is_transfer;          /* `leg` is a TOKEN_TRANSFER: stands for the leg's own remote, not for the other end */
+	bool is_contact;           /* `leg` is the Contact that we registered at `trunk`: the Request-URI has it */
+	uint16_t trunk;            /* slot + 1 of the one whose Contact was asked for; 0: none's */
 	bool is_binding;           /* `leg` is a TOKEN_BINDING: stands for that contact (pass.h) */
 	bool has_waited;           /* for `names`: its CSeq was in order when it came */
 	struct names *names;       /* whom it names, if anybody; borrowed */
@@ -136,6 +138,11 @@ void b2bua_errand_free(struct b2bua_errand *e);
 /* From now on new calls get 503 and OPTIONS 503 (shutdown). */
 void b2bua_close(struct b2bua *b);
 bool b2bua_is_closed(const struct b2bua *b);
+/* Registrations of ours at trunks, those included that are being taken back. */
+unsigned b2bua_accounts(const struct b2bua *b);
+/* Slot + 1 of the trunk at which we register the Contact that this TOKEN_BINDING stands for, and from whose zone it was asked for; 0: it
+ * is no such one. */
+uint16_t b2bua_trunk_contact(const struct b2bua *b, uint64_t id, const struct path *from);
 /* Without those that are nothing but subscriptions. */
 size_t b2bua_calls(const struct b2bua *b);
 struct counters *b2bua_counters(struct b2bua *b);

@@ -1,5 +1,6 @@
 /* sbc/call/call.c - calls, legs and dialogs: how they come to be, are found, and go. */
 #include "sbc/call/move.h"
+#include "sbc/call/account.h"
 #include "sbc/call/stick.h"
 #include "sbc/call/sips.h"
 #include "sbc/call/transfer.h"
@@ -60,9 +61,8 @@ const struct counter_def call_counter_defs[CALL_COUNTERS] = {
 	[MOVES_LOST] = { "moves_lost_total", "Calls that ended because neither another destination nor theirs took the caller's offer",
 	                 false },
 	[CHALLENGES_ANSWERED] = { "trunk_challenges_answered_total", "Challenges of trunks answered with their credentials", false },
-	[CHALLENGES_REFUSED] = { "trunk_challenges_refused_total", "Challenges of trunks that could not be answered: another realm or algorithm, "
-	                                                           "or our credentials were not taken",
-	                         false },
+	[CHALLENGES_REFUSED] = { "trunk_challenges_refused_total",
+	                         "Challenges of trunks that could not be answered, or not again: our credentials were not taken", false },
 	[CALLS_SILENT] = { "calls_silent_total", "Calls ended because an end did not answer any more", false },
 };
 
@@ -94,6 +94,7 @@ int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 	list_init(&b->all_echoes);
 	slab_init(&b->move_slab, "move", sizeof(struct move), params->max_calls);
 	list_init(&b->trunk_watches);
+	list_init(&b->accounts);
 	slab_init(&b->ties, "tie", sizeof(struct tie), params->max_calls * 2);
 	slab_init(&b->echo_slab, "echo", sizeof(struct echo), params->max_calls);
 	list_init(&b->all_redirects);
@@ -155,6 +156,7 @@ void b2bua_free(struct b2bua *b)
 	while (!list_empty(&b->all_echoes))
 		echo_free(owner_of(b->all_echoes.next, struct echo, in_echoes));
 	trunk_watches_free(b);
+	accounts_free(b);
 	while (!list_empty(&b->attempts_lost))
 		attempt_drop(owner_of(b->attempts_lost.next, struct attempt, in_lost));
 	table_fini(&b->legs);
@@ -198,13 +200,14 @@ int b2bua_adopt(struct b2bua *b, const struct conf *c)
 
 	if (err)
 		return err;
-	if (sticky_adopt(b->sticky, c) || policies_adopt(&b->policies, c)) {
+	if (sticky_adopt(b->sticky, c) || accounts_know(b, c) || policies_adopt(&b->policies, c)) {
 		hide_index_free(index);
 		return -ENOMEM;
 	}
 	hide_index_free(b->index);
 	b->index = index;
 	b->conf = c;
+	accounts_adopt(b);
 	guard_adopt(&b->guard, c, index);
 	b->p.stack->guard = b->guard.base.check ? &b->guard.base : NULL;
 	return 0;
@@ -213,11 +216,17 @@ int b2bua_adopt(struct b2bua *b, const struct conf *c)
 void b2bua_close(struct b2bua *b)
 {
 	b->is_closed = true;
+	accounts_leave(b);
 }
 
 bool b2bua_is_closed(const struct b2bua *b)
 {
 	return b->is_closed;
+}
+
+unsigned b2bua_accounts(const struct b2bua *b)
+{
+	return b->n_accounts;
 }
 
 size_t b2bua_calls(const struct b2bua *b)
@@ -269,6 +278,7 @@ void b2bua_trim(struct b2bua *b)
 	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
 		slab_trim(all[i]);
 	blocks_trim(&b->texts);
+	accounts_retry(b);
 	sticky_trim(b->sticky);
 }
 

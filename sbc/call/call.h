@@ -239,6 +239,12 @@ struct date_line {
 	char text[48];
 };
 
+/* The Contact that we register at a trunk. */
+struct trunk_contact {
+	uint64_t id;
+	uint16_t slot, zone;
+};
+
 struct b2bua {
 	struct b2bua_params p;
 	const struct conf *conf;
@@ -263,6 +269,10 @@ struct b2bua {
 	unsigned n_moving;            /* of them, under way */
 	struct node all_redirects;
 	struct node trunk_watches;    /* BYEs of ours to trunks with credentials */
+	struct node accounts;         /* our registrations at trunks (account.h) */
+	struct trunk_contact *contacts; /* those of all workers, by id */
+	unsigned n_accounts, n_contacts;
+	bool has_accounts_missing;
 	struct table waiting;         /* requests whose names were asked for elsewhere, by ticket */
 	uint64_t last_ticket;
 	struct date_line date;

@@ -241,8 +241,8 @@ static bool is_loop(struct b2bua *b, const struct request *r, const struct conf_
 static int setup_aim(struct setup *s, const struct request *r, const struct conf_route *rule)
 {
 	s->standing = located_standing(r->located);
-	if (rule && rule->when.caller <= CALLER_AUTHENTICATED && !rule->when.trunk.len) /* it fits him: it is to do so after a reload, too */
-		s->standing |= CALLER_IS_AUTHENTICATED;
+	if (rule && rule->when.caller <= CALLER_AUTHENTICATED && !rule->when.trunk.len)
+		s->standing |= CALLER_IS_AUTHENTICATED; /* it fits him: it is to do so after a reload, too */
 	if ((s->located = located_get(r->located)) && r->located->caller_binding)
 		leg_tie(s->call->b, &s->call->near, r->located->caller.key, r->located->caller_binding);
 	s->passing = r->passing;
@@ -270,13 +270,14 @@ void start_call(struct b2bua *b, const struct request *r, struct sv contact, con
 	struct call *c = is_same || is_full ? NULL : call_new(b, r, id, contact);
 	int err = 0;
 
-	if (!c || (b->conf->n_trunks && (err = trunk_admit(c, r))) || setup_new(c, r) || (err = setup_aim(c->setup, r, rule)) || server_new(b->p.stack, r->v, r->from, r->key, &c->setup->st)) {
+	if (!c || (b->conf->n_trunks && (err = trunk_admit(c, r))) || setup_new(c, r) || (err = setup_aim(c->setup, r, rule)) ||
+	    server_new(b->p.stack, r->v, r->from, r->key, &c->setup->st)) {
 		free(direct);
 		if (!c || !c->setup || !c->setup->passing) /* nobody has taken it yet */
 			passing_free(r->passing);
 		if (c)
 			call_free(c);
-		refuse(b, r, is_same ? WHY_MERGED : err == -E2BIG ? WHY_BREADTH : err == -EBUSY || err == -EAGAIN ? trunk_why(err) : WHY_FULL, 0);
+		refuse(b, r, is_same ? WHY_MERGED : err == -E2BIG ? WHY_BREADTH : trunk_why(err), 0);
 		return;
 	}
 	c->setup->direct = direct;
@@ -317,8 +318,13 @@ void initial_request(struct b2bua *b, const struct request *r)
 	struct route_query q = query_of(b, r->v, r->from, b->conf->n_trunks ? trunk_of(b, r) : NULL);
 	struct route_result result;
 	struct sv contact;
-	enum why why = initial_fault(b, r, &q.uri, &contact);
+	enum why why;
 
+	if (r->is_contact) {
+		trunk_contact(b, r);
+		return;
+	}
+	why = initial_fault(b, r, &q.uri, &contact);
 	if (why != WHY_COUNT) {
 		refuse(b, r, why, 0);
 		return;

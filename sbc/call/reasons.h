@@ -29,12 +29,15 @@
 	X(WHY_FULL, "table-full", 503, "", "A named bound (calls, transactions, waiting requests) or memory is exhausted.") \
 	X(WHY_NO_DESTINATION, "no-destination", 503, "", "No destination of the pool may be used: disabled, draining or none.") \
 	X(WHY_BUSY, "destinations-full", 503, "", \
-	  "Every usable destination of the pool is at its max-calls or max-cps, or asked for no calls for a while (Retry-After), or its trunk " \
-	  "is at its limits.") \
-	X(WHY_TRUNK_FULL, "trunk-full", 503, "", "The trunk that the call comes from is at its `limits.calls`; Retry-After says when to try again.") \
-	X(WHY_TRUNK_FAST, "trunk-rate", 503, "", "More new calls from a trunk than its `limits.rate`; Retry-After says when to try again.") \
+	  "Every usable destination of the pool is at its max-calls or max-cps, or asked for no calls for a while (Retry-After), or its " \
+	  "trunk is at its limits.") \
+	X(WHY_TRUNK_FULL, "trunk-full", 503, "", \
+	  "The trunk that the call comes from is at its `limits.calls`; Retry-After says when to try again.") \
+	X(WHY_TRUNK_FAST, "trunk-rate", 503, "", \
+	  "More new calls from a trunk than its `limits.rate`; Retry-After says when to try again.") \
 	X(WHY_TRUNK_CREDENTIALS, "trunk-credentials", 502, "", \
-	  "A trunk did not take our credentials, or asked for some with another realm or algorithm: the caller cannot give any (docs/trunks.md).") \
+	  "A trunk did not take our credentials, or asked for some with another realm or algorithm: the caller cannot give any " \
+	  "(docs/trunks.md).") \
 	X(WHY_UNREACHABLE, "destinations-unreachable", 503, "", "Every destination tried refused the transport.") \
 	X(WHY_FLOW_GONE, "flow-gone", 480, "", \
 	  "A client's connection is gone or its NAT forgot it, and it has not registered again (what RFC 5626 calls 430).") \

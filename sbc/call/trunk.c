@@ -10,9 +10,40 @@
 
 const struct conf_trunk *trunk_of(const struct b2bua *b, const struct request *r)
 {
-	int index = conf_trunk_at(b->conf, path_zone(b, r->from), &r->from->remote);
+	int index;
 
+	if (r->trunk)
+		return trunk_of_slot(b->conf, (uint16_t)(r->trunk - 1));
+	index = conf_trunk_at(b->conf, path_zone(b, r->from), &r->from->remote);
 	return index < 0 ? NULL : &b->conf->trunks[index];
+}
+
+/* The user of the Request-URI is a token: in its place comes the one that stands for it at the carrier. */
+void trunk_contact(struct b2bua *b, const struct request *r)
+{
+	const struct conf_trunk *t = trunk_of(b, r);
+	struct sv uri = view_uri(r->v), user = t ? t->registration.user : SV("");
+	size_t at = (size_t)(uri.p - r->v->base) + sv_chr(uri, ':') + 1, len = r->v->len - TOKEN_LEN + user.len;
+	char *bytes = t && t->registers && len <= NET_MESSAGE_MAX ? malloc(len + BUF_PAD) : NULL;
+	struct request again = *r;
+	struct view_fault fault;
+	struct view v;
+
+	if (!bytes) {
+		refuse(b, r, !t || !t->registers ? WHY_UNKNOWN_TARGET : len > NET_MESSAGE_MAX ? WHY_TOO_LARGE : WHY_FULL, 0);
+		return;
+	}
+	memcpy(bytes, r->v->base, at);
+	memcpy(bytes + at, user.p, user.len);
+	memcpy(bytes + at + user.len, r->v->base + at + TOKEN_LEN, r->v->len - at - TOKEN_LEN);
+	memset(bytes + len, 0, BUF_PAD);
+	again.v = &v;
+	again.is_contact = false;
+	if (view_scan(&v, bytes, len, false, &fault))
+		refuse(b, r, WHY_BAD_URI, 0);
+	else
+		initial_request(b, &again); /* whatever is kept of it is copied */
+	free(bytes);
 }
 
 const struct conf_trunk *trunk_of_call(const struct call *c)
@@ -33,7 +64,7 @@ int trunk_admit(struct call *c, const struct request *r)
 
 enum why trunk_why(int err)
 {
-	return err == -EBUSY ? WHY_TRUNK_FULL : WHY_TRUNK_FAST;
+	return err == -EBUSY ? WHY_TRUNK_FULL : err == -EAGAIN ? WHY_TRUNK_FAST : WHY_FULL;
 }
 
 struct sv trunk_retry_line(char area[UNSUPPORTED_MAX])
@@ -134,7 +165,8 @@ static void answered(void *ctx, int err, const struct resolve_answer *a)
 /* A name's addresses as far as they are known: its calls have asked for them. */
 static bool name_has(const struct b2bua *b, const struct conf_destination *d, const struct addr *to)
 {
-	struct resolve_query q = { .host = d->host, .port = d->port, .transport = d->transport, .default_port = d->transport == T_TLS ? 5061 : 5060 };
+	struct resolve_query q = { .host = d->host, .port = d->port, .transport = d->transport,
+		                   .default_port = d->transport == T_TLS ? 5061 : 5060 };
 	struct resolve_answer a;
 	uint64_t id;
 	int err = resolve(b->p.resolver, &q, &a, answered, NULL, &id);
@@ -173,9 +205,11 @@ const struct conf_trunk *trunk_asked(const struct b2bua *b, const struct leg *l,
 }
 
 /* The line for what `request` was refused with. 0 or -errno. */
-static int answer_line(struct b2bua *b, const struct conf_trunk *t, const struct trunk_again *again, const struct challenge *c, struct out *o)
+static int answer_line(struct b2bua *b, const struct conf_trunk *t, const struct trunk_again *again, const struct challenge *c,
+                       struct out *o)
 {
-	struct challenge_self self = { .user = t->user, .password = t->password, .random = token_branch_id(b->p.tokens, again->branch_id, 0, again->cseq) };
+	struct challenge_self self = { .user = t->user, .password = t->password,
+		                       .random = token_branch_id(b->p.tokens, again->branch_id, 0, again->cseq) };
 	const struct buf *request = client_request(again->ct);
 	struct view_fault fault;
 	struct view v;
@@ -186,7 +220,8 @@ static int answer_line(struct b2bua *b, const struct conf_trunk *t, const struct
 	return challenge_answer(auth_digester(b->p.auth), c, &self, &v, try, o);
 }
 
-int trunk_answer(struct b2bua *b, const struct conf_trunk *t, const struct trunk_again *again, const struct view *v, struct client_txn **out)
+int trunk_answer(struct b2bua *b, const struct conf_trunk *t, const struct trunk_again *again, const struct view *v,
+                 struct client_txn **out)
 {
 	char area[CHALLENGE_ANSWER_MAX], branch[TOKEN_LEN];
 	SCOPED(buf_putp)

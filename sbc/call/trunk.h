@@ -11,11 +11,13 @@ enum trunk_call_limits {
 
 /* The trunk that this request came from: by the Contact that we registered, else by its source. NULL: from none. */
 const struct conf_trunk *trunk_of(const struct b2bua *b, const struct request *r);
+/* A request for the Contact that we registered at a trunk: it goes on as one for the user whom we registered. */
+void trunk_contact(struct b2bua *b, const struct request *r);
 /* The same of a call; NULL, too, once the trunk is gone. */
 const struct conf_trunk *trunk_of_call(const struct call *c);
 /* A call begun by `r` takes its place at the trunk it came from, if it came from one. 0; or -EBUSY or -EAGAIN, as trunk_enter. */
 int trunk_admit(struct call *c, const struct request *r);
-/* What a request is refused for that was not admitted. */
+/* What a request is refused for that was not admitted; WHY_FULL for any other error. */
 enum why trunk_why(int err);
 /* And what stands in the refusal. */
 struct sv trunk_retry_line(char area[UNSUPPORTED_MAX]);
@@ -48,7 +50,8 @@ static inline bool trunk_is_challenge(const struct b2bua *b, const struct view *
 /* The trunk whose credentials a request within this leg's dialog may carry: it went to one of its own addresses. NULL: nobody's. */
 const struct conf_trunk *trunk_asked(const struct b2bua *b, const struct leg *l, const struct path *to);
 /* 0, and `*out` goes on instead of again->ct, which is let go of. -ENOENT: it cannot be answered; or as client_start. */
-int trunk_answer(struct b2bua *b, const struct conf_trunk *t, const struct trunk_again *again, const struct view *v, struct client_txn **out);
+int trunk_answer(struct b2bua *b, const struct conf_trunk *t, const struct trunk_again *again, const struct view *v,
+                 struct client_txn **out);
 /* A challenge to what a relay passed on was dealt with: it was answered, or cannot be, and the relay has been refused. */
 bool trunk_relayed(struct relay *r, const struct view *v);
 /* A request of ours that nobody waits for (BYE), sent over `l`: whoever challenges it is answered. */
