@@ -150,7 +150,7 @@ static struct reach reach_of(const struct conf_zone *z, const struct conf_destin
 	for (unsigned i = 0; i < z->n_listeners; i++) {
 		const struct conf_listener *l = &z->listeners[i];
 
-		if (l->transport != d->transport)
+		if (l->transport != d->transport && !(d->is_open && conf_open_transports(d->transport) & 1u << l->transport))
 			continue;
 		reach.has_transport = true;
 		if (d->is_numeric && l->bind.family != d->addr.family)

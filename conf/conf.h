@@ -4,6 +4,7 @@
 #define CONF_CONF_H
 #include "base/addr.h"
 #include "base/list.h"
+#include "transports/resolve.h"
 #include <stdio.h>
 
 /* What a file may hold. Beyond: an error that names the bound. */
@@ -141,7 +142,8 @@ struct conf_destination {
 	bool is_leaving;             /* nothing names it any more, its weight is 0, and it goes with its last call */
 	struct addr addr;            /* when is_numeric, with the port (default 5060) */
 	uint16_t port;               /* 0: none written */
-	uint8_t transport;           /* default UDP */
+	uint8_t transport;           /* default UDP; sips: TLS */
+	bool is_open;                /* a name without port and transport=: DNS may say another one (RFC 3263 §4.1) */
 	unsigned weight;             /* default 1, 0..1000; 0 = no calls */
 	unsigned max_calls;          /* 0 = no limit */
 	unsigned max_cps;            /* new calls a second; 0 = no limit */
@@ -192,7 +194,7 @@ struct conf_pool {
 struct conf_name {
 	struct sv pool, name, host;
 	uint16_t port;
-	uint8_t transport;
+	uint8_t transport, transports, family; /* as in struct resolve_query */
 };
 
 enum conf_caller { CALLER_REGISTERED, CALLER_AUTHENTICATED, CALLER_TRUSTED, CALLER_ANY };
@@ -388,6 +390,20 @@ int conf_find_pool(const struct conf *c, struct sv name);
 /* NULL: none. */
 const struct conf_destination *conf_find_destination(const struct conf *c, struct sv pool, struct sv name);
 int conf_find_zone(const struct conf *c, struct sv name);
+
+/* What a zone's listeners in use can send to. */
+struct conf_reach {
+	uint8_t transports;          /* a bit (1 << transport) each */
+	uint8_t family;              /* 4, 6; 0: both, or none */
+};
+struct conf_reach conf_zone_reach(const struct conf_zone *z);
+/* What a name may say where the URI does not: a sips: one, whose usual transport is TLS, nothing that is not encrypted. */
+static inline uint8_t conf_open_transports(uint8_t usual)
+{
+	return usual == T_TLS ? 1u << T_TLS | 1u << T_WSS : 1u << T_UDP | 1u << T_TCP | 1u << T_TLS | 1u << T_WS | 1u << T_WSS;
+}
+/* Where its name leads, as its zone can get there. */
+struct resolve_query conf_destination_query(const struct conf *c, const struct conf_destination *d);
 int conf_find_rules(const struct conf *c, struct sv name);
 int conf_find_trunk(const struct conf *c, struct sv name);
 /* The trunk whose source this address is in that zone, by the longest prefix; -1: none's. */

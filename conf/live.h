@@ -34,6 +34,8 @@ struct conf_addresses {
 	struct conf_who who;
 	unsigned n;
 	struct addr addr[CONF_ADDRESSES_MAX];
+	uint8_t transport[CONF_ADDRESSES_MAX]; /* T_NONE: the destination's */
+	uint8_t tier[CONF_ADDRESSES_MAX];      /* by SRV priority, 0 first: added to the destination's */
 };
 
 /* Nothing names it any more, but it has calls. */

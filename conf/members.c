@@ -239,9 +239,9 @@ static const struct conf_addresses *addresses_of(const struct members *m, const 
 }
 
 /* NAME/192.0.2.1, NAME/[2001:db8::1]:5070: the port where it is not the usual one. */
-static void add_address(struct members *m, const struct conf_destination *of, const struct addr *to)
+static void add_address(struct members *m, const struct conf_destination *of, const struct addr *to, uint8_t transport, uint8_t tier)
 {
-	bool is_usual = to->port == scheme_port(of->transport);
+	bool is_usual = to->port == scheme_port(transport);
 	char text[ADDR_TEXT], host[ADDR_TEXT + 8], port[8] = "", uri[2 * ADDR_TEXT + 64], name[CONF_NAME_MAX + ADDR_TEXT + 16];
 	struct conf_destination *d = member_new(m);
 
@@ -250,7 +250,7 @@ static void add_address(struct members *m, const struct conf_destination *of, co
 	if (!is_usual)
 		snprintf(port, sizeof(port), ":%u", to->port);
 	snprintf(host, sizeof(host), to->family == 6 ? "[%s]" : "%s", addr_print_ip(to, text));
-	snprintf(uri, sizeof(uri), "sip:%s%s;transport=%s", host, port, scheme_name(of->transport));
+	snprintf(uri, sizeof(uri), "sip:%s%s;transport=%s", host, port, scheme_name(transport));
 	snprintf(name, sizeof(name), "%.*s/%s%s", SV_ARG(of->name), is_usual ? text : host, port);
 	if (member_find(m, sv_from(name)))
 		return;
@@ -260,18 +260,21 @@ static void add_address(struct members *m, const struct conf_destination *of, co
 	d->host = reader_dup(m->r, sv_from(text));
 	d->port = to->port;
 	d->addr = *to;
+	d->transport = transport;
+	d->is_open = false;
+	d->priority = (uint16_t)(of->priority + tier < UINT16_MAX ? of->priority + tier : UINT16_MAX);
 	d->is_numeric = true;
 	d->is_address = true;
 	m->n++;
 }
 
 /* The zone may have no listener of an address's family: nobody could get there. */
-static bool can_reach(const struct reader *r, const struct conf_pool *p, const struct conf_destination *d, const struct addr *to)
+static bool can_reach(const struct reader *r, const struct conf_pool *p, uint8_t transport, const struct addr *to)
 {
 	const struct conf_zone *z = p->zone < r->conf->n_zones ? &r->conf->zones[p->zone] : NULL;
 
 	for (unsigned i = 0; z && i < z->n_listeners; i++)
-		if (z->listeners[i].transport == d->transport && z->listeners[i].bind.family == to->family)
+		if (z->listeners[i].transport == transport && z->listeners[i].bind.family == to->family)
 			return true;
 	return false;
 }
@@ -286,9 +289,12 @@ static void expand(struct members *m, const struct conf_live *live)
 		const struct conf_addresses *a = of.each_address && !of.is_numeric ? addresses_of(m, live, of.name) : NULL;
 		unsigned before = m->n;
 
-		for (unsigned k = 0; a && k < a->n && k < CONF_ADDRESSES_MAX && !m->r->err; k++)
-			if (can_reach(m->r, m->pool, &of, &a->addr[k]))
-				add_address(m, &of, &a->addr[k]);
+		for (unsigned k = 0; a && k < a->n && k < CONF_ADDRESSES_MAX && !m->r->err; k++) {
+			uint8_t transport = a->transport[k] ? a->transport[k] : of.transport;
+
+			if (can_reach(m->r, m->pool, transport, &a->addr[k]))
+				add_address(m, &of, &a->addr[k], transport, a->tier[k]);
+		}
 		if (m->n > before) {
 			member_drop(m, &m->list[i]);
 			names--;
@@ -296,6 +302,20 @@ static void expand(struct members *m, const struct conf_live *live)
 			i++;
 		}
 	}
+}
+
+static struct conf_name name_of(const struct reader *r, const struct conf_pool *p, const struct conf_destination *d)
+{
+	struct conf_name n = { .pool = p->name, .name = d->name, .host = d->host, .port = d->port,
+		               .transport = d->is_open ? T_NONE : d->transport };
+
+	if (p->zone < r->conf->n_zones) {
+		struct conf_reach reach = conf_zone_reach(&r->conf->zones[p->zone]);
+
+		n.family = reach.family;
+		n.transports = d->is_open ? conf_open_transports(d->transport) & reach.transports : 0;
+	}
+	return n;
 }
 
 /* Those whose addresses somebody has to ask for. */
@@ -318,8 +338,7 @@ static void keep_names(struct reader *r, struct members *m)
 		}
 		if (!c->names && !(c->names = reader_alloc(r, CONF_NAMES_MAX * sizeof(*c->names))))
 			return;
-		c->names[c->n_names++] = (struct conf_name){ .pool = m->pool->name, .name = d->name, .host = d->host, .port = d->port,
-			                                     .transport = d->transport };
+		c->names[c->n_names++] = name_of(r, m->pool, d);
 	}
 }
 

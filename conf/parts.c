@@ -346,7 +346,15 @@ static bool uri_host(struct reader *r, struct sv hostport, struct conf_destinati
 	return true;
 }
 
-/* sip:HOST[:PORT][;transport=...]; sips: is TLS (RFC 3261 §26.2.2). */
+/* sips: is TLS, whatever it is to run over (RFC 3261 §26.2.2). */
+static uint8_t uri_default_transport(uint8_t written, bool is_sips)
+{
+	if (!is_sips)
+		return written ? written : T_UDP;
+	return written == T_WS || written == T_WSS ? T_WSS : T_TLS;
+}
+
+/* sip:HOST[:PORT][;transport=...] */
 void on_destination_uri(struct reader *r, const struct value *v, void *into)
 {
 	struct conf_destination *d = into;
@@ -354,20 +362,28 @@ void on_destination_uri(struct reader *r, const struct value *v, void *into)
 	struct sv scheme = { v->text.p, colon }, rest = sv_skip(v->text, colon + 1);
 	size_t semicolon = sv_chr(rest, ';');
 	bool is_sips = sv_ieq(scheme, SV("sips"));
+	bool is_written;
 	char word[72];
 
 	d->uri_mark = r->mark;
 	d->uri = v->text;
-	d->transport = is_sips ? T_TLS : T_UDP;
+	d->transport = T_NONE;
 	if (colon == v->text.len || (!is_sips && !sv_ieq(scheme, SV("sip")))) {
 		note_error(r, "`%s` is no SIP URI: write sip:HOST[:PORT][;transport=tcp]", printable(v->text, word));
 		return;
 	}
 	if (!uri_params(r, sv_skip(rest, semicolon), d))
 		return;
-	if (is_sips && d->transport == T_UDP)
+	if (is_sips && d->transport == T_UDP) {
 		note_error(r, "sips: does not go over udp: write sip:, or transport=tls");
-	else if (uri_host(r, (struct sv){ rest.p, semicolon }, d) && d->is_numeric)
+		return;
+	}
+	is_written = d->transport != T_NONE;
+	d->transport = uri_default_transport(d->transport, is_sips);
+	if (!uri_host(r, (struct sv){ rest.p, semicolon }, d))
+		return;
+	d->is_open = !is_written && !d->is_numeric && !d->port;
+	if (d->is_numeric)
 		d->addr.port = d->port ? d->port : schemes[d->transport].port;
 }
 

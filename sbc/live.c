@@ -475,7 +475,7 @@ static void ask(struct live *l, struct asked *a, const struct conf_name *name)
 		return;
 	snprintf(q->host, sizeof(q->host), "%.*s", SV_ARG(name->host));
 	q->query = (struct resolve_query){ .host = sv_from(q->host), .port = name->port, .transport = name->transport,
-		                           .default_port = name->transport == T_TLS ? 5061 : 5060 };
+		                           .transports = name->transports, .family = name->family };
 	a->question = q;
 	if (l->p.ask(l->p.ctx, q)) {
 		free(q);
@@ -504,9 +504,13 @@ static void addresses_of_answer(struct conf_addresses *out, const struct conf_wh
 {
 	out->who = *who;
 	out->n = 0;
-	for (unsigned i = 0; i < a->n && out->n < CONF_ADDRESSES_MAX; i++)
-		if (!has_addr(out->addr, out->n, &a->addr[i]))
-			out->addr[out->n++] = a->addr[i];
+	for (unsigned i = 0; i < a->n && out->n < CONF_ADDRESSES_MAX; i++) {
+		if (has_addr(out->addr, out->n, &a->addr[i]))
+			continue;
+		out->transport[out->n] = a->transport[i];
+		out->tier[out->n] = a->tier[i];
+		out->addr[out->n++] = a->addr[i];
+	}
 }
 
 /* Servers rotate the order of their answers: only the set counts. */
@@ -514,9 +518,14 @@ static bool is_same(const struct conf_addresses *have, const struct conf_address
 {
 	if (!have || have->n != fresh->n)
 		return false;
-	for (unsigned i = 0; i < fresh->n; i++)
-		if (!has_addr(have->addr, have->n, &fresh->addr[i]))
+	for (unsigned i = 0; i < fresh->n; i++) {
+		unsigned k = 0;
+
+		while (k < have->n && !addr_eq(&have->addr[k], &fresh->addr[i]))
+			k++;
+		if (k == have->n || have->transport[k] != fresh->transport[i] || have->tier[k] != fresh->tier[i])
 			return false;
+	}
 	return true;
 }
 

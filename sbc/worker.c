@@ -499,7 +499,7 @@ static void probe_failed(void *owner, struct client_txn *ct, int err)
 
 static const struct client_ops probe_ops = { .on_response = probe_response, .on_failed = probe_failed, .on_end = probe_end };
 
-static int probe_start(struct probe *p, const struct addr *to)
+static int probe_start(struct probe *p, const struct addr *to, uint8_t transport)
 {
 	struct worker *w = p->w;
 	const struct conf_destination *d = &w->conf->destinations[p->destination];
@@ -508,14 +508,14 @@ static int probe_start(struct probe *p, const struct addr *to)
 	                      .shard = (uint16_t)w->index };
 	SCOPED(buf_putp) struct buf *b = NULL;
 	char branch[TOKEN_LEN + 1] = "", tag[TOKEN_LEN + 1] = "", text[1024];
-	struct path path = { .remote = *to, .transport = d->transport };
+	struct path path = { .remote = *to, .transport = transport };
 	struct client_txn *ct;
 	int n;
 
 	for (unsigned i = 0; i < w->conf->n_listeners; i++) {
 		const struct conf_listener *l = &w->conf->listeners[i];
 
-		if (l->zone != zone || !l->is_active || l->transport != d->transport || l->bind.family != to->family)
+		if (l->zone != zone || !l->is_active || l->transport != transport || l->bind.family != to->family)
 			continue;
 		path.listener = (uint16_t)i;
 		token_write(w->tokens, TOKEN_BRANCH, self, branch);
@@ -524,7 +524,7 @@ static int probe_start(struct probe *p, const struct addr *to)
 		             "OPTIONS %.*s SIP/2.0\r\nVia: SIP/2.0/%s %.*s;branch=z9hG4bK%s\r\nMax-Forwards: 1\r\n"
 		             "From: <sip:probe@%.*s>;tag=%s\r\nTo: <%.*s>\r\nCall-ID: %s\r\nCSeq: 1 OPTIONS\r\n"
 		             "Accept: application/sdp\r\nContent-Length: 0\r\n\r\n",
-		             SV_ARG(d->uri), transport_name(d->transport), SV_ARG(l->advertise), branch,
+		             SV_ARG(d->uri), transport_name(transport), SV_ARG(l->advertise), branch,
 		             SV_ARG(l->advertise), tag, SV_ARG(d->uri), branch);
 		if (n < 0 || (size_t)n >= sizeof(text) || !(b = buf_copy_in(&w->bufs, (struct sv){ text, (size_t)n })))
 			return -ENOMEM;
@@ -541,7 +541,7 @@ static void probe_named(void *ctx, int err, const struct resolve_answer *a)
 	if (!err && (!a->n || p->gen != w->conf->gen))
 		err = -ENOENT;
 	if (!err)
-		err = probe_start(p, &a->addr[0]);
+		err = probe_start(p, &a->addr[0], a->transport[0]);
 	if (err) {
 		prober_result(w->prober, p->ticket, 0, err);
 		slab_free(&w->probes, p);
@@ -552,8 +552,7 @@ static void probe_send(void *ctx, uint32_t destination, uint64_t ticket)
 {
 	struct worker *w = ctx;
 	const struct conf_destination *d = &w->conf->destinations[destination];
-	struct resolve_query q = { .host = d->host, .port = d->port, .default_port = d->transport == T_TLS ? 5061 : 5060,
-	                           .transport = d->transport };
+	struct resolve_query q = conf_destination_query(w->conf, d);
 	struct probe *p = slab_alloc(&w->probes);
 	struct resolve_answer a;
 	int err;
@@ -566,6 +565,7 @@ static void probe_send(void *ctx, uint32_t destination, uint64_t ticket)
 	if (d->is_numeric) {
 		a.n = 1;
 		a.addr[0] = d->addr;
+		a.transport[0] = d->transport;
 		err = 0;
 	} else {
 		err = resolve(w->resolver, &q, &a, probe_named, p, &p->resolve_id);

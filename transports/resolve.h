@@ -29,6 +29,7 @@ struct resolve_answer {
 	unsigned n;
 	struct addr addr[RESOLVE_ADDRS_MAX];    /* with ports, in the order to try; SRV by priority, then weight */
 	uint8_t transport[RESOLVE_ADDRS_MAX];   /* of each: the question's, unless it had several */
+	uint8_t tier[RESOLVE_ADDRS_MAX];        /* 0 and up: of NAPTR and SRV priority; within one the order is by weight and chance */
 };
 
 /* One answer of a name server as it is kept. */

@@ -42,7 +42,7 @@ static unsigned pick(const struct found *f, unsigned left, uint64_t *random)
 	return last;
 }
 
-static void append(const struct found *f, unsigned target, uint16_t port, struct resolve_answer *out)
+static void append(const struct found *f, unsigned target, uint8_t tier, uint16_t port, struct resolve_answer *out)
 {
 	const struct found_target *t = &f->target[target];
 	unsigned first = 0;
@@ -52,19 +52,23 @@ static void append(const struct found *f, unsigned target, uint16_t port, struct
 	for (unsigned i = 0; i < t->n && out->n < RESOLVE_ADDRS_MAX; i++) {
 		out->addr[out->n] = f->addr[first + i];
 		out->addr[out->n].port = t->port ? t->port : port ? port : resolve_default_port(t->transport);
+		out->tier[out->n] = tier;
 		out->transport[out->n++] = t->transport;
 	}
 }
 
 void found_order(const struct found *f, uint16_t port, uint64_t *random, struct resolve_answer *out)
 {
-	unsigned left = (1u << f->n) - 1;
+	unsigned left = (1u << f->n) - 1, last = 0;
+	uint8_t tier = 0;
 
 	*out = (struct resolve_answer){ 0 };
 	while (left) {
 		unsigned i = pick(f, left, random);
 
-		append(f, i, port, out);
+		tier += out->n && tier_of(&f->target[i]) != last;
+		last = tier_of(&f->target[i]);
+		append(f, i, tier, port, out);
 		left &= ~(1u << i);
 	}
 }

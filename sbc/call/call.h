@@ -90,7 +90,7 @@ struct setup {
 	struct passing *passing;   /* a REGISTER that goes on to another registrar; owned */
 	struct pick pick;          /* chosen from the pool */
 	struct resolve_answer addrs; /* of what was chosen; those from next_addr on are still to be tried */
-	uint8_t next_addr, n_attempts, hop_transport;
+	uint8_t next_addr, n_attempts;
 	uint16_t hop_zone;
 	bool is_resolving, has_provisional, has_offer; /* has_offer: the INVITE carried a body */
 	uint8_t n_tried;
@@ -605,6 +605,15 @@ void watch_each(const struct view *v, void (*fn)(void *ctx, const struct dialogi
 enum why watch_fault(struct b2bua *b, const struct view *v, const struct path *from);
 /* Content-Length and the body as c->to may see it. */
 void watch_out(struct compose *c, struct hide *h);
+
+/* hop.c: what a URI says of its next hop */
+/* Fills in `transport`, or what will do (`transports`); returns the one it stands for otherwise, T_NONE if it contradicts itself. */
+uint8_t hop_transport(const struct uri *u, struct resolve_query *q);
+/* path_to the i-th address found. */
+int path_to_answer(const struct b2bua *b, struct path *path, uint16_t zone, const struct resolve_answer *a, unsigned i);
+/* resolve() for who sends from this zone: only what its listeners can reach. */
+int hop_resolve(const struct b2bua *b, uint16_t zone, const struct resolve_query *q, struct resolve_answer *out,
+                void (*done)(void *ctx, int err, const struct resolve_answer *a), void *ctx, uint64_t *id);
 
 /* echo.c: answers that outlive their call */
 void echo_new(struct relay *r);        /* takes the relay's server transaction */

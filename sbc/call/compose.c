@@ -329,18 +329,17 @@ struct sv route_set(struct arena *a, const struct view *v, bool is_reversed)
 /* Whom to ask for the address of `u`, a SIP URI. -EBADMSG: it contradicts itself. */
 static int hop_of(const struct leg *l, const struct uri *u, struct resolve_query *q)
 {
+	uint8_t usual = hop_transport(u, q);
 	struct addr addr;
 
-	q->transport = sips_transport(u->scheme == URI_SIPS, uri_transport(u));
-	if (q->transport == T_NONE)
+	if (usual == T_NONE)
 		return -EBADMSG;
-	if (l->is_sips && !transport_is_secure(q->transport))
+	if (l->is_sips && !transport_is_secure(usual))
 		return 0; /* it stays where it is rather than be led into the open */
 	q->port = u->port;
-	q->default_port = resolve_default_port(q->transport);
 	if (addr_parse(&addr, u->host) == 0) {
-		addr.port = u->port ? u->port : q->default_port;
-		if (addr_eq(&addr, &l->path.remote) && q->transport == l->path.transport)
+		addr.port = u->port ? u->port : resolve_default_port(usual);
+		if (addr_eq(&addr, &l->path.remote) && usual == l->path.transport)
 			return 0;
 	}
 	q->host = u->host;
@@ -402,14 +401,17 @@ int path_to(const struct b2bua *b, struct path *path, uint16_t zone, uint8_t tra
 
 struct path path_at_hand(const struct b2bua *b, const struct leg *l, struct sv target, struct sv routes)
 {
+	uint16_t zone = path_zone(b, &l->path);
 	struct path path = l->path;
+	struct resolve_answer a;
 	struct resolve_query q;
 	struct addr to;
+	uint64_t id;
 
 	if (next_hop(l, target, routes, &q) || !q.host.len || addr_parse(&to, q.host))
 		return path;
-	to.port = q.port ? q.port : q.default_port;
-	path_to(b, &path, path_zone(b, &l->path), q.transport, &to);
+	if (hop_resolve(b, zone, &q, &a, NULL, NULL, &id) == 0) /* a number: at once */
+		path_to_answer(b, &path, zone, &a, 0);
 	return path;
 }
 

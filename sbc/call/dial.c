@@ -75,8 +75,7 @@ static void dial_query(struct setup *s, const struct view *v, const struct resol
 	int err;
 
 	s->next_addr = 0;
-	s->hop_transport = q->transport;
-	err = resolve(b->p.resolver, q, &s->addrs, dial_answered, s, &s->resolve_id);
+	err = hop_resolve(b, s->hop_zone, q, &s->addrs, dial_answered, s, &s->resolve_id);
 	if (err == 0 && s->addrs.n) {
 		dial_address(s, v);
 		return;
@@ -119,8 +118,7 @@ static void dial_direct(struct setup *s, const struct view *v)
 			setup_fail(s);
 		return;
 	}
-	s->addrs = (struct resolve_answer){ .n = 1, .addr = { d->path.remote } };
-	s->hop_transport = d->path.transport;
+	s->addrs = (struct resolve_answer){ .n = 1, .addr = { d->path.remote }, .transport = { d->path.transport } };
 	dial_address(s, v);
 }
 
@@ -175,6 +173,7 @@ void dial(struct setup *s, const struct view *v)
 	const struct conf_destination *d;
 	int index, err = 0;
 	const struct conf_pool *pool;
+	struct resolve_query q_name;
 
 	if (!setup_is_pooled(s)) {
 		if (s->fork)
@@ -199,16 +198,16 @@ void dial(struct setup *s, const struct view *v)
 	s->hop_zone = b->conf->pools[d->pool].zone;
 	if (d->pool != index)
 		counter_inc(&b->counters, CALLS_SPILLED);
-	s->hop_transport = d->transport;
 	if (d->is_numeric) {
 		s->next_addr = 0;
 		s->addrs.n = 1;
 		s->addrs.addr[0] = d->addr;
+		s->addrs.transport[0] = d->transport;
 		dial_address(s, v);
 		return;
 	}
-	dial_query(s, v, &(struct resolve_query){ .host = d->host, .port = d->port, .transport = d->transport,
-	                                          .default_port = d->transport == T_TLS ? 5061 : 5060 });
+	q_name = conf_destination_query(b->conf, d);
+	dial_query(s, v, &q_name);
 }
 
 static int rewrite(struct arena *a, const struct conf_route *rule, bool applies, struct sv *uri)
@@ -592,7 +591,7 @@ static void dial_address(struct setup *s, const struct view *v)
 		s->next_addr++;
 		dial_next(s, v);
 		return;
-	} else if (path_to(b, &path, s->hop_zone, s->hop_transport, &s->addrs.addr[s->next_addr++])) {
+	} else if (path_to_answer(b, &path, s->hop_zone, &s->addrs, s->next_addr++)) {
 		give_back(s);
 		s->why = WHY_UNREACHABLE;
 		dial_next(s, v);

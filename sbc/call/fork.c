@@ -103,7 +103,7 @@ static int branch_at(struct branch *br, const struct view *v, const struct resol
 		if (redirect_is_loop(b->conf, br->direct, &a->addr[i])) {
 			counter_inc(&b->counters, REDIRECTS_REFUSED);
 			s->why = WHY_REDIRECT_LOOP;
-		} else if (path_to(b, &path, br->direct->zone, br->transport, &a->addr[i]) == 0 && branch_send(br, v, &path) == 0) {
+		} else if (path_to_answer(b, &path, br->direct->zone, a, i) == 0 && branch_send(br, v, &path) == 0) {
 			return 0;
 		}
 	}
@@ -154,11 +154,10 @@ static int branch_ask(struct branch *br, const struct view *v)
 	s->why = WHY_BAD_URI;
 	if (next_hop(&probe, direct_uri(br->direct), direct_routes(br->direct), &q))
 		return -EBADMSG;
-	br->transport = q.transport;
 	s->why = WHY_NO_NAME;
 	if (!q.host.len)
 		return -ENOENT;
-	err = resolve(b->p.resolver, &q, &a, branch_named, br, &br->resolve_id);
+	err = hop_resolve(b, br->direct->zone, &q, &a, branch_named, br, &br->resolve_id);
 	if (err == 0 && a.n)
 		return branch_at(br, v, &a);
 	s->why = WHY_NO_NAME;

@@ -17,7 +17,6 @@ struct branch {
 	uint16_t q;
 	uint8_t hop;               /* how many redirections led to it */
 	uint8_t state;             /* enum branch_state */
-	uint8_t transport;         /* ASKING */
 	bool is_next;              /* named by the 3xx that has just come */
 };
 

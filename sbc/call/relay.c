@@ -550,13 +550,13 @@ static void relay_go(struct relay *r, const struct view *v)
 }
 
 /* To the first of its addresses that we have a listener for (RFC 3263 §4.2: a name may have some of either family). */
-static void relay_at(struct relay *r, const struct view *v, const struct resolve_query *q, const struct resolve_answer *a)
+static void relay_at(struct relay *r, const struct view *v, const struct resolve_answer *a)
 {
 	struct leg *l = leg_of(r, !r->from);
 	struct path path;
 
 	for (unsigned i = 0; i < a->n; i++) {
-		if (path_to(r->call->b, &path, path_zone(r->call->b, &l->path), q->transport, &a->addr[i]))
+		if (path_to_answer(r->call->b, &path, path_zone(r->call->b, &l->path), a, i))
 			continue;
 		l->path = path;
 		relay_go(r, v);
@@ -593,17 +593,16 @@ static int relay_hop(struct relay *r, struct resolve_query *q)
 static void relay_resume(struct relay *r, const struct resolve_answer *a)
 {
 	SCOPED(buf_putp) struct buf *request = STEAL(r->request);
-	struct resolve_query q;
 	struct view v;
 	struct view_fault fault;
 
 	relay_unpark(r);
 	if (view_scan(&v, request->data, request->len, false, &fault))
 		relay_refuse(r, WHY_NO_NAME);
-	else if (!a || relay_hop(r, &q))
+	else if (!a)
 		relay_stuck(r, &v, WHY_NO_NAME);
 	else
-		relay_at(r, &v, &q, a);
+		relay_at(r, &v, a);
 }
 
 static void relay_woken(struct parked *job, int result)
@@ -634,9 +633,9 @@ static void relay_send(struct relay *r, const struct view *v)
 			relay_go(r, v);
 		return;
 	}
-	err = resolve(b->p.resolver, &q, &a, relay_named, r, &r->resolve_id);
+	err = hop_resolve(b, path_zone(b, &leg_of(r, !r->from)->path), &q, &a, relay_named, r, &r->resolve_id);
 	if (err == 0 && a.n) {
-		relay_at(r, v, &q, &a);
+		relay_at(r, v, &a);
 		return;
 	}
 	r->is_resolving = err == -EINPROGRESS;

@@ -573,6 +573,37 @@ static void an_address_that_comes_twice_is_one(void **state)
 	end(&s);
 }
 
+/* RFC 2782: the second priority is for when the first has nobody left; which transport an address wants, DNS says. */
+static void priorities_of_a_name_are_tiers(void **state)
+{
+	struct resolve_answer all = { .n = 3, .tier = { 0, 0, 1 }, .transport = { T_UDP, T_TCP, T_UDP } };
+	struct scene s;
+	unsigned seen = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(addr_parse(&all.addr[i], sv_from(servers[i])), 0);
+	begin(&s, "failover: { on: [] }, destinations: [{ name: app, uri: \"sip:app.example.com\", each-address: on }]");
+	s.rig->names[0] = (struct rig_name){ .host = "app.example.com", .all = &all };
+	s.rig->n_names = 1;
+	polls(&s, 1);
+	assert_string_equal(names(&s), "app/10.0.0.21=1 app/10.0.0.22=1 app/10.0.0.23=1");
+	assert_int_equal(s.publisher.now->destinations[1].transport, T_TCP);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(s.publisher.now->destinations[i].priority, all.tier[i]);
+	for (unsigned i = 0; i < 4; i++)
+		seen |= 1u << calls(&s, NULL);
+	assert_int_equal(seen, 3);
+	for (unsigned d = 0; d < 2; d++)
+		for (unsigned i = 0; i < 3; i++)
+			dest_report(s.rig->shared.pools, s.publisher.now, d, CALL_FAILED, s.rig->now_ms, "no response");
+	assert_int_equal(calls(&s, NULL), 2);
+	all.tier[2] = 0; /* the zone has changed */
+	polls(&s, 12);
+	assert_int_equal(s.publisher.now->destinations[2].priority, 0);
+	end(&s);
+}
+
 /* Something else is in the way of a new snapshot: it is tried again, not forgotten. */
 static void what_could_not_be_published_is_tried_again(void **state)
 {
@@ -639,6 +670,7 @@ int main(void)
 		cmocka_unit_test(an_address_that_comes_twice_is_one),
 		cmocka_unit_test(what_could_not_be_published_is_tried_again),
 		cmocka_unit_test(each_address_has_a_health_of_its_own),
+		cmocka_unit_test(priorities_of_a_name_are_tiers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

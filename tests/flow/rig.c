@@ -17,9 +17,7 @@ struct rig_net {
 struct rig_question {
 	struct node in_list;
 	uint64_t id, at_ms;
-	struct addr addr;
-	uint16_t port;
-	bool is_found;
+	struct resolve_answer answer; /* n 0: not found */
 	void (*done)(void *ctx, int err, const struct resolve_answer *a);
 	void *ctx;
 };
@@ -308,13 +306,11 @@ static void answer_questions(struct rig *r)
 	for (unsigned i = 0; i < r->shared.workers; i++)
 		list_each_safe(n, &r->resolvers[i]->questions) {
 			struct rig_question *q = owner_of(n, struct rig_question, in_list);
-			struct resolve_answer a = { .n = 1, .addr = { q->addr } };
 
 			if (q->at_ms > r->now_ms)
 				continue;
 			list_del(&q->in_list);
-			a.addr[0].port = q->port;
-			q->done(q->ctx, q->is_found ? 0 : -ENOENT, &a);
+			q->done(q->ctx, q->answer.n ? 0 : -ENOENT, &q->answer);
 			free(q);
 			return; /* the list may have changed: the rest comes at the next step */
 		}
@@ -383,35 +379,53 @@ void rig_after(struct rig *r, uint64_t ms)
 
 /* Names ------------------------------------------------------------------------------------------------------------ */
 
+/* What the question leaves open is as it is without NAPTR and SRV records. */
+static void settle(struct resolve_answer *a, const struct resolve_query *q)
+{
+	uint8_t usual = q->transport ? q->transport : resolve_usual_transport(q->transports);
+
+	for (unsigned i = 0; i < a->n; i++) {
+		uint16_t port = q->port ? q->port : q->default_port;
+
+		a->transport[i] = a->transport[i] ? a->transport[i] : usual;
+		if (!a->addr[i].port)
+			a->addr[i].port = port ? port : resolve_default_port(a->transport[i]);
+	}
+}
+
+static struct resolve_answer answer_of(const struct rig_name *name, const struct resolve_query *q)
+{
+	struct resolve_answer a = { .n = name->addr.family != 0, .addr = { name->addr, name->other } };
+
+	if (name->all)
+		a = *name->all;
+	else if (name->other.family)
+		a.n = 2;
+	settle(&a, q);
+	return a;
+}
+
 static int ask(struct resolver *resolver, const struct resolve_query *q, struct resolve_answer *out,
                void (*done)(void *ctx, int err, const struct resolve_answer *a), void *ctx, uint64_t *id)
 {
 	struct rig_resolver *x = owner_of(resolver, struct rig_resolver, resolver);
 	struct rig *r = x->rig;
-	uint16_t port = q->port ? q->port : q->default_port;
 	struct rig_question *question;
 
+	*out = (struct resolve_answer){ .n = 1 };
 	if (addr_parse(&out->addr[0], q->host) == 0) {
-		out->n = 1;
-		out->addr[0].port = port;
+		settle(out, q);
 		return 0;
 	}
 	for (unsigned i = 0; i < r->n_names; i++) {
 		if (!sv_ieq(sv_from(r->names[i].host), q->host))
 			continue;
-		out->n = 1;
-		out->addr[0] = r->names[i].addr;
-		out->addr[0].port = port;
-		if (!r->names[i].delay_ms && r->names[i].other.family) {
-			out->addr[out->n] = r->names[i].other;
-			out->addr[out->n++].port = port;
-		}
+		*out = answer_of(&r->names[i], q);
 		if (!r->names[i].delay_ms)
 			return 0;
 		question = must(calloc(1, sizeof(*question)));
 		*question = (struct rig_question){ .id = *id = ++x->next_id, .at_ms = r->now_ms + r->names[i].delay_ms,
-		                                   .addr = r->names[i].addr, .port = port, .is_found = r->names[i].addr.family,
-		                                   .done = done, .ctx = ctx };
+		                                   .answer = *out, .done = done, .ctx = ctx };
 		list_push(&x->questions, &question->in_list);
 		return -EINPROGRESS;
 	}

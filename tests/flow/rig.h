@@ -42,7 +42,8 @@ struct rig_name {
 	const char *host;
 	struct addr addr;
 	unsigned delay_ms;    /* 0: answered at once */
-	struct addr other;    /* the second one of an answer at once; family 0: none */
+	struct addr other;    /* the second one; family 0: none */
+	const struct resolve_answer *all; /* instead of both; ports and transports of 0 are those of the question */
 };
 
 struct rig {

@@ -250,6 +250,40 @@ static void pools_and_destinations_are_as_written(void **state)
 	conf_free(c);
 }
 
+/* RFC 3263 §4.1: a name without port and transport leaves open how it wants to be spoken to, and sips: is never less than TLS. */
+static void what_a_uri_leaves_open(void **state)
+{
+	static const struct { const char *uri; bool is_open; uint8_t transport; } of[] = {
+		{ "sip:h.example", true, T_UDP }, { "sip:h.example:5060", false, T_UDP }, { "sip:h.example;transport=udp", false, T_UDP },
+		{ "sip:192.0.2.1", false, T_UDP }, { "sip:h.example;lr", true, T_UDP }, { "sips:h.example", true, T_TLS },
+		{ "sips:h.example;transport=tcp", false, T_TLS }, { "sips:h.example:5071", false, T_TLS },
+	};
+	char yaml[1024];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(of) / sizeof(*of); i++) {
+		const struct conf_destination *d;
+		struct resolve_query q;
+		struct conf *c;
+
+		snprintf(yaml, sizeof(yaml), "node: n\nzones: { a: { listen: [\"udp:127.0.0.1:5060\", \"tcp:127.0.0.1:5060\", "
+		         "\"tls:127.0.0.1:5061\"] } }\npools: { p: { zone: a, destinations: [{ name: d, uri: \"%s\" }] } }\n" ROUTES,
+		         of[i].uri);
+		c = parsed(yaml);
+		d = &c->destinations[0];
+		assert_int_equal(d->is_open, of[i].is_open);
+		assert_int_equal(d->transport, of[i].transport);
+		q = conf_destination_query(c, d);
+		assert_int_equal(q.transport, of[i].is_open ? T_NONE : of[i].transport);
+		assert_int_equal(q.family, 4);
+		if (of[i].transport == T_TLS)
+			assert_int_equal(q.transports & (1u << T_UDP | 1u << T_TCP | 1u << T_WS), 0);
+		else if (of[i].is_open)
+			assert_int_equal(q.transports & (1u << T_UDP | 1u << T_TCP | 1u << T_WS), 1u << T_UDP | 1u << T_TCP);
+		conf_free(c);
+	}
+}
+
 static void rules_are_as_written(void **state)
 {
 	struct conf *c = parsed(NODE ZONES POOLS
@@ -518,7 +552,8 @@ int main(void)
 		cmocka_unit_test(the_process_is_as_written),
 		cmocka_unit_test(zones_and_listeners_are_as_written),
 		cmocka_unit_test(sticky_keys_are_as_written),
-		cmocka_unit_test(pools_and_destinations_are_as_written), cmocka_unit_test(sticky_keys_are_as_written),
+		cmocka_unit_test(pools_and_destinations_are_as_written),
+		cmocka_unit_test(what_a_uri_leaves_open),
 		cmocka_unit_test(rules_are_as_written),
 		cmocka_unit_test(regexes_are_bounded_by_what_they_unfold_to),
 		cmocka_unit_test(environment_is_replaced_inside_values),

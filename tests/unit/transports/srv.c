@@ -96,6 +96,8 @@ static void ranks_come_before_priorities(void **state)
 		assert_int_equal(a.addr[1].ip[0], 2);
 		assert_int_equal(a.addr[1].port, 5061);
 		assert_int_equal(a.transport[1], T_TLS);
+		for (unsigned j = 0; j < 3; j++)
+			assert_int_equal(a.tier[j], j);
 		assert_int_equal(a.addr[2].ip[0], 0);
 		assert_int_equal(a.transport[2], T_UDP);
 	}
