@@ -8,6 +8,7 @@
 #include "sbc/bindings.h"
 #include "sbc/cdr.h"
 #include "sbc/call/reasons.h"
+#include "sbc/lookups.h"
 #include "sbc/clock.h"
 #include "sbc/operate.h"
 #include "sbc/web.h"
@@ -599,6 +600,8 @@ static int add_verbs(struct verbs *v)
 		err = trunks_add_verbs(v->ctl, &v->trunks);
 	if (!err)
 		err = change_verbs(v->ctl, &v->change);
+	if (!err)
+		err = lookups_add_verbs(v->ctl, v->asker);
 	return err ? err : bindings_add_verbs(v->ctl, v->asker);
 }
 

@@ -2,6 +2,7 @@
 #include "sip/txn.h"
 #include "sip/header.h"
 #include "sip/stack.h"
+#include "transports/resolve.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -74,10 +75,28 @@ static const struct step other_steps[TERMINATED + 1][EVENTS] = {
 	},
 };
 
+/* RFC 3261 §18.2.2, RFC 3263 §5: when its connection is gone, a response goes over another one to where the topmost Via says that its
+ * sender listens, at the address it came from. A WebSocket client listens nowhere (RFC 7118 §5). */
+static int send_anew(struct sip_stack *s, const struct path *from, struct buf *b)
+{
+	struct path path = { .remote = from->remote, .listener = from->listener, .transport = from->transport };
+	struct view_fault fault;
+	struct view v;
+
+	if ((from->transport != T_TCP && from->transport != T_TLS) || view_scan(&v, b->data, b->len, false, &fault))
+		return -ENOTCONN;
+	path.remote.port = v.via_port ? v.via_port : resolve_default_port(from->transport);
+	return net_send(s->net, &path, b, 0);
+}
+
 static void server_transmit(struct server_txn *st, struct buf *b)
 {
+	int err = net_send(st->stack->net, &st->path, b, 0);
+
 	counter_inc(&st->stack->counters, SIP_REPLIES);
-	if (net_send(st->stack->net, &st->path, b, 0))
+	if (err == -ENOTCONN)
+		err = send_anew(st->stack, &st->path, b);
+	if (err)
 		counter_inc(&st->stack->counters, SIP_SEND_ERRORS);
 }
 

@@ -150,9 +150,9 @@ static uint32_t lifetime(const struct dns_set *s)
 	return s->ttl_s == DNS_NO_TTL ? RESOLVE_NEGATIVE_S : between(RESOLVE_TTL_MIN_S, s->ttl_s, RESOLVE_NEGATIVE_MAX_S);
 }
 
-static bool is_stale_usable(const struct answer *e)
+static bool is_stale_usable(const struct answer *e, unsigned wishes)
 {
-	return e->set && e->set->n && e->until_ms + 1000ull * RESOLVER_STALE_MAX_S > now_of(e->of);
+	return e->set && (e->set->n || wishes & ANSWERS_OPTIONAL) && e->until_ms + 1000ull * RESOLVER_STALE_MAX_S > now_of(e->of);
 }
 
 static void tell(struct answer *e)
@@ -361,28 +361,28 @@ static int answer_give_stale(struct answer *e, const struct dns_set **out, bool 
 }
 
 /* It has no fresh answer. RFC 8767 §5: who has waited for RESOLVER_STALE_WAIT_MS takes an old one. */
-static int answer_wait(struct answer *e, bool is_optional, const struct dns_set **out, bool *is_stale, struct await *await)
+static int answer_wait(struct answer *e, unsigned wishes, const struct dns_set **out, bool *is_stale, struct await *await)
 {
 	uint64_t now = now_of(e->of);
-	bool has_failed = e->error != 0;
+	bool has_failed = e->error != 0, is_urgent = has_failed || wishes & ANSWERS_URGENT;
 	int err = 0;
 
 	if (!has_failed || now >= e->retry_ms)
 		err = answer_renew(e);
 	if (err || (!e->question && !e->error && !e->set))
-		return is_stale_usable(e) ? answer_give_stale(e, out, is_stale) : -ENOBUFS;
+		return is_stale_usable(e, wishes) ? answer_give_stale(e, out, is_stale) : -ENOBUFS;
 	if (!e->question && !e->error)
 		return answer_give(e, out); /* it was answered on the spot */
-	if (is_stale_usable(e) && (has_failed || !e->question || e->question->deadline.at_ms <= now + STALE_LEFT_MS))
+	if (is_stale_usable(e, wishes) && (is_urgent || !e->question || e->question->deadline.at_ms <= now + STALE_LEFT_MS))
 		return answer_give_stale(e, out, is_stale);
-	if (!e->question || (has_failed && is_optional))
+	if (!e->question || (has_failed && wishes & ANSWERS_OPTIONAL))
 		return e->error;
 	if (await)
 		list_push(&e->awaits, &await->in_answer);
 	return -EINPROGRESS;
 }
 
-int answers_get(struct answers *a, const char *name, uint16_t type, bool is_optional, const struct dns_set **out, bool *is_stale,
+int answers_get(struct answers *a, const char *name, uint16_t type, unsigned wishes, const struct dns_set **out, bool *is_stale,
                 struct await *await)
 {
 	struct answer *e = answer_find(a, name, type);
@@ -391,7 +391,7 @@ int answers_get(struct answers *a, const char *name, uint16_t type, bool is_opti
 		return -ENOBUFS;
 	answer_used(e);
 	if (!e->set || now_of(a) >= e->until_ms)
-		return answer_wait(e, is_optional, out, is_stale, await);
+		return answer_wait(e, wishes, out, is_stale, await);
 	if (now_of(a) >= e->early_ms && !e->question && (!e->error || now_of(a) >= e->retry_ms)) {
 		count(a, RESOLVER_REFRESHED);
 		(void)answer_renew(e); /* without: it is asked when its time is over */
@@ -425,14 +425,6 @@ void answers_each(const struct answers *a, void (*fn)(void *ctx, const struct re
 	table_each(&a->table, list_one, &(struct lister){ fn, ctx, now_of(a) });
 }
 
-/* What lies below the name is meant, too: _sip._udp.NAME. */
-static bool is_at(const char *what, const char *name)
-{
-	size_t len = strlen(name), all = strlen(what);
-
-	return all >= len && strcmp(what + all - len, name) == 0 && (all == len || what[all - len - 1] == '.');
-}
-
 unsigned answers_forget(struct answers *a, const char *name)
 {
 	unsigned n = 0;
@@ -440,7 +432,7 @@ unsigned answers_forget(struct answers *a, const char *name)
 	list_each_safe(node, &a->uses) {
 		struct answer *e = owner_of(node, struct answer, by_use);
 
-		if (!is_at(e->name, name))
+		if (!dns_is_below(e->name, name))
 			continue;
 		answer_free(e);
 		n++;

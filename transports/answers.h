@@ -34,10 +34,14 @@ int answers_new(struct answers **out, const struct answers_params *p);
 /* Who waits hears nothing. NULL is allowed. */
 void answers_free(struct answers *a);
 
-/* `is_stale`: set (never cleared) when the answer is past its time. `is_optional`: one can do without, so a question that failed last time
- * is not waited for again. 0: the set, which may have no records, is borrowed until control returns to the loop. -EINPROGRESS: `await`
+enum answers_wish {
+	ANSWERS_OPTIONAL = 1, /* one can do without: a question that failed last time is not waited for again; absence may be stale, too */
+	ANSWERS_URGENT = 2,   /* an old answer will do at once */
+};
+
+/* `is_stale`: set (never cleared) when the answer is past its time. 0: the set, which may have no records, is borrowed until control returns to the loop. -EINPROGRESS: `await`
  * (NULL: nobody, yet) will be told. Another error: the servers failed; -ENOBUFS: too many questions, or memory is out. */
-int answers_get(struct answers *a, const char *name, uint16_t type, bool is_optional, const struct dns_set **out, bool *is_stale,
+int answers_get(struct answers *a, const char *name, uint16_t type, unsigned wishes, const struct dns_set **out, bool *is_stale,
                 struct await *await);
 /* As in struct resolver_ops. */
 void answers_each(const struct answers *a, void (*fn)(void *ctx, const struct resolve_entry *e), void *ctx);

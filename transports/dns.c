@@ -346,6 +346,13 @@ int dns_parse(struct dns_set *out, uint16_t type, const char *name, const unsign
 	return 0;
 }
 
+bool dns_is_below(const char *what, const char *name)
+{
+	size_t len = strlen(name), all = strlen(what);
+
+	return all >= len && strcmp(what + all - len, name) == 0 && (all == len || what[all - len - 1] == '.');
+}
+
 size_t dns_set_size(const struct dns_set *s)
 {
 	size_t one = s->type == DNS_SRV ? sizeof(*s->srv) : s->type == DNS_NAPTR ? sizeof(*s->naptr) : sizeof(*s->addr);

@@ -42,6 +42,8 @@ struct dns_set {
 size_t dns_set_size(const struct dns_set *s);
 /* Host names that can be asked for: labels of 1 to 63 letters, digits, "-" and "_", in lower case, without a last dot. 0 or -EBADMSG. */
 int dns_name(char out[DNS_NAME_MAX + 1], struct sv name);
+/* Is it `name`, or below it: _sip._udp.NAME? */
+bool dns_is_below(const char *what, const char *name);
 const char *dns_type_name(uint16_t type);
 /* The records of `type` (not HOSTS) at `name` (as dns_name has it), or where its CNAMEs lead. 0, also without any, or -EBADMSG. */
 int dns_parse(struct dns_set *out, uint16_t type, const char *name, const unsigned char *bytes, size_t len);

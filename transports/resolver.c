@@ -46,6 +46,7 @@ struct search {
 	struct node waiters;
 	struct timer patience;       /* RESOLVER_STALE_WAIT_MS, then the deadline */
 	uint64_t deadline_ms;
+	bool is_urgent;              /* it has waited for RESOLVER_STALE_WAIT_MS */
 	unsigned n_awaits;
 	struct search_await awaits[RESOLVER_AWAITS_MAX];
 };
@@ -87,7 +88,7 @@ static struct real *real_of(struct resolver *r)
 
 /* Walking (RFC 3263 §4) ------------------------------------------------------------------------------------------- */
 
-static int get(struct walk *w, const char *name, uint16_t type, bool is_optional, const struct dns_set **out)
+static int get(struct walk *w, const char *name, uint16_t type, unsigned wishes, const struct dns_set **out)
 {
 	struct search *s = w->search;
 	struct await *await = NULL;
@@ -95,7 +96,7 @@ static int get(struct walk *w, const char *name, uint16_t type, bool is_optional
 
 	if (s && s->n_awaits < RESOLVER_AWAITS_MAX)
 		await = &s->awaits[s->n_awaits].await;
-	err = answers_get(w->r->answers, name, type, is_optional, out, &w->is_stale, await);
+	err = answers_get(w->r->answers, name, type, wishes | (s && s->is_urgent ? ANSWERS_URGENT : 0), out, &w->is_stale, await);
 	if (err == -EINPROGRESS) {
 		w->is_pending = true;
 		if (await)
@@ -126,14 +127,14 @@ static void add_addr(struct walk *w, unsigned target, const struct addr *a)
 
 static bool is_in_hosts(struct walk *w, const char *host, const struct dns_set **out)
 {
-	return get(w, host, DNS_HOSTS, true, out) == 0 && (*out)->n;
+	return get(w, host, DNS_HOSTS, ANSWERS_OPTIONAL, out) == 0 && (*out)->n;
 }
 
 /* The addresses of one family. */
 static void add_family(struct walk *w, unsigned target, const char *host, uint16_t type)
 {
 	const struct dns_set *set;
-	int err = get(w, host, type, w->target[target].n > 0, &set);
+	int err = get(w, host, type, w->target[target].n ? ANSWERS_OPTIONAL : 0, &set);
 
 	for (unsigned i = 0; !err && i < set->n; i++)
 		add_addr(w, target, &set->addr[i]);
@@ -165,7 +166,7 @@ static void add_services(struct walk *w, const char *name, uint8_t transport, ui
 {
 	const struct dns_set *set;
 
-	if (get(w, name, DNS_SRV, true, &set))
+	if (get(w, name, DNS_SRV, ANSWERS_OPTIONAL, &set))
 		return;
 	w->is_refused |= set->is_refused;
 	for (unsigned i = 0; i < set->n; i++) {
@@ -202,7 +203,7 @@ static void choose_transport(struct walk *w)
 {
 	uint8_t transports = w->what->transports, rank = 0;
 	const struct dns_set *set;
-	int err = get(w, w->what->host, DNS_NAPTR, true, &set);
+	int err = get(w, w->what->host, DNS_NAPTR, ANSWERS_OPTIONAL, &set);
 
 	if (err == -EINPROGRESS)
 		return;
@@ -351,6 +352,7 @@ static void on_patience(struct timer *t)
 	struct search *s = owner_of(t, struct search, patience);
 	bool is_last = s->r->wheel->now_ms >= s->deadline_ms;
 
+	s->is_urgent = true;
 	if (!is_last)
 		wheel_arm(s->r->wheel, t, s->deadline_ms);
 	search_look(s, is_last);

@@ -191,12 +191,16 @@ static const struct conf_pool *pool_of(struct setup *s)
 	return index < 0 ? NULL : &c->pools[index];
 }
 
+/* To another destination while the pool allows more, and to another address of the same name, which without a pool 503 asks for
+ * (RFC 3263 §4.3). */
 static bool fails_over(struct setup *s, const struct conf_pool *pool, unsigned status)
 {
+	if (s->has_provisional || (!setup_has_address(s) && !(pool && pool->failover.tries > s->n_tried)))
+		return false;
 	for (unsigned i = 0; pool && i < pool->failover.n_on; i++)
 		if (pool->failover.on[i] == status)
-			return !s->has_provisional;
-	return false;
+			return true;
+	return !setup_is_pooled(s) && status == 503;
 }
 
 /* RFC 4028 §7.3: a longer interval is asked for; the caller never hears of it. Early dialogs of the refused request are over. */
@@ -256,7 +260,7 @@ static void on_final(struct attempt *a, const struct view *v, const struct path 
 	if (redirect_has_next(s))
 		dialogs_free(s->call);
 	attempt_drop(a);
-	if (goes_on && !is_followed && pool->failover.tries > s->n_tried)
+	if (goes_on && !is_followed)
 		setup_next(s);
 	else if (v->status >= 600 || !redirect_next(s, NULL)) /* §16.7 step 5: 6xx is everybody's word */
 		setup_fail(s);

@@ -28,6 +28,7 @@ enum b2bua_limits {
 	CALL_BYE_WAIT_MS = 4000,           /* for the other side's answer to a BYE before we give it ourselves */
 	CALL_TEXT_MAX = 16384,             /* bytes of identifiers and routes kept per leg */
 	CALL_RESOLVE_MS = 5000,            /* for a name */
+	HOP_SILENT_MS = 2000,              /* without any response, when a name has other addresses and no pool says how long */
 	SETUP_ATTEMPTS_MAX = 16,           /* addresses tried for one initial request */
 	FORK_BRANCHES_MAX = 16,            /* places one initial request goes to (DECISIONS 4) */
 	FORK_BREADTH = 60,                 /* Max-Breadth of a request that has none (RFC 5393 §5.3.3) */
@@ -59,7 +60,7 @@ enum call_counter {
 	SUBSCRIPTIONS_STARTED, SUBSCRIPTIONS_ENDED, SUBSCRIPTIONS_EXPIRED, SUBSCRIPTIONS_REFUSED, BODIES_REFUSED,
 	SESSION_REFRESHES_SENT, SESSION_REFRESHES_TAKEN, SESSION_PINGS, CALLS_SESSION_EXPIRED, CALLS_SILENT,
 	REDIRECTS_FOLLOWED, REDIRECTS_REFUSED, FLOWS_MOVED, FLOWS_KEPT, LEGS_STRAYED, CANCELS_STRAYED, FLOWS_GONE,
-	FLOW_NEWS_LOST, CALLS_MOVED, CALLS_STAYED, MOVES_LOST, CHALLENGES_ANSWERED, CHALLENGES_REFUSED, CALL_COUNTERS
+	FLOW_NEWS_LOST, HOPS_FAILED_OVER, CALLS_MOVED, CALLS_STAYED, MOVES_LOST, CHALLENGES_ANSWERED, CHALLENGES_REFUSED, CALL_COUNTERS
 };
 extern const struct counter_def call_counter_defs[CALL_COUNTERS];
 

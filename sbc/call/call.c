@@ -52,6 +52,7 @@ const struct counter_def call_counter_defs[CALL_COUNTERS] = {
 	[LEGS_STRAYED] = { "legs_strayed_total", "Destinations that named an address where nobody can reach them, followed instead",
 	                   false },
 	[CANCELS_STRAYED] = { "cancels_strayed_total", "CANCELs whose Via was not that of their INVITE any more", false },
+	[HOPS_FAILED_OVER] = { "hops_failed_over_total", "Requests within a dialog sent to the next address of their target's name", 0 },
 	[FLOW_NEWS_LOST] = { "flow_news_lost_total", "Moves of registered clients that a worker with calls could not be told of or asked "
 	                                               "about",
 	                     false },

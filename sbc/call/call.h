@@ -59,6 +59,7 @@ struct direct {
 	struct path path;          /* has_path: a client's own flow */
 	uint16_t zone, uri_len, routes_len;
 	bool has_path;
+	bool is_named;             /* has_path: one of the addresses of its name, so only this request goes there without asking */
 	bool is_redirect;          /* a 3xx named it */
 	bool keeps_to;             /* To stays as it is: it names the one called, not one of our tokens */
 	uint64_t leg;              /* whose remote it is; 0: a redirection's */
@@ -144,6 +145,7 @@ struct relay {
 	struct server_txn *st;     /* NULL once it ended */
 	struct client_txn *ct;
 	struct buf *request;       /* while parked */
+	struct hops *hops;         /* other addresses of where it goes; NULL: none */
 	struct names *names;       /* whom it names; counted */
 	struct parked parked;
 	uint64_t resolve_id;
@@ -505,6 +507,8 @@ void setup_drop(struct setup *s);      /* frees it; its attempts are abandoned *
 void setup_fail(struct setup *s);
 /* Another destination, unless a provisional was passed on. */
 void setup_next(struct setup *s);
+/* Is there another address of what was chosen? */
+bool setup_has_address(const struct setup *s);
 /* One of the setup's, on its way now. 0, or an error: the reason is in s->why. `branch`: of a fork, or 0. */
 int attempt_begin(struct setup *s, const struct view *v, const struct path *path, const struct direct *direct, uint8_t branch);
 /* The one that made this leg, or NULL. */
@@ -606,7 +610,20 @@ enum why watch_fault(struct b2bua *b, const struct view *v, const struct path *f
 /* Content-Length and the body as c->to may see it. */
 void watch_out(struct compose *c, struct hide *h);
 
-/* hop.c: what a URI says of its next hop */
+/* hop.c: what a URI says of its next hop, and the next one when that one fails (RFC 3263 §4.3) */
+/* The addresses found for a request within a dialog: the leg takes the one it has spoken to last if that is among them, else the first it
+ * can reach; others are kept for when it fails. -ENETUNREACH: it can reach none. */
+int hops_take(struct relay *r, const struct view *v, const struct resolve_answer *a);
+/* The next one becomes the leg's: false if there is none, or whoever asked has given up. */
+bool hops_next(struct relay *r);
+/* How many have been tried before this one: makes another branch of the same request. */
+unsigned hops_tried(const struct relay *r);
+/* The request as it came, read again. -EBADMSG: it is not kept. */
+int hops_request(const struct relay *r, struct view *v);
+/* It is on its way; something came back. */
+void hops_watch(struct relay *r);
+void hops_heard(struct relay *r);
+void hops_free(struct relay *r);
 /* Fills in `transport`, or what will do (`transports`); returns the one it stands for otherwise, T_NONE if it contradicts itself. */
 uint8_t hop_transport(const struct uri *u, struct resolve_query *q);
 /* path_to the i-th address found. */
@@ -651,6 +668,8 @@ void relay_watch(struct relay *r);  /* the deadline of one that waits for its an
 void relay_ack(struct relay *r, const struct request *request);
 /* Nobody acknowledged the 2xx it passed: we do, refusing the offer if there is one (DECISIONS 11). */
 void relay_ack_alone(struct relay *r);
+/* To the next address, if there is one: true. */
+bool relay_again(struct relay *r);
 extern const struct server_ops relay_server_ops;
 extern const struct client_ops relay_client_ops;
 

@@ -458,7 +458,8 @@ static struct attempt *attempt_new(struct setup *s, const struct view *v, const 
 	leg->path = *path;
 	leg->attempt = branch ? 1 : s->n_attempts;
 	leg->branch = branch;
-	leg->follows_flow = direct && direct->has_path && !(direct->keeps_to && direct->routes_len); /* behind a proxy: by its routes */
+	leg->follows_flow = direct && direct->has_path && !direct->is_named &&
+	                    !(direct->keeps_to && direct->routes_len); /* behind a proxy: by its routes */
 	a->branch_id = attempt_branch_id(a, v->cseq);
 	leg->slot = s->pick.slot;
 	leg->has_slot = setup_is_pooled(s);
@@ -530,9 +531,21 @@ void attempt_leave(struct attempt *a)
 	a->next = NULL;
 }
 
+bool setup_has_address(const struct setup *s)
+{
+	return s->next_addr < s->addrs.n && s->n_attempts < SETUP_ATTEMPTS_MAX;
+}
+
+/* How long the present address may be silent; 0: as long as its transaction lasts. */
+static uint32_t silence_ms(const struct setup *s)
+{
+	return s->after_ms || !setup_has_address(s) ? s->after_ms : HOP_SILENT_MS;
+}
+
 int attempt_begin(struct setup *s, const struct view *v, const struct path *path, const struct direct *direct, uint8_t branch)
 {
 	struct attempt *a = attempt_new(s, v, path, direct, branch);
+	uint32_t after_ms = silence_ms(s);
 	int err;
 
 	if (!a) {
@@ -543,8 +556,8 @@ int attempt_begin(struct setup *s, const struct view *v, const struct path *path
 	a->next = s->attempt;
 	s->attempt = a;
 	if ((err = attempt_send(a, v)) == 0) {
-		if (s->after_ms)
-			wheel_arm_in(a->b->p.wheel, &a->timer, s->after_ms);
+		if (after_ms)
+			wheel_arm_in(a->b->p.wheel, &a->timer, after_ms);
 		return 0;
 	}
 	attempt_leave(a);
@@ -605,7 +618,7 @@ static void dial_next(struct setup *s, const struct view *v)
 {
 	struct b2bua *b = s->call->b;
 
-	if (s->next_addr >= s->addrs.n || s->n_attempts >= SETUP_ATTEMPTS_MAX || (setup_is_pooled(s) && s->pick_gen != b->conf->gen)) {
+	if (!setup_has_address(s) || (setup_is_pooled(s) && s->pick_gen != b->conf->gen)) {
 		dial(s, v);
 		return;
 	}
@@ -672,7 +685,7 @@ static bool has_alternative(struct setup *s)
 	const struct conf_pool *pool = setup_is_pooled(s) ? setup_pool(s, &index) : NULL;
 	struct pool_query q;
 
-	if ((s->next_addr < s->addrs.n && s->n_attempts < SETUP_ATTEMPTS_MAX) || redirect_has_next(s))
+	if (setup_has_address(s) || redirect_has_next(s))
 		return true;
 	if (!pool || s->n_tried >= POOL_TRIES_MAX || s->n_tried >= pool->failover.tries)
 		return false;
@@ -680,11 +693,12 @@ static bool has_alternative(struct setup *s)
 	return pool_has(b->p.pools, b->conf, (uint16_t)index, &q);
 }
 
+/* One address of several says nothing of the destination yet. */
 static void report(struct attempt *a, enum dest_event event, const char *what)
 {
 	struct b2bua *b = a->b;
 
-	if (a->setup && setup_is_pooled(a->setup) && a->setup->pick_gen == b->conf->gen)
+	if (a->setup && setup_is_pooled(a->setup) && a->setup->pick_gen == b->conf->gen && !setup_has_address(a->setup))
 		dest_report(b->p.pools, b->conf, a->destination, event, b->p.wheel->now_ms, what);
 }
 

@@ -77,6 +77,8 @@ static void branch_has_spoken(const struct branch *br)
 
 /* Beginning ------------------------------------------------------------------------------------------------------ */
 
+static void group_watch(struct fork *f);
+
 static int branch_send(struct branch *br, const struct view *v, const struct path *path)
 {
 	struct fork *f = br->fork;
@@ -89,6 +91,34 @@ static int branch_send(struct branch *br, const struct view *v, const struct pat
 	br->state = BRANCH_LIVE;
 	f->n_live++;
 	return 0;
+}
+
+/* The other addresses of its name are spares, as other flows of a phone are (RFC 3263 §4.3). Those without room or memory are left out. */
+static void add_addresses(struct branch *br, const struct resolve_answer *a, unsigned from)
+{
+	struct fork *f = br->fork;
+
+	for (unsigned i = from; i < a->n; i++) {
+		struct direct *d;
+		struct branch *spare;
+		struct path path;
+
+		if (path_to_answer(b2bua_of(f), &path, br->direct->zone, a, i) ||
+		    !(d = direct_new(br->direct->zone, &path, direct_uri(br->direct), direct_routes(br->direct))))
+			continue;
+		d->is_named = true;
+		d->is_redirect = br->direct->is_redirect;
+		d->keeps_to = br->direct->keeps_to;
+		if (!(spare = fork_add(f, d)))
+			return;
+		if (!br->instance)
+			br->instance = (uint64_t)(br - f->of) + 1; /* so small a number is no phone's */
+		spare->instance = br->instance;
+		spare->binding = br->binding;
+		spare->q = br->q;
+		spare->hop = br->hop;
+		spare->state = BRANCH_SPARE;
+	}
 }
 
 /* To the first of its addresses that will do. */
@@ -104,6 +134,9 @@ static int branch_at(struct branch *br, const struct view *v, const struct resol
 			counter_inc(&b->counters, REDIRECTS_REFUSED);
 			s->why = WHY_REDIRECT_LOOP;
 		} else if (path_to_answer(b, &path, br->direct->zone, a, i) == 0 && branch_send(br, v, &path) == 0) {
+			add_addresses(br, a, i + 1);
+			if (!timer_is_armed(&br->fork->timer))
+				group_watch(br->fork);
 			return 0;
 		}
 	}
@@ -271,17 +304,26 @@ static void branch_succeed(struct branch *br, bool was_dead)
 	fork_dial(s, NULL);
 }
 
+/* 503 says that this address cannot, not that nobody can. */
+static bool has_address(const struct branch *br)
+{
+	const struct branch *spare = spare_of(br);
+
+	return spare && spare->direct->is_named;
+}
+
 void fork_final(struct attempt *a, unsigned status)
 {
 	struct setup *s = a->setup;
 	struct branch *br = branch_of(a);
+	bool was_dead = is_dead(status) || (status == 503 && has_address(br));
 
 	branch_leave(a);
 	attempt_drop(a);
 	if (status >= 600) /* §16.7 step 5: everybody's word */
 		setup_fail(s);
 	else
-		branch_succeed(br, is_dead(status));
+		branch_succeed(br, was_dead);
 }
 
 void fork_given_up(struct attempt *a)

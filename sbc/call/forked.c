@@ -7,7 +7,8 @@
 enum fork_field { FORK_BREADTH_LEFT = 1, FORK_SHARE, FORK_GROUP, FORK_LEFT, FORK_AOR };
 /* LEG_ZONE, LEG_TRANSPORT and LEG_REMOTE are those of its flow. */
 enum branch_field { BRANCH_URI = 16, BRANCH_ROUTES, BRANCH_Q, BRANCH_HOP, BRANCH_STATE, BRANCH_BINDING, BRANCH_INSTANCE, BRANCH_HAS_PATH,
-	            BRANCH_REDIRECT, BRANCH_LEG, BRANCH_CLIENT, BRANCH_AHEAD, BRANCH_MIN_SE };
+	            BRANCH_REDIRECT, BRANCH_LEG, BRANCH_CLIENT, BRANCH_AHEAD, BRANCH_MIN_SE,
+	            BRANCH_IS_NAMED };
 
 static struct attempt *attempt_of_place(const struct setup *s, unsigned place)
 {
@@ -37,6 +38,7 @@ static void put_branch(struct tlv_out *o, uint8_t field, const struct setup *s, 
 	tlv_put(o, LEG_ZONE, b->conf->zones[br->direct->zone].name);
 	if (br->direct->has_path) {
 		tlv_put_u64(o, BRANCH_HAS_PATH, 1);
+		tlv_put_u64(o, BRANCH_IS_NAMED, br->direct->is_named);
 		tlv_put_u64(o, LEG_TRANSPORT, br->direct->path.transport);
 		record_put_addr(o, LEG_REMOTE, &br->direct->path.remote);
 	}
@@ -102,6 +104,7 @@ static struct direct *direct_apply(const struct b2bua *b, const struct fields *f
 	*err = -ENOMEM;
 	if ((d = direct_new((uint16_t)zone, has_path ? &path : NULL, f->of[BRANCH_URI], f->of[BRANCH_ROUTES]))) {
 		d->is_redirect = record_number(f, BRANCH_REDIRECT);
+		d->is_named = record_number(f, BRANCH_IS_NAMED);
 		d->keeps_to = true;
 	}
 	return d;

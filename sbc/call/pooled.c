@@ -88,6 +88,8 @@ void pooled_answered(const struct attempt *a, const struct view *v)
 	if (s->direct || !a->leg->has_slot || s->pick_gen != b->conf->gen || (v->status < 300 && dest_is_well(b->p.pools, a->leg->slot)))
 		return;
 	pool = &b->conf->pools[b->conf->destinations[a->destination].pool];
+	if (is_failure(pool, v->status) && setup_has_address(s))
+		return; /* one address of several: the destination has others */
 	dest_report(b->p.pools, b->conf, a->destination, is_failure(pool, v->status) ? CALL_FAILED : CALL_OK, b->p.wheel->now_ms,
 	            status_phrase(v->status));
 	if (v->status == 503)

@@ -360,6 +360,7 @@ void relay_free(struct relay *r)
 			client_cancel(r->ct, SV(""));
 	}
 	wheel_disarm(r->call->b->p.wheel, &r->timer);
+	hops_free(r);
 	buf_put(r->answer);
 	target_forget(r);
 	names_put(r->names);
@@ -505,8 +506,9 @@ static int relay_transmit(struct relay *r, const struct view *v)
 	bool is_full;
 	int err;
 
-	r->out_cseq = ++l->local_cseq;
-	m = outgoing_of(r, view_method(v), v, r->st ? server_id(r->st) : 0, r->out_cseq, tag);
+	if (!hops_tried(r) || r->out_cseq != l->local_cseq) /* to another address the same number, unless a later one is known there */
+		r->out_cseq = ++l->local_cseq;
+	m = outgoing_of(r, view_method(v), v, (r->st ? server_id(r->st) : 0) + hops_tried(r), r->out_cseq, tag);
 	out = relay_write(r, v, &m, &is_full);
 	if (out && path_outgrown(b, &l->path, out->len)) { /* this message only (LESSONS 48) */
 		buf_put(STEAL(out));
@@ -533,6 +535,12 @@ static void relay_stuck(struct relay *r, const struct view *v, enum why why)
 		relay_unsent(r, why);
 }
 
+/* Not for want of memory or room, or because it must not leave. */
+static bool is_unreachable(int err)
+{
+	return err != -EMSGSIZE && err != -ENOMEM && err != -ENOSPC && err != -EACCES;
+}
+
 static void relay_go(struct relay *r, const struct view *v)
 {
 	int err;
@@ -541,28 +549,40 @@ static void relay_go(struct relay *r, const struct view *v)
 		relay_ack_go(r, v);
 		return;
 	}
-	err = relay_transmit(r, v);
+	do
+		err = relay_transmit(r, v);
+	while (err && is_unreachable(err) && hops_next(r));
 	if (err)
 		relay_unsent(r, err == -EMSGSIZE ? WHY_TOO_LARGE : err == -ENOMEM || err == -ENOSPC ? WHY_FULL :
 		                err == -EACCES ? WHY_GUARD : leg_lost(leg_of(r, !r->from)));
 	else
 		relay_watch(r);
+	if (!err && r->hops)
+		hops_watch(r);
 }
 
-/* To the first of its addresses that we have a listener for (RFC 3263 §4.2: a name may have some of either family). */
+bool relay_again(struct relay *r)
+{
+	struct view v;
+
+	if (!r->hops || !r->st || hops_request(r, &v) || !hops_next(r))
+		return false;
+	if (r->ct && client_is_waiting(r->ct) && r->method != M_INVITE)
+		client_discard(r->ct);
+	else if (r->ct)
+		client_own(r->ct, NULL, NULL);
+	r->ct = NULL;
+	counter_inc(&r->call->b->counters, HOPS_FAILED_OVER);
+	relay_go(r, &v);
+	return true;
+}
+
 static void relay_at(struct relay *r, const struct view *v, const struct resolve_answer *a)
 {
-	struct leg *l = leg_of(r, !r->from);
-	struct path path;
-
-	for (unsigned i = 0; i < a->n; i++) {
-		if (path_to_answer(r->call->b, &path, path_zone(r->call->b, &l->path), a, i))
-			continue;
-		l->path = path;
+	if (hops_take(r, v, a))
+		relay_stuck(r, v, WHY_UNREACHABLE);
+	else
 		relay_go(r, v);
-		return;
-	}
-	relay_stuck(r, v, WHY_UNREACHABLE);
 }
 
 /* As next_hop(), of the side the request goes to. */
@@ -709,7 +729,9 @@ static void relay_on_response(void *owner, struct client_txn *ct, const struct v
 			stray_2xx(r->call->b, r->dialog->far, NULL, v);
 		return;
 	}
-	if (v->status == 100 || (trunk_is_challenge(r->call->b, v) && trunk_relayed(r, v)))
+	if (r->hops)
+		hops_heard(r);
+	if (v->status == 100 || (v->status == 503 && relay_again(r)) || (trunk_is_challenge(r->call->b, v) && trunk_relayed(r, v)))
 		return;
 	if (!r->st) { /* whoever asked has given up */
 		if (v->status >= 200 && r->method != M_INVITE)
@@ -751,6 +773,8 @@ static void relay_failed(void *owner, struct client_txn *ct, int err)
 
 	client_own(ct, NULL, NULL);
 	r->ct = NULL;
+	if (relay_again(r))
+		return;
 	relay_refuse(r, err == -ETIMEDOUT ? WHY_TIMEOUT : leg_lost(leg_of(r, !from)));
 	if (is_lost)
 		call_hangup(c, 1u << from, WHY_DIALOG_LOST);
@@ -778,6 +802,7 @@ static void relay_cancelled(void *owner, struct server_txn *st)
 		relay_refuse(r, WHY_CANCELLED);
 		return;
 	}
+	hops_free(r);
 	client_cancel(r->ct, SV(""));
 	wheel_arm_in(r->call->b->p.wheel, &r->timer, SIP_TIMEOUT);
 }
@@ -799,6 +824,7 @@ void relay_repeat(struct relay *r)
 
 void relay_await_ack(struct relay *r)
 {
+	hops_free(r);
 	r->answer = server_take_2xx(r->st);
 	relay_repeat(r);
 }

@@ -556,6 +556,49 @@ static void a_redirection_by_name_waits_for_it(void **state)
 	}
 }
 
+/* RFC 3263 §4.3: a branch goes from one address of its name to the next, each time as another branch of the same request. */
+static void a_branch_tries_the_addresses_of_its_name(void **state)
+{
+	struct phone one, two;
+	struct scene s;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		open_on(&s, HOME_WITH(", redirects: follow"), 1, "", "");
+		s.rig->names[0] = (struct rig_name){ .host = "tablet.example.net", .delay_ms = i & 1 ? 100 : 0 };
+		assert_int_equal(addr_parse(&s.rig->names[0].addr, SV("192.0.2.33:5060")), 0);
+		assert_int_equal(addr_parse(&s.rig->names[0].other, SV("192.0.2.34:5060")), 0);
+		s.rig->n_names = 1;
+		phone_new(&one, s.rig, "one", TABLET);
+		phone_new(&two, s.rig, "two", "192.0.2.34:5060");
+		snprintf(one.uri, sizeof(one.uri), "sip:x@tablet.example.net");
+		snprintf(two.uri, sizeof(two.uri), "sip:x@tablet.example.net");
+		alice_calls(&s);
+		both_get_it(&s);
+		refuses(&s.mobile, 486);
+		phone_answers_invite(&s.desk, 302, "Contact: <sip:x@tablet.example.net>\n", "");
+		phone_gets(&s.desk, "ACK ");
+		rig_after(s.rig, 100);
+		phone_gets(&one, "INVITE ");
+		if (i < 2) {
+			refuses(&one, 503);
+		} else {
+			rig_after(s.rig, FORK_SILENT_MS);
+			rig_forget(s.rig, TABLET);
+		}
+		phone_gets(&two, "INVITE ");
+		assert_string_equal(got_value(&two.invite, HDR_CALL_ID), got_value(&one.invite, HDR_CALL_ID));
+		assert_string_not_equal(got_branch(&two.invite), got_branch(&one.invite));
+		s.rig->names[0].delay_ms = 0;
+		is_answered_by(&s, &two);
+		phones_end(&two, &s.alice);
+		phone_free(&one);
+		phone_free(&two);
+		rig_forget(s.rig, TABLET);
+		close_scene(&s);
+	}
+}
+
 /* RFC 5393 §5. */
 static void breadth_is_divided(void **state)
 {
@@ -757,6 +800,7 @@ int main(void)
 		cmocka_unit_test(a_subscription_is_with_who_accepts_first),
 		cmocka_unit_test(a_redirection_takes_its_place),
 		cmocka_unit_test(a_redirection_by_name_waits_for_it),
+		cmocka_unit_test(a_branch_tries_the_addresses_of_its_name),
 		cmocka_unit_test(breadth_is_divided),
 		cmocka_unit_test(a_422_concerns_one_branch),
 		cmocka_unit_test(another_node_takes_over_while_both_ring),

@@ -1014,6 +1014,24 @@ static void an_old_answer_bridges_a_dead_server(void **state)
 	assert_int_equal(r->done[r->n_done - 1].err, -ETIMEDOUT);
 }
 
+/* The same for every step of the way there: one wait in all, not one for each of NAPTR, SRV and address. */
+static void old_answers_bridge_the_whole_way(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_query q = { .host = SV("example"), .family = 4, .transports = 1u << T_UDP | 1u << T_TCP };
+	struct resolve_answer a;
+
+	ZONE(r, { "_sip._udp.example", SRV, 20, "h.example", 10, 0, 5062 }, { "h.example", A, 20, "192.0.2.7", 0, 0, 0 });
+	assert_int_equal(ask_and_wait(r, q, &a), 0);
+	r->is_deaf = true;
+	after_ms(r, 20001);
+	assert_int_equal(ask(r, q, &a), -EINPROGRESS);
+	after_ms(r, RESOLVER_STALE_WAIT_MS);
+	assert_int_equal(r->n_done, 2);
+	assert_int_equal(r->done[1].err, 0);
+	expect_addr(&r->done[1].answer, 0, "192.0.2.7:5062");
+}
+
 /* "Does not exist" is an answer: the old one is not used on. */
 static void a_name_that_went_away_is_gone(void **state)
 {
@@ -1121,6 +1139,7 @@ int main(void)
 		TEST(the_waiting_are_bounded),
 		TEST(a_dead_server_costs_a_deadline),
 		TEST(an_old_answer_bridges_a_dead_server),
+		TEST(old_answers_bridge_the_whole_way),
 		TEST(a_name_that_went_away_is_gone),
 		TEST(a_failing_server_is_not_a_missing_name),
 		TEST(nonsense_costs_no_more_than_silence),
