@@ -69,12 +69,12 @@ static unsigned what_of(uint32_t events)
 	return (events & EPOLLIN ? WATCH_READ : 0u) | (events & EPOLLOUT ? WATCH_WRITE : 0u);
 }
 
-void poller_turn(struct poller *p, bool may_sleep)
+unsigned poller_turn(struct poller *p, bool may_sleep)
 {
-	int timeout = may_sleep && !p->is_restless ? -1 : 0;
+	int timeout = may_sleep && !p->is_restless ? -1 : 0, ready;
 
 	p->is_restless = false;
-	p->n = direct_epoll_wait(p->fd, p->ready, BATCH, timeout); /* -1, EINTR: nobody is ready */
+	p->n = ready = direct_epoll_wait(p->fd, p->ready, BATCH, timeout); /* -1, EINTR: nobody is ready */
 	for (p->at = 0; p->at < p->n; p->at++) {
 		struct watch *w = p->ready[p->at].data.ptr;
 		unsigned what = w ? what_of(p->ready[p->at].events) & w->what : 0;
@@ -83,6 +83,7 @@ void poller_turn(struct poller *p, bool may_sleep)
 			w->ready(w, what);
 	}
 	p->n = 0;
+	return ready > 0 ? (unsigned)ready : 0;
 }
 
 void poller_again(struct poller *p)

@@ -27,8 +27,8 @@ void poller_free(struct poller *p);
  * the descriptor is closed. 0, or what epoll says: then it is as before. */
 int watch_set(struct poller *p, struct watch *w, unsigned what);
 /* Calls who is ready, an error or a hang-up being everything that is waited for. Sleeps until somebody is, if it may. What
- * is called may set any watch, and free its owner if it waits for nothing. */
-void poller_turn(struct poller *p, bool may_sleep);
+ * is called may set any watch, and free its owner if it waits for nothing. How many were ready. */
+unsigned poller_turn(struct poller *p, bool may_sleep);
 /* The next turn does not sleep. */
 void poller_again(struct poller *p);
 bool poller_is_restless(const struct poller *p);

@@ -490,8 +490,12 @@ bool link_open(struct link *l, const struct link_to *to, struct in_addr from, in
 	l->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (l->fd < 0)
 		return gone(l, "socket");
-	if (receive_buffer)
+	if (receive_buffer) { /* small segments, too: with loopback's the other side's kernel would take megabytes */
+		int segment = 536;
+
 		setsockopt(l->fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
+		setsockopt(l->fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof(segment));
+	}
 	if (bind(l->fd, (struct sockaddr *)&self, sizeof(self)) < 0 ||
 	    (connect(l->fd, (const struct sockaddr *)&to->target, sizeof(to->target)) < 0 && errno != EINPROGRESS))
 		return gone(l, "connecting");

@@ -8,13 +8,13 @@ PINGED=${PINGED:-100000}                # of the `pings` part
 readonly WAVE_RATE=5000                 # REGISTERs a second that the SBC lets in then
 declare -A REGISTRANTS_IN REGISTRANTS_PID REGISTRANTS_READ
 
-# start_registrants NAME OPTION... - clients for the target of that name.
+# start_registrants NAME OPTION... - clients for the target of that name; CLIENT is another program than usual.
 start_registrants() {
 	local name=$1 pin=() in
 	shift
 	[[ -z $LOAD_CPU ]] || pin=(taskset -c "$LOAD_CPU")
 	: >"$DIR/$name.out"
-	exec {in}> >(exec ${pin[@]+"${pin[@]}"} "$REGISTRANTS" "$@" >"$DIR/$name.out" 2>"$DIR/$name.clients.err")
+	exec {in}> >(exec ${pin[@]+"${pin[@]}"} "${CLIENT:-$REGISTRANTS}" "$@" >"$DIR/$name.out" 2>"$DIR/$name.clients.err")
 	REGISTRANTS_PID[$name]=$!
 	REGISTRANTS_IN[$name]=$in
 	REGISTRANTS_READ[$name]=0

@@ -16,7 +16,8 @@
 
 enum { EVENTS_MAX = 256,
        LINE_MAX_BYTES = 256,
-       MESSAGE_MAX = 2048,
+       MESSAGE_MAX = 8192,
+       PAD_MAX = 3000, /* of a request whose answer nobody reads */
        SLOW_RECEIVE_BUFFER = 2048,
        SHOWN_MAX = 3,
        MESSAGE_DRIP_MS = 1000,
@@ -64,6 +65,7 @@ struct streams {
 	struct counts counts;
 	char input[LINE_MAX_BYTES];
 	size_t input_len;
+	char pad[PAD_MAX + 1];
 };
 
 /* Clients ------------------------------------------------------------------------------------------------------------ */
@@ -118,6 +120,7 @@ static size_t request_print(const struct streams *s, const struct client *c, con
 	struct in_addr self = link_address(index_of(s, c));
 	const char *via = link_via(s->to.kind), *param = link_param(s->to.kind);
 	unsigned i = index_of(s, c), cseq = c->sent + 1;
+	bool is_one_of_many = s->job == STALLING;
 	char host[INET_ADDRSTRLEN], contact[256] = "";
 
 	inet_ntop(AF_INET, &self, host, sizeof(host));
@@ -127,10 +130,11 @@ static size_t request_print(const struct streams *s, const struct client *c, con
 		         "Supported: path, outbound\r\nExpires: %u\r\n",
 		         host, param, i, s->expires_s);
 	return (size_t)snprintf(out, size,
-	                        "%s sip:example.com SIP/2.0\r\nVia: SIP/2.0/%s %s;branch=z9hG4bKs%08x%08x;rport\r\nMax-Forwards: 70\r\n"
+	                        "%s sip:example.com SIP/2.0\r\nVia: SIP/2.0/%s %s;branch=z9hG4bKs%08x%08x;rport;x=%.*s\r\nMax-Forwards: 70\r\n"
 	                        "From: <sip:s%08x@example.com>;tag=%08x\r\nTo: <sip:s%08x@example.com>\r\nCall-ID: stream%08x%08x\r\n"
 	                        "CSeq: %u %s\r\n%sContent-Length: 0\r\n\r\n",
-	                        method, via, host, i, cseq, i, i, i, i, s->job == STALLING ? cseq : 0, cseq, method, contact);
+	                        method, via, host, i, cseq, is_one_of_many ? PAD_MAX : 1, s->pad, i, i, i, i, is_one_of_many ? cseq : 0, cseq,
+	                        method, contact);
 }
 
 static void client_is_up(struct streams *s, struct client *c, uint64_t now)
@@ -487,6 +491,7 @@ int main(int argc, char **argv)
 	}
 	if (!is_good || !s.to.target.sin_port || !s.size || s.size > 100000)
 		return usage();
+	memset(s.pad, 'x', PAD_MAX);
 	link_raise_limit();
 	s.loop = epoll_create1(EPOLL_CLOEXEC);
 	if (!(s.client = calloc(s.size, sizeof(*s.client))) || !link_to_init(&s.to)) {

@@ -18,6 +18,7 @@ struct loop {
 	struct net *net;
 	struct resolver *resolver;
 	struct watch mail, timer;
+	struct turns turns;
 	pthread_t thread;
 	uint64_t timer_at_ms;         /* what it is set for; 0 = nothing */
 	bool is_turning;              /* time was read in this turn */
@@ -127,13 +128,15 @@ static void set_timer(struct loop *l)
 static void *loop_run(void *ctx)
 {
 	struct loop *l = ctx;
+	unsigned ready = 0;
 
 	while (!atomic_load_explicit(&l->is_stopping, memory_order_relaxed)) {
 		sockets_flush(l->net);
 		worker_wake_others(&l->worker);
 		set_timer(l);
 		l->is_turning = false;
-		poller_turn(l->poller, !l->has_mail && !mailbox_rest(l->worker.mail));
+		turns_end(&l->turns, ready);
+		ready = poller_turn(l->poller, !l->has_mail && !mailbox_rest(l->worker.mail));
 		mailbox_rise(l->worker.mail);
 		turn(l);
 		l->has_mail = worker_mail(&l->worker) == WORKER_MAIL_BATCH;
@@ -181,6 +184,7 @@ int loop_new(struct loop **out, struct shared *shared, unsigned index, struct li
 	if (!l)
 		return -ENOMEM;
 	l->mail.ready = on_mail;
+	turns_init(&l->turns);
 	l->timer = (struct watch){ on_timer, -1, 0 };
 	if ((err = worker_init(&l->worker, shared, index, clock_monotonic_ms()))) {
 		free(l);
@@ -253,6 +257,11 @@ const struct counters *loop_net_counters(const struct loop *l)
 const struct counters *loop_resolver_counters(const struct loop *l)
 {
 	return resolver_counters(l->resolver);
+}
+
+const struct turns *loop_turns(const struct loop *l)
+{
+	return &l->turns;
 }
 
 int loop_post(struct loop *l, struct mail *m, bool is_urgent)

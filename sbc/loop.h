@@ -1,6 +1,7 @@
 /* sbc/loop.h - a worker in production: its thread, its event loop, its sockets. */
 #ifndef SBC_LOOP_H
 #define SBC_LOOP_H
+#include "sbc/turns.h"
 #include "sbc/worker.h"
 #include "transports/sockets.h"
 
@@ -16,6 +17,7 @@ void loop_free(struct loop *l);
 struct worker *loop_worker(struct loop *l);
 const struct counters *loop_net_counters(const struct loop *l);
 const struct counters *loop_resolver_counters(const struct loop *l);
+const struct turns *loop_turns(const struct loop *l);
 /* Any thread: as mailbox_post. */
 int loop_post(struct loop *l, struct mail *m, bool is_urgent);
 /* Any thread: as mailbox_put and mailbox_wake. */

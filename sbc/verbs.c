@@ -432,6 +432,41 @@ static void write_slabs(void *ctx, struct metrics_lines *lines)
 	}
 }
 
+/* What the turns of the workers' loops took, as far as they were measured: a histogram, its bounds in microseconds. */
+static void write_turns(void *ctx, struct metrics_lines *lines)
+{
+	struct verbs *v = ctx;
+
+	for (unsigned i = 0; i < v->p.n_loops; i++) {
+		char worker[12], bound[12];
+
+		snprintf(worker, sizeof(worker), "%u", i);
+		for (unsigned k = 0; k <= TURNS_BUCKETS; k++) {
+			struct metrics_label labels[] = { { "worker", sv_from(worker) }, { "le", SV("+Inf") } };
+
+			if (turns_bound_us(k)) {
+				snprintf(bound, sizeof(bound), "%u", turns_bound_us(k));
+				labels[1].value = sv_from(bound);
+			}
+			metrics_line(lines, labels, 2, turns_within(loop_turns(v->p.loops[i]), k));
+		}
+	}
+}
+
+static void write_longest_turn(void *ctx, struct metrics_lines *lines)
+{
+	struct verbs *v = ctx;
+
+	for (unsigned i = 0; i < v->p.n_loops; i++) {
+		char worker[12];
+		struct metrics_label label = { "worker", { 0 } };
+
+		snprintf(worker, sizeof(worker), "%u", i);
+		label.value = sv_from(worker);
+		metrics_line(lines, &label, 1, turns_max_us(loop_turns(v->p.loops[i])));
+	}
+}
+
 static void write_each(struct verbs *v, struct metrics_lines *lines, uint64_t (*value)(const struct dest_info *info))
 {
 	const struct conf *c = v->p.publisher->now;
@@ -567,6 +602,11 @@ static int add_metrics(struct verbs *v)
 		err = metrics_add_family(v->metrics, "refused_total", "Requests that we refused ourselves, by reason (docs/reasons.md)",
 		                         false,
 		                         write_refused, v);
+	if (!err)
+		err = metrics_add_family(v->metrics, "loop_turns", "Turns of a worker's loop that were measured, by the CPU they took at most, in us",
+		                         false, write_turns, v);
+	if (!err)
+		err = metrics_add_family(v->metrics, "loop_turn_cpu_max_us", "CPU of the longest of them", true, write_longest_turn, v);
 	if (!err)
 		err = metrics_add_family(v->metrics, "destination_calls", "Calls at each destination", true, write_destinations, v);
 	if (!err)

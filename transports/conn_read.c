@@ -127,6 +127,8 @@ void conn_read(struct conn *c)
 		conn_watch(c);
 		return;
 	}
+	if (c->s->read_in_turn >= SOCKETS_TURN_BYTES)
+		return; /* it stays ready, behind the others */
 	n = conn_recv(c, bytes, READ_MAX);
 	if (n == 0)
 		conn_finish(c, NET_CLOSED_PEER);
@@ -134,6 +136,7 @@ void conn_read(struct conn *c)
 		conn_die(c, NET_CLOSED_ERROR, (int)-n);
 	if (n <= 0)
 		return;
+	c->s->read_in_turn += (size_t)n;
 	counter_add(&c->s->counters, NET_TCP_RECEIVED_BYTES, (uint64_t)n);
 	conn_note_traffic(c);
 	if (c->ws)

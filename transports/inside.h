@@ -14,7 +14,7 @@
 enum {
 	/* One datagram's place. The odd 64 bytes spread the places over the cache's sets. */
 	UDP_STRIDE = (NET_MESSAGE_MAX + BUF_PAD + 63) / 64 * 64,
-	READ_MAX = NET_MESSAGE_MAX, /* bytes read from a connection at a time */
+	READ_MAX = 16384, /* bytes read from a connection at a time: as long as a TLS record may be, none stays half read in OpenSSL */
 };
 _Static_assert(UDP_STRIDE % 4096 == 64, "places must not share cache sets");
 _Static_assert((SOCKETS_UDP_QUEUE_MAX & (SOCKETS_UDP_QUEUE_MAX - 1)) == 0, "ring indexes are masked");
@@ -251,6 +251,7 @@ struct sockets {
 	size_t n_paused;
 	struct conn *work, **work_end;
 	struct stream_budget held;
+	size_t read_in_turn;         /* bytes of all connections */
 	size_t queued;               /* bytes and costs waiting in all connections */
 	struct buf *ping, *pong, *nothing;
 	uint64_t n_masks;            /* of frames of ours that had one */

@@ -268,6 +268,7 @@ void sockets_flush(struct net *net)
 	struct sockets *s = sockets_of(net);
 	bool is_done = false;
 
+	s->read_in_turn = 0;
 	for (unsigned round = 0; !is_done && round < SOCKETS_FLUSH_ROUNDS; round++) {
 		work_on_conns(s);
 		is_done = flush_udp(s) && !s->work;

@@ -21,6 +21,7 @@ enum sockets_limits {
 	SOCKETS_BACKLOG = 1024,
 	SOCKETS_ACCEPT_BATCH = 64,          /* connections accepted per wake */
 	SOCKETS_ACCEPT_PAUSE_MS = 100,      /* when the system has no room for another connection */
+	SOCKETS_TURN_BYTES = 32768,         /* read from connections per turn of the loop, then others get their turn */
 	SOCKETS_WRITE_MS = 10000,           /* a peer that takes nothing of what waits for it */
 	SOCKETS_LINGER_MS = 2000,           /* from our end of a stream to the peer's */
 	SOCKETS_IOV = 16,                   /* messages per write */

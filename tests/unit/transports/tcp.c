@@ -73,6 +73,34 @@ static void ten_glued_together(void **state)
 	close(fd);
 }
 
+/* Who sends much at once does not make the others wait: a turn reads so much, and goes on with those that it left out. */
+static void a_turn_reads_no_more_than_its_share(void **state)
+{
+	enum { LEN = 1024, HEAD = 35, EACH = 20, CLIENTS = 3, SHARE = SOCKETS_TURN_BYTES / LEN };
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	char message[LEN + 1] = "";
+	struct addr me[CLIENTS];
+	int fd[CLIENTS], head = snprintf(message, sizeof message, "OPTIONS sip:a@b SIP/2.0\r\nl: %d\r\n\r\n", LEN - HEAD);
+	bool is_seen = false;
+
+	assert_int_equal(head, HEAD);
+	memset(message + head, 'x', LEN - HEAD);
+	for (int i = 0; i < CLIENTS; i++)
+		fd[i] = dial(r, &o->at[TCP4], &me[i]);
+	for (int i = 0; i < CLIENTS * EACH; i++)
+		write_all(fd[i / EACH], message, LEN);
+	turn(r);
+	assert_int_equal(r->n_seen, SHARE);
+	turn(r);
+	for (size_t i = 0; i < r->n_seen; i++)
+		is_seen |= addr_eq(&r->seen[i].from.remote, &me[CLIENTS - 1]);
+	assert_true(is_seen);
+	until(r, r->n_seen == CLIENTS * EACH);
+	for (int i = 0; i < CLIENTS; i++)
+		close(fd[i]);
+}
+
 /* RFC 5626 §3.5.1. */
 static void a_ping_is_answered(void **state)
 {
@@ -886,6 +914,7 @@ int main(void)
 		TEST(a_message_and_its_answer_ipv6),
 		TEST(byte_by_byte),
 		TEST(ten_glued_together),
+		TEST(a_turn_reads_no_more_than_its_share),
 		TEST(a_ping_is_answered),
 		TEST(an_alias_is_where_its_peer_listens),
 		TEST(a_ping_of_ours),
