@@ -100,12 +100,13 @@ static int send_options(struct keepalive *k, const struct binding *b)
 	return err ? err : net_send(w->net, &b->path, buf, 0);
 }
 
-/* Who did not say that he answers (RFC 5626 §3.5.1) is not gone because he does not: TCP tells. */
+/* Who did not say that he answers (RFC 5626 §3.5.1) is not gone because he does not: TCP tells. At a WebSocket everybody answers (RFC 6455
+ * §5.5.2). */
 static int ping_stream(struct keepalive *k, const struct binding *b)
 {
 	int err = net_ping(k->w->net, &b->path);
 
-	return err ? err : b->is_outbound ? KEEP_STREAM : KEEP_STREAM_QUIET;
+	return err ? err : b->is_outbound || transport_is_websocket(b->path.transport) ? KEEP_STREAM : KEEP_STREAM_QUIET;
 }
 
 static int ping(void *ctx, struct keep *e)

@@ -1,52 +1,11 @@
 /* Each allocation fails in turn while a call moves to another destination, or comes back because nobody else takes it. Whatever fails: the
  * call is at one of them and everybody has his ACK, or it has ended, and nothing is left. */
 #include "tests/alloc/oom.h"
-#include "tests/flow/cast.h"
+#include "tests/flow/party.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <cmocka.h>
-
-/* Who answers whatever comes, and repeats the answer to an INVITE until it has its ACK. */
-struct party {
-	const char *at, *listener, *name, *body;
-	unsigned status;
-	struct got invite, got;
-	bool has_invite, is_acked;
-};
-
-static void answer_invite(struct rig *r, struct party *p)
-{
-	char to[512], contact[64];
-
-	snprintf(to, sizeof(to), "%s%s%s", got_value(&p->invite, HDR_TO), *got_tag(&p->invite, HDR_TO) ? "" : ";tag=",
-	         *got_tag(&p->invite, HDR_TO) ? "" : p->name);
-	snprintf(contact, sizeof(contact), "<sip:%s@%s>", p->name, p->at);
-	flow_answer(r, p->at, p->listener, &p->invite, p->status, to, contact, p->status < 300 ? "Content-Type: application/sdp\n" : "",
-	            p->status < 300 ? p->body : "");
-}
-
-static void serve(struct rig *r, struct party *p)
-{
-	while (rig_has_message(r, p->at)) {
-		struct got *g = &p->got;
-
-		if (!rig_take(r, p->at, "", g))
-			continue;
-		if (g->v.method == M_INVITE && !g->v.status) {
-			got_free(&p->invite);
-			p->invite = *g;
-			*g = (struct got){ .packet = NULL };
-			p->has_invite = true;
-			p->is_acked = false;
-			answer_invite(r, p);
-		} else if (g->v.method == M_ACK && p->has_invite && g->v.cseq == p->invite.v.cseq) {
-			p->is_acked = true;
-		} else if (!g->v.status && g->v.method != M_ACK) {
-			flow_answer(r, p->at, p->listener, g, 200, got_value(g, HDR_TO), NULL, "", "");
-		}
-	}
-}
 
 static uint32_t load(struct rig *r, const char *name)
 {
@@ -98,13 +57,12 @@ static bool failing(unsigned carols_status, unsigned long n, unsigned long more)
 	at(r, "apps/bob", b2bua_move_at);
 	for (unsigned i = 0; i < 80; i++) {
 		for (unsigned k = 0; k < 3; k++) {
-			if (i && all[k].has_invite && !all[k].is_acked)
-				answer_invite(r, &all[k]);
-			serve(r, &all[k]);
+			party_repeats(r, &all[k]);
+			party_serve(r, &all[k]);
 			rig_after(r, 0);
 		}
 		for (unsigned k = 0; k < 3; k++)
-			serve(r, &all[k]);
+			party_serve(r, &all[k]);
 		if (i == 2)
 			has_failed = oom_disarm();
 		rig_after(r, 500);
@@ -115,9 +73,8 @@ static bool failing(unsigned carols_status, unsigned long n, unsigned long more)
 	at(r, "apps/bob", b2bua_hangup_at);
 	at(r, "apps/carol", b2bua_hangup_at);
 	for (unsigned k = 0; k < 3; k++) {
-		serve(r, &all[k]);
-		got_free(&all[k].invite);
-		got_free(&all[k].got);
+		party_serve(r, &all[k]);
+		party_free(&all[k]);
 	}
 	rig_after(r, 3600000);
 	rig_forget(r, ALICE);

@@ -583,6 +583,25 @@ static void on_a_connection_without_outbound(void **state)
 	end(&s);
 }
 
+/* A WebSocket's ping is answered by every browser, outbound or not: one that does not is gone, whatever TCP says (LESSONS 41). */
+static void a_websocket_without_answers(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	begin(&s, USUAL, 2);
+	s.rig->has_flows = true;
+	rig_becomes(s.rig, EDGE_TCP, T_WSS);
+	register_with(&s, "alice", ALICE, EDGE_TCP, "<sip:alice@df7jal23ls0d.invalid;transport=ws>", "");
+	for (unsigned i = 0; rig_flow_of(s.rig, ALICE) && i < 4 * EVERY / 1000; i++)
+		rig_after(s.rig, 1000);
+	assert_int_equal(rig_flow_of(s.rig, ALICE), 0);
+	rig_after(s.rig, 10001);
+	assert_int_equal(bindings(&s), 0);
+	rig_forget(s.rig, ALICE);
+	end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -594,6 +613,7 @@ int main(void)
 		cmocka_unit_test(paused_nobody_is_pinged), cmocka_unit_test(of_a_pair_only_one_pings),
 		cmocka_unit_test(on_a_connection), cmocka_unit_test(a_connection_that_is_gone),
 		cmocka_unit_test(a_connection_without_answers), cmocka_unit_test(on_a_connection_without_outbound),
+		cmocka_unit_test(a_websocket_without_answers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

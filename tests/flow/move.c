@@ -1,7 +1,7 @@
 /* `drain --then move`: a call goes on at another destination, its caller hears of it by a re-INVITE alone; and what comes between leaves it
  * where it was, or ends it as ever. */
 #include "sbc/call/move.h"
-#include "tests/flow/cast.h"
+#include "tests/flow/party.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -900,6 +900,67 @@ static void bounded(void **state)
 	free(a);
 }
 
+/* Whatever is lost, doubled or late: all agree in the end on where the call is, if it is. */
+static void agree(struct rig *r, const struct party *alice, const struct party *bob, const struct party *carol)
+{
+	bool is_at_carol = dest_load(r->shared.pools, slot_of(r, "apps/carol")) > 0;
+
+	assert_int_equal(rig_calls(r), dest_load(r->shared.pools, slot_of(r, "apps/bob")) + is_at_carol);
+	assert_int_equal(is_at_carol, rig_count(r, CALLS_MOVED));
+	assert_true(alice->is_acked || !alice->has_invite);
+	assert_true(bob->is_acked || !bob->has_invite);
+	assert_int_equal(bob->has_bye, is_at_carol || !rig_calls(r));
+	assert_int_equal(alice->has_bye, !rig_calls(r));
+	if (carol->has_invite && carol->status == 200)
+		assert_true(carol->is_acked && carol->has_bye == !is_at_carol);
+}
+
+static void in_bad_weather(void **state)
+{
+	static const unsigned carols[] = { 200, 200, 486, 0 };
+	unsigned moved = 0, stayed = 0, lost = 0;
+
+	(void)state;
+	for (unsigned seed = 0; seed < 200; seed++) {
+		struct party alice = { .at = ALICE, .listener = EDGE, .name = "NEAR-alice", .body = LATER, .status = 200 };
+		struct party bob = { .at = BOB, .listener = CORE, .name = "FAR-bob", .body = BOBS, .status = 200 };
+		struct party carol = { .at = CAROL, .listener = CORE, .name = "FAR-carol", .body = CAROLS, .status = carols[seed % 4] };
+		struct party *const all[] = { &alice, &bob, &carol };
+		struct trio t;
+
+		begin(&t, FLOW_TWO, 1 + seed % 2);
+		t.rig->random += seed * UINT64_C(0x9e3779b97f4a7c15);
+		t.rig->weather = (struct weather){ .lost = 300, .doubled = 100, .late = 300, .late_ms = 900 };
+		assert_int_equal(move(t.rig, 1), 1);
+		for (unsigned i = 0; i < 1200; i++) { /* two minutes */
+			for (unsigned k = 0; k < 3; k++) {
+				if (i % 5 == 0)
+					party_repeats(t.rig, all[k]);
+				party_serve(t.rig, all[k]);
+			}
+			rig_after(t.rig, 100);
+			if (i == 400)
+				t.rig->weather = (struct weather){ 0 };
+		}
+		agree(t.rig, &alice, &bob, &carol);
+		moved += rig_count(t.rig, CALLS_MOVED);
+		stayed += rig_count(t.rig, CALLS_STAYED);
+		lost += rig_count(t.rig, MOVES_LOST);
+		for (unsigned k = 0; k < t.rig->shared.workers; k++) {
+			b2bua_hangup_at(t.rig->workers[k].calls, slot_of(t.rig, "apps/bob"), 1);
+			b2bua_hangup_at(t.rig->workers[k].calls, slot_of(t.rig, "apps/carol"), 1);
+		}
+		for (unsigned k = 0; k < 3; k++) {
+			rig_after(t.rig, 1);
+			party_serve(t.rig, all[k]);
+			party_free(all[k]);
+		}
+		end(&t);
+	}
+	print_message("%u moved, %u stayed, %u lost\n", moved, stayed, lost);
+	assert_true(moved > 50 && stayed > 30);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -931,6 +992,7 @@ int main(void)
 		cmocka_unit_test(the_rule_still_holds),
 		cmocka_unit_test(a_dead_end),
 		cmocka_unit_test(bounded),
+		cmocka_unit_test(in_bad_weather),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
