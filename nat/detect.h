@@ -28,9 +28,10 @@ bool nat_is_private(const struct addr *a);
 unsigned nat_signs(const struct view *v, const struct path *from);
 
 /* Do requests to who sent `v`, a request that begins a dialog, go to where its packets come from, whatever it says of itself? By `mode`:
- * always, never, or (auto) unless we trust it (a browser we trust is where its WebSocket is, all the same) or it is a proxy as RFC 3261 means them: somebody else's Via is below its own, which says
- * the address and (datagrams) the port that it sends from, and the topmost Record-Route is an address, a public one if the source is
- * (`*route` is then that address, for the caller to see whose it is). A host name proves nothing: it would have to be looked up first. */
+ * always, never, or (auto) unless we trust it (a browser we trust is where its WebSocket is, all the same) or it is a proxy as RFC 3261
+ * means them: somebody else's Via is below its own, which says the address and (datagrams) the port that it sends from, and the topmost
+ * Record-Route is an address, a public one if the source is (`*route` is then that address, for the caller to see whose it is). A host
+ * name proves nothing: it would have to be looked up first. */
 bool nat_follows(enum conf_nat mode, bool is_trusted, const struct view *v, const struct path *from, struct addr *route);
 /* A host of which nobody can be asked (RFC 6761 §6.4). */
 bool nat_is_invalid(struct sv host);

@@ -1,6 +1,6 @@
-/* sbc/call/sips.h - what a sips URI asks for (RFC 3261 §26.2.2, RFC 5630): every hop by TLS, or no hop at all. A leg whose dialog began with
- * a sips Request-URI is such a leg (leg.is_sips): our Contact in it is a sips URI, its requests go by TLS or WSS only, and none is taken
- * that came otherwise. A call that came by a sips URI leaves by one. Private to sbc/call/. */
+/* sbc/call/sips.h - what a sips URI asks for (RFC 3261 §26.2.2, RFC 5630): every hop by TLS, or no hop at all. A leg whose dialog began
+ * with a sips Request-URI is such a leg (leg.is_sips): our Contact in it is a sips URI, its requests go by TLS or WSS only, and none is
+ * taken that came otherwise. A call that came by a sips URI leaves by one. Private to sbc/call/. */
 #ifndef SBC_CALL_SIPS_H
 #define SBC_CALL_SIPS_H
 #include "sbc/call/call.h"
