@@ -539,7 +539,7 @@ void call_free(struct call *c)
 
 	wheel_disarm(b->p.wheel, &c->timer);
 	if (c->moving)
-		move_stop(c);
+		move_forget(c);
 	if (c->setup)
 		setup_drop(c->setup);
 	if (c->session)

@@ -313,6 +313,14 @@ void move_stop(struct call *c)
 	move_free(m);
 }
 
+void move_forget(struct call *c)
+{
+	struct move *m = move_of(c);
+
+	if (m)
+		move_free(m);
+}
+
 /* Neither the new destination nor the old one has an answer for the near side. */
 static void lose(struct move *m, unsigned sides, enum why why)
 {
@@ -704,7 +712,7 @@ static bool is_movable(const struct call *c)
 
 	return c->far && c->answered_ms && !c->setup && !c->is_kept && !c->is_ending && c->method == M_INVITE && c->n_dialogs == 1 &&
 	       list_empty(&c->relays) && !c->usages && !is_under_way(c) && !(c->session && session_is_asking(c)) &&
-	       (!m || m->until_ms <= c->b->p.wheel->now_ms) && has_other(c) && called(c, &uri);
+	       (!m || m->until_ms <= c->b->p.wheel->now_ms) && called(c, &uri);
 }
 
 static bool begin(struct call *c)
@@ -726,6 +734,7 @@ static bool begin(struct call *c)
 
 unsigned b2bua_move_at(struct b2bua *b, uint16_t slot, unsigned max)
 {
+	bool is_known = false; /* that there is somewhere to go */
 	unsigned done = 0;
 
 	list_each_safe(n, &b->all) {
@@ -733,8 +742,12 @@ unsigned b2bua_move_at(struct b2bua *b, uint16_t slot, unsigned max)
 
 		if (done == max || b->n_moving >= MOVES_AT_ONCE)
 			break;
-		if (c->far && c->far->has_slot && c->far->slot == slot && is_movable(c))
-			done += begin(c);
+		if (!c->far || !c->far->has_slot || c->far->slot != slot)
+			continue;
+		if (!is_known && !has_other(c))
+			break;
+		is_known = true; /* as long as this takes */
+		done += is_movable(c) && begin(c);
 	}
 	return done;
 }

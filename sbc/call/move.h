@@ -44,8 +44,9 @@ struct move {
 
 /* A request within the dialog of a call that has a struct move: WHY_COUNT: it may go on. A BYE ends the move. */
 enum why move_meets(struct call *c, uint8_t method);
-/* The call ends: nothing of it is left. */
+/* The call ends: who waits for an ACK gets one, and nothing of the move is left. The same without a word to the near side. */
 void move_stop(struct call *c);
+void move_forget(struct call *c);
 /* Somebody asks for the call under its present name, to take it over: it stays for a while. */
 void move_named(struct call *c);
 /* The trial's 2xx. False: it is of no use, and to be ended as any other that comes too late. */
