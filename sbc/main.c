@@ -1,5 +1,6 @@
 /* sbc/main.c - the command line. */
 #include "sbc/program.h"
+#include "transports/heap.h"
 #include <errno.h>
 #include <getopt.h>
 #include <malloc.h>
@@ -106,5 +107,7 @@ int main(int argc, char **argv)
 
 	if (parse(argc, argv, &o))
 		return 1;
+	if (heap_init())
+		fputs("sbc: OpenSSL's memory is malloc's\n", stderr); /* somebody was quicker: it costs memory, and nothing else */
 	return o.is_check ? check(&o) : run(&o);
 }

@@ -1,4 +1,5 @@
 /* The net of one worker: what UDP and TCP have in common, and what goes to and comes from other workers. */
+#include "transports/heap.h"
 #include "transports/inside.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -286,6 +287,7 @@ static void on_look(struct timer *t)
 		if (s->locals[i].udp)
 			drops += udp_drops(s->locals[i].udp);
 	counter_set(&s->counters, NET_UDP_KERNEL_DROPS, drops);
+	heap_trim();
 	wheel_arm_in(s->p.wheel, t, SOCKETS_LOOK_MS);
 }
 
