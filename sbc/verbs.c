@@ -603,8 +603,8 @@ static int add_metrics(struct verbs *v)
 		                         false,
 		                         write_refused, v);
 	if (!err)
-		err = metrics_add_family(v->metrics, "loop_turns", "Turns of a worker's loop that were measured, by the CPU they took at most, in us",
-		                         false, write_turns, v);
+		err = metrics_add_family(v->metrics, "loop_turns", "Turns of a worker's loop that were measured, by their CPU at most (us)", false,
+		                         write_turns, v);
 	if (!err)
 		err = metrics_add_family(v->metrics, "loop_turn_cpu_max_us", "CPU of the longest of them", true, write_longest_turn, v);
 	if (!err)

@@ -108,12 +108,8 @@ void *heap_alloc(size_t size)
 	return p ? p + 1 : NULL;
 }
 
-void heap_free(void *bytes)
+static void piece_free(struct piece *p)
 {
-	struct piece *p = (struct piece *)bytes - 1;
-
-	if (!bytes)
-		return;
 	if (!p->heap)
 		free(p);
 	else if (p->heap == own)
@@ -122,24 +118,34 @@ void heap_free(void *bytes)
 		give_back(p->heap, p);
 }
 
-void *heap_realloc(void *bytes, size_t size)
+void heap_free(void *bytes)
 {
-	struct piece *p = (struct piece *)bytes - 1;
+	if (bytes)
+		piece_free((struct piece *)bytes - 1);
+}
+
+/* One that is to be less than a quarter moves, too. */
+static void *piece_resize(struct piece *p, size_t size)
+{
 	void *moved;
 
-	if (!bytes)
-		return heap_alloc(size);
-	if (size == 0) {
-		heap_free(bytes);
-		return NULL;
-	}
 	if (size <= p->size && size >= p->size / 4)
-		return bytes;
+		return p + 1;
 	if (!(moved = heap_alloc(size)))
 		return NULL;
-	memcpy(moved, bytes, size < p->size ? size : p->size);
-	heap_free(bytes);
+	memcpy(moved, p + 1, size < p->size ? size : p->size);
+	piece_free(p);
 	return moved;
+}
+
+void *heap_realloc(void *bytes, size_t size)
+{
+	if (!bytes)
+		return heap_alloc(size);
+	if (size)
+		return piece_resize((struct piece *)bytes - 1, size);
+	heap_free(bytes);
+	return NULL;
 }
 
 void heap_trim(void)
