@@ -414,7 +414,11 @@ static int leave_it(struct sticky *s, unsigned pool, struct entry *e, const stru
 		q->slot = pick.slot;
 		return 0;
 	}
-	if (pick.slot != e->slot || verdict == MOVES_GONE) { /* of those that are all down it may be the best one */
+	if (verdict == MOVES_DOWN && !was_tried(q, e->slot) && !dest_health(&s->p.pools->dest[pick.slot]).is_up) {
+		join(e, q); /* nobody is up: then all that belongs together stays together */
+		return 0;
+	}
+	if (pick.slot != e->slot || verdict == MOVES_GONE) {
 		counter_inc(&s->counters, moves[verdict].counter);
 		log_move(s, e, from, &s->conf->destinations[pick.destination], moves[verdict].why);
 		settle(s, e, &pick);
@@ -638,27 +642,52 @@ void sticky_trim(struct sticky *s)
 
 /* Operators -------------------------------------------------------------------------------------------------------- */
 
+static const struct conf_destination *destination_of(const struct sticky *s, const struct entry *e)
+{
+	int index = conf_find_pool(s->conf, sv_from(e->pool->name));
+
+	return index < 0 ? NULL : destination_at(s->map, s->conf, (unsigned)index, e->slot, e->seed);
+}
+
+/* Until it goes, if nobody uses it. */
+static uint64_t time_left(const struct entry *e)
+{
+	uint64_t now = e->pool->s->p.wheel->now_ms, end = e->calls ? now + e->pool->ttl_ms : e->used_ms + e->pool->ttl_ms;
+
+	return end > now ? end - now : 0;
+}
+
+static struct sticky_info info_of(const struct sticky *s, const struct entry *e)
+{
+	const struct conf_destination *d = destination_of(s, e);
+	struct sticky_info info = { .text = text_of(e), .idle_ms = s->p.wheel->now_ms - e->used_ms, .left_ms = time_left(e),
+		                    .calls = e->calls };
+
+	if (d) {
+		info.destination = d->name;
+		info.pool = s->conf->pools[d->pool].name;
+	}
+	return info;
+}
+
 void sticky_each(const struct sticky *s, struct sv pool, struct sv text, bool (*fn)(void *ctx, const struct sticky_info *i), void *ctx)
 {
 	const struct sticky_pool *p = pool_named(s, pool);
-	uint64_t now = s->p.wheel->now_ms;
-	int index = p ? conf_find_pool(s->conf, pool) : -1;
+	struct sticky_info info;
 
-	if (index < 0)
+	if (p && text.len) {
+		const struct entry *e = entry_find(s, p, sticky_key(s->p.key, pool, text), text);
+
+		if (e) {
+			info = info_of(s, e);
+			fn(ctx, &info);
+		}
+		return;
+	}
+	if (!p)
 		return;
 	list_each(n, &p->entries) {
-		const struct entry *e = owner_of(n, struct entry, in_pool);
-		const struct conf_destination *d = destination_at(s->map, s->conf, (unsigned)index, e->slot, e->seed);
-		uint64_t end = e->calls ? now + p->ttl_ms : e->used_ms + p->ttl_ms;
-		struct sticky_info info = { .text = text_of(e), .idle_ms = now - e->used_ms, .left_ms = end > now ? end - now : 0,
-			                    .calls = e->calls };
-
-		if (text.len && !sv_eq(text, info.text))
-			continue;
-		if (d) {
-			info.destination = d->name;
-			info.pool = s->conf->pools[d->pool].name;
-		}
+		info = info_of(s, owner_of(n, struct entry, in_pool));
 		if (!fn(ctx, &info))
 			return;
 	}
@@ -680,13 +709,12 @@ bool sticky_forget(struct sticky *s, struct sv pool, struct sv text)
 
 static void put_entry(const struct sticky *s, const struct entry *e, struct sticky_sink *sink)
 {
-	int index = conf_find_pool(s->conf, sv_from(e->pool->name));
-	const struct conf_destination *d = index < 0 ? NULL : destination_at(s->map, s->conf, (unsigned)index, e->slot, e->seed);
-	uint64_t now = s->p.wheel->now_ms, end = e->calls ? now + e->pool->ttl_ms : e->used_ms + e->pool->ttl_ms;
+	const struct conf_destination *d = destination_of(s, e);
+	uint64_t left_ms = time_left(e);
 	char area[STICKY_RECORD_MAX];
 	struct tlv_out o;
 
-	if (!d || end <= now)
+	if (!d || !left_ms)
 		return;
 	tlv_init(&o, area, sizeof(area));
 	tlv_put_u64(&o, RECORD_VERSION, VERSION);
@@ -694,7 +722,7 @@ static void put_entry(const struct sticky *s, const struct entry *e, struct stic
 	tlv_put(&o, RECORD_TEXT, text_of(e));
 	tlv_put(&o, RECORD_DEST_POOL, s->conf->pools[d->pool].name);
 	tlv_put(&o, RECORD_DEST, d->name);
-	tlv_put_u64(&o, RECORD_LEFT, end - now);
+	tlv_put_u64(&o, RECORD_LEFT, left_ms);
 	if (!o.is_full) /* cannot be: names and keys have their bounds */
 		sink->put(sink, e->in_table.key, (struct sv){ o.p, o.len });
 }

@@ -74,7 +74,8 @@ struct sticky_question {
 int sticky_ask(struct sticky *s, struct sticky_question *q);
 /* A call that was counted has ended, or went elsewhere. */
 void sticky_end(struct sticky *s, uint64_t key, uint64_t era);
-/* On the asker's worker, which counts STICKY_ASKED and STICKY_UNANSWERED, too: reserves one call at the answer's slot. 0; -EBUSY: max-calls; -ENOENT: `c` has nothing there any more. */
+/* On the asker's worker, which also counts STICKY_ASKED and STICKY_UNANSWERED: reserves one call at the answer's slot. 0; -EBUSY:
+ * max-calls; -ENOENT: `c` has nothing there any more. */
 int sticky_take(struct pools *p, const struct conf *c, uint16_t pool, unsigned worker, uint16_t slot, struct pick *out);
 
 /* What `sbcctl sticky` shows. Strings are borrowed for the call of `fn`; `destination` is empty when it is gone. */
@@ -99,8 +100,8 @@ struct sticky_sink {
 void sticky_export(const struct sticky *s, struct sticky_sink *sink);
 /* Which shard it belongs to: its worker applies it. */
 uint16_t sticky_record_shard(const struct hash_key *key, struct sv record);
-/* 0, also when nothing of it is left here (its time is over, its pool is not sticky, its destination is no more); -EBADMSG for a record that
- * is none; -EEXIST: the key is known here; -ENOMEM. Unknown fields are skipped. */
+/* 0, also when nothing of it is left here (its time is over, its pool is not sticky, its destination is no more); -EBADMSG for a record
+ * that is none; -EEXIST: the key is known here; -ENOMEM. Unknown fields are skipped. */
 int sticky_apply(struct sticky *s, struct sv record);
 
 #endif

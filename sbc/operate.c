@@ -4,6 +4,7 @@
 #include "sbc/census.h"
 #include "sbc/clock.h"
 #include "sbc/states.h"
+#include "sbc/sticks.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 struct operate {
 	struct drains_params p;
 	struct drains *drains;
+	struct sticks sticks;
 };
 
 static const struct conf *conf_now(const struct operate *o)
@@ -142,7 +144,7 @@ static unsigned listing_slots(const struct listing *t, uint16_t slots[POOL_DESTI
 	return n;
 }
 
-static void no_pool(const struct conf *c, struct ctl_reply *r, struct sv name)
+void operate_no_pool(const struct conf *c, struct ctl_reply *r, struct sv name)
 {
 	struct nearest nearest;
 
@@ -164,7 +166,7 @@ static void verb_pools(void *ctx, struct ctl_reply *r, int argc, char **argv)
 		return;
 	}
 	if (argc == 2 && conf_find_pool(conf_now(o), sv_from(argv[1])) < 0) {
-		no_pool(conf_now(o), r, sv_from(argv[1]));
+		operate_no_pool(conf_now(o), r, sv_from(argv[1]));
 		return;
 	}
 	if (!(t = calloc(1, sizeof(*t)))) {
@@ -482,7 +484,8 @@ static int add_verbs(struct operate *o, struct ctl *ctl)
 
 	for (unsigned i = 0; i < sizeof(all) / sizeof(*all) && !err; i++)
 		err = ctl_register(ctl, all[i].verb, all[i].usage, all[i].help, all[i].handler, o);
-	return err;
+	o->sticks = (struct sticks){ o->p.asker, o->p.publisher };
+	return err ? err : sticks_add_verb(ctl, &o->sticks);
 }
 
 int operate_new(struct operate **out, const struct operate_params *p)

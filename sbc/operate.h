@@ -15,4 +15,8 @@ int operate_new(struct operate **out, const struct operate_params *p);
 /* After the control socket. */
 void operate_free(struct operate *o);
 
+/* Fails with the nearest name. */
+struct ctl_reply;
+void operate_no_pool(const struct conf *c, struct ctl_reply *r, struct sv name);
+
 #endif

@@ -122,31 +122,55 @@ static void dial_direct(struct setup *s, const struct view *v)
 	dial_address(s, v);
 }
 
+/* Is the named call there? One that a server began has no slot: its address says which server that is, over a connection without port. */
+static bool is_at(const struct end *e, const struct conf_destination *d, uint16_t slot)
+{
+	if (e->slot)
+		return slot == e->slot - 1;
+	return d->is_numeric && (transport_is_stream(e->path.transport) ? addr_eq_ip(&d->addr, &e->path.remote) :
+	                                                                  addr_eq(&d->addr, &e->path.remote));
+}
+
+/* In the pool, or in those it spills into. */
+static const struct conf_destination *wanted_of(const struct b2bua *b, const struct conf_pool *pool, const struct tombstone *t,
+                                                const struct end *held)
+{
+	for (unsigned n = 0; (t || held) && n <= CONF_SPILLS_MAX; n++) {
+		for (unsigned i = 0; i < pool->n_destinations; i++) {
+			const struct conf_destination *d = &pool->destinations[i];
+			uint16_t slot = pools_slot(b->p.pools, b->conf, d->id);
+
+			if (held ? is_at(held, d, slot) : slot == t->challenger - 1)
+				return d;
+		}
+		if (!pool->spill)
+			break;
+		pool = &b->conf->pools[pool->spill - 1];
+	}
+	return NULL;
+}
+
 /* DECISIONS 3: credentials go to the one who asked for them, while it may be used: another would only ask again. And a call that is to
  * replace another goes where that one is. */
 static bool pick_wanted(struct setup *s, const struct conf_pool *pool)
 {
 	struct b2bua *b = s->call->b;
-	uint16_t held = s->n_tried ? 0 : names_slot(s->names, pool->zone);
+	const struct end *held = s->n_tried ? NULL : names_end_in(s->names, pool->zone);
 	const struct tombstone *t = s->n_tried || held ? NULL : tombstone_challenged(b, s->call->near.in_table.key);
-	uint16_t wanted = t ? t->challenger : held;
+	const struct conf_destination *d = wanted_of(b, pool, t, held);
+	uint16_t slot = d ? pools_slot(b->p.pools, b->conf, d->id) : POOL_NO_SLOT;
 	struct dest_info info;
 
-	for (unsigned i = 0; wanted && i < pool->n_destinations; i++) {
-		const struct conf_destination *d = &pool->destinations[i];
-
-		if (pools_slot(b->p.pools, b->conf, d->id) != wanted - 1)
-			continue;
-		dest_info(b->p.pools, (uint16_t)(wanted - 1), &info);
-		if (!info.is_up || info.wish == WISH_DISABLED || (d->max_calls && info.load >= d->max_calls))
-			return false;
-		s->ahead = t ? t->ahead : 0;
-		s->min_s = t ? t->min_s : 0;
-		s->pick = (struct pick){ (uint16_t)(wanted - 1), d->id };
-		dest_reserve(b->p.pools, b->p.worker, s->pick.slot);
-		return true;
-	}
-	return false;
+	if (!d)
+		return false;
+	dest_info(b->p.pools, slot, &info);
+	if (!info.is_up || info.wish == WISH_DISABLED || (d->max_calls && info.load >= d->max_calls))
+		return false;
+	s->ahead = t ? t->ahead : 0;
+	s->min_s = t ? t->min_s : 0;
+	s->pick = (struct pick){ slot, d->id };
+	dest_reserve(b->p.pools, b->p.worker, slot);
+	return true;
 }
 
 /* 0; as stick_choose. */

@@ -441,10 +441,10 @@ void names_request(struct b2bua *b, const struct request *r)
 	refuse_unnamed(b, r);
 }
 
-uint16_t names_slot(const struct names *n, uint16_t zone)
+const struct end *names_end_in(const struct names *n, uint16_t zone)
 {
 	for (unsigned i = 0; n && i < n->n; i++)
 		if (n->name[i].is_known && !n->name[i].is_embedded && is_dialog_name(n->name[i].header) && n->name[i].end.zone == zone)
-			return n->name[i].end.slot;
-	return 0;
+			return &n->name[i].end;
+	return NULL;
 }

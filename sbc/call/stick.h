@@ -1,5 +1,5 @@
-/* sbc/call/stick.h - calls of pools with `sticky`: where their key is (dispatcher/sticky.h) is asked of the worker that owns it. When that is
- * another one, the question goes there and home as mail and the request waits in the park (DECISIONS 19, 20). Where a key stays with its
+/* sbc/call/stick.h - calls of pools with `sticky`: where their key is (dispatcher/sticky.h) is asked of the worker that owns it. When that
+ * is another one, the question goes there and home as mail and the request waits in the park (DECISIONS 19, 20). Where a key stays with its
  * destination as long as it has calls (`on-drain: stay`), each call holds a struct stick until it ends: then that travels to the owner. */
 #ifndef SBC_CALL_STICK_H
 #define SBC_CALL_STICK_H

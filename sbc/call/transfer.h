@@ -61,8 +61,8 @@ const struct end *names_end(const struct names *n, struct sv call_id, struct sv 
 /* NULL is allowed. */
 struct names *names_get(struct names *n);
 void names_put(struct names *n);
-/* The destination + 1 in `zone` that has the call which is to be replaced or joined; 0: none. */
-uint16_t names_slot(const struct names *n, uint16_t zone);
+/* The end in `zone` of a call that is to be replaced or joined, or is the target dialog; NULL: none. */
+const struct end *names_end_in(const struct names *n, uint16_t zone);
 /* They have come here, to be asked or answered. */
 void names_arrive(struct b2bua *b, struct names *n);
 

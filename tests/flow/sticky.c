@@ -1,14 +1,16 @@
 /* Keys that keep their destination (`sticky`): what a key may be, how long it lasts, who moves when his destination goes, and that all of it
  * is the same whichever worker a call is on. */
-#include "tests/flow/flow.h"
+#include "tests/flow/cast.h"
+#include "tests/unit/base/oom.h"
+#include "sbc/call/stick.c"
 #include "dispatcher/sticky.h"
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
 
-#define DAVE "10.0.0.23:5060"
 #define THREE \
 	"destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }, { name: carol, uri: \"sip:10.0.0.22:5060\" }, " \
 	"{ name: dave, uri: \"sip:10.0.0.23:5060\" }]"
@@ -399,6 +401,35 @@ static void a_room_leaves_who_is_down(void **state)
 		}
 }
 
+/* Nobody is up, as far as can be told: keys stay where they are, rather than be torn apart by what may be no more than lost probes. */
+static void when_all_are_down_keys_stay(void **state)
+{
+	struct caller who = { .to = "sip:conf-1@example.com" };
+
+	(void)state;
+	for (unsigned w = 0; w < 3; w++) {
+		struct rig *r = rig_new(APPS("by: room"), some_workers[w], 5);
+		int first = goes_to(r, 1, &who);
+		struct try t;
+
+		for (int i = 0; i < 3; i++)
+			dies(r, i);
+		for (unsigned n = 2; n < 8; n++)
+			assert_int_equal(goes_to(r, n, &who), first);
+		assert_int_equal(counted(r, STICKY_MOVED_DOWN), 0);
+		for (int i = 0; i < 3; i++)
+			dies(r, i);
+		t = call(r, 9, &who);
+		assert_int_equal(t.server, first);
+		says(&t, 503); /* it failed the call: then elsewhere after all */
+		t.server = reached(r, &t.got);
+		assert_int_not_equal(t.server, first);
+		assert_true(t.server >= 0);
+		hangs_up(&t);
+		end(r);
+	}
+}
+
 /* A room in use does not expire, and goes last when there are too many. */
 static void a_room_in_use_lasts(void **state)
 {
@@ -667,6 +698,344 @@ static void a_destination_that_is_gone(void **state)
 	end(r);
 }
 
+/* What names a call, and calls that move ----------------------------------------------------------------------------- */
+
+static void three_phones(struct rig *r, struct phone p[3])
+{
+	for (unsigned i = 0; i < 3; i++)
+		phone_new(&p[i], r, names[i], servers[i]);
+}
+
+static void free_phones(struct phone *p, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		phone_free(&p[i]);
+}
+
+/* All but this one are drained. */
+static void only(struct rig *r, int server)
+{
+	for (int i = 0; i < 3; i++)
+		put(r, i, server < 0 || i == server ? WISH_IN_SERVICE : WISH_DRAINING);
+}
+
+/* The tags of Target-Dialog have other names (RFC 4538 §7). */
+static void name_call(char *line, size_t size, const char *header, const char *name)
+{
+	const char *to = strstr(name, ";to-tag=") + 8, *from = strstr(name, ";from-tag=") + 10;
+	bool is_target = !strcmp(header, "Target-Dialog");
+
+	snprintf(line, size, "%s: %.*s;%s=%.*s;%s=%s\n", header, (int)strcspn(name, ";"), name, is_target ? "local-tag" : "to-tag",
+	         (int)strcspn(to, ";"), to, is_target ? "remote-tag" : "from-tag", from);
+}
+
+/* It goes where that call is, whatever its own key says, and is counted as one of its key if that is there. */
+static void what_names_a_call_goes_where_it_is(void **state)
+{
+	static const char *const headers[] = { "Replaces", "Join", "Target-Dialog" };
+
+	(void)state;
+	for (unsigned w = 0; w < 3; w++)
+		for (unsigned h = 0; h < 3; h++) {
+			struct rig *r = rig_new(APPS("by: room"), some_workers[w], 1);
+			struct phone a, x, at[3], taken;
+			char line[1024];
+
+			phone_new(&a, r, "alice", ALICE);
+			phone_new(&x, r, "xaver", CARLA);
+			three_phones(r, at);
+			only(r, 1);
+			phones_talk(&a, &at[1], "sip:conf-1@example.com");
+			only(r, 0);
+			name_call(line, sizeof(line), headers[h], phone_call_name(&a));
+			phone_calls(&x, "sip:conf-2@example.com", line, OFFER);
+			phone_new(&taken, r, "taken", CAROL);
+			phone_gets(&taken, "INVITE ");
+			assert_string_equal(look(r, "conf-2@example.com").destination, "carol");
+			assert_int_equal(n_calls(r, "conf-2@example.com"), 1);
+			phone_answers(&taken, 486, "", "");
+			phone_gets(&taken, "ACK ");
+			phones_end(&a, &at[1]);
+			assert_int_equal(n_calls(r, "conf-1@example.com"), 0);
+			assert_int_equal(n_calls(r, "conf-2@example.com"), 0);
+			free_phones(at, 3);
+			free_phones(&a, 1);
+			free_phones(&x, 1);
+			free_phones(&taken, 1);
+			end(r);
+		}
+}
+
+/* A call that a server began has no destination on that server's side: its address says where the call is. */
+static void a_call_that_a_server_began(void **state)
+{
+	(void)state;
+	for (unsigned w = 0; w < 3; w++) {
+		struct rig *r = rig_new(FLOW_ZONES "pools: { apps: { zone: core, probe: off, " THREE " } }\n" FLOW_ROUTES, some_workers[w], 1);
+		struct phone at[3], d, taken;
+		char line[1024];
+
+		three_phones(r, at);
+		only(r, 1);
+		phones_talk(&at[0], &at[1], "sip:carol@10.0.0.10"); /* bob calls, carol answers */
+		only(r, 2);
+		phone_new(&d, r, "dora", "10.0.0.99:5060");
+		phone_new(&taken, r, "taken", BOB);
+		snprintf(line, sizeof(line), "Replaces: %s\n", phone_call_name(&at[1]));
+		phone_calls(&d, "sip:bob@10.0.0.10", line, OFFER);
+		phone_gets(&taken, "INVITE ");
+		phone_answers(&taken, 486, "", "");
+		phone_gets(&taken, "ACK ");
+		phones_end(&at[0], &at[1]);
+		free_phones(at, 3);
+		free_phones(&d, 1);
+		free_phones(&taken, 1);
+		rig_forget(r, "10.0.0.99:5060");
+		end(r);
+	}
+}
+
+static unsigned moves(struct rig *r, int server)
+{
+	char name[32];
+	unsigned done = 0;
+
+	snprintf(name, sizeof(name), "apps/%s", names[server]);
+	for (unsigned i = 0; i < r->shared.workers; i++)
+		done += b2bua_move_at(r->workers[i].calls, dest_find(r->shared.pools, r->conf, sv_from(name), NULL), 10);
+	rig_after(r, 0);
+	return done;
+}
+
+/* `drain --then move`: the first call of a room takes its key along, and the second one follows. */
+static void a_room_moves_together(void **state)
+{
+	(void)state;
+	for (unsigned w = 0; w < 3; w++) {
+		struct rig *r = rig_new(APPS("by: room"), some_workers[w], 1);
+		struct phone near[2], at[2], then[2];
+		struct got g = { 0 };
+		int where;
+
+		phone_new(&near[0], r, "alice", ALICE);
+		phone_new(&near[1], r, "xaver", CARLA);
+		only(r, 0);
+		for (unsigned i = 0; i < 2; i++) {
+			phone_new(&at[i], r, i ? "bert" : "bob", BOB);
+			phones_talk(&near[i], &at[i], "sip:conf-1@example.com");
+		}
+		only(r, -1);
+		put(r, 0, WISH_DRAINING);
+		assert_int_equal(n_calls(r, "conf-1@example.com"), 2);
+		assert_int_equal(moves(r, 0), 2);
+		for (unsigned i = 0; i < 2; i++) {
+			phone_gets(&near[i], "INVITE ");
+			phone_answers_invite(&near[i], 200, "", OFFER);
+		}
+		where = rig_has_message(r, CAROL) ? 1 : 2;
+		for (unsigned i = 0; i < 2; i++) {
+			phone_new(&then[i], r, i ? "carl" : "carol", servers[where]);
+			phone_gets(&then[i], "INVITE ");
+		}
+		for (unsigned i = 0; i < 2; i++) {
+			phone_answers_invite(&then[i], 200, "", ANSWER);
+			phone_gets(&then[i], "ACK ");
+		}
+		assert_int_equal(n_calls(r, "conf-1@example.com"), 2);
+		assert_string_equal(look(r, "conf-1@example.com").destination, names[where]);
+		assert_int_equal(counted(r, STICKY_MOVED_DRAINED), 1);
+		for (unsigned i = 0; i < 2; i++) {
+			rig_expect(r, BOB, "BYE ", &g);
+			rig_forget(r, ALICE);
+			rig_forget(r, CARLA);
+		}
+		got_free(&g);
+		free_phones(near, 2);
+		free_phones(at, 2);
+		free_phones(then, 2);
+		end(r);
+		assert_true(where == 1 || where == 2);
+	}
+}
+
+/* A user who registers behind us moves with his registration, and his next call follows it. */
+static void a_registration_moves_its_user(void **state)
+{
+	struct caller who = { .from = "sip:alice@example.com" };
+
+	(void)state;
+	for (unsigned w = 0; w < 3; w++) {
+		struct rig *r = rig_new(FLOW_ZONES "pools: { apps: { zone: core, probe: off, sticky: { by: from-user }, " THREE " } }\n"
+		                        "routes: [{ when: { method: REGISTER, caller: any }, to: registrar }, { when: { zone: public, caller: any }, "
+		                        "to: { pool: apps } }]\nregistrar: { example.com: { mode: pass, pool: apps } }\n", some_workers[w], 1);
+		int first = goes_to(r, 1, &who), then = -1;
+		struct got g = { 0 };
+
+		put(r, first, WISH_DRAINING);
+		rig_say(r, ALICE, EDGE, "",
+		        "REGISTER sip:example.com SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKreg;rport\nMax-Forwards: 70\n"
+		        "From: <sip:alice@example.com>;tag=r\nTo: <sip:alice@example.com>\nCall-ID: r\nCSeq: 1 REGISTER\n"
+		        "Contact: <sip:alice@192.0.2.10>\n");
+		for (int i = 0; i < 3; i++)
+			if (rig_has_message(r, servers[i])) {
+				rig_expect(r, servers[i], "REGISTER ", &g);
+				flow_answer(r, servers[i], CORE, &g, 403, "<sip:alice@example.com>;tag=b", NULL, "", "");
+				then = i;
+			}
+		assert_true(then >= 0 && then != first);
+		put(r, first, WISH_IN_SERVICE);
+		assert_int_equal(goes_to(r, 2, &who), then);
+		assert_int_equal(counted(r, STICKY_MOVED_DRAINED), 1);
+		got_free(&g);
+		end(r);
+	}
+}
+
+/* Another node ------------------------------------------------------------------------------------------------------- */
+
+struct kept {
+	struct sticky_sink sink;
+	struct sv of[8];
+	unsigned n;
+};
+
+static void keep(struct sticky_sink *sink, uint64_t key, struct sv record)
+{
+	struct kept *k = owner_of(sink, struct kept, sink);
+	char *copy = malloc(record.len);
+
+	(void)key;
+	assert_non_null(copy);
+	assert_true(k->n < 8);
+	memcpy(copy, record.p, record.len);
+	k->of[k->n++] = (struct sv){ copy, record.len };
+}
+
+/* The keys are on the other node as they were, and so is who is in a room: the calls' own records say that, in whatever order they come. */
+static void another_node_knows_them(void **state)
+{
+	(void)state;
+	for (unsigned w = 0; w < 3; w++)
+		for (unsigned keys_first = 0; keys_first < 2; keys_first++) {
+			static const char yaml[] = APPS("by: room, ttl: 1h");
+			struct rig *r = rig_new(yaml, some_workers[w], 1);
+			struct caller who = { .to = "sip:conf-1@example.com" }, idle = { .to = "sip:conf-2@example.com" };
+			struct kept kept = { .sink = { keep } };
+			struct try ringing = call(r, 1, &who), again;
+			int other = goes_to(r, 2, &idle);
+
+			says(&ringing, 180);
+			rig_after(r, 60000);
+			for (unsigned i = 0; i < r->shared.workers; i++)
+				sticky_export(b2bua_sticky(r->workers[i].calls), &kept.sink);
+			assert_int_equal(kept.n, 2);
+			if (!keys_first)
+				r = rig_take_over(r, yaml, some_workers[(w + 1) % 3], 1);
+			else
+				rig_free(r, false), r = rig_new(yaml, some_workers[(w + 1) % 3], 99);
+			for (unsigned i = 0; i < kept.n; i++) {
+				const struct hash_key *key = token_hash_key(r->workers[0].tokens);
+				struct sticky *at =
+					b2bua_sticky(r->workers[sticky_record_shard(key, kept.of[i]) % r->shared.workers].calls);
+				int err = sticky_apply(at, kept.of[i]);
+
+				assert_true(err == 0 || (err == -EEXIST && !keys_first));
+				assert_int_equal(sticky_apply(at, kept.of[i]), -EEXIST);
+				free((char *)kept.of[i].p);
+			}
+			ringing.rig = r;
+			rig_after(r, 0);
+			assert_int_equal(look(r, "").n, 2);
+			assert_string_equal(look(r, "conf-2@example.com").destination, names[other]);
+			assert_string_equal(look(r, "conf-1@example.com").destination, names[ringing.server]);
+			assert_int_equal(n_calls(r, "conf-1@example.com"), !keys_first);
+			put(r, ringing.server, WISH_DRAINING);
+			again = call(r, 3, &who);
+			if (keys_first) {
+				assert_int_not_equal(again.server, ringing.server);
+			} else {
+				assert_int_equal(again.server, ringing.server);
+				assert_int_equal(n_calls(r, "conf-1@example.com"), 2);
+				says(&ringing, 486);
+				assert_int_equal(n_calls(r, "conf-1@example.com"), 1);
+			}
+			got_free(&ringing.got);
+			hangs_up(&again);
+			assert_int_equal(n_calls(r, "conf-1@example.com"), 0);
+			end(r);
+		}
+}
+
+/* The owner's mailbox is full when calls end: it is told as soon as there is room. */
+static int no_post(struct shared *s, unsigned worker, struct mail *m, bool is_urgent)
+{
+	(void)s, (void)worker, (void)m, (void)is_urgent;
+	return -ENOBUFS;
+}
+
+static void an_end_is_told_later(void **state)
+{
+	enum { CALLS = 8 };
+	struct rig *r = rig_new(APPS("by: to-user, on-drain: stay"), 8, 1);
+	int (*post)(struct shared *s, unsigned worker, struct mail *m, bool is_urgent) = r->shared.post;
+	struct try t[CALLS];
+	char to[64];
+
+	(void)state;
+	for (unsigned i = 0; i < CALLS; i++) {
+		snprintf(to, sizeof(to), "sip:user%u@example.com", i);
+		t[i] = call(r, i, &(struct caller){ .to = to });
+		assert_true(t[i].server >= 0);
+	}
+	r->shared.post = no_post;
+	for (unsigned i = 0; i < r->shared.workers; i++)
+		for (unsigned k = 0; k < 3; k++)
+			b2bua_hangup_at(r->workers[i].calls, (uint16_t)k, CALLS);
+	rig_after(r, 1000);
+	r->shared.post = post;
+	assert_true(counted(r, STICKY_ENTRIES) == CALLS);
+	rig_after(r, 100);
+	for (unsigned i = 0; i < CALLS; i++) {
+		snprintf(to, sizeof(to), "user%u", i);
+		assert_int_equal(look(r, to).n, 1);
+		assert_int_equal(n_calls(r, to), 0);
+		got_free(&t[i].got);
+	}
+	end(r);
+}
+
+/* What a call holds cannot be allocated: a user's call goes on without his key, or with it if that is known here; one of a room is refused
+ * when its key is another worker's, and not counted when it is not. Nobody is counted for good, and nothing is left. */
+static void without_memory(void **state)
+{
+	static const char *const yaml[] = { APPS("by: to-user"), APPS("by: room") };
+
+	(void)state;
+	for (unsigned stays = 0; stays < 2; stays++)
+		for (unsigned w = 0; w < 3; w++) {
+			struct rig *r = rig_new(yaml[stays], some_workers[w], 1);
+			unsigned refused = 0, failed = 0;
+			char to[64];
+
+			for (unsigned n = 0; n < 20; n++) {
+				struct try t;
+
+				snprintf(to, sizeof(to), "sip:conf-%u@example.com", n);
+				oom_in = 1;
+				t = call(r, n, &(struct caller){ .to = to });
+				failed += oom_in == 0;
+				oom_in = 0;
+				refused += t.server < 0;
+				assert_int_equal(look(r, "").calls, 0);
+				hangs_up(&t);
+			}
+			assert_true(w ? failed > 0 : failed == (stays ? 20 : 0));
+			assert_int_equal(refused > 0, stays && w);
+			assert_int_equal(counted(r, STICKY_UNANSWERED) + counted(r, STICKY_NO_MEMORY), failed);
+			end(r);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -678,6 +1047,7 @@ int main(void)
 		cmocka_unit_test(a_user_moves_once),
 		cmocka_unit_test(a_room_stays_until_it_is_empty),
 		cmocka_unit_test(a_room_leaves_who_is_down),
+		cmocka_unit_test(when_all_are_down_keys_stay),
 		cmocka_unit_test(a_room_in_use_lasts),
 		cmocka_unit_test(when_its_server_is_full),
 		cmocka_unit_test(simultaneous_calls_meet),
@@ -687,6 +1057,13 @@ int main(void)
 		cmocka_unit_test(cancelled_while_it_is_asked),
 		cmocka_unit_test(a_reload_keeps_what_it_can),
 		cmocka_unit_test(a_destination_that_is_gone),
+		cmocka_unit_test(what_names_a_call_goes_where_it_is),
+		cmocka_unit_test(a_call_that_a_server_began),
+		cmocka_unit_test(a_room_moves_together),
+		cmocka_unit_test(a_registration_moves_its_user),
+		cmocka_unit_test(another_node_knows_them),
+		cmocka_unit_test(an_end_is_told_later),
+		cmocka_unit_test(without_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,3 +118,30 @@ live_pools_rest() {
 	caller_run again demo -m 2 -r 10 || fail "calls afterwards"
 	[[ $(calls_of one) == 2 ]] || fail "no calls after the rest: $(calls_of one)"
 }
+
+# Calls of one user meet, whichever worker they are on; sbcctl shows where, and what it forgets begins anew.
+live_pools_sticky() {
+	local where
+	port_take ONE TWO
+	destination app-1 "$ONE"
+	destination app-2 "$TWO"
+	callee_start one "$ONE" demo
+	callee_start two "$TWO" demo
+	WORKERS=3 POOL_EXTRA='sticky: { by: to-user, ttl: 1h }' conf_write
+	sbc_start
+	caller_run many demo -m 5 -r 20 || fail "calls of one key"
+	[[ $(calls_of one)/$(calls_of two) == @(0/5|5/0) ]] || fail "one key went to both: $(calls_of one) and $(calls_of two)"
+	[[ $(calls_of one) == 5 ]] && where=app-1 || where=app-2
+	[[ $(ctl sticky apps | wc -l) == 2 ]] || fail "sticky: $(ctl sticky apps)"
+	KEY=$(ctl sticky apps | awk 'NR == 2 { print $1 }')
+	ctl --json sticky apps "$KEY" | grep -q "\"destination\":\"apps/$where\",\"calls\":0" || fail "--json: $(ctl --json sticky apps "$KEY")"
+	ctl metrics | awk '/^sbc_sticky_entries/ { n += $2 } END { exit n != 1 }' || fail "metrics: $(ctl metrics | grep sticky)"
+	ctl sticky apps nobody >out 2>&1
+	[[ $? == 1 ]] && grep -q 'pool apps has no key nobody' out || fail "a key that is not there: $(cat out)"
+	ctl sticky aps >out 2>&1
+	[[ $? == 2 ]] && grep -q 'no pool aps; the nearest name is apps' out || fail "a pool that is not there: $(cat out)"
+	ctl sticky apps --forget >out 2>&1 && fail "all were forgotten"
+	ctl sticky apps "$KEY" --forget | grep -q "$KEY: forgotten" || fail "forget"
+	[[ $(ctl sticky apps | wc -l) == 1 ]] || fail "it is still there: $(ctl sticky apps)"
+	sbc_end
+}
