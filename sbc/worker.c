@@ -272,7 +272,7 @@ static void hear_alias(struct worker *w, const struct view *v, const struct path
 	if (!route_is_trusted(w->conf, w->conf->listeners[from->listener].zone, &from->remote) || via_next(&via, &value) ||
 	    !param_find(via.params, SV("alias"), &param) || addr_parse(&at, via.host) || !addr_eq_ip(&at, &from->remote))
 		return;
-	net_alias(w->net, from, via.port ? via.port : from->transport == T_TLS ? 5061 : 5060);
+	net_alias(w->net, from, via.port ? via.port : resolve_default_port(from->transport));
 }
 
 static void on_message(void *ctx, const struct path *from, char *bytes, size_t len, bool is_broken)
