@@ -23,10 +23,18 @@ static void at_listener(struct reader *r, const struct conf_listener *l)
 	at(r, l->mark, "zones.%.*s.listen[%u]", SV_ARG(z->name), (unsigned)(l - z->listeners));
 }
 
+/* Their connections are told apart by their first bytes. */
+static bool may_share(const struct conf_listener *a, const struct conf_listener *b)
+{
+	unsigned both = 1u << a->transport | 1u << b->transport;
+
+	return a->zone == b->zone && (both == (1u << T_TCP | 1u << T_WS) || both == (1u << T_TLS | 1u << T_WSS));
+}
+
 /* tcp, tls, ws and wss on one address and port are one socket. */
 static bool is_same_socket(const struct conf_listener *a, const struct conf_listener *b)
 {
-	return (a->transport == T_UDP) == (b->transport == T_UDP) && addr_eq(&a->bind, &b->bind);
+	return !may_share(a, b) && (a->transport == T_UDP) == (b->transport == T_UDP) && addr_eq(&a->bind, &b->bind);
 }
 
 static void check_duplicate_listener(struct reader *r, const struct conf_listener *l)

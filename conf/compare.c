@@ -39,6 +39,8 @@ static void differences(struct words *w, const struct conf_destination *was, con
 	add_number(w, "max-calls", was->max_calls, is->max_calls);
 	add_number(w, "max-cps", was->max_cps, is->max_cps);
 	add_number(w, "priority", was->priority, is->priority);
+	if (!sv_eq(was->path, is->path))
+		add(w, "%spath %.*s -> %.*s", w->len ? ", " : "", SV_ARG(was->path), SV_ARG(is->path));
 	if (!sv_eq(was->uri, is->uri))
 		add(w, "%suri %.*s -> %.*s (begins anew)", w->len ? ", " : "", SV_ARG(was->uri), SV_ARG(is->uri));
 }

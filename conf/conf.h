@@ -105,6 +105,7 @@ struct conf_zone {
 	uint16_t first_listener, n_listeners; /* in conf.listeners */
 	struct conf_listener *listeners;      /* = &conf.listeners[first_listener] */
 	struct sv *domains;  unsigned n_domains;
+	struct sv *origins;  unsigned n_origins; /* patterns: whose pages may open WebSockets; none: any */
 	struct prefix *trust; unsigned n_trust;
 	struct prefix *proxies; unsigned n_proxies; /* who speaks the PROXY protocol */
 	uint8_t headers_unknown;     /* enum conf_unknown */
@@ -144,6 +145,7 @@ struct conf_destination {
 	uint16_t port;               /* 0: none written */
 	uint8_t transport;           /* default UDP; sips: TLS */
 	bool is_open;                /* a name without port and transport=: DNS may say another one (RFC 3263 §4.1) */
+	struct sv path;              /* ws, wss: where it takes WebSockets; empty: "/" */
 	unsigned weight;             /* default 1, 0..1000; 0 = no calls */
 	unsigned max_calls;          /* 0 = no limit */
 	unsigned max_cps;            /* new calls a second; 0 = no limit */

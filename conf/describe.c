@@ -172,7 +172,7 @@ static void add_keepalive(struct text *t, const struct conf *c, const struct con
 	if (!c->n_registrars || (z->keepalive.udp == KEEPALIVE_OFF && z->keepalive.tcp == STREAM_KEEPALIVE_OFF))
 		return;
 	text_add(t, "  sends %s%s to contacts that are silent for ", kinds[z->keepalive.udp],
-	         z->keepalive.tcp == STREAM_KEEPALIVE_OFF ? "" : ", CRLF on connections,");
+	         z->keepalive.tcp == STREAM_KEEPALIVE_OFF ? "" : ", pings on connections,");
 	add_ms(t, z->keepalive.every_ms);
 	text_add(t, z->keepalive.learns ? " (learnt by network)" : "");
 	if (z->keepalive.udp == KEEPALIVE_OPTIONS || z->keepalive.tcp == STREAM_KEEPALIVE_CRLF)
@@ -192,6 +192,10 @@ static void add_zone(struct text *t, const struct conf *c, const struct conf_zon
 	if (z->n_domains) {
 		add_list(t, "  is responsible for ", z->domains, z->n_domains);
 		text_add(t, ", and for its own addresses\n");
+	}
+	if (z->n_origins) {
+		add_list(t, "  takes WebSockets from pages of ", z->origins, z->n_origins);
+		text_add(t, "\n");
 	}
 	if (z->n_trust) {
 		add_prefixes(t, "  trusts ", ", ", z->trust, z->n_trust);
@@ -254,7 +258,8 @@ static void add_health(struct text *t, const struct conf_pool *p)
 
 static void add_destination(struct text *t, const struct conf_pool *p, const struct conf_destination *d)
 {
-	text_add(t, "  %.*s at %.*s%s", SV_ARG(d->name), SV_ARG(d->uri), d->each_address && !d->is_numeric ? ", each address of it" : "");
+	text_add(t, "  %.*s at %.*s%s%.*s%s", SV_ARG(d->name), SV_ARG(d->uri), d->path.len ? ", path " : "", SV_ARG(d->path),
+	         d->each_address && !d->is_numeric ? ", each address of it" : "");
 	if (p->balance != BALANCE_ROUND_ROBIN)
 		text_add(t, ", weight %u", d->weight);
 	if (d->max_calls)

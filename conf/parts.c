@@ -16,7 +16,7 @@ static const struct scheme schemes[T_COUNT] = {
 	[T_UDP] = { "udp", 5060, true, false },
 	[T_TCP] = { "tcp", 5060, true, false },
 	[T_TLS] = { "tls", 5061, false, false },
-	[T_WS] = { "ws", 80, false, true },
+	[T_WS] = { "ws", 80, true, true },
 	[T_WSS] = { "wss", 443, false, true },
 };
 
@@ -88,6 +88,25 @@ static bool listener_address(struct reader *r, const struct scheme *s, struct sv
 	return false;
 }
 
+/* As it stands in an HTTP request: nothing that ends it. */
+static bool is_url_path(struct sv v)
+{
+	for (size_t i = 0; i < v.len; i++)
+		if (v.p[i] <= ' ' || v.p[i] > '~' || v.p[i] == '?' || v.p[i] == '#')
+			return false;
+	return v.len == 0 || v.p[0] == '/';
+}
+
+void on_destination_path(struct reader *r, const struct value *v, void *into)
+{
+	struct conf_destination *d = into;
+	char word[72];
+
+	d->path = v->text;
+	if (!v->text.len || !is_url_path(v->text))
+		note_error(r, "`%s` is no path: write \"/sip\"", printable(v->text, word));
+}
+
 /* TRANSPORT:ADDRESS:PORT[/path] */
 void on_listener(struct reader *r, const struct value *v, void *into)
 {
@@ -106,6 +125,8 @@ void on_listener(struct reader *r, const struct value *v, void *into)
 		           printable(v->text, word));
 	else if (l->path.len && !schemes[l->transport].has_path)
 		note_error(r, "a path (`%s`) has a meaning for ws and wss only: remove it", printable(l->path, word));
+	else if (!is_url_path(l->path))
+		note_error(r, "`%s` is no path: write \"/sip\"", printable(l->path, word));
 	else if (listener_address(r, &schemes[l->transport], address, &l->bind) && !l->is_active && !r->later)
 		note_warning(r, "%s listeners: not active in this version", schemes[l->transport].name);
 }

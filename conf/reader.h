@@ -98,6 +98,7 @@ void on_sticky_header(struct reader *r, const struct value *v, void *into);
 void on_sticky_drain(struct reader *r, const struct value *v, void *into);
 void on_destination_open(struct reader *r, void *into);
 void on_destination_uri(struct reader *r, const struct value *v, void *into);
+void on_destination_path(struct reader *r, const struct value *v, void *into);
 void on_registrar_open(struct reader *r, void *into);
 void on_registrar_done(struct reader *r, void *into);
 void on_registrar_pool(struct reader *r, const struct value *v, void *into);

@@ -73,7 +73,8 @@ static const struct row rows[] = {
 	{ .path = "zones.*.listen[]", .type = TY_LISTENER, .reload = RESTART, .size = sizeof(struct conf_listener),
 	  .take = on_listener, .same = is_same_listener,
 	  .help = "TRANSPORT:ADDRESS:PORT with transport udp, tcp, tls, ws or wss; ws and wss take a path behind the port. "
-	          "The address is a concrete one." },
+	          "The address is a concrete one. ws may have that of a tcp listener, "
+	          "wss that of a tls one: what begins with `GET ` is for it." },
 	{ .path = "zones.*.listen[]", .type = TY_MAP, .reload = RESTART, .size = sizeof(struct conf_listener),
 	  .help = "The same, with an advertised address of its own." },
 	{ .path = "zones.*.listen[].bind", .type = TY_LISTENER, .reload = RESTART, .is_required = true, .take = on_listener,
@@ -83,6 +84,10 @@ static const struct row rows[] = {
 	{ .path = "zones.*.domains", .type = TY_LIST, .takes_one = true, .max = 4096, ARRAY(conf_zone, domains, n_domains),
 	  .help = "Domains that are ours in a Request-URI. Our own listen addresses and advertised names always are." },
 	{ .path = "zones.*.domains[]", .type = TY_HOST, WHOLE(struct sv), .help = "A domain." },
+	{ .path = "zones.*.origins", .type = TY_LIST, .takes_one = true, .max = 256, ARRAY(conf_zone, origins, n_origins),
+	  .help = "Whose pages may open a WebSocket here, as browsers name them in Origin. A request without one is none of a browser's, "
+	          "and passes. Default: any." },
+	{ .path = "zones.*.origins[]", .type = TY_GLOB, WHOLE(struct sv), .help = "`https://phone.example.com`, `https://*.example.com`." },
 	{ .path = "zones.*.trust", .type = TY_LIST, .takes_one = true, .max = 4096, ARRAY(conf_zone, trust, n_trust),
 	  .help = "Sources whose identity headers are believed and who may call without being registered." },
 	{ .path = "zones.*.trust[]", .type = TY_PREFIX, WHOLE(struct prefix), .help = "A network, or one address." },
@@ -122,7 +127,8 @@ static const struct row rows[] = {
 	{ .path = "zones.*.keepalive.tcp", .type = TY_CHOICE, .unset = "auto", ONE_OF("auto", "crlf", "off"),
 	  FIELD(conf_zone, keepalive.tcp),
 	  .help = "On connections. `crlf`: two CRLF (RFC 5626 §3.5.1), which clients that registered with `outbound` answer; of others TCP "
-	          "tells whether they are there. `auto`: `crlf` in a zone that trusts nobody, else `off`." },
+	          "tells whether they are there. On WebSockets a ping, which all answer. "
+	          "`auto`: `crlf` in a zone that trusts nobody, else `off`." },
 	{ .path = "zones.*.keepalive.every", .type = TY_DURATION, .unset = "30s", .min = MS(2), .max = MS(600),
 	  FIELD(conf_zone, keepalive.every_ms), .help = "No contact is silent for longer." },
 	{ .path = "zones.*.keepalive.misses", .type = TY_INT, .unset = "3", .min = 1, .max = 100, FIELD(conf_zone, keepalive.misses),
@@ -269,6 +275,8 @@ static const struct row rows[] = {
 	  .help = "Its name, one of a kind in the pool: `sbcctl drain POOL/NAME`." },
 	{ .path = "pools.*.destinations[].uri", .type = TY_URI, .is_required = true, .take = on_destination_uri,
 	  .help = "sip:HOST[:PORT][;transport=udp|tcp|tls|ws|wss]. A name is looked up by RFC 3263." },
+	{ .path = "pools.*.destinations[].path", .type = TY_TEXT, .take = on_destination_path,
+	  .help = "Where it takes WebSockets (ws and wss). Default: `/`." },
 	{ .path = "pools.*.destinations[].each-address", .type = TY_BOOL, .unset = "off", FIELD(conf_destination, each_address),
 	  .help = "`on`: every address that the name leads to (SRV, A, AAAA) is a destination of its own, NAME/ADDRESS, with a health, a "
 	          "load and these limits of its own; asked for again when its time to live is over. Those that disappear get no new "

@@ -78,7 +78,10 @@ static unsigned contact_signs(const struct view *v, const struct path *from)
 
 	if (!value.len || name_addr_next(&na, &value) || uri_parse(&u, na.uri) || (u.scheme != URI_SIP && u.scheme != URI_SIPS))
 		return 0;
-	if ((transport = uri_transport(&u)) != T_NONE && transport != from->transport)
+	transport = uri_transport(&u);
+	if (transport == T_WS && from->transport == T_WSS) /* it has no other word: RFC 7118 §5 */
+		transport = T_WSS;
+	if (transport != T_NONE && transport != from->transport)
 		signs |= 1 << NAT_CONTACT_TRANSPORT;
 	if (nat_is_invalid(u.host))
 		return signs | 1 << NAT_CONTACT_INVALID;

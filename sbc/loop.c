@@ -101,6 +101,14 @@ static bool is_proxy(void *ctx, uint16_t listener, const struct addr *remote)
 	return worker_handler(&l->worker).is_proxy(&l->worker, listener, remote);
 }
 
+static void on_upgrade(void *ctx, const struct path *at, bool is_ours, struct upgrade_rules *out)
+{
+	struct loop *l = ctx;
+
+	turn(l); /* with the configuration in force */
+	worker_handler(&l->worker).on_upgrade(&l->worker, at, is_ours, out);
+}
+
 static int to_worker(void *ctx, unsigned worker, struct mail *m, bool is_urgent)
 {
 	struct loop *l = ctx;
@@ -166,7 +174,8 @@ static int loop_net(struct loop *l, struct shared *shared, struct listen_set *se
 	                            .worker = l->worker.index,
 	                            .handler = { .ctx = l, .on_message = on_message, .on_icmp = on_icmp,
 	                                         .on_send_failed = on_send_failed, .on_flow_closed = on_flow_closed,
-	                                         .on_alive = on_alive, .is_proxy = is_proxy },
+	                                         .on_alive = on_alive, .is_proxy = is_proxy,
+	                                         .on_upgrade = on_upgrade },
 	                            .to_worker = to_worker, .net_of = net_of, .ctx = l };
 	const struct conf *c = atomic_load(&shared->conf);
 	int err = sockets_new(&l->net, &p);

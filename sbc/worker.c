@@ -1,6 +1,7 @@
 #include "sbc/worker.h"
 #include "apps-router/route.h"
 #include "sip/header.h"
+#include "transports/upgrade.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -281,7 +282,8 @@ static void on_message(void *ctx, const struct path *from, char *bytes, size_t l
 	struct arrival a;
 	struct view_fault fault = { .status = 400, .reason = "content-length", .is_answerable = true };
 	struct view v;
-	int err = view_scan(&v, bytes, len, transport_is_stream(from->transport) && !is_broken, &fault);
+	bool is_stream = transport_is_stream(from->transport) && !transport_is_websocket(from->transport) && !is_broken;
+	int err = view_scan(&v, bytes, len, is_stream, &fault);
 
 	counter_inc(&w->counters, MESSAGES_RECEIVED);
 	if (err == -EAGAIN) {
@@ -425,10 +427,34 @@ static bool is_proxy(void *ctx, uint16_t listener, const struct addr *remote)
 	return false;
 }
 
+/* Of the configuration in force: a path or an origin written anew holds for the next connection. */
+static void on_upgrade(void *ctx, const struct path *at, bool is_ours, struct upgrade_rules *out)
+{
+	const struct worker *w = ctx;
+	const struct conf *c = w->conf;
+	const struct conf_listener *l = &c->listeners[at->listener];
+	const struct conf_zone *z = &c->zones[l->zone];
+
+	*out = (struct upgrade_rules){ .path = l->path, .origins = z->origins, .n_origins = z->n_origins };
+	for (unsigned i = 0; is_ours && i < c->n_destinations; i++) {
+		const struct conf_destination *d = &c->destinations[i];
+
+		bool is_there = d->is_numeric ? addr_eq(&d->addr, &at->remote) : !d->port || d->port == at->remote.port;
+
+		if (is_there && d->transport == at->transport) {
+			out->path = d->path;
+			return;
+		}
+	}
+	if (is_ours)
+		out->path = SV("/");
+}
+
 struct net_handler worker_handler(struct worker *w)
 {
 	return (struct net_handler){ .ctx = w, .on_message = on_message, .on_icmp = on_icmp, .on_send_failed = on_send_failed,
-	                             .on_flow_closed = on_flow_closed, .on_alive = on_alive, .is_proxy = is_proxy };
+	                             .on_flow_closed = on_flow_closed, .on_alive = on_alive, .is_proxy = is_proxy,
+	                             .on_upgrade = on_upgrade };
 }
 
 /* Questions that requests ask of other workers ---------------------------------------------------------------------- */

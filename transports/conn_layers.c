@@ -4,7 +4,7 @@
 
 void conn_open(struct conn *c)
 {
-	if (transport_is_ws(c->transport) && !c->ws) {
+	if (transport_is_websocket(c->transport) && !c->ws) {
 		conn_ws_begin(c);
 		return;
 	}

@@ -34,7 +34,7 @@ int conn_queue(struct conn *c, struct buf *msg, uint64_t cookie, uint16_t asker)
 
 int conn_send(struct conn *c, struct buf *msg, uint64_t cookie, uint16_t asker)
 {
-	if (transport_is_ws(c->transport))
+	if (transport_is_websocket(c->transport))
 		return conn_ws_send(c, msg, cookie, asker);
 	return conn_queue(c, msg, cookie, asker);
 }

@@ -30,7 +30,7 @@ static void answer_ping(struct conn *c)
 
 int conn_ping(struct conn *c)
 {
-	int err = c->last ? 0 : transport_is_ws(c->transport) ? conn_ws_ping(c) : conn_send(c, c->s->ping, 0, NOBODY);
+	int err = c->last ? 0 : transport_is_websocket(c->transport) ? conn_ws_ping(c) : conn_send(c, c->s->ping, 0, NOBODY);
 
 	if (err)
 		return err;

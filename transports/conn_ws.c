@@ -24,7 +24,7 @@ static struct upgrade_rules rules_of(struct conn *c)
 	struct path at = conn_path(c);
 
 	if (h->on_upgrade)
-		h->on_upgrade(h->ctx, &at, &rules);
+		h->on_upgrade(h->ctx, &at, !c->is_accepted, &rules);
 	return rules;
 }
 
@@ -240,7 +240,8 @@ static void begin(struct conn *c)
 void conn_ws_begin(struct conn *c)
 {
 	begin(c);
-	conn_ws_shake(c);
+	if (c->state == CONN_UPGRADING)
+		conn_ws_shake(c);
 }
 
 void conn_ws_become(struct conn *c)

@@ -248,7 +248,7 @@ static void share_port(struct listen_set *set, size_t i)
 {
 	struct listener *l = &set->listeners[i];
 
-	if (!l->is_active || !transport_is_ws(l->transport) || !l->bind.port)
+	if (!l->is_active || !transport_is_websocket(l->transport) || !l->bind.port)
 		return;
 	for (size_t j = 0; j < set->n; j++) {
 		struct listener *other = &set->listeners[j];

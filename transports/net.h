@@ -13,13 +13,9 @@ static inline bool transport_is_stream(uint8_t t)
 	return t >= T_TCP;
 }
 /* One message per WebSocket message (RFC 7118 §5): its end is known without a Content-Length. */
-static inline bool transport_is_ws(uint8_t t)
-{
-	return t >= T_WS;
-}
 static inline bool transport_is_websocket(uint8_t t)
 {
-	return t == T_WS || t == T_WSS;
+	return t >= T_WS;
 }
 static inline bool transport_is_secure(uint8_t t)
 {
@@ -74,7 +70,8 @@ struct net_handler {
 	/* One datagram, or one framed stream message (§18.3), with BUF_PAD readable bytes behind it; valid during the
 	 * call, and writable. A stream's head whose Content-Length is missing, malformed or beyond NET_MESSAGE_MAX
 	 * arrives without its body and with `is_broken` set; the connection is closed once what was answered is
-	 * written. (Missing Content-Length on a stream: RFC 3261 §18.3 wants 400.) */
+	 * written. (Missing Content-Length on a stream: RFC 3261 §18.3 wants 400.) Over WebSocket, where a message's end is known, part of a
+	 * message or several of them arrive so, and the connection stays. */
 	void (*on_message)(void *ctx, const struct path *from, char *bytes, size_t len, bool is_broken);
 	/* An ICMP error for a datagram of ours to `to`; `bytes` is what came back of it, perhaps cut or empty. Also
 	 * when the kernel refused to send it (no route, no permission): then `bytes` is all of it. */
@@ -85,9 +82,9 @@ struct net_handler {
 	/* Something came that is no message and says that the other side is there: its keep-alive (answered where that is due), or its
 	 * answer to net_ping. May be NULL. */
 	void (*on_alive)(void *ctx, const struct path *from);
-	/* What a WebSocket at `at` (its listener; its remote, too, if we make the connection) has to ask for, or asks for. May be NULL: the
-	 * path "/" of any origin. What is written is read at once and not kept. */
-	void (*on_upgrade)(void *ctx, const struct path *at, struct upgrade_rules *out);
+	/* What an upgrade at `at` has to ask for; or, if the connection `is_ours`, what it asks for. May be NULL: the path "/", any origin.
+	 * What is written is read at once and not kept. */
+	void (*on_upgrade)(void *ctx, const struct path *at, bool is_ours, struct upgrade_rules *out);
 	/* Connections that this listener accepts from there begin with a PROXY header, and are of whom it names. May be NULL: none do. */
 	bool (*is_proxy)(void *ctx, uint16_t listener, const struct addr *remote);
 };

@@ -393,8 +393,8 @@ size_t upgrade_answer(unsigned status, struct sv key, char out[UPGRADE_ANSWER_MA
 		n = snprintf(out, UPGRADE_ANSWER_MAX, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 		             "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: sip\r\n\r\n", accept);
 	else
-		n = snprintf(out, UPGRADE_ANSWER_MAX, "HTTP/1.1 %u %s\r\nConnection: close%s\r\nContent-Length: 0\r\n\r\n", status, phrase(status),
-		             status == 426 ? ", Upgrade" : "");
+		n = snprintf(out, UPGRADE_ANSWER_MAX, "HTTP/1.1 %u %s\r\nConnection: close%s\r\nContent-Length: 0\r\n\r\n", status,
+		             phrase(status), status == 426 ? ", Upgrade" : "");
 	return (size_t)n;
 }
 

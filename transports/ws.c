@@ -265,11 +265,13 @@ static bool take_payload(struct ws *ws, struct stream_budget *budget, struct str
 	const struct frame *f = &ws->held->frame;
 	uint64_t rest = f->len - ws->held->at;
 	uint32_t n = (uint32_t)(in->len < rest ? in->len : rest);
-	char *to = ws->held->control + ws->held->at;
+	char *to;
 
 	if (!n)
 		return true;
-	if (!is_control(f->opcode)) {
+	if (is_control(f->opcode)) {
+		to = ws->held->control + ws->held->at;
+	} else {
 		if (!held_room(ws, budget, ws->held->len + n))
 			return false;
 		f = &ws->held->frame;

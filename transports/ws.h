@@ -41,7 +41,7 @@ enum ws_got {
 enum ws_fault { WS_FAULT_FRAME = 1, WS_FAULT_UNMASKED, WS_FAULT_TEXT, WS_FAULT_TOO_BIG };
 
 struct ws_event {
-	struct stream_message payload; /* of a message, ping, pong: until the next call, writable; BUF_PAD readable bytes behind a message */
+	struct stream_message payload; /* of a message, ping, pong: until the next call, writable; with BUF_PAD readable bytes behind */
 	uint16_t code;               /* CLOSE: theirs, or WS_CODE_NONE. FAULT: the one to close with */
 	uint8_t fault;               /* enum ws_fault */
 	bool is_text;                /* of a message */

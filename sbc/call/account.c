@@ -23,7 +23,7 @@ struct account {
 	uint32_t cseq, asked_s;
 	uint16_t tried[POOL_TRIES_MAX];  /* slots */
 	uint16_t slot, good, shard;      /* slot: that is tried; good: that answered last */
-	uint8_t n_tried, next_addr;
+	uint8_t n_tried, next_addr, transport;
 	uint8_t n_failed, n_brief;       /* in a row */
 	uint8_t state;                   /* enum account_state */
 	bool is_leaving, was_good, is_wanted;
@@ -217,7 +217,7 @@ static void account_try(struct account *a)
 	struct b2bua *b = a->b;
 
 	while (a->next_addr < a->addrs.n)
-		if (path_to_answer(b, &a->path, a->trunk.zone, &a->addrs, a->next_addr++) == 0 &&
+		if (path_to(b, &a->path, a->trunk.zone, a->transport, &a->addrs.addr[a->next_addr++]) == 0 &&
 		    account_ask(a, a->asked_s) == 0)
 			return;
 	account_next(a);
@@ -236,7 +236,8 @@ static void account_resolved(void *ctx, int err, const struct resolve_answer *fo
 
 static void account_resolve(struct account *a, const struct conf_destination *d)
 {
-	struct resolve_query q = conf_destination_query(a->b->conf, d);
+	struct resolve_query q = { .host = d->host, .port = d->port, .transport = d->transport,
+		                   .default_port = d->transport == T_TLS ? 5061 : 5060 };
 	int err = resolve(a->b->p.resolver, &q, &a->addrs, account_resolved, a, &a->resolve_id);
 
 	if (err == -EINPROGRESS) {
@@ -259,11 +260,12 @@ static void account_next(struct account *a)
 	}
 	a->tried[a->n_tried++] = a->slot;
 	a->next_addr = 0;
+	a->transport = d->transport;
 	if (!d->is_numeric) {
 		account_resolve(a, d);
 		return;
 	}
-	a->addrs = (struct resolve_answer){ .n = 1, .addr = { d->addr }, .transport = { d->transport } };
+	a->addrs = (struct resolve_answer){ .n = 1, .addr = { d->addr } };
 	account_try(a);
 }
 

@@ -334,6 +334,8 @@ static int hop_of(const struct leg *l, const struct uri *u, struct resolve_query
 
 	if (usual == T_NONE)
 		return -EBADMSG;
+	if (usual == T_WS && l->path.transport == T_WSS) /* URIs have no other word for it: RFC 7118 §5 */
+		usual = q->transport = T_WSS;
 	if (l->is_sips && !transport_is_secure(usual))
 		return 0; /* it stays where it is rather than be led into the open */
 	q->port = u->port;

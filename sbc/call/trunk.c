@@ -165,7 +165,8 @@ static void answered(void *ctx, int err, const struct resolve_answer *a)
 /* A name's addresses as far as they are known: its calls have asked for them. */
 static bool name_has(const struct b2bua *b, const struct conf_destination *d, const struct addr *to)
 {
-	struct resolve_query q = conf_destination_query(b->conf, d);
+	struct resolve_query q = { .host = d->host, .port = d->port, .transport = d->transport,
+		                   .default_port = d->transport == T_TLS ? 5061 : 5060 };
 	struct resolve_answer a;
 	uint64_t id;
 	int err = resolve(b->p.resolver, &q, &a, answered, NULL, &id);

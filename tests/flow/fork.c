@@ -722,40 +722,6 @@ static void another_node_takes_over_while_both_ring(void **state)
 	}
 }
 
-/* The other addresses of a branch's name are part of the record: the node that goes on has them, and asks nobody. */
-static void another_node_has_the_addresses_of_a_name(void **state)
-{
-	struct phone one, two;
-	struct scene s;
-
-	(void)state;
-	open_on(&s, HOME_WITH(", redirects: follow"), 1, "", "");
-	s.rig->names[0] = (struct rig_name){ .host = "tablet.example.net" };
-	assert_int_equal(addr_parse(&s.rig->names[0].addr, SV("192.0.2.33:5060")), 0);
-	assert_int_equal(addr_parse(&s.rig->names[0].other, SV("192.0.2.34:5060")), 0);
-	s.rig->n_names = 1;
-	phone_new(&one, s.rig, "one", TABLET);
-	phone_new(&two, s.rig, "two", "192.0.2.34:5060");
-	snprintf(one.uri, sizeof(one.uri), "sip:x@tablet.example.net");
-	snprintf(two.uri, sizeof(two.uri), "sip:x@tablet.example.net");
-	alice_calls(&s);
-	both_get_it(&s);
-	refuses(&s.mobile, 486);
-	phone_answers_invite(&s.desk, 302, "Contact: <sip:x@tablet.example.net>\n", "");
-	phone_gets(&s.desk, "ACK ");
-	phone_gets(&one, "INVITE ");
-	elsewhere(&s, 2); /* where no name leads anywhere */
-	one.rig = two.rig = s.rig;
-	refuses(&one, 503);
-	phone_gets(&two, "INVITE ");
-	assert_string_equal(got_value(&two.invite, HDR_CALL_ID), got_value(&one.invite, HDR_CALL_ID));
-	refuses(&two, 603);
-	alice_hears(&s, "SIP/2.0 603");
-	phone_free(&one);
-	phone_free(&two);
-	close_scene(&s);
-}
-
 /* What is still to be tried is known there, too, and how much time the present ones have. */
 static void another_node_goes_on_with_the_next(void **state)
 {
@@ -838,7 +804,6 @@ int main(void)
 		cmocka_unit_test(breadth_is_divided),
 		cmocka_unit_test(a_422_concerns_one_branch),
 		cmocka_unit_test(another_node_takes_over_while_both_ring),
-		cmocka_unit_test(another_node_has_the_addresses_of_a_name),
 		cmocka_unit_test(another_node_goes_on_with_the_next),
 		cmocka_unit_test(any_number_of_workers),
 	};

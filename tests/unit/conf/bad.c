@@ -178,6 +178,10 @@ static const struct bad {
 	  "tls, ws or wss" },
 	{ NODE ZONE("listen: \"udp:127.0.0.1:5060/sip\"") POOLS ROUTES,
 	  "2:23: zones.a.listen: a path (`/sip`) has a meaning for ws and wss only: remove it" },
+	{ NODE ZONE("listen: \"ws:127.0.0.1:8088/a b\"") POOLS ROUTES,
+	  "2:23: zones.a.listen: `/a b` is no path: write \"/sip\"" },
+	{ NODE ZONE("listen: \"ws:127.0.0.1:8088/a?b\"") POOLS ROUTES,
+	  "2:23: zones.a.listen: `/a?b` is no path: write \"/sip\"" },
 	{ NODE ZONE("listen: \"udp:127.0.0.1:99999\"") POOLS ROUTES,
 	  "2:23: zones.a.listen: `127.0.0.1:99999` is no IP address and port: write \"udp:192.0.2.1:5060\", the "
 	  "address as this host has it" },
@@ -187,6 +191,9 @@ static const struct bad {
 	{ NODE ZONE("listen: [\"udp:127.0.0.1:5060\", \"tcp:127.0.0.1:5061\", \"tls:127.0.0.1:5061\"]") POOLS ROUTES,
 	  "2:68: warning: zones.a.listen[2]: tls listeners: not active in this version\n"
 	  "2:68: zones.a.listen[2]: the same address and port as on line 2: a socket belongs to one listener of "
+	  "one zone" },
+	{ NODE ZONE("listen: [\"udp:127.0.0.1:5060\", \"tcp:127.0.0.1:5061\", \"ws:127.0.0.1:5061\", \"ws:127.0.0.1:5061/sip\"]") POOLS ROUTES,
+	  "2:89: zones.a.listen[3]: the same address and port as on line 2: a socket belongs to one listener of "
 	  "one zone" },
 	{ NODE "zones: { a: { listen: \"udp:127.0.0.1:5060\" }, "
 	  "b: { listen: \"udp:127.0.0.1:5060\" } }\n" POOLS ROUTES,

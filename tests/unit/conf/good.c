@@ -501,7 +501,7 @@ static void the_summary_says_who_is_kept_alive(void **state)
 #define LISTEN "listen: \"udp:127.0.0.1:5060\", "
 #define REGISTRAR "registrar: { example.com: { auth: none } }\n"
 	static const struct { const char *yaml, *line; } of[] = {
-		{ NODE ZONES POOLS ROUTES REGISTRAR, "  sends OPTIONS, CRLF on connections, to contacts that are silent for 30s; 3 without" },
+		{ NODE ZONES POOLS ROUTES REGISTRAR, "  sends OPTIONS, pings on connections, to contacts that are silent for 30s; 3 without" },
 		{ NODE ZONE(LISTEN "keepalive: { udp: options, tcp: off, learn: {}, misses: 5 }") POOLS ROUTES REGISTRAR,
 		  "  sends OPTIONS to contacts that are silent for 30s (learnt by network); 5 without an answer remove one\n" },
 		{ NODE ZONE(LISTEN "keepalive: { udp: empty, tcp: off }") POOLS ROUTES REGISTRAR,

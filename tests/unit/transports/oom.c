@@ -73,6 +73,9 @@ PLAIN void *reallocarray(void *p, size_t n, size_t size)
 
 /* The scenario ---------------------------------------------------------------------------------------------------- */
 
+#define UPGRADE \
+	"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" \
+	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: sip\r\n\r\n"
 #define OPT "OPTIONS sip:a@b SIP/2.0\r\nl: 0\r\n\r\n"
 
 struct rig {
@@ -86,7 +89,7 @@ struct rig {
 	struct path from;
 	unsigned n_messages, n_failed, n_closed, n_done;
 	int fd, dns;
-	struct addr udp, tcp;
+	struct addr udp, tcp, ws;
 };
 
 static void on_message(void *ctx, const struct path *from, char *bytes, size_t len, bool is_broken)
@@ -161,11 +164,12 @@ static void turns(struct rig *r, int n)
 static int make(struct rig *r)
 {
 	struct addr a = { .family = 4, .ip = { 127, 0, 0, 1 } };
-	struct listener l[2] = { { .transport = T_UDP, .is_active = true, .bind = a },
-	                         { .transport = T_TCP, .is_active = true, .bind = a } };
+	struct listener l[3] = { { .transport = T_UDP, .is_active = true, .bind = a },
+	                         { .transport = T_TCP, .is_active = true, .bind = a },
+	                         { .transport = T_WS, .is_active = true, .bind = a } };
 	struct sv server = SV("127.0.0.1:1");
 	char error[200];
-	int err = sockets_open(&r->set, l, 2, 2, NULL, error, sizeof error);
+	int err = sockets_open(&r->set, l, 3, 2, NULL, error, sizeof error);
 
 	for (unsigned w = 0; !err && w < 2; w++) {
 		struct sockets_params p = { .poller = r->poller, .wheel = &r->wheel, .set = r->set, .worker = w,
@@ -183,6 +187,7 @@ static int make(struct rig *r)
 		return err;
 	r->udp = *listen_set_addr(r->set, 0);
 	r->tcp = *listen_set_addr(r->set, 1);
+	r->ws = *listen_set_addr(r->set, 2);
 	return 0;
 }
 
@@ -218,6 +223,33 @@ static void use_streams(struct rig *r)
 	turns(r, 5);
 }
 
+/* An upgrade in two pieces, a message in two fragments, a ping; and a WebSocket of ours to ourselves. */
+static void use_websockets(struct rig *r)
+{
+	static const char first[] = UPGRADE "\x01\x84\0\0\0\0OPTI";
+	static const char second[] = "\x89\x82\0\0\0\0hi" "\x80\x9d\0\0\0\0ONS sip:a@b SIP/2.0\r\nl: 0\r\n\r\n";
+	struct path out = { .remote = r->ws, .listener = 2, .transport = T_WS };
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(&r->ws, &sa);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	(void)!connect(fd, (struct sockaddr *)&sa, len);
+	turns(r, 5);
+	(void)!send(fd, first, 30, MSG_NOSIGNAL);
+	turns(r, 5);
+	(void)!send(fd, first + 30, sizeof first - 31, MSG_NOSIGNAL);
+	turns(r, 5);
+	(void)!send(fd, second, sizeof second - 1, MSG_NOSIGNAL);
+	turns(r, 10);
+	net_send(r->net[0], &out, r->answer, 4);
+	turns(r, 20);
+	net_flow_close(r->net[0], r->from.flow);
+	net_flow_close(r->net[1], r->from.flow);
+	turns(r, 5);
+	close(fd);
+	turns(r, 5);
+}
+
 static void use(struct rig *r)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
@@ -229,6 +261,7 @@ static void use(struct rig *r)
 	turns(r, 3);
 	close(fd);
 	use_streams(r);
+	use_websockets(r);
 	resolve(r->resolver, &q, &a, on_done, r, &id);
 	q.port = 5060;
 	resolve(r->resolver, &q, &a, on_done, r, &id);
@@ -293,7 +326,7 @@ static void the_scenario_works_with_memory(void **state)
 
 	(void)state;
 	assert_false(run(0, &r));
-	assert_true(r.n_messages >= 4); /* a datagram, two on the stream, one over our own connection */
+	assert_true(r.n_messages >= 6); /* a datagram, two on the stream, one over our own connection; over WebSockets one of theirs, one of ours */
 	assert_true(r.n_closed >= 1);
 	assert_int_equal(r.n_failed, 0);
 }

@@ -113,11 +113,11 @@ static inline void rig_on_alive(void *ctx, const struct path *from)
 	r->n_alive++;
 }
 
-static inline void rig_on_upgrade(void *ctx, const struct path *at, struct upgrade_rules *out)
+static inline void rig_on_upgrade(void *ctx, const struct path *at, bool is_ours, struct upgrade_rules *out)
 {
 	struct rig *r = ctx;
 
-	(void)at;
+	(void)at, (void)is_ours;
 	*out = r->rules;
 }
 
