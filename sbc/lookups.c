@@ -64,7 +64,8 @@ static void print_records(char out[LOOKUPS_TEXT_MAX], const struct dns_set *s)
 		if (s->type == DNS_SRV)
 			add_text(out, "%s%u %u %u %s", comma, srv->priority, srv->weight, srv->port, srv->host);
 		else if (s->type == DNS_NAPTR)
-			add_text(out, "%s%u %u %s %s", comma, naptr->order, naptr->preference, transport_name(naptr->transport), naptr->name);
+			add_text(out, "%s%u %u %s %s", comma, naptr->order, naptr->preference, transport_name(naptr->transport),
+			         naptr->name);
 		else
 			add_text(out, "%s%s", comma, addr_print_ip(&s->addr[i], addr));
 	}
@@ -107,7 +108,9 @@ static void list_one(void *ctx, const struct resolve_entry *e)
 	const struct lister *l = ctx;
 	struct lookup_row *row;
 
-	if ((*l->name && !dns_is_below(e->name, l->name)) || (e->type == DNS_HOSTS && !(e->set && e->set->n)) || !(row = row_new(l->part)))
+	if ((*l->name && !dns_is_below(e->name, l->name)) || (e->type == DNS_HOSTS && !(e->set && e->set->n)))
+		return;
+	if (!(row = row_new(l->part)))
 		return;
 	*row = (struct lookup_row){ .type = e->type, .state = state_of(e), .left_ms = e->left_ms };
 	snprintf(row->name, sizeof(row->name), "%s", e->name);
@@ -240,5 +243,5 @@ static void verb_dns(void *ctx, struct ctl_reply *r, int argc, char **argv)
 
 int lookups_add_verbs(struct ctl *ctl, struct asker *asker)
 {
-	return ctl_register(ctl, "dns", "[NAME [--forget]]", "answers of name servers that are kept, or makes them forgotten", verb_dns, asker);
+	return ctl_register(ctl, "dns", "[NAME [--forget]]", "answers of name servers that are kept, or forgets them", verb_dns, asker);
 }

@@ -39,8 +39,9 @@ enum answers_wish {
 	ANSWERS_URGENT = 2,   /* an old answer will do at once */
 };
 
-/* `is_stale`: set (never cleared) when the answer is past its time. 0: the set, which may have no records, is borrowed until control returns to the loop. -EINPROGRESS: `await`
- * (NULL: nobody, yet) will be told. Another error: the servers failed; -ENOBUFS: too many questions, or memory is out. */
+/* `wishes`: ANSWERS_* together. `is_stale`: set (never cleared) when the answer is past its time. 0: the set, which may have no records,
+ * is borrowed until control returns to the loop. -EINPROGRESS: `await` (NULL: nobody, yet) will be told. Another error: the servers
+ * failed; -ENOBUFS: too many questions, or memory is out. */
 int answers_get(struct answers *a, const char *name, uint16_t type, unsigned wishes, const struct dns_set **out, bool *is_stale,
                 struct await *await);
 /* As in struct resolver_ops. */

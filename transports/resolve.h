@@ -21,8 +21,8 @@ struct resolve_query {
 	uint16_t default_port; /* 0: the transport's */
 	uint8_t transport;     /* enum transport: chooses _sip._udp, _sip._tcp, _sips._tcp; T_NONE: see `transports` */
 	uint8_t family;        /* 4 or 6: only those; 0: both, in the order of the answer, IPv4 first */
-	uint8_t transports;    /* with T_NONE: those that will do, a bit (1 << transport) each. Without a port NAPTR chooses among them, else
-	                        * which of them have SRV records (§4.1) */
+	uint8_t transports;    /* with T_NONE: those that will do, a bit (1 << transport) each. Without a port NAPTR chooses among
+	                        * them, else which of them have SRV records (§4.1) */
 };
 
 struct resolve_answer {

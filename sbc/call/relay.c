@@ -360,7 +360,8 @@ void relay_free(struct relay *r)
 			client_cancel(r->ct, SV(""));
 	}
 	wheel_disarm(r->call->b->p.wheel, &r->timer);
-	hops_free(r);
+	if (r->hops)
+		hops_free(r);
 	buf_put(r->answer);
 	target_forget(r);
 	names_put(r->names);
@@ -501,14 +502,15 @@ static int relay_transmit(struct relay *r, const struct view *v)
 	struct leg *l = leg_of(r, !r->from);
 	struct path usual = l->path;
 	SCOPED(buf_putp) struct buf *out = NULL;
+	unsigned tried = r->hops ? hops_tried(r) : 0;
 	char tag[TOKEN_LEN];
 	struct outgoing m;
 	bool is_full;
 	int err;
 
-	if (!hops_tried(r) || r->out_cseq != l->local_cseq) /* to another address the same number, unless a later one is known there */
+	if (!tried || r->out_cseq != l->local_cseq) /* to another address the same number, unless a later one is known there */
 		r->out_cseq = ++l->local_cseq;
-	m = outgoing_of(r, view_method(v), v, (r->st ? server_id(r->st) : 0) + hops_tried(r), r->out_cseq, tag);
+	m = outgoing_of(r, view_method(v), v, (r->st ? server_id(r->st) : 0) + tried, r->out_cseq, tag);
 	out = relay_write(r, v, &m, &is_full);
 	if (out && path_outgrown(b, &l->path, out->len)) { /* this message only (LESSONS 48) */
 		buf_put(STEAL(out));
@@ -824,7 +826,8 @@ void relay_repeat(struct relay *r)
 
 void relay_await_ack(struct relay *r)
 {
-	hops_free(r);
+	if (r->hops)
+		hops_free(r);
 	r->answer = server_take_2xx(r->st);
 	relay_repeat(r);
 }

@@ -96,27 +96,6 @@ static void a_call_goes_from_address_to_address(void **state)
 	hangs_up(&f);
 }
 
-static void failures_of_one_address_add_up_to_nothing(void **state)
-{
-	struct resolve_answer all;
-	struct flow f;
-
-	(void)state;
-	begin(&f, &all, NAMED("", "sip:" NAME));
-	for (unsigned i = 0; i < 5; i++) {
-		f.alice_cseq = i + 1;
-		flow_invite(&f, BOB);
-		refuses(&f, 503);
-		next_is(&f, CAROL, "INVITE ");
-		refuses(&f, 486);
-		flow_expect_at_alice(&f, "SIP/2.0 486");
-		flow_refused(&f);
-		rig_after(f.rig, 40000);
-	}
-	assert_true(health(&f).is_up);
-	flow_end(&f);
-}
-
 static void all_of_them_fail(void **state)
 {
 	struct resolve_answer all;
@@ -202,6 +181,54 @@ static void message(struct flow *f, unsigned n)
 	        "Content-Type: text/plain\n", n, n);
 }
 
+/* Three failures in a row take a destination down; here one of its addresses fails three times, by refusal or silence. */
+static void failures_of_one_address_add_up_to_nothing(void **state)
+{
+	(void)state;
+	for (unsigned is_silent = 0; is_silent < 2; is_silent++) {
+		struct resolve_answer all;
+		struct flow f;
+
+		begin(&f, &all, NAMED("", "sip:" NAME));
+		for (unsigned i = 0; i < 3; i++) {
+			message(&f, i);
+			next_is(&f, BOB, "MESSAGE ");
+			if (!is_silent)
+				flow_bob_answers(&f, 503, "", "");
+		}
+		rig_after(f.rig, is_silent ? 2000 : 1);
+		rig_forget(f.rig, BOB);
+		assert_true(health(&f).is_up);
+		for (unsigned i = 0; i < 3; i++) {
+			next_is(&f, CAROL, "MESSAGE ");
+			flow_bob_answers(&f, 200, "", "");
+			flow_expect_at_alice(&f, "SIP/2.0 200");
+		}
+		flow_end(&f);
+	}
+}
+
+/* The last address speaks for the destination. */
+static void failures_of_all_addresses_do(void **state)
+{
+	struct resolve_answer all;
+	struct flow f;
+
+	(void)state;
+	begin(&f, &all, NAMED("", "sip:" NAME));
+	leads(f.rig, &all, BOB, CAROL, NULL);
+	for (unsigned i = 0; i < 3; i++) {
+		message(&f, i);
+		next_is(&f, BOB, "MESSAGE ");
+		flow_bob_answers(&f, 503, "", "");
+		next_is(&f, CAROL, "MESSAGE ");
+		flow_bob_answers(&f, 503, "", "");
+		flow_expect_at_alice(&f, "SIP/2.0 500");
+	}
+	assert_false(health(&f).is_up);
+	flow_end(&f);
+}
+
 static void other_requests_go_on_too(void **state)
 {
 	struct resolve_answer all;
@@ -246,7 +273,7 @@ static void what_a_redirection_names(void **state)
 /* RFC 3261 §26.2.2: a sips: URI that this zone cannot reach over TLS is not reached at all. */
 static void sips_never_goes_in_the_clear(void **state)
 {
-	static const char *const contacts[] = { "sips:c@10.0.0.22", "sips:c@10.0.0.22:5060;transport=tcp", "sips:c@" NAME,
+	static const char *const contacts[] = { "sips:c@10.0.0.22", "sips:c@10.0.0.22:5060;transport=tcp", ("sips:c@" NAME),
 		                                "sips:c@10.0.0.22;transport=udp" };
 
 	(void)state;
@@ -378,6 +405,29 @@ static void what_was_cancelled_goes_nowhere_else(void **state)
 	hangs_up(&f);
 }
 
+/* A request to a token of ours, which stands for Bob's Contact: no pool says anything of it. */
+static void what_a_token_stands_for(void **state)
+{
+	struct resolve_answer all;
+	struct flow f;
+
+	(void)state;
+	in_dialog(&f, &all);
+	rig_say(f.rig, ALICE, EDGE, "",
+	        "MESSAGE %s SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKtoken;rport\nMax-Forwards: 70\n"
+	        "From: <sip:alice@example.com>;tag=other\nTo: <%s>\nCall-ID: token\nCSeq: 1 MESSAGE\n", f.near_contact, f.near_contact);
+	next_is(&f, BOB, "MESSAGE sip:bob@" NAME);
+	flow_bob_answers(&f, 503, "", "");
+	next_is(&f, CAROL, "MESSAGE sip:bob@" NAME);
+	rig_after(f.rig, HOP_SILENT_MS);
+	rig_forget(f.rig, CAROL);
+	next_is(&f, DAVE, "MESSAGE sip:bob@" NAME);
+	flow_bob_answers(&f, 200, "", "");
+	rig_expect(f.rig, ALICE, "SIP/2.0 200", &f.at_alice);
+	f.bob = BOB;
+	hangs_up(&f);
+}
+
 /* When nobody is left it ends as it does with one address. */
 static void nobody_is_left(void **state)
 {
@@ -449,6 +499,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_call_goes_from_address_to_address),
 		cmocka_unit_test(failures_of_one_address_add_up_to_nothing),
+		cmocka_unit_test(failures_of_all_addresses_do),
 		cmocka_unit_test(all_of_them_fail),
 		cmocka_unit_test(after_a_provisional_there_is_no_next_one),
 		cmocka_unit_test(a_port_that_is_closed),
@@ -460,6 +511,7 @@ int main(void)
 		cmocka_unit_test(a_late_answer_is_nobodys),
 		cmocka_unit_test(a_reinvite_is_patient),
 		cmocka_unit_test(what_was_cancelled_goes_nowhere_else),
+		cmocka_unit_test(what_a_token_stands_for),
 		cmocka_unit_test(nobody_is_left),
 		cmocka_unit_test(a_bye_finds_nobody),
 		cmocka_unit_test(a_response_finds_another_connection),
