@@ -183,7 +183,7 @@ static void list_finish(struct ask *a)
 	ctl_columns(q->reply, 6, "name", "type", "answer", "state", "left_ms", "workers");
 	if (all)
 		qsort(all, n, sizeof(*all), by_name);
-	for (size_t i = 0; i < n;) {
+	for (size_t i = 0; all && i < n;) {
 		struct lookup_row row = all[i];
 		unsigned workers = 0;
 

@@ -1,4 +1,5 @@
 #include "sbc/worker.h"
+#include "sbc/aim.h"
 #include "apps-router/route.h"
 #include "sip/header.h"
 #include "transports/upgrade.h"
@@ -494,7 +495,19 @@ struct probe {
 	uint64_t ticket, resolve_id;
 	uint32_t destination;
 	uint64_t gen;            /* of the snapshot that `destination` is a number in */
+	struct aim *aim;         /* to a name; NULL: it goes to an address */
+	struct addr at;
 };
+
+/* NULL without memory: then the first address it is. */
+static struct aim *aim_of(struct worker *w, uint32_t destination)
+{
+	uint16_t slot = pools_slot(w->shared->pools, w->conf, destination);
+
+	if (!w->aims)
+		w->aims = calloc(POOL_DESTINATIONS_MAX, sizeof(*w->aims));
+	return w->aims && slot < POOL_DESTINATIONS_MAX ? &w->aims[slot] : NULL;
+}
 
 static void probe_end(void *owner, struct client_txn *ct)
 {
@@ -513,6 +526,8 @@ static void probe_response(void *owner, struct client_txn *ct, const struct view
 		b2bua_probe_challenged(p->w->calls, v, from);
 	if (v->status >= 200)
 		prober_result(p->w->prober, p->ticket, v->status, 0);
+	if (p->aim && v->status >= 200 && v->status < 500 && v->status != 408) /* what the prober takes for life */
+		aim_answered(p->aim, &p->at);
 }
 
 static void probe_failed(void *owner, struct client_txn *ct, int err)
@@ -563,11 +578,15 @@ static void probe_named(void *ctx, int err, const struct resolve_answer *a)
 {
 	struct probe *p = ctx;
 	struct worker *w = p->w;
+	unsigned i;
 
 	if (!err && (!a->n || p->gen != w->conf->gen))
 		err = -ENOENT;
-	if (!err)
-		err = probe_start(p, &a->addr[0], a->transport[0]);
+	if (!err) {
+		i = p->aim ? aim_choose(p->aim, a) : 0;
+		p->at = a->addr[i];
+		err = probe_start(p, &a->addr[i], a->transport[i]);
+	}
 	if (err) {
 		prober_result(w->prober, p->ticket, 0, err);
 		slab_free(&w->probes, p);
@@ -594,6 +613,7 @@ static void probe_send(void *ctx, uint32_t destination, uint64_t ticket)
 		a.transport[0] = d->transport;
 		err = 0;
 	} else {
+		p->aim = aim_of(w, destination);
 		err = resolve(w->resolver, &q, &a, probe_named, p, &p->resolve_id);
 	}
 	if (err != -EINPROGRESS)
@@ -725,6 +745,7 @@ void worker_fini(struct worker *w)
 	if (w->has_stack)
 		sip_stack_fini(&w->stack);
 	slab_fini(&w->probes);
+	free(w->aims);
 	counters_fini(&w->counters);
 	token_codec_free(w->tokens);
 	mailbox_free(w->mail);

@@ -64,6 +64,7 @@ struct worker {
 	struct user_reader users;
 	struct prober *prober;
 	struct slab probes;
+	struct aim *aims;         /* of probes, by slot; NULL until one goes to a name */
 	struct counters counters;
 	const struct conf *conf;             /* adopted snapshot */
 	_Atomic uint64_t conf_gen;           /* its generation, for whoever frees old ones */

@@ -297,6 +297,47 @@ static void sips_never_goes_in_the_clear(void **state)
 	}
 }
 
+/* Answers what has come to `who`, or only hears it. */
+static unsigned probes_at(struct flow *f, const char *who, bool answers)
+{
+	unsigned n = 0;
+
+	while (rig_has_message(f->rig, who)) {
+		rig_expect(f->rig, who, "OPTIONS ", &f->at_bob);
+		if (answers)
+			flow_answer(f->rig, who, CORE, &f->at_bob, 200, "<sip:" NAME ">;tag=x", NULL, "", "");
+		n++;
+	}
+	return n;
+}
+
+/* Probes do not hang on the first address either: the destination is down when no address answers. */
+static void probes_find_the_address_that_lives(void **state)
+{
+	struct resolve_answer all;
+	struct flow f;
+	unsigned at[2] = { 0 };
+
+	(void)state;
+	flow_begin(&f, FLOW_ZONES "pools: { apps: { zone: core, probe: { every: 1s, timeout: 500ms, down-after: 3 }, "
+	           "destinations: [{ name: bob, uri: \"sip:" NAME "\" }] } }\n" FLOW_ROUTES, 1, 1);
+	leads(f.rig, &all, BOB, CAROL, NULL);
+	for (unsigned i = 0; i < 300; i++) {
+		rig_after(f.rig, 100);
+		at[0] += probes_at(&f, BOB, false);
+		at[1] += probes_at(&f, CAROL, true);
+		assert_true(health(&f).is_up);
+	}
+	assert_true(at[0] > 0);   /* there it began */
+	assert_true(at[1] >= 20); /* and there it stays: where it is answered */
+	leads(f.rig, &all, BOB, NULL, NULL);
+	rig_after(f.rig, 10000);
+	assert_false(health(&f).is_up);
+	probes_at(&f, BOB, false);
+	rig_free(f.rig, false);
+	got_free(&f.at_bob);
+}
+
 /* Requests within a dialog --------------------------------------------------------------------------------------- */
 
 /* A call whose far target is a name; Bob has answered it. */
@@ -507,6 +548,7 @@ int main(void)
 		cmocka_unit_test(other_requests_go_on_too),
 		cmocka_unit_test(what_a_redirection_names),
 		cmocka_unit_test(sips_never_goes_in_the_clear),
+		cmocka_unit_test(probes_find_the_address_that_lives),
 		cmocka_unit_test(the_next_one_gets_the_same_request),
 		cmocka_unit_test(a_late_answer_is_nobodys),
 		cmocka_unit_test(a_reinvite_is_patient),

@@ -78,7 +78,7 @@ with_name() {
 }
 
 calls_at() { # calls_at CALLEE: different INVITEs it has seen
-	grep -h '^Call-ID:' "$1.messages" 2>/dev/null | sort -u | wc -l
+	awk '/^INVITE / { is_invite = 1 } is_invite && /^Call-ID:/ { print; is_invite = 0 }' "$1.messages" 2>/dev/null | sort -u | wc -l
 }
 
 # knows NAME TYPE WHAT: sbcctl dns has such a line.
@@ -152,10 +152,12 @@ live_dns_srv_refused() {
 		one IN A 127.0.0.1
 	.
 	nsd_start
-	with_name "sip:example.test" "probe: off
+	with_name "sip:example.test" "probe: { every: 500ms, timeout: 300ms, down-after: 2, up-after: 1 }
     failover: { tries: 1 }"
-	caller_run calls demo -m 3 -r 10 || fail "calls: $(head -c 300 calls.errors)"
+	sleep 4 # probes meet the closed port, and go on to the other
+	caller_run calls demo -m 3 -r 10 || fail "calls: $(head -c 300 calls.errors) ($(ctl pools))"
 	[[ $(calls_at two) == 3 ]] || fail "calls at the second: $(calls_at two)"
+	ctl pools | grep -qw up || fail "the destination is held responsible: $(ctl pools)"
 }
 
 live_dns_records_change() {
