@@ -435,7 +435,7 @@ static void connections_have_a_bound(void **state)
 	for (unsigned i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
 		fds[i] = dial(d);
 		say(fds[i], "GET /page.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
-		assert_has(hear(d, fds[i], 30), "let a");
+		assert_has(hear_until(d, fds[i], WAIT_MS, true), "let a");
 	}
 	assert_int_equal(count(d, HTTP_REFUSED_CONNECTIONS), 0);
 	one_more = dial(d);
