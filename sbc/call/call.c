@@ -137,6 +137,7 @@ static void tombstone_free(struct tombstone *t)
 		table_del(&b->tombs, &t->from_near);
 	if (t->has_far)
 		table_del(&b->tombs, &t->from_far);
+	b->n_challenged -= t->challenger != 0;
 	list_del(&t->in_ended);
 	wheel_disarm(b->p.wheel, &t->timer);
 	slab_free(&b->tombstones, t);
@@ -598,6 +599,7 @@ bool tombstone_new(struct call *c)
 		return false;
 	t->b = b;
 	if (c->setup && c->setup->challenger) {
+		b->n_challenged++;
 		t->challenger = c->setup->challenger;
 		t->ahead = c->setup->ahead;
 		t->min_s = c->setup->min_s;

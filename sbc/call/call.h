@@ -259,6 +259,7 @@ struct b2bua {
 	struct blocks texts;          /* of legs and dialogs */
 	struct slab calls, far_legs, dialog_slab, setups, attempts, relays, tombstones, usages, sessions;
 	size_t n_kept;                /* calls with subscriptions only */
+	size_t n_challenged;          /* tombstones with a challenger */
 	struct counters counters, hide_counters, reasons, nat_counters;
 	struct node all;
 	struct node attempts_lost;    /* given up, their calls gone on */

@@ -155,14 +155,19 @@ static const struct conf_destination *wanted_of(const struct b2bua *b, const str
 static bool pick_wanted(struct setup *s, const struct conf_pool *pool)
 {
 	struct b2bua *b = s->call->b;
-	const struct end *held = s->n_tried ? NULL : names_end_in(s->names, pool->zone);
-	const struct tombstone *t = s->n_tried || held ? NULL : tombstone_challenged(b, s->call->near.in_table.key);
-	const struct conf_destination *d = wanted_of(b, pool, t, held);
-	uint16_t slot = d ? pools_slot(b->p.pools, b->conf, d->id) : POOL_NO_SLOT;
+	const struct conf_destination *d;
+	const struct tombstone *t;
+	const struct end *held;
 	struct dest_info info;
+	uint16_t slot;
 
-	if (!d)
+	if (s->n_tried || (!s->names && !b->n_challenged))
+		return false; /* most calls */
+	held = names_end_in(s->names, pool->zone);
+	t = held ? NULL : tombstone_challenged(b, s->call->near.in_table.key);
+	if (!(d = wanted_of(b, pool, t, held)))
 		return false;
+	slot = pools_slot(b->p.pools, b->conf, d->id);
 	dest_info(b->p.pools, slot, &info);
 	if (!info.is_up || info.wish == WISH_DISABLED || (d->max_calls && info.load >= d->max_calls))
 		return false;

@@ -464,12 +464,10 @@ int sticks_init(struct b2bua *b)
 
 void sticks_fini(struct b2bua *b)
 {
-	while (b->owed_timer.fire && !list_empty(&b->owed_sticks)) {
-		struct stick *k = owner_of(b->owed_sticks.next, struct stick, in_owed);
-
-		list_del(&k->in_owed);
-		free(k);
-	}
+	if (!b->owed_timer.fire)
+		return; /* it never began */
+	list_each_safe(n, &b->owed_sticks)
+		free(owner_of(n, struct stick, in_owed));
 	wheel_disarm(b->p.wheel, &b->owed_timer);
 	sticky_free(b->sticky);
 	table_fini(&b->sticks);
