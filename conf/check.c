@@ -433,4 +433,5 @@ void conf_check(struct reader *r)
 	trunks_check(r);
 	check_pools(r);
 	check_routes(r);
+	conf_tls(r);
 }

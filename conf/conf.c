@@ -149,6 +149,7 @@ void conf_free(struct conf *c)
 
 	if (!c)
 		return;
+	conf_tls_free(c);
 	a = c->arena;
 	regexes_free(a->regexes);
 	arena_reset(&a->arena);

@@ -17,6 +17,7 @@ enum conf_limits {
 	CONF_NAME_MAX = 64,          /* of a zone, pool, destination, trunk */
 	CONF_NOTES_MAX = 500,        /* kept; further ones are only counted */
 	CONF_ZONES_MAX = 64,
+	CONF_CERTS_MAX = 64,         /* in one zone */
 	CONF_LISTENERS_MAX = 256,    /* in one zone, and all zones together */
 	CONF_POOLS_MAX = 1024,
 	CONF_DESTINATIONS_MAX = 4096,/* in one pool, and all pools together */
@@ -41,6 +42,32 @@ struct conf_mark {
 	unsigned line, col;
 };
 
+/* A file named in the configuration, and where. */
+struct conf_path {
+	struct sv path;              /* empty: none */
+	struct conf_mark mark;
+};
+
+struct tls_cert;
+struct tls_trust;
+struct tls_context;
+
+/* One of `zones.*.tls`: read when the snapshot is made (tls.c). */
+struct conf_cert {
+	struct sv name;
+	struct conf_path cert, key, ocsp;
+	struct conf_mark mark;
+	struct tls_cert *loaded;     /* counted */
+};
+
+/* `tls-options` of a listener: what is not written is its zone's. */
+struct conf_tls {
+	uint8_t min_version;         /* 0: the zone's; else enum tls_version of transports/tls.h + 1 */
+	uint8_t verify_client;       /* 0: the zone's; else enum tls_verify + 1 */
+	struct sv ciphers;           /* empty: the zone's; there: OpenSSL's own choice */
+	struct conf_mark ciphers_mark;
+};
+
 struct conf_listener {
 	uint8_t transport;           /* enum transport of transports/net.h */
 	bool is_active;              /* false: its transport has not landed */
@@ -52,6 +79,8 @@ struct conf_listener {
 	struct sv advertise_host;    /* without port */
 	uint16_t advertise_port;
 	struct sv text;              /* as written */
+	struct conf_tls tls_options;
+	struct tls_context *tls;     /* tls and wss: what its connections begin with; counted */
 	struct conf_mark mark;
 };
 
@@ -125,6 +154,12 @@ struct conf_zone {
 		bool learns;         /* the interval over UDP, by network, between these two */
 		uint32_t min_ms, max_ms;
 	} keepalive;
+	struct conf_cert *certs; unsigned n_certs;
+	struct conf_tls tls_options; /* for its listeners and for what it dials */
+	bool trusts_servers;         /* `verify-server: false`: their certificates are not asked for anything */
+	struct conf_path ca, crl;    /* whom it believes; default: whom the system believes */
+	struct tls_trust *believes;  /* counted, as the next; NULL: nobody is verified */
+	struct tls_context *dials;   /* what connections out of it begin with */
 	struct sv advertise;         /* zone-wide default for its listeners, or empty */
 	struct conf_mark mark;       /* of its name */
 };
@@ -146,6 +181,7 @@ struct conf_destination {
 	uint8_t transport;           /* default UDP; sips: TLS */
 	bool is_open;                /* a name without port and transport=: DNS may say another one (RFC 3263 §4.1) */
 	struct sv path;              /* ws, wss: where it takes WebSockets; empty: "/" */
+	struct sv tls_name;          /* whom its certificate has to be for, if not its host */
 	unsigned weight;             /* default 1, 0..1000; 0 = no calls */
 	unsigned max_calls;          /* 0 = no limit */
 	unsigned max_cps;            /* new calls a second; 0 = no limit */
@@ -154,6 +190,12 @@ struct conf_destination {
 	uint32_t id;                 /* index into conf.destinations */
 	struct conf_mark mark, uri_mark;
 };
+
+/* Whom its certificate has to be for. */
+static inline struct sv conf_tls_name(const struct conf_destination *d)
+{
+	return d->tls_name.len ? d->tls_name : d->host;
+}
 
 /* One line of `responses:`: what the caller gets instead of `from`. */
 struct conf_response {
@@ -339,6 +381,7 @@ struct conf {
 	uint32_t max_calls;          /* per worker bound; default 200000 */
 	struct sv *name_servers; unsigned n_name_servers; /* dns.servers; default: the system's */
 	struct sv text;              /* what it was made of, before anything was laid over it */
+	uint64_t certs_stamp;        /* of all files that TLS needs, as conf_file_stamp; 0: none */
 	struct conf_arena *arena;    /* private */
 };
 
@@ -371,6 +414,8 @@ int conf_parse(struct conf **out, const char *file, struct sv yaml, struct conf_
 void conf_free(struct conf *c);
 /* Changes with whatever is done to a file; 1 when there is none. */
 uint64_t conf_file_stamp(const char *file);
+/* The same of all files that TLS needs in `c`, as they are now; 0: none are named. */
+uint64_t conf_certs_stamp(const struct conf *c);
 
 /* Differences that a running process cannot take (listeners, zones, workers, state, identity keys ...): one error note
  * each, and -EINVAL; 0 when `next` can replace `now`. (The schema's reload class.) */

@@ -45,6 +45,8 @@ struct conf_leaving {
 };
 
 struct conf_live {
+	const struct conf *now;        /* the snapshot that is to be replaced: what it has read of certificates is taken from there, */
+	bool reads_certs;              /* unless this says that the files are read again. Else (and NULL) they are read */
 	struct conf_change *changes;       unsigned n_changes;
 	struct conf_addresses *addresses;  unsigned n_addresses;
 	struct conf_leaving *leaving;      unsigned n_leaving;

@@ -263,6 +263,7 @@ static void add_address(struct members *m, const struct conf_destination *of, co
 	d->transport = transport;
 	d->is_open = false;
 	d->priority = (uint16_t)(of->priority + tier < UINT16_MAX ? of->priority + tier : UINT16_MAX);
+	d->tls_name = conf_tls_name(of);
 	d->is_numeric = true;
 	d->is_address = true;
 	m->n++;

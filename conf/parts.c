@@ -15,7 +15,7 @@ struct scheme {
 static const struct scheme schemes[T_COUNT] = {
 	[T_UDP] = { "udp", 5060, true, false },
 	[T_TCP] = { "tcp", 5060, true, false },
-	[T_TLS] = { "tls", 5061, false, false },
+	[T_TLS] = { "tls", 5061, true, false },
 	[T_WS] = { "ws", 80, true, true },
 	[T_WSS] = { "wss", 443, false, true },
 };

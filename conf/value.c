@@ -290,6 +290,13 @@ static bool read_host(struct reader *r, const struct row *row, struct value *v)
 	return complain(r, is_host(v->text), row);
 }
 
+static bool read_server_name(struct reader *r, const struct row *row, struct value *v)
+{
+	bool is_wild = v->text.len > 2 && v->text.p[0] == '*' && v->text.p[1] == '.';
+
+	return complain(r, is_host(is_wild ? sv_skip(v->text, 2) : v->text), row);
+}
+
 /* Splits HOST[:PORT], [IPv6][:PORT]. false: no port where a colon promises one, or brackets that do not close. */
 bool split_host_port(struct sv text, struct sv *host, uint16_t *port)
 {
@@ -501,6 +508,7 @@ static const struct type types[TY_COUNT] = {
 	[TY_TEXT] = { "a text", "", read_any },
 	[TY_NAME] = { "a name", "1 to 64 letters, digits, `-`, `_` and `.`", read_name_text },
 	[TY_HOST] = { "a host name or address", "\"example.com\" or \"192.0.2.1\"", read_host },
+	[TY_SERVER_NAME] = { "a server name", "\"sip.example.com\" or \"*.example.com\"", read_server_name },
 	[TY_HOST_PORT] = { "a host and port", "\"sip.example.com\", \"192.0.2.1:5060\" or \"[2001:db8::1]:5060\"", read_host_port },
 	[TY_SOCKET] = { "an address and port", "\"192.0.2.1:53\" or \"[2001:db8::1]:53\"", read_socket },
 	[TY_PREFIX] = { "a network", "\"10.0.0.0/8\", \"2001:db8::/32\" or one address", read_prefix },

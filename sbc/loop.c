@@ -21,6 +21,7 @@ struct loop {
 	struct turns turns;
 	pthread_t thread;
 	uint64_t timer_at_ms;         /* what it is set for; 0 = nothing */
+	const struct conf *tls_of;    /* the snapshot whose certificates new connections get */
 	bool is_turning;              /* time was read in this turn */
 	bool has_mail;                /* more than a turn takes */
 	_Atomic bool is_stopping;
@@ -133,6 +134,16 @@ static void set_timer(struct loop *l)
 		l->timer_at_ms = at;
 }
 
+/* Connections that are there keep what they began with. */
+static void adopt_tls(struct loop *l)
+{
+	const struct conf *c = l->tls_of = l->worker.conf;
+
+	for (unsigned i = 0; i < c->n_listeners; i++)
+		if (c->listeners[i].tls)
+			sockets_set_tls(l->net, i, c->listeners[i].tls, c->zones[c->listeners[i].zone].dials);
+}
+
 static void *loop_run(void *ctx)
 {
 	struct loop *l = ctx;
@@ -149,6 +160,8 @@ static void *loop_run(void *ctx)
 		turn(l);
 		l->has_mail = worker_mail(&l->worker) == WORKER_MAIL_BATCH;
 		worker_tick(&l->worker, l->worker.wheel.now_ms);
+		if (l->worker.conf != l->tls_of)
+			adopt_tls(l);
 	}
 	sockets_flush(l->net);
 	worker_wake_others(&l->worker);
@@ -171,7 +184,7 @@ static int loop_events(struct loop *l)
 static int loop_net(struct loop *l, struct shared *shared, struct listen_set *set)
 {
 	struct sockets_params p = { .poller = l->poller, .wheel = &l->worker.wheel, .log = shared->log, .set = set,
-	                            .worker = l->worker.index,
+	                            .worker = l->worker.index, .tickets = shared->tickets,
 	                            .handler = { .ctx = l, .on_message = on_message, .on_icmp = on_icmp,
 	                                         .on_send_failed = on_send_failed, .on_flow_closed = on_flow_closed,
 	                                         .on_alive = on_alive, .is_proxy = is_proxy,
@@ -182,7 +195,11 @@ static int loop_net(struct loop *l, struct shared *shared, struct listen_set *se
 
 	if (!err)
 		err = resolver_new(&l->resolver, l->poller, &l->worker.wheel, c->name_servers, c->n_name_servers, shared->log);
-	return err ? err : worker_join(&l->worker, l->net, l->resolver, sockets_pause_streams);
+	if (!err)
+		err = worker_join(&l->worker, l->net, l->resolver, sockets_pause_streams);
+	if (!err)
+		adopt_tls(l);
+	return err;
 }
 
 int loop_new(struct loop **out, struct shared *shared, unsigned index, struct listen_set *set)

@@ -1,6 +1,7 @@
 #include "sbc/program.h"
 #include "nat/heard.h"
 #include "sbc/cdr.h"
+#include "sbc/certs.h"
 #include "sbc/clock.h"
 #include "sbc/keys.h"
 #include "sbc/live.h"
@@ -28,6 +29,7 @@ struct program {
 	struct event *signals[3], *poll;
 	struct verbs *verbs;
 	struct live *live;
+	struct certs certs;
 	struct watch watch;
 	struct wishes *wishes;
 	uint64_t stop_at_ms;            /* 0 = running */
@@ -214,6 +216,17 @@ static int open_live(struct program *n)
 	return err ? fail(err, strerror(-err)) : 0;
 }
 
+/* Keys of session tickets: the other node derives the same (DECISIONS 2). */
+static int open_tickets(struct program *n)
+{
+	uint8_t secret[TLS_TICKET_SECRET];
+	int err = token_derive(n->secrets[0], "sbc tls ticket", secret, sizeof(secret));
+
+	if (!err)
+		err = tls_tickets_new(&n->shared.tickets, secret, wall_ms, NULL);
+	return err ? fail(err, "cannot derive the keys of TLS sessions") : 0;
+}
+
 int program_new(struct program **out, struct conf *c)
 {
 	struct program *n = calloc(1, sizeof(*n));
@@ -250,8 +263,9 @@ int program_new(struct program **out, struct conf *c)
 		goto out;
 	}
 	c = NULL; /* the publisher's now */
-	if ((err = open_live(n)))
+	if ((err = open_live(n)) || (err = open_tickets(n)))
 		goto out;
+	n->certs = (struct certs){ .publisher = &n->publisher, .log = n->shared.log, .on_published = on_published, .ctx = n };
 	if ((err = open_workers(n)))
 		goto out;
 	*out = n;
@@ -272,6 +286,7 @@ static void on_poll(evutil_socket_t fd, short what, void *ctx)
 	publisher_collect(&n->publisher);
 	users_poll(n->shared.users);
 	live_poll(n->live);
+	certs_poll(&n->certs);
 	watch_look(&n->watch, n->shared.pools, n->publisher.now, n->shared.log);
 	if (!n->stop_at_ms)
 		return;
@@ -390,7 +405,7 @@ static int start_workers(struct program *n)
 int program_run(struct program *n)
 {
 	const struct conf *c = n->publisher.now;
-	struct verbs_params p = { .shared = &n->shared, .publisher = &n->publisher, .live = n->live, .loops = n->loops,
+	struct verbs_params p = { .shared = &n->shared, .publisher = &n->publisher, .live = n->live, .certs = &n->certs, .loops = n->loops,
 	                          .n_loops = n->n_loops,
 	                          .reload = reload, .is_closing = is_closing, .ctx = n, .started_ms = clock_monotonic_ms() };
 	int err;
@@ -427,6 +442,7 @@ void program_free(struct program *n)
 	live_free(n->live);
 	publisher_fini(&n->publisher);
 	wishes_free(n->wishes);
+	tls_tickets_free(n->shared.tickets);
 	users_free(n->shared.users);
 	pools_free(n->shared.pools);
 	heard_free(n->shared.heard);

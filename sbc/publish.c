@@ -17,6 +17,8 @@ static int publish(struct publisher *p, struct conf *next)
 	if (p->now)
 		p->old[p->n_old++] = p->now;
 	p->now = next;
+	p->live.now = next;
+	p->live.reads_certs = true;
 	atomic_store_explicit(&p->shared->conf, next, memory_order_release);
 	return 0;
 }
@@ -63,15 +65,22 @@ static struct conf *with_leaving(struct publisher *p, const char *file, struct c
 	if (!keep_leaving(p, next))
 		return next;
 	conf_notes_init(&notes);
+	p->live.now = next;
+	p->live.reads_certs = false;
 	if (conf_parse_live(&again, file, next->text, &p->live, &notes) == 0) {
 		conf_free(next);
 		next = again;
 	}
+	p->live.now = p->now;
+	p->live.reads_certs = true;
 	conf_notes_fini(&notes);
 	return next;
 }
 
-static int replace(struct publisher *p, bool reads_file, struct conf_notes *notes)
+/* What is read again; the rest is as in the present snapshot. */
+enum again { READ_FILE, READ_CERTS, READ_NOTHING };
+
+static int replace(struct publisher *p, enum again again, struct conf_notes *notes)
 {
 	char file[4096];
 	struct conf *next;
@@ -81,7 +90,10 @@ static int replace(struct publisher *p, bool reads_file, struct conf_notes *note
 	if (p->n_old == PUBLISH_OLD_MAX)
 		return -EBUSY;
 	snprintf(file, sizeof(file), "%.*s", SV_ARG(p->now->file));
-	err = reads_file ? conf_load_live(&next, file, &p->live, notes) : conf_parse_live(&next, file, p->now->text, &p->live, notes);
+	p->live.reads_certs = again != READ_NOTHING;
+	err = again == READ_FILE ? conf_load_live(&next, file, &p->live, notes)
+	                         : conf_parse_live(&next, file, p->now->text, &p->live, notes);
+	p->live.reads_certs = true;
 	if (err)
 		return err;
 	next = with_leaving(p, file, next);
@@ -92,12 +104,17 @@ static int replace(struct publisher *p, bool reads_file, struct conf_notes *note
 
 int publisher_reload(struct publisher *p, struct conf_notes *notes)
 {
-	return replace(p, true, notes);
+	return replace(p, READ_FILE, notes);
 }
 
 int publisher_renew(struct publisher *p, struct conf_notes *notes)
 {
-	return replace(p, false, notes);
+	return replace(p, READ_NOTHING, notes);
+}
+
+int publisher_renew_certs(struct publisher *p, struct conf_notes *notes)
+{
+	return replace(p, READ_CERTS, notes);
 }
 
 void publisher_collect(struct publisher *p)

@@ -27,6 +27,8 @@ int publisher_init(struct publisher *p, struct shared *shared, struct wishes *wi
 int publisher_reload(struct publisher *p, struct conf_notes *notes);
 /* The same with the text of the file as it was last read: what is laid over it has changed. */
 int publisher_renew(struct publisher *p, struct conf_notes *notes);
+/* The same, and certificates, keys and whom to believe are read again. */
+int publisher_renew_certs(struct publisher *p, struct conf_notes *notes);
 /* Frees what no worker uses any more. */
 void publisher_collect(struct publisher *p);
 /* After the workers have ended. */

@@ -4,6 +4,7 @@
 #include "admin/ctl.h"
 #include "admin/metrics.h"
 #include "dispatcher/sticky.h"
+#include "sbc/certs.h"
 #include "sbc/ask.h"
 #include "sbc/bindings.h"
 #include "sbc/cdr.h"
@@ -594,6 +595,8 @@ static int add_metrics(struct verbs *v)
 	if (!err && v->web)
 		err = metrics_add(v->metrics, web_counters(v->web));
 	if (!err)
+		err = certs_metrics(v->metrics, v->p.certs);
+	if (!err)
 		err = metrics_add_family(v->metrics, "slab_in_use", "Objects held, by kind and worker", true, write_slabs, &v->rendering);
 	if (!err)
 		err = metrics_add_family(v->metrics, "domain_bindings", "Registered contacts by domain and transport", true, write_bindings,
@@ -642,6 +645,8 @@ static int add_verbs(struct verbs *v)
 		err = change_verbs(v->ctl, &v->change);
 	if (!err)
 		err = lookups_add_verbs(v->ctl, v->asker);
+	if (!err)
+		err = certs_verbs(v->ctl, v->p.certs);
 	return err ? err : bindings_add_verbs(v->ctl, v->asker);
 }
 

@@ -10,6 +10,7 @@ enum verbs_limits {
 	VERBS_ROWS_MAX = 10000,      /* calls listed per worker */
 };
 
+struct certs;
 struct event_base;
 struct verbs;
 
@@ -18,6 +19,7 @@ struct verbs_params {
 	struct shared *shared;
 	struct publisher *publisher;
 	struct live *live;
+	struct certs *certs;
 	struct loop *const *loops;
 	unsigned n_loops;
 	/* Reloads, telling the log and the workers; the notes are for the asker. */

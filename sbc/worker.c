@@ -549,7 +549,7 @@ static int probe_start(struct probe *p, const struct addr *to, uint8_t transport
 	                      .shard = (uint16_t)w->index };
 	SCOPED(buf_putp) struct buf *b = NULL;
 	char branch[TOKEN_LEN + 1] = "", tag[TOKEN_LEN + 1] = "", text[1024];
-	struct path path = { .remote = *to, .transport = transport };
+	struct path path = { .remote = *to, .transport = transport, .name = net_name(w->net, conf_tls_name(d)) };
 	struct client_txn *ct;
 	int n;
 

@@ -27,6 +27,8 @@ enum worker_counter {
 extern const struct counter_def worker_counter_defs[WORKER_COUNTERS];
 
 /* What all workers share (DECISIONS 19): the only mutable memory that more than one thread touches, besides mailboxes. */
+struct tls_tickets;
+
 struct shared {
 	_Atomic(const struct conf *) conf;   /* the snapshot to adopt; published whole */
 	struct pools *pools;
@@ -34,6 +36,7 @@ struct shared {
 	struct cdr_sink *cdr;                /* may be NULL */
 	struct log *log;                     /* may be NULL */
 	struct heard *heard;                 /* who spoke when (nat/heard.h) */
+	struct tls_tickets *tickets;         /* may be NULL */
 	const uint8_t (*secrets)[TOKEN_SECRET_LEN];
 	unsigned n_secrets;
 	unsigned workers;

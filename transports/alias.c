@@ -44,7 +44,7 @@ struct conn *conn_by_alias(struct sockets *s, const struct path *to, uint64_t ke
 		const struct alias *a = owner_of(l, struct alias, in_table);
 
 		if (conn_is_usable(a->conn) && a->port == to->remote.port && addr_eq_ip(&a->conn->remote, &to->remote) &&
-		    a->conn->listener == to->listener && a->conn->transport == to->transport)
+		    a->conn->listener == to->listener && a->conn->transport == to->transport && conn_is_for(a->conn, to))
 			return a->conn;
 	}
 	return NULL;

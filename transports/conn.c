@@ -63,7 +63,7 @@ static struct conn *find_remote(struct sockets *s, const struct path *to, uint64
 		struct conn *c = owner_of(l, struct conn, by_remote);
 
 		if (is_joinable(c) && addr_eq(&c->remote, &to->remote) && c->listener == to->listener &&
-		    c->transport == to->transport)
+		    c->transport == to->transport && conn_is_for(c, to))
 			return c;
 	}
 	return NULL;
@@ -144,6 +144,7 @@ void conn_die(struct conn *c, enum net_counter why, int error)
 	stop_watching(c);
 	forget_pause(c);
 	wheel_disarm(c->s->p.wheel, &c->timer);
+	list_del(&c->in_handshakes);
 	conn_has_work(c);
 }
 
@@ -193,7 +194,10 @@ static void until_passed(struct conn *c)
 		conn_die(c, NET_CLOSED_CONNECT, ETIMEDOUT);
 		break;
 	case CONN_HANDSHAKING:
-		conn_die(c, NET_CLOSED_SLOW_HANDSHAKE, ETIMEDOUT);
+		if (list_empty(&c->in_handshakes))
+			conn_die(c, NET_CLOSED_SLOW_HANDSHAKE, ETIMEDOUT);
+		else /* it is us who have no time */
+			c->until = c->s->p.wheel->now_ms + NET_HANDSHAKE_MS;
 		break;
 	case CONN_UPGRADING:
 		conn_die(c, NET_CLOSED_SLOW_UPGRADE, ETIMEDOUT);
@@ -216,14 +220,17 @@ static void on_timer(struct timer *t)
 
 	if (c->message_until && c->is_paused)
 		c->message_until = now + NET_MESSAGE_MS; /* it is us who do not read */
-	if (c->until && c->until <= now)
+	if (c->until && c->until <= now) {
 		until_passed(c);
-	else if (c->message_until && c->message_until <= now)
+		if (c->state == CONN_HANDSHAKING)
+			conn_heed_deadlines(c);
+	} else if (c->message_until && c->message_until <= now) {
 		conn_die(c, NET_CLOSED_SLOW_MESSAGE, ETIMEDOUT);
-	else if (idle_until(c) <= now)
+	} else if (idle_until(c) <= now) {
 		conn_finish(c, c->is_accepted && !c->has_spoken ? NET_CLOSED_SILENT : NET_CLOSED_IDLE);
-	else
+	} else {
 		conn_heed_deadlines(c);
+	}
 }
 
 /* Whoever has not sent a message yet buys no time with anything else. */
@@ -301,6 +308,8 @@ static int conn_new(struct conn **out, struct sockets *s, const struct path *p, 
 	c->remote = p->remote;
 	c->listener = p->listener;
 	c->transport = p->transport;
+	c->name = p->name;
+	list_init(&c->in_handshakes);
 	c->timer.fire = on_timer;
 	s->slots[slot].conn = c;
 	conn_note_traffic(c);
@@ -447,6 +456,7 @@ static void linger(struct conn *c)
 	stream_fini(&c->stream, &c->s->held);
 	conn_ws_end(c);
 	tell_closed(c);
+	conn_bye(c);
 	if (c->closed_by == NET_CLOSED_PEER || shutdown(c->watch.fd, SHUT_WR)) {
 		conn_die(c, c->closed_by, 0);
 		return;
@@ -465,6 +475,8 @@ static void release(struct conn *c)
 
 	stop_watching(c);
 	wheel_disarm(s->p.wheel, &c->timer);
+	list_del(&c->in_handshakes);
+	conn_layers_end(c);
 	stream_fini(&c->stream, &s->held);
 	conn_ws_end(c);
 	while (c->last)

@@ -1,6 +1,13 @@
-/* transports/conn_layers.c - what lies between a connection's socket and its messages: over TCP nothing. */
+/* transports/conn_layers.c - what lies between a connection's socket and its messages: over TCP nothing, over TLS a link. */
 #include "transports/inside.h"
 #include <errno.h>
+
+enum { COMPLAINT_MS = 10000 };          /* at most one line of the log about peers that cannot be believed */
+
+static bool is_secure(const struct conn *c)
+{
+	return c->transport == T_TLS || c->transport == T_WSS;
+}
 
 void conn_open(struct conn *c)
 {
@@ -21,28 +28,207 @@ void conn_open(struct conn *c)
 
 void conn_begin(struct conn *c)
 {
+	if (!is_secure(c)) {
+		conn_open(c);
+		return;
+	}
+	c->state = CONN_HANDSHAKING;
+	c->until = c->s->p.wheel->now_ms + NET_HANDSHAKE_MS;
+	conn_heed_deadlines(c);
+	if (c->is_accepted)
+		conn_watch(c); /* nothing is made before the first byte comes */
+	else
+		conn_shake(c);
+}
+
+/* The handshake --------------------------------------------------------------------------------------------------- */
+
+/* Whom we want to speak to, in text. */
+static struct sv expected_of(const struct conn *c, char area[ADDR_TEXT])
+{
+	struct sv name = expected_name(&c->s->expected, c->name);
+
+	return name.len ? name : sv_from(addr_print_ip(&c->remote, area));
+}
+
+static int begin_link(struct conn *c)
+{
+	const struct local *l = &c->s->locals[c->listener];
+	struct tls_context *x = c->is_accepted ? l->server : l->client;
+	char area[ADDR_TEXT];
+	struct sv name = expected_of(c, area);
+	int err;
+
+	if (!x || (err = tls_open(&c->tls, x, c->s->p.tickets, c->watch.fd, c->is_accepted ? NULL : &name))) {
+		counter_inc(&c->s->counters, NET_TLS_NO_SETTINGS);
+		return x ? err : -ENOKEY;
+	}
+	c->is_shaking = true;
+	counter_set(&c->s->counters, NET_TLS_SHAKING, ++c->s->n_shaking);
+	counter_add(&c->s->counters, NET_TLS_CONNECTIONS, 1);
+	return 0;
+}
+
+static void stop_shaking(struct conn *c)
+{
+	if (!c->is_shaking)
+		return;
+	c->is_shaking = false;
+	counter_set(&c->s->counters, NET_TLS_SHAKING, --c->s->n_shaking);
+}
+
+/* What anybody can cause by connecting is counted; whom we dial is configured, and an operator wants to know. */
+static void complain(struct conn *c, const char *why)
+{
+	char area[ADDR_TEXT], text[ADDR_TEXT], name[256];
+	struct sv expected = expected_of(c, area);
+	uint64_t now = c->s->p.wheel->now_ms;
+
+	if (c->is_accepted || (c->s->complained_ms && now < c->s->complained_ms + COMPLAINT_MS))
+		return;
+	c->s->complained_ms = now;
+	memcpy(name, expected.p, expected.len);
+	name[expected.len] = '\0';
+	log_warn(c->s->p.log, "tls.not_connected", "remote=%s name=%s why=%s", addr_print(&c->remote, text), name, why);
+}
+
+static void fail(struct conn *c, int err, enum link_fault fault, const char *why)
+{
+	static const uint16_t counters[] = {
+		[LINK_GARBAGE] = NET_TLS_GARBAGE, [LINK_REFUSED] = NET_TLS_REFUSED, [LINK_UNTRUSTED] = NET_TLS_UNTRUSTED,
+		[LINK_CUT] = NET_TLS_CUT,
+	};
+
+	if (fault != LINK_OK)
+		counter_inc(&c->s->counters, counters[fault]);
+	complain(c, why);
+	conn_die(c, NET_CLOSED_HANDSHAKE, -err);
+}
+
+static void shaken(struct conn *c)
+{
+	stop_shaking(c);
+	counter_inc(&c->s->counters, NET_TLS_HANDSHAKES);
+	if (tls_is_resumed(c->tls))
+		counter_inc(&c->s->counters, NET_TLS_RESUMED);
 	conn_open(c);
+}
+
+static void step(struct conn *c)
+{
+	enum link_fault fault = LINK_OK;
+	char why[160] = "no settings, or no memory";
+	int err = c->tls ? 0 : begin_link(c);
+
+	if (!err)
+		err = tls_shake(c->tls, &fault, why, sizeof(why));
+	if (err == -EAGAIN) {
+		c->is_blocked = c->tls->wants_write;
+		conn_watch(c);
+	} else if (err) {
+		fail(c, err, fault, why);
+	} else {
+		shaken(c);
+	}
+}
+
+/* Not watched while it waits: what came would wake us again and again. */
+static void wait(struct conn *c)
+{
+	if (watch_set(c->s->p.poller, &c->watch, 0))
+		conn_die(c, NET_CLOSED_MEMORY, ENOMEM);
+	else
+		list_push(&c->s->handshakes, &c->in_handshakes);
 }
 
 void conn_shake(struct conn *c)
 {
-	conn_die(c, NET_CLOSED_HANDSHAKE, EPROTO);
+	struct sockets *s = c->s;
+
+	if (!c->tls && s->n_shaking >= NET_HANDSHAKES_MAX) {
+		counter_inc(&s->counters, NET_TLS_BUSY);
+		conn_die(c, NET_CLOSED_HANDSHAKE, EBUSY);
+	} else if (s->handshakes_left) {
+		s->handshakes_left--;
+		step(c);
+	} else {
+		wait(c);
+	}
 }
+
+bool conn_shake_more(struct sockets *s)
+{
+	s->handshakes_left = NET_HANDSHAKES_PER_TURN;
+	while (s->handshakes_left && !list_empty(&s->handshakes)) {
+		struct conn *c = owner_of(s->handshakes.next, struct conn, in_handshakes);
+
+		list_del(&c->in_handshakes);
+		conn_shake(c);
+	}
+	return !list_empty(&s->handshakes);
+}
+
+/* Bytes ----------------------------------------------------------------------------------------------------------- */
 
 ssize_t conn_recv(struct conn *c, char *bytes, size_t size)
 {
-	ssize_t n = recv(c->watch.fd, bytes, size, MSG_DONTWAIT);
+	ssize_t n;
 
+	if (c->tls)
+		return tls_recv(c->tls, bytes, size);
+	n = recv(c->watch.fd, bytes, size, MSG_DONTWAIT);
 	return n >= 0 ? n : errno == EINTR ? -EAGAIN : -errno;
 }
 
+/* Small pieces are put together where datagrams lie while they are read: none is, while we write. */
 ssize_t conn_send_iov(struct conn *c, const struct iovec *iov, size_t n)
 {
 	const struct msghdr h = { .msg_iov = (struct iovec *)iov, .msg_iovlen = n };
 	ssize_t sent;
 
+	_Static_assert(NET_BATCH * UDP_STRIDE >= LINK_RECORD_MAX, "a record has to fit");
+	if (c->tls)
+		return tls_send(c->tls, iov, n, c->s->area.bytes);
 	do
 		sent = sendmsg(c->watch.fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (sent < 0 && errno == EINTR);
 	return sent >= 0 ? sent : -errno;
+}
+
+/* Ending ---------------------------------------------------------------------------------------------------------- */
+
+void conn_bye(struct conn *c)
+{
+	if (c->tls)
+		tls_bye(c->tls);
+}
+
+void conn_layers_end(struct conn *c)
+{
+	stop_shaking(c);
+	if (c->tls)
+		counter_add(&c->s->counters, NET_TLS_CONNECTIONS, (uint64_t)-1);
+	tls_close(c->tls);
+	c->tls = NULL;
+}
+
+/* RFC 5923 §5: a connection is used again for whom it was made, or for whom its peer has proved to be. */
+static bool has_proved(const struct conn *c, const struct path *to)
+{
+	struct sv names[LINK_NAMES_MAX], want = expected_name(&c->s->expected, to->name);
+	unsigned n = c->tls ? tls_peer_names(c->tls, names, LINK_NAMES_MAX) : 0;
+
+	for (unsigned i = 0; i < n; i++)
+		if (sv_ieq(names[i], want))
+			return true;
+	return false;
+}
+
+bool conn_is_for(const struct conn *c, const struct path *to)
+{
+	const struct local *l = &c->s->locals[c->listener];
+
+	if (!is_secure(c) || (!c->is_accepted && c->name == to->name))
+		return true;
+	return c->is_accepted && (!tls_context_verifies(l->client) || has_proved(c, to));
 }

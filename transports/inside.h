@@ -6,6 +6,8 @@
 #include "base/poller.h"
 #include "base/slab.h"
 #include "base/table.h"
+#include "transports/expected.h"
+#include "transports/link.h"
 #include "transports/sockets.h"
 #include "transports/stream.h"
 #include <netinet/in.h>
@@ -115,12 +117,15 @@ struct conn {
 	struct write_item *last;     /* circular: last->next is the first; NULL: nothing waits */
 	struct conn *next_work;
 	struct conn_ws *ws;          /* NULL: not a WebSocket, or not yet or no longer one */
+	struct tls *tls;             /* TLS and WSS, once something came; else NULL */
+	struct node in_handshakes;   /* waits for a turn of the loop that has time for it; else in no list */
 	struct alias *alias;         /* where its peer listens, if it said so; NULL: nowhere else */
 	uint64_t last_ms;            /* of the last traffic */
 	uint64_t message_until;      /* 0, or when the incomplete message must be there */
 	uint64_t until;              /* 0, or the end of connecting, handshake, upgrade, of a blocked write, of lingering */
 	uint32_t queued;             /* bytes and costs of what waits */
 	uint32_t slot;
+	uint32_t name;               /* as path.name, of a connection that we made */
 	int error;                   /* why it died; given to what was not written */
 	uint16_t listener;
 	uint16_t closed_by;          /* enum net_counter */
@@ -133,6 +138,7 @@ struct conn {
 	bool is_told : 1;            /* on_flow_closed was called */
 	bool is_pinged : 1;          /* and has not sent what answers it */
 	bool sniffs : 1;             /* may become a WebSocket by its first bytes, "GET " */
+	bool is_shaking : 1;         /* counted in sockets.n_shaking */
 	uint8_t n_sniffed;           /* of which these have come */
 };
 
@@ -177,10 +183,18 @@ void conn_note_traffic(struct conn *c);
 
 /* The socket is connected: CONN_OPEN, or CONN_HANDSHAKING until the layers are ready. */
 void conn_begin(struct conn *c);
-/* CONN_HANDSHAKING: something came, or can be written. */
+/* CONN_HANDSHAKING: something came, or can be written. At once, or in a later turn of the loop. */
 void conn_shake(struct conn *c);
+/* Those that waited, as many as a turn has time for. True: others wait still. */
+bool conn_shake_more(struct sockets *s);
 /* All layers are ready. */
 void conn_open(struct conn *c);
+/* Our last byte is written. */
+void conn_bye(struct conn *c);
+void conn_layers_end(struct conn *c);
+/* Is what goes to `to` meant for the peer of `c`? Over TLS one address may have several names; and whoever connected to us has to have proved
+ * the one that is wanted. */
+bool conn_is_for(const struct conn *c, const struct path *to);
 /* Bytes; 0: the peer's end; -EAGAIN; what is wrong. */
 ssize_t conn_recv(struct conn *c, char *bytes, size_t size);
 ssize_t conn_send_iov(struct conn *c, const struct iovec *iov, size_t n);
@@ -232,6 +246,7 @@ void conn_heed_message(struct conn *c, bool is_partial, bool is_new);
 
 struct local {                       /* one listener of this worker */
 	struct listener conf;
+	struct tls_context *server, *client; /* of connections to come; NULL: none can be made */
 	struct udp *udp;
 	struct acceptor *acceptor;
 };
@@ -249,6 +264,11 @@ struct sockets {
 	struct slot *slots;
 	uint32_t n_slots, slots_size, free_slot, first_generation;
 	size_t n_paused;
+	struct node handshakes;      /* connections whose next step had to wait */
+	unsigned handshakes_left;    /* steps in this turn */
+	unsigned n_shaking;
+	struct expected expected;
+	uint64_t complained_ms;      /* last time that a peer's certificate was logged */
 	struct conn *work, **work_end;
 	struct stream_budget held;
 	size_t read_in_turn;         /* bytes of all connections */

@@ -203,16 +203,11 @@ static int open_one(const struct opening *o, struct listener *l, int *out)
 	return err ? fail(o, l, err, "cannot read the socket's address: %s", strerror(-err)) : 0;
 }
 
-static bool is_built_in(uint8_t transport)
-{
-	return transport == T_UDP || transport == T_TCP || transport == T_WS;
-}
-
 static int check(const struct opening *o, size_t i)
 {
 	const struct listener *l = &o->set->listeners[i];
 
-	if (!is_built_in(l->transport))
+	if (l->transport == T_NONE || l->transport >= T_COUNT)
 		return fail(o, l, -EPROTONOSUPPORT, "this transport is not built in");
 	if (l->bind.family == 0 || addr_is_any(&l->bind))
 		return fail(o, l, -EADDRNOTAVAIL, "a wildcard address would answer from whichever address the "

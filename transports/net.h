@@ -33,6 +33,8 @@ enum net_limits {
 	NET_UPGRADE_MS = 10000,         /* from a connection that carries bytes to a WebSocket */
 	NET_PROXY_MS = 5000,            /* from an accepted connection to the end of its PROXY header */
 	NET_HANDSHAKE_MS = 10000,       /* from a connected socket to a connection that carries messages (TLS) */
+	NET_HANDSHAKES_MAX = 8192,      /* TLS handshakes begun and not ended, per worker */
+	NET_HANDSHAKES_PER_TURN = 2,    /* steps of them: an RSA key of 2,048 bits signs for up to 1 ms, and calls wait meanwhile */
 	NET_MESSAGE_MS = 10000,         /* from a stream message's first byte to its last */
 	NET_IDLE_MS = 3600000,          /* a connection without traffic */
 	NET_FIRST_MESSAGE_MS = 30000,   /* an accepted connection that has said nothing */
@@ -47,6 +49,7 @@ struct path {
 	uint64_t flow;
 	uint16_t listener; /* index into the configuration's listeners: our own side */
 	uint8_t transport;
+	uint32_t name;     /* net_name: whom a TLS peer that is connected to has to prove to be; 0: its address */
 };
 
 /* A flow as the key of a table: the same 64 bits, those first in which flows differ. */
@@ -94,6 +97,9 @@ struct net_ops {
 	void (*flow_close)(struct net *net, uint64_t flow);
 	int (*ping)(struct net *net, const struct path *to);
 	int (*alias)(struct net *net, const struct path *of, uint16_t port);
+	uint32_t (*name)(struct net *net, struct sv host);                                              /* may be NULL, as the next */
+	struct sv (*name_text)(struct net *net, uint32_t name);
+	unsigned (*peer_names)(struct net *net, const struct path *of, struct sv *out, unsigned max);
 };
 
 struct net {
@@ -124,6 +130,23 @@ static inline void net_flow_close(struct net *net, uint64_t flow)
 static inline int net_alias(struct net *net, const struct path *of, uint16_t port)
 {
 	return net->ops->alias(net, of, port);
+}
+/* The number of `host`, a name or an address in text, for paths of this worker. 0 for the address itself, and when there is no room: then
+ * the address has to be proved. */
+static inline uint32_t net_name(struct net *net, struct sv host)
+{
+	return net->ops->name ? net->ops->name(net, host) : 0;
+}
+/* What a number of net_name stands for; empty: nobody any more. */
+static inline struct sv net_name_text(struct net *net, uint32_t name)
+{
+	return name && net->ops->name_text ? net->ops->name_text(net, name) : (struct sv){ NULL, 0 };
+}
+/* The SIP domains that the peer of a connection of this worker has proved to be (RFC 5922 §7.1), its certificate having been verified: at
+ * most `max` of them, valid until control returns to the event loop. 0: none, or no such connection here. */
+static inline unsigned net_peer_names(struct net *net, const struct path *of, struct sv *out, unsigned max)
+{
+	return net->ops->peer_names ? net->ops->peer_names(net, of, out, max) : 0;
 }
 
 #endif

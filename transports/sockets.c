@@ -237,7 +237,32 @@ static int on_alias(struct net *net, const struct path *of, uint16_t port)
 	return c ? conn_alias(c, port) : -ENOTCONN;
 }
 
-static const struct net_ops ops = { .send = on_send, .flow_close = on_flow_close, .ping = on_ping, .alias = on_alias };
+static uint32_t on_name(struct net *net, struct sv host)
+{
+	struct sockets *s = sockets_of(net);
+	struct addr addr;
+	uint32_t id = addr_parse(&addr, host) == 0 ? 0 : expected_id(&s->expected, host, s->p.wheel->now_ms);
+
+	if (!id && addr_parse(&addr, host))
+		counter_inc(&s->counters, NET_TLS_NAMES_FULL);
+	return id;
+}
+
+static struct sv on_name_text(struct net *net, uint32_t name)
+{
+	return expected_name(&sockets_of(net)->expected, name);
+}
+
+static unsigned on_peer_names(struct net *net, const struct path *of, struct sv *out, unsigned max)
+{
+	struct sockets *s = sockets_of(net);
+	const struct conn *c = of->flow && flow_worker(of->flow) == s->p.worker ? conn_find(s, of->flow) : NULL;
+
+	return c && c->tls ? tls_peer_names(c->tls, out, max) : 0;
+}
+
+static const struct net_ops ops = { .send = on_send, .flow_close = on_flow_close, .ping = on_ping, .alias = on_alias,
+                                    .name = on_name, .name_text = on_name_text, .peer_names = on_peer_names };
 
 /* Flushing -------------------------------------------------------------------------------------------------------- */
 
@@ -267,14 +292,14 @@ static bool flush_udp(struct sockets *s)
 void sockets_flush(struct net *net)
 {
 	struct sockets *s = sockets_of(net);
-	bool is_done = false;
+	bool is_done = false, has_handshakes = conn_shake_more(s);
 
 	s->read_in_turn = 0;
 	for (unsigned round = 0; !is_done && round < SOCKETS_FLUSH_ROUNDS; round++) {
 		work_on_conns(s);
 		is_done = flush_udp(s) && !s->work;
 	}
-	if (!is_done)
+	if (!is_done || has_handshakes)
 		poller_again(s->p.poller);
 }
 
@@ -339,6 +364,8 @@ static int init(struct sockets *s)
 		err = table_init(&s->by_remote, 0);
 	if (!err)
 		err = table_init(&s->aliases, 0);
+	if (!err)
+		err = expected_init(&s->expected);
 	if (err)
 		return err;
 	s->first_generation |= 1;
@@ -375,6 +402,8 @@ int sockets_new(struct net **out, const struct sockets_params *params)
 	s->free_slot = NO_SLOT;
 	s->work_end = &s->work;
 	s->held.max = SOCKETS_HELD_MAX;
+	list_init(&s->handshakes);
+	s->handshakes_left = NET_HANDSHAKES_PER_TURN;
 	s->look.fire = on_look;
 	s->reserve_fd = -1;
 	err = init(s);
@@ -399,6 +428,17 @@ int sockets_start(struct net *net)
 	}
 	wheel_arm_in(s->p.wheel, &s->look, SOCKETS_LOOK_MS);
 	return 0;
+}
+
+void sockets_set_tls(struct net *net, size_t i, struct tls_context *server, struct tls_context *client)
+{
+	struct local *l = &sockets_of(net)->locals[i];
+	struct tls_context *was[] = { l->server, l->client };
+
+	l->server = server ? tls_context_get(server) : NULL;
+	l->client = client ? tls_context_get(client) : NULL;
+	tls_context_put(was[0]);
+	tls_context_put(was[1]);
 }
 
 void sockets_pause_streams(struct net *net, bool is_paused)
@@ -431,6 +471,8 @@ void sockets_free(struct net *net)
 			conn_drop(s->slots[i].conn);
 	for (size_t i = 0; i < s->n_locals; i++) {
 		udp_free(s->locals[i].udp);
+		tls_context_put(s->locals[i].server);
+		tls_context_put(s->locals[i].client);
 		acceptor_free(s->locals[i].acceptor);
 	}
 	wheel_disarm(s->p.wheel, &s->look);
@@ -442,6 +484,7 @@ void sockets_free(struct net *net)
 	}
 	table_fini(&s->by_remote);
 	table_fini(&s->aliases);
+	expected_fini(&s->expected);
 	buf_put(s->ping);
 	buf_put(s->pong);
 	buf_put(s->nothing);

@@ -8,6 +8,7 @@
 #include "base/wheel.h"
 #include "transports/counters.h"
 #include "transports/net.h"
+#include "transports/tls.h"
 
 struct poller;
 struct sock_filter;
@@ -76,6 +77,7 @@ struct sockets_params {
 	struct net *(*net_of)(void *reader);
 	void *ctx;                      /* of to_worker */
 	size_t connections_max;         /* 0: NET_CONNECTIONS_MAX */
+	struct tls_tickets *tickets;    /* NULL: sessions are not resumed. Outlives the net */
 };
 
 /* Reads nothing yet. 0, -ENOMEM, -EINVAL (worker index), or what the system says. Before the worker runs. */
@@ -85,6 +87,8 @@ int sockets_start(struct net *net);
 /* At the end of each turn of the loop, and after the mailbox was drained: writes what was queued and reports what
  * failed. */
 void sockets_flush(struct net *net);
+/* What TLS connections to come at listener `i` begin with (tls.h); either may be NULL. References of its own. */
+void sockets_set_tls(struct net *net, size_t i, struct tls_context *server, struct tls_context *client);
 /* A stream that is not read stops its peer by TCP's own means: for as long as our mailboxes are full (DECISIONS 22).
  * Datagrams are always read. */
 void sockets_pause_streams(struct net *net, bool is_paused);

@@ -21,6 +21,7 @@ struct account {
 	struct path path;                /* where the last REGISTER went */
 	uint64_t until_ms;               /* registered; 0: not */
 	uint32_t cseq, asked_s;
+	uint32_t tls_name;               /* of the destination that is tried, as path.name */
 	uint16_t tried[POOL_TRIES_MAX];  /* slots */
 	uint16_t slot, good, shard;      /* slot: that is tried; good: that answered last */
 	uint8_t n_tried, next_addr, transport;
@@ -216,10 +217,13 @@ static void account_try(struct account *a)
 {
 	struct b2bua *b = a->b;
 
-	while (a->next_addr < a->addrs.n)
-		if (path_to(b, &a->path, a->trunk.zone, a->transport, &a->addrs.addr[a->next_addr++]) == 0 &&
-		    account_ask(a, a->asked_s) == 0)
+	while (a->next_addr < a->addrs.n) {
+		if (path_to(b, &a->path, a->trunk.zone, a->transport, &a->addrs.addr[a->next_addr++]))
+			continue;
+		a->path.name = a->tls_name;
+		if (account_ask(a, a->asked_s) == 0)
 			return;
+	}
 	account_next(a);
 }
 
@@ -261,6 +265,7 @@ static void account_next(struct account *a)
 	a->tried[a->n_tried++] = a->slot;
 	a->next_addr = 0;
 	a->transport = d->transport;
+	a->tls_name = d->transport == T_TLS ? net_name(a->b->p.stack->net, conf_tls_name(d)) : 0;
 	if (!d->is_numeric) {
 		account_resolve(a, d);
 		return;

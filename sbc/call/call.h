@@ -452,6 +452,12 @@ struct path path_at_hand(const struct b2bua *b, const struct leg *l, struct sv t
  * large request to who has none goes as it is, and is counted. */
 bool path_outgrown(const struct b2bua *b, struct path *path, size_t len);
 int path_to(const struct b2bua *b, struct path *path, uint16_t zone, uint8_t transport, const struct addr *to);
+/* tlsname.c: over TLS, whoever is at the end of `path` has to prove to be `host`, its next hop as it is written; or what is configured for a
+ * destination at that address. */
+void path_expect(const struct b2bua *b, struct path *path, struct sv host);
+void path_expect_direct(const struct b2bua *b, struct path *path, const struct direct *direct);
+void path_expect_within(const struct relay *r, struct path *path);
+void path_expect_destination(const struct b2bua *b, struct path *path, const struct conf_destination *d);
 
 /* Our address as `leg`'s remote has to write it, with its transport. */
 void compose_our_host(struct compose *c, const struct leg *leg);

@@ -412,8 +412,9 @@ struct path path_at_hand(const struct b2bua *b, const struct leg *l, struct sv t
 
 	if (next_hop(l, target, routes, &q) || !q.host.len || addr_parse(&to, q.host))
 		return path;
-	if (hop_resolve(b, zone, &q, &a, NULL, NULL, &id) == 0) /* a number: at once */
-		path_to_answer(b, &path, zone, &a, 0);
+	if (hop_resolve(b, zone, &q, &a, NULL, NULL, &id) == 0 && /* a number: at once */
+	    path_to_answer(b, &path, zone, &a, 0) == 0)
+		path_expect(b, &path, q.host);
 	return path;
 }
 

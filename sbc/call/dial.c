@@ -638,6 +638,10 @@ static void dial_address(struct setup *s, const struct view *v)
 		s->why = WHY_UNREACHABLE;
 		dial_next(s, v);
 		return;
+	} else if (s->direct) {
+		path_expect_direct(b, &path, s->direct);
+	} else {
+		path_expect_destination(b, &path, &b->conf->destinations[s->pick.destination]);
 	}
 	dial_path(s, v ? v : &again, &path);
 }

@@ -93,6 +93,16 @@ static int branch_send(struct branch *br, const struct view *v, const struct pat
 	return 0;
 }
 
+/* To the `i`th of its addresses. */
+static int branch_path(const struct branch *br, const struct resolve_answer *a, unsigned i, struct path *path)
+{
+	int err = path_to_answer(b2bua_of(br->fork), path, br->direct->zone, a, i);
+
+	if (!err)
+		path_expect_direct(b2bua_of(br->fork), path, br->direct);
+	return err;
+}
+
 /* The other addresses of its name are spares, as other flows of a phone are (RFC 3263 §4.3). Those without room or memory are left out. */
 static void add_addresses(struct branch *br, const struct resolve_answer *a, unsigned from)
 {
@@ -103,7 +113,7 @@ static void add_addresses(struct branch *br, const struct resolve_answer *a, uns
 		struct branch *spare;
 		struct path path;
 
-		if (path_to_answer(b2bua_of(f), &path, br->direct->zone, a, i) ||
+		if (branch_path(br, a, i, &path) ||
 		    !(d = direct_new(br->direct->zone, &path, direct_uri(br->direct), direct_routes(br->direct))))
 			continue;
 		d->is_named = true;
@@ -133,7 +143,7 @@ static int branch_at(struct branch *br, const struct view *v, const struct resol
 		if (redirect_is_loop(b->conf, br->direct, &a->addr[i])) {
 			counter_inc(&b->counters, REDIRECTS_REFUSED);
 			s->why = WHY_REDIRECT_LOOP;
-		} else if (path_to_answer(b, &path, br->direct->zone, a, i) == 0 && branch_send(br, v, &path) == 0) {
+		} else if (branch_path(br, a, i, &path) == 0 && branch_send(br, v, &path) == 0) {
 			add_addresses(br, a, i + 1);
 			if (!timer_is_armed(&br->fork->timer))
 				group_watch(br->fork);

@@ -96,6 +96,7 @@ int hops_take(struct relay *r, const struct view *v, const struct resolve_answer
 	if (!left)
 		return -ENETUNREACH;
 	path_to_answer(b, &l->path, zone, a, taken);
+	path_expect_within(r, &l->path);
 	left &= ~(1u << taken);
 	if (left && !r->is_answered) /* an ACK has nothing to fail by */
 		hops_keep(r, v, a, left);
@@ -113,6 +114,7 @@ bool hops_next(struct relay *r)
 		h->left &= h->left - 1;
 		if (path_to_answer(r->call->b, &l->path, path_zone(r->call->b, &l->path), &h->addrs, i))
 			continue;
+		path_expect_within(r, &l->path);
 		h->n_tried++;
 		return true;
 	}

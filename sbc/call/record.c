@@ -48,6 +48,8 @@ void record_put_leg(struct tlv_out *o, uint8_t field, const struct b2bua *b, con
 	tlv_put(o, LEG_ZONE, b->conf->zones[path_zone(b, &l->path)].name);
 	tlv_put_u64(o, LEG_TRANSPORT, l->path.transport);
 	record_put_addr(o, LEG_REMOTE, &l->path.remote);
+	if (l->path.name)
+		tlv_put(o, LEG_TLS_NAME, net_name_text(b->p.stack->net, l->path.name));
 	tlv_put_u64(o, LEG_CSEQ, l->local_cseq);
 	tlv_put(o, LEG_CALL_ID, leg_call_id(l));
 	tlv_put(o, LEG_LOCAL, leg_local(l));
@@ -284,10 +286,14 @@ int record_path(const struct b2bua *b, const struct fields *f, struct path *path
 {
 	int zone = conf_find_zone(b->conf, f->of[LEG_ZONE]);
 	struct addr remote;
+	int err;
 
 	if (zone < 0 || addr_parse(&remote, f->of[LEG_REMOTE]))
 		return -EBADMSG;
-	return path_to(b, path, (uint16_t)zone, (uint8_t)record_number(f, LEG_TRANSPORT), &remote);
+	err = path_to(b, path, (uint16_t)zone, (uint8_t)record_number(f, LEG_TRANSPORT), &remote);
+	if (!err && f->of[LEG_TLS_NAME].len)
+		path->name = net_name(b->p.stack->net, f->of[LEG_TLS_NAME]);
+	return err;
 }
 
 int record_leg(struct b2bua *b, struct leg *l, const struct fields *f)

@@ -47,9 +47,8 @@ static const struct bad {
 	{ NODE "zones:\n  a:\n    domains: [x.com]\n  b:\n    listen:\n      - \"udp:127.0.0.1:5060\"\n    tls:\n"
 	  "      - name: x\npools: {}\nroutes: [{ to: { reject: 404 } }]\n",
 	  "3:3: zones.a: `listen:` is missing; it takes a list. Where the zone is listened on.\n"
-	  "8:5: warning: zones.b.tls: not active in this version\n"
 	  "9:9: zones.b.tls[0]: `cert:` is missing; it takes a file. PEM file with the chain.\n"
-	  "9:9: zones.b.tls[0]: `key:` is missing; it takes a file. PEM file with the private key." },
+	  "9:9: zones.b.tls[0]: `key:` is missing; it takes a file. PEM file with the private key, without a password." },
 	/* Keys */
 	{ NODE ZONES POOLS ROUTES "wrokers: 2\n",
 	  "5:1: wrokers: unknown key `wrokers`; did you mean `workers`?" },
@@ -189,7 +188,7 @@ static const struct bad {
 	  "2:46: zones.a.listen[1]: the same address and port as on line 2: a socket belongs to one listener of "
 	  "one zone" },
 	{ NODE ZONE("listen: [\"udp:127.0.0.1:5060\", \"tcp:127.0.0.1:5061\", \"tls:127.0.0.1:5061\"]") POOLS ROUTES,
-	  "2:68: warning: zones.a.listen[2]: tls listeners: not active in this version\n"
+	  "2:10: zones.a.tls: a tls or wss listener needs a certificate: tls: [{ name: sip.example.com, cert: FILE, key: FILE }]\n"
 	  "2:68: zones.a.listen[2]: the same address and port as on line 2: a socket belongs to one listener of "
 	  "one zone" },
 	{ NODE ZONE("listen: [\"udp:127.0.0.1:5060\", \"tcp:127.0.0.1:5061\", \"ws:127.0.0.1:5061\", \"ws:127.0.0.1:5061/sip\"]") POOLS ROUTES,
@@ -344,8 +343,8 @@ static const struct bad {
 	  "3:10: warning: pools.p: no rule leads to this pool" },
 	{ NODE "zones: { a: { listen: [\"udp:127.0.0.1:5060\", "
 	  "\"tls:127.0.0.1:5061\"] } }\npools: { p: { zone: a, destinations: [{ name: d, uri: \"sips:127.0.0.1\" }] } }\n" ROUTES,
-	  "2:46: warning: zones.a.listen[1]: tls listeners: not active in this version\n"
-	  "3:55: warning: pools.p.destinations[0].uri: tls: not active in this version: no call goes there" },
+	  "2:10: zones.a.tls: a tls or wss listener needs a certificate: tls: [{ name: sip.example.com, cert: FILE, key: FILE }]\n"
+	  "3:55: warning: pools.p.destinations[0].uri: is a listener of ours: a call sent there comes back" },
 	/* Rules */
 	{ NODE ZONES POOLS "routes: []\n",
 	  "4:9: routes: it is empty (0 entries); it needs at least 1" },
@@ -572,9 +571,8 @@ static const struct bad {
 	{ NODE ZONE("listen: [\"udp:127.0.0.1:5060\", \"wss:127.0.0.1:8443/sip\"], tls: [{ name: sip.example.com, "
 	  "cert: /nonexistent, key: /nonexistent }]") POOLS ROUTES,
 	  "2:46: warning: zones.a.listen[1]: wss listeners: not active in this version\n"
-	  "2:78: warning: zones.a.tls: not active in this version\n"
-	  "2:110: warning: zones.a.tls[0].cert: /nonexistent cannot be read: No such file or directory\n"
-	  "2:129: warning: zones.a.tls[0].key: /nonexistent cannot be read: No such file or directory" },
+	  "2:110: zones.a.tls[0].cert: /nonexistent cannot be read: No such file or directory\n"
+	  "2:129: zones.a.tls[0].key: /nonexistent cannot be read: No such file or directory" },
 	{ NODE ZONE("listen: \"udp:127.0.0.1:5060\", privacy: { mask: [from, contact], identity: drop }, identity: mine") POOLS ROUTES,
 	  "2:69: zones.a.privacy.mask[1]: `contact` is not one of: from, to, pai, sdp-origin\n"
 	  "2:89: zones.a.privacy.identity: `drop` is not one of: keep, remove\n"

@@ -2,6 +2,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "tests/unit/conf/conf_test.h"
+#include "tests/unit/conf/certs.h"
 #include "transports/net.h"
 
 #define assert_sv(v, text) assert_text_equal((v), (text), __LINE__)
@@ -110,7 +111,7 @@ static void zones_and_listeners_are_as_written(void **state)
 		"    privacy: { mask: [to, pai, sdp-origin], identity: remove }\n"
 		"  b:\n"
 		"    advertise: sip.example.com\n"
-		"    listen: [\"udp:127.0.0.1:6060\", \"tls:127.0.0.1:5061\",\n"
+		"    listen: [\"udp:127.0.0.1:6060\", \"wss:127.0.0.3:443\",\n"
 		"             { bind: \"tcp:127.0.0.1:6060\", advertise: \"192.0.2.9:5080\" }]\n"
 		"  c: { listen: \"udp:127.0.0.2:5060\", advertise: \"[2001:db8::2]:5062\" }\n" POOLS ROUTES);
 	const struct conf_listener *l = c->listeners;
@@ -144,7 +145,7 @@ static void zones_and_listeners_are_as_written(void **state)
 	assert_sv(l[3].path, "/sip");
 	assert_sv(l[3].text, "wss:127.0.0.1:443/sip");
 	assert_sv(l[4].advertise, "sip.example.com:6060"); /* a name without a port: the bound one */
-	assert_sv(l[5].advertise, "sip.example.com");      /* which tls need not show */
+	assert_sv(l[5].advertise, "sip.example.com");      /* which wss need not show */
 	assert_sv(l[6].advertise, "192.0.2.9:5080");
 	assert_sv(l[6].advertise_host, "192.0.2.9");
 	assert_int_equal(l[6].advertise_port, 5080);
@@ -258,16 +259,19 @@ static void what_a_uri_leaves_open(void **state)
 		{ "sip:192.0.2.1", false, T_UDP }, { "sip:h.example;lr", true, T_UDP }, { "sips:h.example", true, T_TLS },
 		{ "sips:h.example;transport=tcp", false, T_TLS }, { "sips:h.example:5071", false, T_TLS },
 	};
+	struct certs certs;
 	char yaml[1024];
 
 	(void)state;
+	certs_make(&certs);
 	for (size_t i = 0; i < sizeof(of) / sizeof(*of); i++) {
 		const struct conf_destination *d;
 		struct resolve_query q;
 		struct conf *c;
 
 		snprintf(yaml, sizeof(yaml), "node: n\nzones: { a: { listen: [\"udp:127.0.0.1:5060\", \"tcp:127.0.0.1:5060\", "
-		         "\"tls:127.0.0.1:5061\"] } }\npools: { p: { zone: a, destinations: [{ name: d, uri: \"%s\" }] } }\n" ROUTES,
+		         "\"tls:127.0.0.1:5061\"], tls: [{ name: sip.example.com, cert: %s/sip.pem, key: %s/sip.key }] } }\n"
+		         "pools: { p: { zone: a, destinations: [{ name: d, uri: \"%s\" }] } }\n" ROUTES, certs.directory, certs.directory,
 		         of[i].uri);
 		c = parsed(yaml);
 		d = &c->destinations[0];
@@ -282,6 +286,7 @@ static void what_a_uri_leaves_open(void **state)
 			assert_int_equal(q.transports & (1u << T_UDP | 1u << T_TCP | 1u << T_WS), 1u << T_UDP | 1u << T_TCP);
 		conf_free(c);
 	}
+	certs_drop(&certs);
 }
 
 static void rules_are_as_written(void **state)

@@ -1,0 +1,66 @@
+/* sbc/call/tlsname.c - whom the other end of a TLS connection has to prove to be: the host of its next hop (RFC 5922 §7.3). */
+#include "sbc/call/call.h"
+
+static bool is_secure(const struct path *path)
+{
+	return path->transport == T_TLS || path->transport == T_WSS;
+}
+
+/* A destination that is written as this address and has a name of its own keeps it where its Contact or Record-Route is an address, too. */
+static struct sv name_at(const struct b2bua *b, const struct path *path)
+{
+	const struct conf *c = b->conf;
+	uint16_t zone = path_zone(b, path);
+
+	for (uint32_t i = 0; i < c->n_destinations; i++) {
+		const struct conf_destination *d = &c->destinations[i];
+
+		if (d->tls_name.len && d->is_numeric && c->pools[d->pool].zone == zone && d->transport == path->transport &&
+		    addr_eq_ip(&d->addr, &path->remote))
+			return d->tls_name;
+	}
+	return SV("");
+}
+
+void path_expect(const struct b2bua *b, struct path *path, struct sv host)
+{
+	struct sv name;
+
+	if (!is_secure(path))
+		return;
+	name = name_at(b, path);
+	path->name = net_name(b->p.stack->net, name.len ? name : host);
+}
+
+static void expect_hop(const struct b2bua *b, struct path *path, struct sv target, struct sv routes)
+{
+	const struct leg nobody = { .side = FAR };
+	struct resolve_query q;
+
+	if (next_hop(&nobody, target, routes, &q) == 0 && q.host.len)
+		path_expect(b, path, q.host);
+}
+
+void path_expect_direct(const struct b2bua *b, struct path *path, const struct direct *direct)
+{
+	if (is_secure(path))
+		expect_hop(b, path, direct_uri(direct), direct_routes(direct));
+}
+
+void path_expect_within(const struct relay *r, struct path *path)
+{
+	const struct call *call = r->call;
+
+	if (!is_secure(path))
+		return;
+	if (r->from == NEAR)
+		expect_hop(call->b, path, dialog_target(r->dialog), dialog_routes(r->dialog));
+	else
+		expect_hop(call->b, path, leg_target(&call->near), leg_routes(&call->near));
+}
+
+void path_expect_destination(const struct b2bua *b, struct path *path, const struct conf_destination *d)
+{
+	if (is_secure(path))
+		path->name = net_name(b->p.stack->net, conf_tls_name(d));
+}

@@ -1,0 +1,57 @@
+/* transports/link.h - TLS on one connected socket: a handshake, then bytes both ways. Private to transports/. Nothing is buffered
+ * between messages (SSL_MODE_RELEASE_BUFFERS). Writes to the socket by write(): SIGPIPE is ignored by the process. */
+#ifndef TRANSPORTS_LINK_H
+#define TRANSPORTS_LINK_H
+#include "base/addr.h"
+#include "transports/tls.h"
+#include <sys/types.h>
+#include <sys/uio.h>
+
+enum link_limits {
+	LINK_RECORD_MAX = 16384,        /* bytes in one record (RFC 8446 §5.1) */
+	LINK_NAMES_MAX = 8,             /* names kept of a peer's certificate */
+};
+
+struct ssl_st;
+struct link_names;
+
+/* A link's only owner is its connection. */
+struct tls {
+	struct ssl_st *ssl;
+	struct tls_context *context;
+	struct tls_tickets *tickets;    /* NULL: none are made */
+	struct link_names *names;       /* a verified peer's, or NULL */
+	struct sv expects;              /* whom the other side has to be, while the handshake lasts; empty: whoever is believed */
+	bool wants_write;               /* the handshake waits for the socket's room to write */
+	bool is_ready, is_broken;
+};
+
+/* What a handshake came to. */
+enum link_fault {
+	LINK_OK, LINK_GARBAGE,          /* no TLS, a record that breaks the rules, nothing in common */
+	LINK_REFUSED,                   /* an alert: the peer does not like us */
+	LINK_UNTRUSTED,                 /* we do not believe the peer */
+	LINK_CUT,                       /* the socket ended or broke */
+};
+
+/* Takes `fd` for its own use, not for its own: whoever opened it closes it, after tls_close. `expects`: NULL on the side that accepts;
+ * else the name or address in text that the other side has to prove (RFC 5922 §7.3), sent by SNI when it is a name. 0 or -ENOMEM. */
+int tls_open(struct tls **out, struct tls_context *x, struct tls_tickets *tickets, int fd, const struct sv *expects);
+/* As far as it goes now. 0: done. -EAGAIN: see wants_write. Else -EPROTO, -EKEYREJECTED, -EKEYEXPIRED, -EKEYREVOKED, -ECONNRESET, with
+ * `*fault` and, in words, `why`. */
+int tls_shake(struct tls *t, enum link_fault *fault, char *why, size_t size);
+/* Bytes; 0: the other side has ended; -EAGAIN; else what is wrong, and the link is of no more use. */
+ssize_t tls_recv(struct tls *t, char *bytes, size_t size);
+/* As much of the pieces as goes now; what was refused (-EAGAIN) comes again first, with more behind it at will. `area`, of
+ * LINK_RECORD_MAX bytes, is where small pieces become one record. */
+ssize_t tls_send(struct tls *t, const struct iovec *iov, size_t n, char *area);
+/* close_notify (RFC 8446 §6.1), if it can go now. */
+void tls_bye(struct tls *t);
+/* NULL is allowed. */
+void tls_close(struct tls *t);
+
+bool tls_is_resumed(const struct tls *t);
+/* Whom the peer has proved to be: at most `max` of its names. Borrowed from the link. */
+unsigned tls_peer_names(const struct tls *t, struct sv *out, unsigned max);
+
+#endif
