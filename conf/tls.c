@@ -317,6 +317,15 @@ static bool check_zone(struct reader *r, const struct conf_zone *z)
 	return false;
 }
 
+/* One that could not be read has a note. */
+static bool has_all(const struct conf_zone *z)
+{
+	for (unsigned i = 0; i < z->n_certs; i++)
+		if (!z->certs[i].loaded)
+			return false;
+	return true;
+}
+
 static void load_zone(struct reader *r, struct conf_zone *z)
 {
 	unsigned errors = r->notes->errors;
@@ -333,7 +342,7 @@ static void load_zone(struct reader *r, struct conf_zone *z)
 		load_cert(r, z, &z->certs[i]);
 	if (!r->err && (!z->trusts_servers || asks_clients(z)))
 		load_trust(r, z);
-	if (r->err || r->notes->errors > errors)
+	if (r->err || r->notes->errors > errors || !has_all(z))
 		return;
 	for (unsigned i = 0; i < z->n_listeners && !r->err; i++)
 		if (is_secure(&z->listeners[i]))
