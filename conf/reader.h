@@ -184,7 +184,7 @@ int describe_route(const struct conf *c, const struct conf_route *route, struct 
 /* The names that a word could have been. (suggest.c) */
 struct known {
 	struct nearest nearest;
-	char names[160];                   /* "a, b", cut; then names_len is the size or more */
+	char names[224];                   /* "a, b", cut; then names_len is the size or more */
 	size_t names_len;
 };
 void known_init(struct known *k, struct sv word);

@@ -27,13 +27,13 @@ static bool is_name(struct sv v)
 	return true;
 }
 
-/* "sip:example.com": a user in it names a person and no domain, sips: is no identity (§7.1). */
+/* "sip:example.com"; sips: is no identity (§7.1), nor is what has a user: it names a person, and is_name knows no @. */
 static struct sv domain_of(struct sv uri)
 {
 	struct sv rest = sv_skip(uri, 4);
 	size_t end;
 
-	if (uri.len < 4 || !sv_ieq((struct sv){ uri.p, 4 }, SV("sip:")) || sv_chr(rest, '@') < rest.len)
+	if (uri.len < 4 || !sv_ieq((struct sv){ uri.p, 4 }, SV("sip:")))
 		return (struct sv){ 0 };
 	for (end = 0; end < rest.len && !strchr(":;?", rest.p[end]); end++)
 		;

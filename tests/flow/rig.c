@@ -134,6 +134,7 @@ static int net_send_virtual(struct net *net, const struct path *to, struct buf *
 		return 0;
 	}
 	p = packet_new(&l->bind, &to->remote, to->transport, to->listener, buf_sv(msg));
+	snprintf(p->tls_name, sizeof(p->tls_name), "%.*s", SV_ARG(expected_name(&r->expected, to->name)));
 	if (r->hooks.on_sent)
 		r->hooks.on_sent(r->hooks.ctx, p);
 	wire_send(r, p);
@@ -174,8 +175,22 @@ static int net_alias_virtual(struct net *net, const struct path *of, uint16_t po
 	return 0;
 }
 
+static uint32_t net_name_virtual(struct net *net, struct sv host)
+{
+	struct rig *r = owner_of(net, struct rig_net, net)->rig;
+	struct addr addr;
+
+	return addr_parse(&addr, host) == 0 ? 0 : expected_id(&r->expected, host, r->now_ms);
+}
+
+static struct sv net_name_text_virtual(struct net *net, uint32_t name)
+{
+	return expected_name(&owner_of(net, struct rig_net, net)->rig->expected, name);
+}
+
 static const struct net_ops net_ops = { .send = net_send_virtual, .flow_close = net_flow_close_virtual, .ping = net_ping_virtual,
-	                                .alias = net_alias_virtual };
+	                                .alias = net_alias_virtual, .name = net_name_virtual,
+	                                .name_text = net_name_text_virtual };
 
 static int listener_at(const struct conf *c, const struct addr *a, uint8_t transport)
 {
@@ -517,6 +532,7 @@ struct rig *rig_new(const char *yaml, unsigned workers, uint64_t seed)
 	r->conf = parse(yaml);
 	r->conf->gen = 1;
 	wheel_init(&r->clock, r->now_ms);
+	assert_int_equal(expected_init(&r->expected), 0);
 	list_init(&r->wire);
 	list_init(&r->inbox);
 	list_init(&r->refused);
@@ -581,6 +597,7 @@ void rig_free(struct rig *r, bool is_idle_expected)
 	users_free(r->shared.users);
 	pools_free(r->shared.pools);
 	heard_free(r->shared.heard);
+	expected_fini(&r->expected);
 	conf_free(r->conf);
 	free(r->steers);
 	free(r);

@@ -6,6 +6,7 @@
 #include "sbc/steer.h"
 #include "sbc/worker.h"
 #include "sip/header.h"
+#include "transports/expected.h"
 
 enum { RIG_WORKERS_MAX = 8, RIG_NAMES_MAX = 16, RIG_HEARD_PLACES = 65536 };
 
@@ -24,6 +25,7 @@ struct packet {
 	struct addr from, to;
 	uint8_t transport;
 	uint16_t listener;    /* the SBC's side */
+	char tls_name[64];    /* whom the SBC wants there by TLS (net_name) */
 	size_t len;
 	char bytes[];         /* and BUF_PAD zero bytes */
 };
@@ -51,6 +53,7 @@ struct rig {
 	struct conf *conf;
 	struct worker workers[RIG_WORKERS_MAX];
 	struct rig_net *nets[RIG_WORKERS_MAX];
+	struct expected expected;
 	struct steer *steers; /* of each listener */
 	struct rig_resolver *resolvers[RIG_WORKERS_MAX];
 	uint8_t secret[1][TOKEN_SECRET_LEN];

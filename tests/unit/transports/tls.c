@@ -180,9 +180,27 @@ static void bytes_both_ways_and_an_end_in_order(void **state)
 	assert_int_equal(tls_peer_names(p.client, names, LINK_NAMES_MAX), 1);
 	assert_true(sv_eq(names[0], SV("sip.example.com")));
 	assert_int_equal(tls_peer_names(p.server, names, LINK_NAMES_MAX), 0); /* nobody was asked */
+	assert_int_equal(tls_peer_names(p.client, names, 0), 0);
 	tls_bye(p.client);
 	assert_int_equal(tls_recv(p.server, got, sizeof got), 0);
 	assert_int_equal(tls_send(p.server, pieces, 1, area), 7); /* half closed */
+	pair_close(&p);
+	tls_context_put(server);
+	tls_context_put(client);
+}
+
+/* Whoever is not verified has proved nothing, whatever he shows. */
+static void names_are_of_who_was_verified(void **state)
+{
+	struct tls_context *server = server_of("sip"), *client = context_of(&(struct tls_context_params){ .verify = TLS_VERIFY_NONE });
+	struct sv names[LINK_NAMES_MAX];
+	struct pair p;
+
+	(void)state;
+	pair_open(&p, server, client, "other.example.com");
+	pair_shake(&p);
+	assert_int_equal(p.err[1], 0);
+	assert_int_equal(tls_peer_names(p.client, names, LINK_NAMES_MAX), 0);
 	pair_close(&p);
 	tls_context_put(server);
 	tls_context_put(client);
@@ -701,6 +719,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_both_ways_and_an_end_in_order),
+		cmocka_unit_test(names_are_of_who_was_verified),
 		cmocka_unit_test(whom_a_certificate_is_for),
 		cmocka_unit_test(whom_we_do_not_believe),
 		cmocka_unit_test(clients_that_are_asked),

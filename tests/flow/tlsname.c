@@ -1,0 +1,159 @@
+/* Over TLS the other end has to prove the host of its next hop (RFC 5922 §7.3), in all that is sent there, and on the node that took over. */
+#include "tests/flow/cast.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include "tests/unit/conf/certs.h"
+
+#define CORE_TLS "tls:10.0.0.10:5061"
+
+static struct certs certs;
+
+static int make(void **state)
+{
+	(void)state;
+	certs_make(&certs);
+	return 0;
+}
+
+static int drop(void **state)
+{
+	(void)state;
+	certs_drop(&certs);
+	return 0;
+}
+
+static const char *yaml_of(const char *destination)
+{
+	static char yaml[2048];
+
+	snprintf(yaml, sizeof(yaml), "node: test\nzones:\n  public: { listen: \"udp:203.0.113.10:5060\", domains: [example.com] }\n"
+	         "  core: { listen: [\"udp:10.0.0.10:5060\", \"tls:10.0.0.10:5061\"], trust: [10.0.0.0/24], tls: [{ name: sip.example.com, cert: "
+	         "%s/sip.pem, key: %s/sip.key }], tls-options: { ca: %s/ca.pem } }\n"
+	         "pools: { apps: { zone: core, probe: off, destinations: [%s] } }\n" FLOW_ROUTES, certs.directory, certs.directory,
+	         certs.directory, destination);
+	return yaml;
+}
+
+struct pair {
+	struct rig *rig;
+	struct phone a, c;
+};
+
+static void begin(struct pair *p, const char *destination)
+{
+	p->rig = rig_new(yaml_of(destination), 2, 1);
+	phone_new(&p->a, p->rig, "alice", ALICE);
+	phone_new(&p->c, p->rig, "carol", CAROL);
+	p->c.listener = CORE_TLS;
+}
+
+static void end(struct pair *p)
+{
+	phone_free(&p->a);
+	phone_free(&p->c);
+	rig_after(p->rig, 3600000);
+	rig_free(p->rig, true);
+}
+
+static void wants(const struct phone *p, const char *name)
+{
+	assert_int_equal(p->last->packet->transport, T_TLS);
+	assert_string_equal(p->last->packet->tls_name, name);
+}
+
+static void talk(struct pair *p, const char *name, const char *contact)
+{
+	snprintf(p->c.uri, sizeof(p->c.uri), "%s", contact);
+	phone_calls(&p->a, "sip:bob@example.com", "", OFFER);
+	phone_gets(&p->a, "SIP/2.0 100");
+	phone_gets(&p->c, "INVITE ");
+	wants(&p->c, name);
+	phone_answers(&p->c, 200, "", ANSWER);
+	phone_gets(&p->a, "SIP/2.0 200");
+	phone_acks(&p->a, "");
+	phone_gets(&p->c, "ACK ");
+}
+
+static void hang_up(struct pair *p, const char *name)
+{
+	phone_asks(&p->a, "BYE", "", "");
+	phone_gets(&p->c, "BYE ");
+	wants(&p->c, name);
+	phone_answers(&p->c, 200, "", "");
+	phone_gets(&p->a, "SIP/2.0 200");
+}
+
+/* An address with a name of its own: also where its Contact is the address. */
+static void what_is_configured(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	begin(&p, "{ name: carol, uri: \"sip:10.0.0.22:5060;transport=tls\", tls-name: pbx.example.net }");
+	talk(&p, "pbx.example.net", "sip:FAR-carol@10.0.0.22:5060;transport=tls");
+	wants(&p.c, "pbx.example.net");
+	hang_up(&p, "pbx.example.net");
+	end(&p);
+}
+
+/* Another port of it is the same server. */
+static void what_is_configured_holds_at_other_ports(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	begin(&p, "{ name: carol, uri: \"sip:10.0.0.22:5060;transport=tls\", tls-name: pbx.example.net }");
+	snprintf(p.c.uri, sizeof(p.c.uri), "sip:FAR-carol@10.0.0.22:5062;transport=tls");
+	phone_calls(&p.a, "sip:bob@example.com", "", OFFER);
+	phone_gets(&p.a, "SIP/2.0 100");
+	phone_gets(&p.c, "INVITE ");
+	phone_answers(&p.c, 200, "", ANSWER);
+	p.c.at = "10.0.0.22:5062";
+	phone_gets(&p.a, "SIP/2.0 200");
+	phone_acks(&p.a, "");
+	phone_gets(&p.c, "ACK ");
+	hang_up(&p, "pbx.example.net");
+	end(&p);
+}
+
+/* An address without: it has to prove that. */
+static void an_address_is_nobody_else(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	begin(&p, "{ name: carol, uri: \"sip:10.0.0.22:5060;transport=tls\" }");
+	talk(&p, "", "sip:FAR-carol@10.0.0.22:5060;transport=tls");
+	hang_up(&p, "");
+	end(&p);
+}
+
+/* A call goes on where its server has proved to be the same, on another node too. */
+static void the_other_node_wants_the_same(void **state)
+{
+	const char *yaml;
+	struct pair p;
+
+	(void)state;
+	begin(&p, "{ name: carol, uri: \"sip:10.0.0.22:5060;transport=tls\", tls-name: pbx.example.net }");
+	talk(&p, "pbx.example.net", "sip:FAR-carol@10.0.0.22:5060;transport=tls");
+	yaml = yaml_of("{ name: other, uri: \"sip:10.0.0.29:5060;transport=tls\" }"); /* which does not know it from its configuration */
+	p.rig = p.a.rig = p.c.rig = rig_take_over(p.rig, yaml, 1, 1);
+	hang_up(&p, "pbx.example.net");
+	end(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_configured),
+		cmocka_unit_test(what_is_configured_holds_at_other_ports),
+		cmocka_unit_test(an_address_is_nobody_else),
+		cmocka_unit_test(the_other_node_wants_the_same),
+	};
+
+	return cmocka_run_group_tests(tests, make, drop);
+}
