@@ -20,8 +20,8 @@ demo:                ## the demo page's script from npm, once; `make run` serves
 	@tools/need demo
 	@tools/demo
 
-test:                ## everything that proves it; SUITE="fast storm live run" chooses
-	@tools/need build run test
+test:                ## everything that proves it; SUITE="fast storm live browser run" chooses
+	@tools/need build run test browser
 	@tools/test $(SUITE)
 
 check:               ## format, analysers, sanitizers, allocation failures, fuzz smoke; SUITE=... chooses

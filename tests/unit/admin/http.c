@@ -361,6 +361,40 @@ static void garbage_changes_nothing(void **state)
 	assert_status(get(d, "/"), "200");
 }
 
+/* Requests with bytes changed, left out and doubled, whole or cut: whatever they get, the next one is served. */
+static void mangled_requests_change_nothing(void **state)
+{
+	static const char seed[] = "GET /%70age.js?a=b&c=%20 HTTP/1.1\r\nHost: localhost:8080\r\nConnection: keep-alive, Upgrade\r\n"
+				   "Content-Length: 3\r\nTransfer-Encoding: chunked\r\nAccept-Encoding: gzip\r\nRange: bytes=0-1\r\n"
+				   "If-Modified-Since: x\r\nAuthorization: Basic YTpi\r\nExpect: 100-continue\r\n\r\nGET / HTTP/1.0\r\n\r\n";
+	struct door *d = *state;
+	uint32_t random = 1;
+
+	for (unsigned i = 0; i < 300; i++) {
+		char text[2 * sizeof(seed)];
+		size_t len = sizeof(seed) - 1;
+		int fd = dial(d);
+
+		memcpy(text, seed, len);
+		for (unsigned k = 0; k < 1 + i % 4; k++) {
+			size_t at = (random = random * 1664525 + 1013904223) % len, n = random >> 8 & 7;
+
+			text[at] = (char)(random >> 16);
+			if (random >> 30 == 1 && at + n < len) {
+				memmove(text + at, text + at + n, len - at - n);
+				len -= n;
+			}
+		}
+		send(fd, text, i % 5 ? len : random % len, MSG_NOSIGNAL);
+		shutdown(fd, SHUT_WR);
+		hear(d, fd, 50);
+		close(fd);
+		if (i % 50 == 0)
+			assert_status(get(d, "/"), "200");
+	}
+	assert_status(get(d, "/"), "200");
+}
+
 /* Only HTTP/1: there is no WebSocket here, and no HTTP/2. */
 static void an_upgrade_is_refused(void **state)
 {
@@ -507,6 +541,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(another_host_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_too_long_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(garbage_changes_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(mangled_requests_change_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_upgrade_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(slow_clients_are_dropped, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_waits_too_long_is_told, setup_patient, teardown),
