@@ -25,7 +25,7 @@ function show(id, state, text) {
 // What is asked in the address wins, then what was used last in this tab, then what fits `make run`.
 function fill() {
 	const asked = new URLSearchParams(location.search);
-	const host = location.hostname || "127.0.0.1";
+	const host = /^(localhost|\[::1\]|)$/.test(location.hostname) ? "127.0.0.1" : location.hostname;
 	const servers = [`ws://${host}:8088`, `wss://${host}:8443`];
 	const user = asked.get("user") || sessionStorage.getItem("user") || "alice";
 
