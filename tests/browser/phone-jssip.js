@@ -2,10 +2,11 @@
 import { Phone, ice, voice } from "./phone.js";
 
 class JsSipPhone extends Phone {
-	open({ server, user, domain }) {
+	open({ server, user, domain, password }) {
 		this.ua = new JsSIP.UA({
 			sockets: [new JsSIP.WebSocketInterface(server)],
 			uri: `sip:${user}@${domain}`,
+			password,
 			register_expires: 120,
 			connection_recovery_min_interval: 1,
 			connection_recovery_max_interval: 2,

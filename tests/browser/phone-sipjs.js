@@ -5,11 +5,13 @@ import { Phone, ice } from "./phone.js";
 const RETRY_MS = 1000;
 
 class SipJsPhone extends Phone {
-	open({ server, user, domain }) {
+	open({ server, user, domain, password }) {
 		this.domain = domain;
 		this.agent = new UserAgent({
 			uri: UserAgent.makeURI(`sip:${user}@${domain}`),
 			transportOptions: { server },
+			authorizationUsername: user,
+			authorizationPassword: password,
 			logLevel: "warn",
 			sessionDescriptionHandlerFactoryOptions: { peerConnectionConfiguration: ice, iceGatheringTimeout: 1000 },
 			delegate: {
