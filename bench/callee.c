@@ -54,6 +54,12 @@ struct callee *callee_new(struct wire **wires, unsigned n_wires, unsigned ring_m
 	return c;
 }
 
+void callee_free(struct callee *c)
+{
+	free(c->slots);
+	free(c);
+}
+
 /* Slots are taken afresh only when no used one is free, so that memory is touched as far as calls are up. */
 static struct callee_call *call_new(struct callee *c)
 {

@@ -34,6 +34,7 @@ struct load {
 	struct callee_counts before;
 	unsigned long cpu_before_us;
 	char input[LINE_MAX_BYTES]; /* lines not begun yet */
+	char line[LINE_MAX_BYTES]; /* of the run in progress */
 	size_t input_len;
 };
 
@@ -191,16 +192,16 @@ static void run_end(struct load *l)
 /* The next line that has come whole begins the next run. */
 static void input_next(struct load *l)
 {
-	char *lf = memchr(l->input, '\n', l->input_len), line[LINE_MAX_BYTES];
+	char *lf = memchr(l->input, '\n', l->input_len);
 	size_t len;
 
 	if (!lf)
 		return;
 	len = (size_t)(lf - l->input);
-	memcpy(line, l->input, len);
-	line[len] = '\0';
+	memcpy(l->line, l->input, len);
+	l->line[len] = '\0';
 	memmove(l->input, lf + 1, l->input_len -= len + 1);
-	run_begin(l, line);
+	run_begin(l, l->line);
 }
 
 static void input_read(struct load *l)
@@ -324,5 +325,8 @@ int main(int argc, char **argv)
 		l.has_input = false; /* a file: nothing to wait for */
 	while (l.has_input || l.caller || l.input_len)
 		turn(&l);
+	callee_free(l.callee);
+	while (l.n_called)
+		wire_free(l.called[--l.n_called]);
 	return 0;
 }

@@ -27,6 +27,7 @@ struct callee_counts {
 struct callee;
 /* `ring_ms` from 180 to 200. NULL without memory. */
 struct callee *callee_new(struct wire **wires, unsigned n_wires, unsigned ring_ms, unsigned t1_ms, unsigned slots);
+void callee_free(struct callee *c);
 void callee_receive(struct callee *c, struct wire *w, uint64_t now_ns);
 /* Does what is due; the time of the next. */
 uint64_t callee_tick(struct callee *c, uint64_t now_ns);

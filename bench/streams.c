@@ -502,5 +502,8 @@ int main(int argc, char **argv)
 		s.has_input = false;
 	while (s.has_input || s.job != IDLE || s.input_len)
 		turn(&s);
+	vanish(&s, true);
+	SSL_CTX_free(s.to.tls);
+	free(s.client);
 	return 0;
 }

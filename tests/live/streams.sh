@@ -3,20 +3,34 @@
 # shellcheck shell=bash
 readonly CLIENTS=${SBC%/*}/bench/bench-streams CALLS=${SBC%/*}/bench/bench-load
 
-# streams_begin KIND: an SBC that listens for it at PUB, and registers whoever asks; calls go to port APP.
+# certificate: a key and a certificate of its own, of example.com.
+certificate() {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out cert.pem -days 30 \
+		-subj /CN=example.com -addext subjectAltName=DNS:example.com,IP:127.0.0.1 2>openssl.log || fail "openssl: $(cat openssl.log)"
+}
+
+# streams_begin KIND: an SBC that listens for it at AT, and registers whoever asks; calls go to port APP.
 streams_begin() {
-	KIND=$1
+	KIND=$1 AT=$PUB
 	port_take APP
 	destination app-1 "$APP"
 	EXTRA='registrar: { example.com: { auth: none, expires: { jitter: 0 } } }' conf_write
 	sed -i 's/^routes:/&\n  - { when: { method: REGISTER }, to: registrar }/' sbc.yaml
+	if [[ $KIND != tcp ]]; then
+		port_take AT
+		sed -i "0,/    listen: \[/s||&\"$KIND:127.0.0.1:$AT$([[ $KIND != ws* ]] || echo /sip)\", |" sbc.yaml
+	fi
+	if [[ $KIND == tls || $KIND == wss ]]; then
+		certificate
+		sed -i 's/^    domains: .*/&\n    tls: [{ name: example.com, cert: cert.pem, key: key.pem }]/' sbc.yaml
+	fi
 	sbc_start
 }
 
 # clients_start [OPTION...]; clients COMMAND...: what they say to it, in SAID.
 clients_start() {
 	[[ -x $CLIENTS ]] || fail "$CLIENTS is not built"
-	coproc STREAMS { exec "$CLIENTS" -t "127.0.0.1:$PUB" -k "$KIND" "$@" 2>clients.err; }
+	coproc STREAMS { exec "$CLIENTS" -t "127.0.0.1:$AT" -k "$KIND" -P /sip -N example.com "$@" 2>clients.err; }
 }
 
 clients() {
@@ -68,14 +82,16 @@ slow() {
 stream_calls() {
 	local line
 	streams_begin "$1"
-	line=$(echo "-t 127.0.0.1:$PUB -T $KIND -p 20 -n 400 -c 200 -u bob" | timeout 60 "$CALLS" -l "127.0.0.1:$APP" 2>calls.err)
+	line=$(echo "-t 127.0.0.1:$AT -T $KIND -P /sip -p 20 -n 400 -c 200 -u bob -d example.com" | timeout 60 "$CALLS" -l "127.0.0.1:$APP" 2>calls.err)
 	[[ $line == '{"good":true,'* && ! -s calls.err ]] || fail "$line $(head -c 300 calls.err)"
 	wait_until 10 nobody_is_left || fail "$(metric sbc_tcp_connections) connections are left"
 	sbc_end
 }
 
 live_streams_vanish_tcp() { vanish tcp; }
+live_streams_vanish_ws() { vanish ws; }
 live_stream_calls_tcp() { stream_calls tcp; }
+live_stream_calls_ws() { stream_calls ws; }
 
 live_streams_slow_tcp() {
 	streams_begin tcp
