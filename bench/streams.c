@@ -130,11 +130,11 @@ static size_t request_print(const struct streams *s, const struct client *c, con
 		         "Supported: path, outbound\r\nExpires: %u\r\n",
 		         host, param, i, s->expires_s);
 	return (size_t)snprintf(out, size,
-	                        "%s sip:example.com SIP/2.0\r\nVia: SIP/2.0/%s %s;branch=z9hG4bKs%08x%08x;rport;x=%.*s\r\nMax-Forwards: 70\r\n"
-	                        "From: <sip:s%08x@example.com>;tag=%08x\r\nTo: <sip:s%08x@example.com>\r\nCall-ID: stream%08x%08x\r\n"
-	                        "CSeq: %u %s\r\n%sContent-Length: 0\r\n\r\n",
-	                        method, via, host, i, cseq, is_one_of_many ? PAD_MAX : 1, s->pad, i, i, i, i, is_one_of_many ? cseq : 0, cseq,
-	                        method, contact);
+	                        "%s sip:example.com SIP/2.0\r\nVia: SIP/2.0/%s %s;branch=z9hG4bKs%08x%08x;rport;x=%.*s\r\n"
+	                        "Max-Forwards: 70\r\nFrom: <sip:s%08x@example.com>;tag=%08x\r\nTo: <sip:s%08x@example.com>\r\n"
+	                        "Call-ID: stream%08x%08x\r\nCSeq: %u %s\r\n%sContent-Length: 0\r\n\r\n",
+	                        method, via, host, i, cseq, is_one_of_many ? PAD_MAX : 1, s->pad, i, i, i, i,
+	                        is_one_of_many ? cseq : 0, cseq, method, contact);
 }
 
 static void client_is_up(struct streams *s, struct client *c, uint64_t now)
