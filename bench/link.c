@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,7 @@ void link_raise_limit(void)
 
 bool link_to_init(struct link_to *to)
 {
+	signal(SIGPIPE, SIG_IGN); /* OpenSSL writes as to a file */
 	if (!link_has_tls(to->kind))
 		return true;
 	if (!(to->tls = SSL_CTX_new(TLS_client_method())))
