@@ -17,7 +17,7 @@ static const struct scheme schemes[T_COUNT] = {
 	[T_TCP] = { "tcp", 5060, true, false },
 	[T_TLS] = { "tls", 5061, true, false },
 	[T_WS] = { "ws", 80, true, true },
-	[T_WSS] = { "wss", 443, false, true },
+	[T_WSS] = { "wss", 443, true, true },
 };
 
 const char *scheme_name(uint8_t transport)

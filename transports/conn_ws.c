@@ -4,7 +4,11 @@
 #include "transports/upgrade.h"
 #include "transports/ws.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+enum { HOST_MAX = 264 };          /* of a Host: a name, a colon, a port */
+_Static_assert((int)HOST_MAX >= (int)ADDR_TEXT, "or an address");
 
 struct conn_ws {
 	struct ws frames;
@@ -185,16 +189,21 @@ static void feed_upgrade(struct conn *c, struct stream_message *in)
 	}
 }
 
-/* Host is the address we connect to: names are the resolver's business. */
+/* Host is whom we want to speak to: the name that was asked for, where a path has one (over TLS), else the address. */
 static int make_request(struct conn *c)
 {
 	struct upgrade_rules rules = rules_of(c);
-	char host[ADDR_TEXT];
+	struct sv name = expected_name(&c->s->expected, c->name), key = { c->ws->key, UPGRADE_KEY_LEN };
+	char host[HOST_MAX];
 	int err = upgrade_key(c->ws->key);
 
 	if (err)
 		return err;
-	c->ws->request = upgrade_request(sv_from(addr_print(&c->remote, host)), rules.path, (struct sv){ c->ws->key, UPGRADE_KEY_LEN });
+	if (name.len && name.len < sizeof host - sizeof ":65535")
+		snprintf(host, sizeof host, "%.*s:%u", SV_ARG(name), c->remote.port);
+	else
+		addr_print(&c->remote, host);
+	c->ws->request = upgrade_request(sv_from(host), rules.path, key);
 	return c->ws->request ? 0 : -ENOMEM;
 }
 
@@ -236,12 +245,12 @@ static void begin(struct conn *c)
 	conn_heed_deadlines(c);
 }
 
-/* What came together with the connection is read at once: the layer below may have taken it from the socket already. */
 void conn_ws_begin(struct conn *c)
 {
 	begin(c);
 	if (c->state == CONN_UPGRADING)
-		conn_ws_shake(c);
+		write_request(c);
+	conn_watch(c);
 }
 
 void conn_ws_become(struct conn *c)
@@ -255,8 +264,7 @@ void conn_ws_become(struct conn *c)
 	begin(c);
 }
 
-/* False: nothing came. */
-static bool read_upgrade(struct conn *c)
+static void read_upgrade(struct conn *c)
 {
 	char *bytes = c->s->area.bytes;
 	ssize_t n = conn_recv(c, bytes, READ_MAX);
@@ -266,20 +274,17 @@ static bool read_upgrade(struct conn *c)
 	else if (n < 0 && n != -EAGAIN)
 		conn_die(c, NET_CLOSED_ERROR, (int)-n);
 	if (n <= 0)
-		return false;
+		return;
 	counter_add(&c->s->counters, NET_TCP_RECEIVED_BYTES, (uint64_t)n);
 	conn_ws_feed(c, bytes, (size_t)n);
 	counter_set(&c->s->counters, NET_TCP_HELD_BYTES, c->s->held.bytes);
-	return true;
 }
 
 void conn_ws_shake(struct conn *c)
 {
 	write_request(c);
-	while (c->state == CONN_UPGRADING && !c->ws->request && read_upgrade(c))
-		;
-	if (c->state == CONN_OPEN && c->transport == T_WSS) /* the same: there may be frames */
-		conn_read(c);
+	if (c->state == CONN_UPGRADING && !c->ws->request)
+		read_upgrade(c);
 	conn_watch(c);
 }
 

@@ -33,7 +33,7 @@ struct ws_held {
 static void apply_mask(char *p, size_t len, uint32_t mask, uint64_t at)
 {
 	unsigned char key[4];
-	uint64_t word;
+	uint64_t word = 0;
 	size_t i = 0;
 
 	if (!mask)

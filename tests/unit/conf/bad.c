@@ -570,7 +570,6 @@ static const struct bad {
 	  "5:11: warning: takeover: not active in this version" },
 	{ NODE ZONE("listen: [\"udp:127.0.0.1:5060\", \"wss:127.0.0.1:8443/sip\"], tls: [{ name: sip.example.com, "
 	  "cert: /nonexistent, key: /nonexistent }]") POOLS ROUTES,
-	  "2:46: warning: zones.a.listen[1]: wss listeners: not active in this version\n"
 	  "2:110: zones.a.tls[0].cert: /nonexistent cannot be read: No such file or directory\n"
 	  "2:129: zones.a.tls[0].key: /nonexistent cannot be read: No such file or directory" },
 	{ NODE ZONE("listen: \"udp:127.0.0.1:5060\", privacy: { mask: [from, contact], identity: drop }, identity: mine") POOLS ROUTES,

@@ -101,7 +101,7 @@ static void zones_and_listeners_are_as_written(void **state)
 	struct conf *c = parsed(NODE
 		"zones:\n"
 		"  a:\n"
-		"    listen: [\"udp:127.0.0.1:5060\", \"tcp:[2001:db8::1]:5060\", \"udp:[2001:db8::1]:5070\", \"wss:127.0.0.1:443/sip\"]\n"
+		"    listen: [\"udp:127.0.0.1:5060\", \"tcp:[2001:db8::1]:5060\", \"udp:[2001:db8::1]:5070\", \"ws:127.0.0.1:80/sip\"]\n"
 		"    domains: [example.com, example.org]\n"
 		"    trust: [10.0.0.0/8, \"2001:db8::/32\", 192.0.2.1]\n"
 		"    headers: { unknown: drop }\n"
@@ -111,7 +111,7 @@ static void zones_and_listeners_are_as_written(void **state)
 		"    privacy: { mask: [to, pai, sdp-origin], identity: remove }\n"
 		"  b:\n"
 		"    advertise: sip.example.com\n"
-		"    listen: [\"udp:127.0.0.1:6060\", \"wss:127.0.0.3:443\",\n"
+		"    listen: [\"udp:127.0.0.1:6060\", \"ws:127.0.0.3:80\",\n"
 		"             { bind: \"tcp:127.0.0.1:6060\", advertise: \"192.0.2.9:5080\" }]\n"
 		"  c: { listen: \"udp:127.0.0.2:5060\", advertise: \"[2001:db8::2]:5062\" }\n" POOLS ROUTES);
 	const struct conf_listener *l = c->listeners;
@@ -137,15 +137,15 @@ static void zones_and_listeners_are_as_written(void **state)
 	assert_ptr_equal(c->zones[2].listeners, &l[7]);
 	assert_int_equal(l[7].zone, 2);
 	assert_int_equal(l[0].transport, T_UDP);
-	assert_true(l[0].is_active && l[1].is_active && !l[3].is_active && !l[5].is_active);
+	assert_true(l[0].is_active && l[1].is_active && l[3].is_active && l[5].is_active);
 	assert_addr(&l[1].bind, "[2001:db8::1]:5060");
 	assert_sv(l[1].advertise, "[2001:db8::1]");
 	assert_sv(l[1].advertise_host, "2001:db8::1");
 	assert_sv(l[2].advertise, "[2001:db8::1]:5070");
 	assert_sv(l[3].path, "/sip");
-	assert_sv(l[3].text, "wss:127.0.0.1:443/sip");
+	assert_sv(l[3].text, "ws:127.0.0.1:80/sip");
 	assert_sv(l[4].advertise, "sip.example.com:6060"); /* a name without a port: the bound one */
-	assert_sv(l[5].advertise, "sip.example.com");      /* which wss need not show */
+	assert_sv(l[5].advertise, "sip.example.com");      /* which ws need not show */
 	assert_sv(l[6].advertise, "192.0.2.9:5080");
 	assert_sv(l[6].advertise_host, "192.0.2.9");
 	assert_int_equal(l[6].advertise_port, 5080);

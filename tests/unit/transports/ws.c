@@ -326,7 +326,7 @@ static void empty_fragments_without_end(void **state)
 static void text_is_utf8(void **state)
 {
 	static const char *const good[] = { "", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "1234567\xc3\xa4", "\xf4\x8f\xbf\xbf" };
-	static const char *const bad[] = { "\xff", "1234567\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "a\x80" "bcdefgh" };
+	static const char *const bad[] = { "\xff", "1234567\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", ("a\x80" "bcdefgh") };
 	struct rig *r = *state;
 
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
