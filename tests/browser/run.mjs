@@ -6,7 +6,7 @@ import fs from "node:fs";
 import path from "node:path";
 
 // The door of the SBC serves the pages; `wss` at SERVER is the SBC's, or a wire to it that can be cut.
-const { SITE, SERVER, DOMAIN, PASSWORD, MODULES, LOGS, SPKI, DESK, CHROMIUM = "/usr/bin/chromium", SCREENSHOT, ONLY } = process.env;
+const { SITE, SERVER, PLAIN, DOMAIN, PASSWORD, MODULES, LOGS, SPKI, DESK, CHROMIUM = "/usr/bin/chromium", SCREENSHOT, ONLY } = process.env;
 const { chromium } = createRequire(path.join(MODULES, "here.js"))("playwright-core");
 const WAIT_MS = 15000, PACKETS = 25; // half a second of voice
 
@@ -209,12 +209,12 @@ async function desk(t, lib) {
 	await until("the desk phone hears BYE", () => heard(/^BYE sip:/gm) > byes);
 }
 
-// The page that is shipped, as its user sees it.
+// The page that is shipped, as its user sees it: over ws, which browsers take from loopback.
 async function demo(t) {
 	const open = async (user) => {
 		const page = await t.context.newPage();
 		page.on("console", (m) => t.log(`${user}: ${m.text()}`));
-		await page.goto(`${SITE}/?user=${user}&server=${encodeURIComponent(SERVER)}&domain=${DOMAIN}`);
+		await page.goto(`${SITE}/?user=${user}&server=${encodeURIComponent(PLAIN)}&domain=${DOMAIN}`);
 		await page.getByLabel("Password").fill(PASSWORD);
 		await page.getByRole("button", { name: "Register" }).press("Enter");
 		await page.getByText(`registered as ${user}`).first().waitFor();
