@@ -13,7 +13,7 @@ enum { BACKLOG = 64 };
 static const struct counter_def counter_defs[HTTP_COUNTERS] = {
 	[HTTP_REQUESTS] = { "http_requests_total", "Requests over HTTP that were read, whatever their answer.", false },
 	[HTTP_REFUSED_CONNECTIONS] = { "http_refused_connections_total", "HTTP connections refused because of their number.", false },
-	[HTTP_BAD_REQUESTS] = { "http_bad_requests_total", "HTTP requests of another method, for another host, too long; upgrades.", false },
+	[HTTP_BAD_REQUESTS] = { "http_bad_requests_total", "HTTP requests of another method or host, too long; upgrades.", false },
 	[HTTP_TIMED_OUT] = { "http_timed_out_total", "HTTP requests not answered in time, or that there was no room for.", false },
 	[HTTP_SLOW_CLIENTS] = { "http_slow_clients_total", "HTTP connections dropped: nothing sent or read for too long.", false },
 };

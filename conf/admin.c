@@ -8,5 +8,6 @@ void on_admin_http(struct reader *r, const struct value *v, void *into)
 
 	c->admin_http = v->text;
 	if (!addr_is_loopback(&v->addr))
-		note_error(r, "there is no password over HTTP: listen on 127.0.0.1 or [::1], and put a server that asks for one in front of it");
+		note_error(r, "there is no password over HTTP: listen on 127.0.0.1 or [::1], and put a server that asks for one in front "
+		              "of it");
 }
