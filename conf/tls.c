@@ -272,8 +272,8 @@ static void load_trust(struct reader *r, struct conf_zone *z)
 		return;
 	if (why.file == TLS_CA && !z->ca.path.len) {
 		at(r, z->mark, "zones.%.*s", SV_ARG(z->name));
-		note_warning(r, "the system believes nobody (install ca-certificates, or write tls-options: { ca: FILE }): no connection is made "
-		                "over TLS");
+		note_warning(r, "the system believes nobody (install ca-certificates, or write tls-options: { ca: FILE }): no connection "
+		                "is made over TLS");
 		return;
 	}
 	at(r, why.file == TLS_CA ? z->ca.mark : z->crl.mark, "zones.%.*s.tls-options.%s", SV_ARG(z->name),

@@ -15,8 +15,8 @@ static void log_notes(const struct certs *c, const struct conf_notes *notes)
 		const struct conf_note *note = owner_of(it, struct conf_note, in_list);
 
 		if (note->is_error)
-			log_error(c->log, "conf.note", "line=%u col=%u path=%s text=%s", note->line, note->col, note->path ? note->path : "",
-			          note->text);
+			log_error(c->log, "conf.note", "line=%u col=%u path=%s text=%s", note->line, note->col,
+			          note->path ? note->path : "", note->text);
 	}
 }
 

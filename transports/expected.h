@@ -1,5 +1,5 @@
-/* transports/expected.h - names that peers of connections to be made have to prove, each by a number that fits into a path. Bounded: one that
- * has not been asked for in a long time makes room, and its number then stands for nobody. One worker's. */
+/* transports/expected.h - names that peers of connections to be made have to prove, each by a number that fits into a path. Bounded: one
+ * that has not been asked for in a long time makes room, and its number then stands for nobody. One worker's. */
 #ifndef TRANSPORTS_EXPECTED_H
 #define TRANSPORTS_EXPECTED_H
 #include "base/hash.h"

@@ -192,8 +192,8 @@ void conn_open(struct conn *c);
 /* Our last byte is written. */
 void conn_bye(struct conn *c);
 void conn_layers_end(struct conn *c);
-/* Is what goes to `to` meant for the peer of `c`? Over TLS one address may have several names; and whoever connected to us has to have proved
- * the one that is wanted. */
+/* Is what goes to `to` meant for the peer of `c`? Over TLS one address may have several names; and whoever connected to us has to have
+ * proved the one that is wanted. */
 bool conn_is_for(const struct conn *c, const struct path *to);
 /* Bytes; 0: the peer's end; -EAGAIN; what is wrong. */
 ssize_t conn_recv(struct conn *c, char *bytes, size_t size);

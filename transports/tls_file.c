@@ -235,7 +235,7 @@ static void print_name(X509_NAME *name, char *out, size_t size)
 
 static void print_key(EVP_PKEY *key, char *out, size_t size)
 {
-	char group[24] = "";
+	char group[20] = "";
 
 	if (EVP_PKEY_get_base_id(key) == EVP_PKEY_EC && EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) == 1)
 		snprintf(out, size, "EC %s", group);

@@ -134,6 +134,8 @@ void write_cdr(const struct call *c, enum why why)
 	json_member_str(&j, "to", clipped(leg_local(&c->near)));
 	json_member_str(&j, "call_id", clipped(leg_call_id(&c->near)));
 	json_member_word(&j, "source", sv_from(addr_print(&c->near.path.remote, text)));
+	if (c->near.path.transport != T_UDP)
+		json_member_word(&j, "transport", sv_from(transport_name(c->near.path.transport)));
 	if (c->far)
 		json_member_word(&j, "destination", sv_from(addr_print(&c->far->path.remote, text)));
 	json_member_u64(&j, "status", c->status);

@@ -131,8 +131,8 @@ static void a_value_that_contains_itself(void **state)
 	add(&m, NODE "zones: &z { a: *z }\n", 1);
 	add(&m, POOLS ROUTES, 1);
 	refused(&m, "2:8: zones.a: `listen:` is missing; it takes a list. Where the zone is listened on.\n"
-	            "2:13: zones.a.a: unknown key `a`; there is: advertise, listen, domains, origins, trust, proxy-protocol, unknown-domain, headers, identity, "
-	            "preferred-identity, keepalive, nat, session, privacy, tls, tls-options");
+	            "2:13: zones.a.a: unknown key `a`; there is: advertise, listen, domains, origins, trust, proxy-protocol, unknown-domain, headers, "
+	            "identity, preferred-identity, keepalive, nat, session, privacy, tls, tls-options");
 }
 
 /* Each of these kept libyaml busy for more than half a minute. */
