@@ -162,6 +162,11 @@ bool trunk_takes(struct pools *p, const struct map *map, const struct conf *c, c
 	return false;
 }
 
+bool trunk_fits(struct pools *p, const struct conf *c, const struct conf_pool *pool)
+{
+	return !pool->trunk || trunk_takes(p, pools_map(p, c), c, pool, 0, false);
+}
+
 void trunk_registered(struct pools *p, uint16_t slot, const struct trunk_registration *r)
 {
 	struct trunk_state *s = &p->trunks[slot];

@@ -9,6 +9,7 @@
 #include "sbc/call/transfer.h"
 #include "sbc/call/trunk.h"
 #include "apps-router/route.h"
+#include "dispatcher/trunk.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -171,10 +172,14 @@ static bool pick_wanted(struct setup *s, const struct conf_pool *pool)
 	dest_info(b->p.pools, slot, &info);
 	if (!info.is_up || info.wish == WISH_DISABLED || (d->max_calls && info.load >= d->max_calls))
 		return false;
+	dest_reserve(b->p.pools, b->p.worker, slot);
+	if (!trunk_fits(b->p.pools, b->conf, pool)) {
+		dest_release(b->p.pools, b->p.worker, slot);
+		return false;
+	}
 	s->ahead = t ? t->ahead : 0;
 	s->min_s = t ? t->min_s : 0;
 	s->pick = (struct pick){ slot, d->id };
-	dest_reserve(b->p.pools, b->p.worker, slot);
 	return true;
 }
 
