@@ -63,6 +63,8 @@ void on_trunk_done(struct reader *r, void *into)
 		t->realm = t->domain;
 	else if (!is_realm(t->realm))
 		note_error(r, "a realm has at most %d bytes, no quotes, backslashes and colons", CONF_REALM_MAX);
+	if (sv_chr(t->domain, ':') < t->domain.len && t->domain.p[0] != '[')
+		note_error(r, "domain: write an IPv6 address in brackets");
 	if (t->registers && t->pool < 0)
 		note_error(r, "register: `pool:` is missing: where we register");
 	if (t->registers && !t->domain.len)

@@ -1,6 +1,6 @@
 /* sbc/call/account.h - our registrations at trunks (`register:`): one REGISTER client (RFC 3261 §10.2) per trunk, on the worker of its
- * name. It asks one destination of the pool after the other until one answers, comes again before what it was granted is over, waits longer and
- * longer while it is refused, and says good-bye when its trunk is gone or the SBC closes. How it is, is told by trunk_info. */
+ * name. It asks one destination of the pool after the other until one answers, comes again before what it was granted is over, waits
+ * longer and longer while it is refused, and says good-bye when its trunk is gone or the SBC closes. How it is, is told by trunk_info. */
 #ifndef SBC_CALL_ACCOUNT_H
 #define SBC_CALL_ACCOUNT_H
 #include "sbc/call/call.h"

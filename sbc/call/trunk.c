@@ -109,7 +109,7 @@ static const struct conf_trunk *trunk_of_leg(const struct b2bua *b, const struct
 
 const struct conf_trunk *trunk_towards(const struct attempt *a)
 {
-	return a->leg->has_slot ? trunk_of_leg(a->b, a->leg) : NULL;
+	return a->leg->has_slot && a->setup->call->method != M_REGISTER ? trunk_of_leg(a->b, a->leg) : NULL;
 }
 
 /* RFC 2606 §2: a name that is nobody's, as in an anonymous From (RFC 3323 §4.1.1.3). */

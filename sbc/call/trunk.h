@@ -23,7 +23,8 @@ enum why trunk_why(int err);
 struct sv trunk_retry_line(char area[UNSUPPORTED_MAX]);
 void trunk_admit_again(struct call *c, struct sv name); /* from a record */
 void trunk_go(struct call *c);
-/* Whose pool a new request goes to; NULL: no trunk's, or not to a pool. */
+/* Whose pool a new request goes to; NULL: no trunk's, or not to a pool. A REGISTER is its sender's own business, wherever it goes: it keeps
+ * its names, and gets no credentials but his. */
 const struct conf_trunk *trunk_towards(const struct attempt *a);
 /* Request-URI, From and To with the trunk's domain, out of `a`. Names of nobody (".invalid") stay, and what an Identity that passes signs
  * (DECISIONS 8). 0, -ENOMEM or -EBADMSG. */

@@ -492,6 +492,24 @@ static void a_caller_that_gives_up(void **state)
 	end(&t);
 }
 
+/* Who registers there, registers himself: he has to know a password of his own. */
+static void a_register_of_somebody_else(void **state)
+{
+	struct talk t = { .r = rig_new(CONF("", ""), 1, 1) };
+
+	(void)state;
+	rig_say(t.r, BOB, CORE, "",
+	        "REGISTER sip:registrar.example SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.21:5060;branch=z9hG4bKreg\nMax-Forwards: 70\n"
+	        "From: <sip:bob@registrar.example>;tag=b\nTo: <sip:bob@registrar.example>\nCall-ID: reg\nCSeq: 1 REGISTER\n"
+	        "Contact: <sip:bob@10.0.0.21:5060>\n");
+	expect_at(&t, CARRIER, "REGISTER sip:registrar.example SIP/2.0");
+	assert_true(got_has(&t.invite, "\r\nTo: <sip:bob@registrar.example>\r\n"));
+	carrier_challenges(&t, 401, NONCE ", qop=\"auth\"");
+	rig_expect_silence(t.r, CARRIER);
+	rig_expect(t.r, BOB, "SIP/2.0 401", &t.g);
+	end(&t);
+}
+
 /* Without credentials a challenge is the caller's, as everywhere. */
 static void without_credentials(void **state)
 {
@@ -524,6 +542,7 @@ int main(void)
 		cmocka_unit_test(towards_a_caller),
 		cmocka_unit_test(it_outlives_a_node),
 		cmocka_unit_test(a_caller_that_gives_up),
+		cmocka_unit_test(a_register_of_somebody_else),
 		cmocka_unit_test(without_credentials),
 	};
 

@@ -539,6 +539,9 @@ static const struct bad {
 	{ NODE ZONES POOLS ROUTES "trunks: { t: { zone: a, match: { source: 192.0.2.1 }, credentials: \"${SBC_TEST_CREDENTIALS}\" } }\n",
 	  "5:14: trunks.t: credentials: `pool:` is missing: whom they are for\n"
 	  "5:14: trunks.t: credentials: `domain:` or `realm:` is missing: what they are for" },
+	{ NODE ZONES POOLS ROUTES "trunks: { t: { zone: a, match: { source: 192.0.2.1 }, domain: \"2001:db8::1\" }, "
+	  "u: { zone: a, match: { source: 192.0.2.2 }, domain: \"[2001:db8::1]\" } }\n",
+	  "5:14: trunks.t: domain: write an IPv6 address in brackets" },
 	{ NODE ZONES POOLS ROUTES "trunks: { t: { zone: a, match: { source: 192.0.2.1, tls-name: sip.example.net }, register: { user: x } } }\n",
 	  "5:14: trunks.t: register: `pool:` is missing: where we register\n"
 	  "5:14: trunks.t: register: `domain:` is missing: where `x` belongs to\n"
