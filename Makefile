@@ -3,10 +3,10 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := build
 DESTDIR ?=
 PREFIX ?= /usr/local
-.PHONY: help build run demo test check mutants bench install format clean
+.PHONY: help build run demo test check mutants bench soak-tls install format clean
 
 help:                ## this list
-	@sed -n 's/^\([a-z]*\): *\(.*\)## \(.*\)/  make \1\t\3/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@sed -n 's/^\([a-z-]*\): *\(.*\)## \(.*\)/  make \1\t\3/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
 build:               ## build/sbc and build/sbcctl, release
 	@tools/need build
@@ -36,6 +36,11 @@ bench:               ## our figures beside a bare relay's and Kamailio's
 	@tools/need build bench
 	@tools/build release
 	@bench/run
+
+soak-tls:            ## 50 TLS connections with 400 calls/s for a minute (SOAK_S), under ASan
+	@tools/need build test
+	@tools/build asan
+	@SOAK_S=$${SOAK_S:-60} LIVE_TIMEOUT=400 SBC=$(CURDIR)/build/asan/sbc SBCCTL=$(CURDIR)/build/asan/sbcctl tests/live/run live_load_soak_tls
 
 install: build       ## into $(DESTDIR)$(PREFIX)
 	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)

@@ -20,6 +20,7 @@ enum { EVENTS_MAX = 256,
        PAD_MAX = 3000, /* of a request whose answer nobody reads */
        SLOW_RECEIVE_BUFFER = 2048,
        SHOWN_MAX = 3,
+       UNDER_WAY_MAX = 500, /* a slow machine takes longer, and nothing else */
        MESSAGE_DRIP_MS = 1000,
        TURN_MS = 100 };
 
@@ -56,7 +57,7 @@ struct streams {
 	int loop;
 	struct link_to to, slow_to; /* slow_to: of those that stop before all is up */
 	unsigned n, begun, expires_s, shown; /* n: clients of this job */
-	bool registers, has_input;
+	bool registers, asks, has_input;
 	struct client *client;
 	enum job job;
 	enum phase phase;
@@ -147,8 +148,8 @@ static void client_is_up(struct streams *s, struct client *c, uint64_t now)
 	if (s->job == STALLING) { /* from now on it is not even looked at */
 		epoll_ctl(s->loop, EPOLL_CTL_DEL, c->link.fd, NULL);
 		c->is_deaf = true;
-	} else if (s->registers && s->job == OPENING) {
-		size_t n = request_print(s, c, "REGISTER", text, sizeof(text));
+	} else if ((s->registers || s->asks) && s->job == OPENING) {
+		size_t n = request_print(s, c, s->registers ? "REGISTER" : "OPTIONS", text, sizeof(text));
 
 		if (!link_send(&c->link, (struct sv){ text, n }))
 			client_gone(s, c, now);
@@ -195,9 +196,19 @@ static void client_ready(struct streams *s, struct client *c, uint64_t now)
 
 /* Jobs --------------------------------------------------------------------------------------------------------------- */
 
+static unsigned long under_way(const struct streams *s)
+{
+	return s->begun - s->counts.up - s->counts.failed - s->counts.ended;
+}
+
+static bool is_due(const struct streams *s, uint64_t now)
+{
+	return s->begun < s->n && under_way(s) < UNDER_WAY_MAX && s->begun_ns + (uint64_t)s->begun * 1000000000ull / s->rate <= now;
+}
+
 static void open_due(struct streams *s, const struct link_to *to, uint64_t now)
 {
-	for (; s->begun < s->n && s->begun_ns + (uint64_t)s->begun * 1000000000ull / s->rate <= now; s->begun++)
+	for (; is_due(s, now); s->begun++)
 		client_open(s, &s->client[s->begun], to, now);
 }
 
@@ -453,7 +464,7 @@ static void turn(struct streams *s)
 
 static int usage(void)
 {
-	fputs("usage: bench-streams -t ADDRESS:PORT [-k tcp|tls|ws|wss] [-P PATH] [-N NAME] [-n CLIENTS_MAX] [-r] [-e EXPIRES_S] [-X]\n"
+	fputs("usage: bench-streams -t ADDRESS:PORT [-k tcp|tls|ws|wss] [-P PATH] [-N NAME] [-n CLIENTS_MAX] [-r | -o] [-e EXPIRES_S] [-X]\n"
 	      "       reads from standard input:\n"
 	      "         open N RATE [SECONDS]          N clients, RATE of them a second; done when all are up\n"
 	      "         hold SECONDS                   they stay, answer pings, and are looked at\n"
@@ -462,6 +473,7 @@ static int usage(void)
 	      "         slow silent|hello|upgrade|ready|drip N SECONDS\n"
 	      "                                        N that stop there; done when the other side has ended them all\n"
 	      "  -r  each registers once it is up (of example.com)\n"
+	      "  -o  each asks once (OPTIONS) when it is up: who says nothing for half a minute may be ended\n"
 	      "  -N  name for SNI and Host\n"
 	      "  -X  each begins with a PROXY header, and says it comes from 198.18.0.0/15\n"
 	      "  Each has an address of its own in 127.96.0.0/11.\n",
@@ -476,7 +488,7 @@ int main(int argc, char **argv)
 	struct epoll_event watch = { .events = EPOLLIN };
 	bool is_good = true;
 
-	for (int opt; is_good && (opt = getopt_long(argc, argv, "t:k:P:N:n:re:Xh", options, NULL)) != -1;) {
+	for (int opt; is_good && (opt = getopt_long(argc, argv, "t:k:P:N:n:roe:Xh", options, NULL)) != -1;) {
 		switch (opt) {
 		case 't': is_good = wire_address(&s.to.target, optarg) == 0; break;
 		case 'k': is_good = (s.to.kind = link_kind(optarg)) != LINK_NONE; break;
@@ -484,6 +496,7 @@ int main(int argc, char **argv)
 		case 'N': s.to.name = optarg; break;
 		case 'n': s.size = (unsigned)atoi(optarg); break;
 		case 'r': s.registers = true; break;
+		case 'o': s.asks = true; break;
 		case 'X': s.to.says_proxy = true; break;
 		case 'e': s.expires_s = (unsigned)atoi(optarg); break;
 		default: is_good = false;

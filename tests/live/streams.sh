@@ -89,9 +89,27 @@ stream_calls() {
 }
 
 live_streams_vanish_tcp() { vanish tcp; }
+live_streams_vanish_tls() { vanish tls; }
 live_streams_vanish_ws() { vanish ws; }
+live_streams_vanish_wss() { vanish wss; }
 live_stream_calls_tcp() { stream_calls tcp; }
+live_stream_calls_tls() { stream_calls tls; }
 live_stream_calls_ws() { stream_calls ws; }
+live_stream_calls_wss() { stream_calls wss; }
+
+# 50 connections over TLS that carry 400 calls/s, SOAK_S seconds: with SBC=build/asan/sbc that is `make soak-tls`.
+live_load_soak_tls() {
+	local line seconds=${SOAK_S:-5}
+	streams_begin tls
+	line=$(echo "-t 127.0.0.1:$AT -T tls -p 50 -n $((400 * seconds)) -c 400 -u bob -d example.com" |
+		timeout $((seconds + 60)) "$CALLS" -l "127.0.0.1:$APP" 2>calls.err)
+	echo "$line"
+	[[ $line == *'"failed":0,'* && $(sed 's/.*"completed":\([0-9]*\).*/\1/' <<<"$line") == $((400 * seconds)) && ! -s calls.err ]] ||
+		fail "$line $(head -c 300 calls.err)"
+	wait_until 10 nobody_is_left || fail "$(metric sbc_tcp_connections) connections are left"
+	sbc_end
+	! grep -qE 'Sanitizer|runtime error' sbc.log || fail "$(grep -m1 -E 'Sanitizer|runtime error' sbc.log)"
+}
 
 live_streams_slow_tcp() {
 	streams_begin tcp
@@ -143,5 +161,24 @@ live_stream_calls_haproxy() {
 		[[ $line == '{"good":true,'* && ! -s calls.err ]] || fail "$version: $line $(head -c 300 calls.err)"
 	done
 	[[ $(metric sbc_tcp_proxied_total) == 40 ]] || fail "proxied: $(metric sbc_tcp_proxied_total)"
+	sbc_end
+}
+
+# What a handshake, an upgrade and a first message may take, each with clients that stop in the middle.
+live_streams_slow_tls() {
+	streams_begin tls
+	clients_start
+	slow hello 10 sbc_tcp_closed_slow_handshake_total
+	slow drip 10 sbc_tcp_closed_slow_message_total
+	slow ready 30 sbc_tcp_closed_silent_total
+	sbc_end
+}
+
+live_streams_slow_wss() {
+	streams_begin wss
+	clients_start
+	slow silent 10 sbc_tcp_closed_slow_handshake_total
+	slow upgrade 10 sbc_tcp_closed_slow_upgrade_total
+	slow ready 30 sbc_tcp_closed_silent_total
 	sbc_end
 }
