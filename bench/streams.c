@@ -464,7 +464,8 @@ static void turn(struct streams *s)
 
 static int usage(void)
 {
-	fputs("usage: bench-streams -t ADDRESS:PORT [-k tcp|tls|ws|wss] [-P PATH] [-N NAME] [-n CLIENTS_MAX] [-r | -o] [-e EXPIRES_S] [-X]\n"
+	fputs("usage: bench-streams -t ADDRESS:PORT [-k tcp|tls|ws|wss] [-P PATH] [-N NAME] [-n CLIENTS_MAX]\n"
+	      "                     [-r | -o] [-e EXPIRES_S] [-X]\n"
 	      "       reads from standard input:\n"
 	      "         open N RATE [SECONDS]          N clients, RATE of them a second; done when all are up\n"
 	      "         hold SECONDS                   they stay, answer pings, and are looked at\n"
