@@ -56,7 +56,7 @@ idle() {
 	local kind=$1 limit=$2 start up first=0 round name=idle-$1 kernel how after
 	start_load
 	start_sbc_streams "$name" 1 "$kind"
-	start_clients "$name" "$kind" -n "$CONNECTIONS" -o
+	start_clients "$name" "$kind" -n "$CONNECTIONS"
 	ask "$name" open 500 1000 60; answered "$name" # what the first ones cost and later ones do not
 	ask "$name" vanish reset; answered "$name"
 	all_gone "$name"
