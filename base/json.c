@@ -223,9 +223,12 @@ static size_t plain_len(struct sv v)
 		last = v.len - 16;
 		return last + plain_of_16(v.p + last);
 	}
-	if (v.len - len >= sizeof(eight)) {
+	if (v.len - len >= sizeof(eight)) { /* 8 to 15: the first eight and the last */
 		memcpy(&eight, v.p + len, sizeof(eight));
 		len += has_special(eight) ? 0 : sizeof(eight);
+		memcpy(&eight, v.p + v.len - sizeof(eight), sizeof(eight));
+		if (len && !has_special(eight))
+			return v.len;
 	}
 	while (len < v.len && is_plain((unsigned char)v.p[len]))
 		len++;

@@ -126,10 +126,11 @@ static struct net *net_of(void *reader)
 static void set_timer(struct loop *l)
 {
 	uint64_t next = worker_next(&l->worker), at = next - next % TICK_MS + TICK_MS;
-	struct itimerspec when = { .it_value = { .tv_sec = (time_t)(at / 1000), .tv_nsec = (long)(at % 1000) * 1000000 } };
+	struct itimerspec when = { 0 };
 
 	if (next == UINT64_MAX || (l->timer_at_ms && l->timer_at_ms <= at))
 		return;
+	when.it_value = (struct timespec){ .tv_sec = (time_t)(at / 1000), .tv_nsec = (long)(at % 1000) * 1000000 };
 	if (timerfd_settime(l->timer.fd, TFD_TIMER_ABSTIME, &when, NULL) == 0)
 		l->timer_at_ms = at;
 }

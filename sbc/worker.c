@@ -669,20 +669,25 @@ int worker_init(struct worker *w, struct shared *shared, unsigned index, uint64_
 	return err;
 }
 
-static int worker_adopt(struct worker *w)
+static __attribute__((noinline)) int adopt(struct worker *w, const struct conf *next)
 {
-	const struct conf *next = atomic_load_explicit(&w->shared->conf, memory_order_acquire);
-	int err = 0;
+	int err;
 
-	user_reader_adopt(&w->users); /* after `next`: what that names was published before it */
-	if (next == w->conf)
-		return 0;
 	if ((err = keepalive_adopt(w->keepalive, next)) || (err = b2bua_adopt(w->calls, next)))
 		return err; /* memory is out: tried again at the next turn */
 	w->conf = next;
 	prober_adopt(w->prober, next);
 	atomic_store_explicit(&w->conf_gen, next->gen, memory_order_release);
 	return 0;
+}
+
+/* In every turn, and nearly never is there something new. */
+static int worker_adopt(struct worker *w)
+{
+	const struct conf *next = atomic_load_explicit(&w->shared->conf, memory_order_acquire);
+
+	user_reader_adopt(&w->users); /* after `next`: what that names was published before it */
+	return next == w->conf ? 0 : adopt(w, next);
 }
 
 /* Nonces are made with keys of their own; the other node derives the same (DECISIONS 2). */
