@@ -35,8 +35,8 @@ bool route_host_is_ours(const struct conf *c, uint16_t zone, struct sv host, uin
  * with no user: a request to ourselves (DECISIONS 18)? */
 bool route_is_for_us(const struct conf *c, uint16_t zone, const struct uri *u);
 /* Finds the rule. Checks in this order: caller conditions are part of matching (DECISIONS 15; whom we trust may use each rule,
- * who is authenticated each that asks for a registered caller, a trunk those that name it); a rule that rejects; host ours or rule is_relay (or the URI
- * is a tel or urn), else 403; a part that is not active. */
+ * who is authenticated each that asks for a registered caller, a trunk those that name it); a rule that rejects; host ours or rule
+ * is_relay (or the URI is a tel or urn), else 403; a part that is not active. */
 void route_find(const struct conf *c, const struct route_query *q, struct route_result *out);
 /* A rule line for people: called for each rule with whether it matched and, if not, the condition that failed ("zone", "source",
  * "method", "domain", "user", "header", "trunk", "callee", "caller"). */

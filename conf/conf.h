@@ -202,6 +202,17 @@ struct conf_response {
 	uint16_t from, to;
 };
 
+struct conf_sticky {
+	bool is_on;
+	bool stays;          /* on-drain: stay: what has calls waits for their end */
+	uint8_t on_drain;    /* as written: 0 = not at all, 1 = move, 2 = stay */
+	uint8_t key;         /* enum conf_sticky_key */
+	struct sv by;        /* as written */
+	struct sv header;    /* STICKY_HEADER: its name */
+	struct sv *rooms; unsigned n_rooms; /* STICKY_ROOM: whose Request-URIs have such a user; none = all */
+	uint32_t ttl_ms, max;
+};
+
 struct conf_pool {
 	struct sv name;
 	uint16_t zone;
@@ -216,16 +227,7 @@ struct conf_pool {
 	bool is_plain;               /* calls in turn, one tier, no limits: the short way of picking will do */
 	uint16_t trunk;              /* index + 1 of the trunk whose pool it is; 0 = none */
 	uint32_t answer_timeout_ms;  /* default 3m (timer C) */
-	struct {
-		bool is_on;
-		bool stays;          /* on-drain: stay: what has calls waits for their end */
-		uint8_t on_drain;    /* as written: 0 = not at all, 1 = move, 2 = stay */
-		uint8_t key;         /* enum conf_sticky_key */
-		struct sv by;        /* as written */
-		struct sv header;    /* STICKY_HEADER: its name */
-		struct sv *rooms; unsigned n_rooms; /* STICKY_ROOM: whose Request-URIs have such a user; none = all */
-		uint32_t ttl_ms, max;
-	} sticky;
+	struct conf_sticky sticky;
 	uint32_t first_destination; unsigned n_destinations;   /* in conf.destinations */
 	struct conf_destination *destinations;                 /* = &conf.destinations[first_destination] */
 	struct sv destinations_file; uint64_t destinations_stamp; /* more of them, read with conf_file_stamp's word for it */

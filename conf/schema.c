@@ -175,9 +175,9 @@ static const struct row rows[] = {
 	  .help = "Identity (RFC 8224), a signature over From, To, Date and SDP. `keep`: it passes, and a message with it is not masked. "
 	          "`remove`: it ends here, and everything is masked." },
 	{ .path = "zones.*.tls", .type = TY_LIST, .min = 1, .max = CONF_CERTS_MAX, ARRAY(conf_zone, certs, n_certs),
-	  .help = "Certificates for tls and wss listeners, chosen by the name a client asks for: that name, else a wildcard, else the first. "
-	          "One name may have two, an RSA and an ECDSA one. The first is shown to servers that ask for one, too. New files are taken "
-	          "up a moment after they were written, or by `sbcctl certificates --reload`." },
+	  .help = "Certificates for tls and wss listeners, chosen by the name a client asks for: that name, else a wildcard, else "
+	          "the first. One name may have two, an RSA and an ECDSA one. The first is shown to servers that ask for one, too. "
+	          "New files are taken up a moment after they were written, or by `sbcctl certificates --reload`." },
 	{ .path = "zones.*.tls[]", .type = TY_MAP, .size = sizeof(struct conf_cert), .open = on_cert_open, .help = "One certificate." },
 	{ .path = "zones.*.tls[].name", .type = TY_SERVER_NAME, .is_required = true, FIELD(conf_cert, name), .help = "Server name." },
 	{ .path = "zones.*.tls[].cert", .type = TY_FILE, .is_required = true, .take = on_cert_file, .help = "PEM file with the chain." },
@@ -185,18 +185,19 @@ static const struct row rows[] = {
 	  .help = "PEM file with the private key, without a password." },
 	{ .path = "zones.*.tls[].ocsp", .type = TY_FILE, .take = on_cert_ocsp,
 	  .help = "File with an OCSP response (DER), which is given to clients that ask for it." },
-	{ .path = "zones.*.tls-options", .type = TY_MAP, .help = "How TLS is spoken in this zone. Connections that are there stay as they are." },
+	{ .path = "zones.*.tls-options", .type = TY_MAP,
+	  .help = "How TLS is spoken in this zone. Connections that are there stay as they are." },
 	{ .path = "zones.*.tls-options.min-version", .type = TY_CHOICE, .unset = "1.2", ONE_OF("1.2", "1.3"), .take = on_tls_version,
 	  .help = "The oldest version spoken." },
 	{ .path = "zones.*.tls-options.ciphers", .type = TY_TEXT, .take = on_tls_ciphers,
 	  .help = "Ciphers as OpenSSL writes them, with `:` between, those of TLS 1.3 among them. Default: OpenSSL's own choice." },
 	{ .path = "zones.*.tls-options.verify-client", .type = TY_CHOICE, .unset = "none", ONE_OF("none", "optional", "require"),
 	  .take = on_tls_verify_client,
-	  .help = "Certificates of those who connect to us. `optional`: one that is shown has to be good. `require`: nobody comes in without. "
-	          "Needs `ca`. Sessions are then not resumed." },
+	  .help = "Certificates of those who connect to us. `optional`: one that is shown has to be good. `require`: nobody comes "
+	          "in without. Needs `ca`. Sessions are then not resumed." },
 	{ .path = "zones.*.tls-options.verify-server", .type = TY_BOOL, .unset = "on", .take = on_tls_verify_server,
-	  .help = "Certificates of those we connect to: from somebody in `ca`, and for the name in the URI (RFC 5922), its address if it has "
-	          "none, or for `tls-name` of a destination." },
+	  .help = "Certificates of those we connect to: from somebody in `ca`, and for the name in the URI (RFC 5922), its "
+	          "address if it has none, or for `tls-name` of a destination." },
 	{ .path = "zones.*.tls-options.ca", .type = TY_FILE, .take = on_tls_ca,
 	  .help = "PEM file with those who are believed. Default: whom the system believes (package ca-certificates)." },
 	{ .path = "zones.*.tls-options.crl", .type = TY_FILE, .take = on_tls_crl,

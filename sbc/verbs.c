@@ -326,8 +326,8 @@ static void verb_status(void *ctx, struct ctl_reply *r, int argc, char **argv)
 		return;
 	ctl_columns(r, 13, "node", "workers", "uptime_ms", "configuration", "generation", "calls", "started", "answered", "failed",
 	            "kept_alive", "pings_last_minute", "pings_busiest_10ms", "contacts_lost");
-	ctl_row(r, cell_sv(c->node), cell_u64(v->p.n_loops), cell_ms(clock_monotonic_ms() - v->p.started_ms), cell_sv(c->file), cell_u64(c->gen),
-	        cell_u64(sum_of(v, worker_block, CALLS_NOW)), cell_u64(sum_of(v, calls_block, CALLS_STARTED)),
+	ctl_row(r, cell_sv(c->node), cell_u64(v->p.n_loops), cell_ms(clock_monotonic_ms() - v->p.started_ms), cell_sv(c->file),
+	        cell_u64(c->gen), cell_u64(sum_of(v, worker_block, CALLS_NOW)), cell_u64(sum_of(v, calls_block, CALLS_STARTED)),
 	        cell_u64(sum_of(v, calls_block, CALLS_ANSWERED)), cell_u64(sum_of(v, calls_block, CALLS_FAILED)),
 	        cell_u64(sum_of(v, keepalive_block, KEEPER_CONTACTS)), cell_u64(sum_of(v, keepalive_block, KEEPER_MINUTE)),
 	        cell_u64(sum_of(v, keepalive_block, KEEPER_BUSIEST)), cell_u64(sum_of(v, keepalive_block, KEEPER_LOST)));
@@ -606,8 +606,8 @@ static int add_metrics(struct verbs *v)
 		                         false,
 		                         write_refused, v);
 	if (!err)
-		err = metrics_add_family(v->metrics, "loop_turns", "Turns of a worker's loop that were measured, by their CPU at most (us)", false,
-		                         write_turns, v);
+		err = metrics_add_family(v->metrics, "loop_turns", "Turns of a worker's loop that were measured, by their CPU at most (us)",
+		                         false, write_turns, v);
 	if (!err)
 		err = metrics_add_family(v->metrics, "loop_turn_cpu_max_us", "CPU of the longest of them", true, write_longest_turn, v);
 	if (!err)

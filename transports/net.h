@@ -73,8 +73,8 @@ struct net_handler {
 	/* One datagram, or one framed stream message (§18.3), with BUF_PAD readable bytes behind it; valid during the
 	 * call, and writable. A stream's head whose Content-Length is missing, malformed or beyond NET_MESSAGE_MAX
 	 * arrives without its body and with `is_broken` set; the connection is closed once what was answered is
-	 * written. (Missing Content-Length on a stream: RFC 3261 §18.3 wants 400.) Over WebSocket, where a message's end is known, part of a
-	 * message or several of them arrive so, and the connection stays. */
+	 * written. (Missing Content-Length on a stream: RFC 3261 §18.3 wants 400.) Over WebSocket, where a message's end is known, part
+	 * of a message or several of them arrive so, and the connection stays. */
 	void (*on_message)(void *ctx, const struct path *from, char *bytes, size_t len, bool is_broken);
 	/* An ICMP error for a datagram of ours to `to`; `bytes` is what came back of it, perhaps cut or empty. Also
 	 * when the kernel refused to send it (no route, no permission): then `bytes` is all of it. */

@@ -100,7 +100,7 @@ struct setup {
 	uint8_t ahead;             /* of the attempt that it asked; of the next one */
 	uint32_t min_s;
 	struct session_words session; /* of the request */
-	struct { uint64_t ticket; uint16_t slot; int16_t err; uint8_t state; } stick; /* what its key's owner was asked, and said (stick.h) */
+	struct { uint64_t ticket; uint16_t slot; int16_t err; uint8_t state; } stick; /* what its key's owner said (stick.h) */
 	uint8_t standing;          /* enum standing: what its rule knew of its parties */
 	bool follows;              /* redirections, instead of passing them on */
 	struct trail *trail;       /* of those followed; owned */
@@ -443,7 +443,8 @@ bool cancel_strayed(struct b2bua *b, const struct request *r);
 /* The dialog's remote target, which was just set, has these parts. */
 void hop_learn(struct dialog *d, const struct uri *target);
 /* Whom to ask for the address of the next request of this target and route set. 0 with q->host empty when the leg's path will
- * do as it is (or, where it has none, nothing would: a host in .invalid); -EBADMSG when the hop is no SIP URI. `q` points into the given strings. */
+ * do as it is (or, where it has none, nothing would: a host in .invalid); -EBADMSG when the hop is no SIP URI. `q` points into the
+ * given strings. */
 int next_hop(const struct leg *l, struct sv target, struct sv routes, struct resolve_query *q);
 /* The leg's path towards a resolved address. -EAFNOSUPPORT: the zone has no such listener. */
 /* Where a request of ours goes that does not wait for a name: to its next hop if that is an address, else where the leg's last one went. */
@@ -452,8 +453,8 @@ struct path path_at_hand(const struct b2bua *b, const struct leg *l, struct sv t
  * large request to who has none goes as it is, and is counted. */
 bool path_outgrown(const struct b2bua *b, struct path *path, size_t len);
 int path_to(const struct b2bua *b, struct path *path, uint16_t zone, uint8_t transport, const struct addr *to);
-/* tlsname.c: over TLS, whoever is at the end of `path` has to prove to be `host`, its next hop as it is written; or what is configured for a
- * destination at that address. */
+/* tlsname.c: over TLS, whoever is at the end of `path` has to prove to be `host`, its next hop as it is written; or what is configured
+ * for a destination at that address. */
 void path_expect(const struct b2bua *b, struct path *path, struct sv host);
 void path_expect_direct(const struct b2bua *b, struct path *path, const struct direct *direct);
 void path_expect_within(const struct relay *r, struct path *path);
