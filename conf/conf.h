@@ -370,6 +370,7 @@ struct conf {
 	struct conf_registrar *registrars; unsigned n_registrars; /* by domain, in order of their names */
 	struct conf_trunk *trunks; unsigned n_trunks;
 	struct conf_source *sources; uint32_t n_sources; /* of the trunks */
+	bool has_trunk_names;        /* some are known by their certificates */
 	uint8_t asks;                /* enum conf_asks: what its rules want to know, where there is a registrar */
 	struct sv state;             /* directory; default /var/lib/sbc; "" never */
 	struct sv *identity_keys; unsigned n_identity_keys; /* files, newest first; 0 = state/identity.key */
@@ -457,6 +458,8 @@ int conf_find_rules(const struct conf *c, struct sv name);
 int conf_find_trunk(const struct conf *c, struct sv name);
 /* The trunk whose source this address is in that zone, by the longest prefix; -1: none's. */
 int conf_trunk_at(const struct conf *c, uint16_t zone, const struct addr *source);
+/* The one in that zone that is known by this name, proved by a certificate; without case. -1: none. */
+int conf_trunk_named(const struct conf *c, uint16_t zone, struct sv name);
 /* Without case, a dot at the end ignored. NULL: no domain of `registrar`. */
 const struct conf_registrar *conf_find_registrar(const struct conf *c, struct sv host);
 /* Do we know its users, and ask them for passwords? What goes on to a registrar behind us is asked there. */

@@ -157,6 +157,8 @@ void on_trunk_credentials(struct reader *r, const struct value *v, void *into);
 /* All their sources in the order conf_trunk_at wants; what is wrong between trunks, pools and rules gets a note. */
 void trunks_gather(struct reader *r);
 void trunks_check(struct reader *r);
+/* Is anybody who connects to a listener of this zone asked for a certificate? (tls.c) */
+bool tls_asks_clients(const struct conf_zone *z);
 
 /* May it stand as a URI's user (RFC 3261 §25.1)? `has_groups`: "\1" is no such character, but will be replaced. (rules.c) */
 bool is_user_text(struct sv v, bool has_groups);

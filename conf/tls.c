@@ -233,7 +233,7 @@ static uint8_t verify_client_of(const struct conf_zone *z, const struct conf_lis
 	return own ? own - 1 : TLS_VERIFY_NONE;
 }
 
-static bool asks_clients(const struct conf_zone *z)
+bool tls_asks_clients(const struct conf_zone *z)
 {
 	for (unsigned i = 0; i < z->n_listeners; i++)
 		if (verify_client_of(z, &z->listeners[i]) != TLS_VERIFY_NONE)
@@ -310,7 +310,7 @@ static bool check_zone(struct reader *r, const struct conf_zone *z)
 	at(r, z->mark, "zones.%.*s.tls", SV_ARG(z->name));
 	if (!z->n_certs)
 		note_error(r, "a tls or wss listener needs a certificate: tls: [{ name: sip.example.com, cert: FILE, key: FILE }]");
-	else if (asks_clients(z) && !z->ca.path.len)
+	else if (tls_asks_clients(z) && !z->ca.path.len)
 		note_error(r, "verify-client needs tls-options: { ca: FILE }: else whoever any public authority knows would come in");
 	else
 		return true;
@@ -340,7 +340,7 @@ static void load_zone(struct reader *r, struct conf_zone *z)
 		return;
 	for (unsigned i = 0; i < z->n_certs && !r->err; i++)
 		load_cert(r, z, &z->certs[i]);
-	if (!r->err && (!z->trusts_servers || asks_clients(z)))
+	if (!r->err && (!z->trusts_servers || tls_asks_clients(z)))
 		load_trust(r, z);
 	if (r->err || r->notes->errors > errors || !has_all(z))
 		return;

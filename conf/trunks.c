@@ -175,6 +175,14 @@ int conf_trunk_at(const struct conf *c, uint16_t zone, const struct addr *source
 	return -1;
 }
 
+int conf_trunk_named(const struct conf *c, uint16_t zone, struct sv name)
+{
+	for (unsigned i = 0; i < c->n_trunks; i++)
+		if (c->trunks[i].zone == zone && c->trunks[i].tls_name.len && sv_ieq(c->trunks[i].tls_name, name))
+			return (int)i;
+	return -1;
+}
+
 int conf_find_trunk(const struct conf *c, struct sv name)
 {
 	for (unsigned i = 0; i < c->n_trunks; i++)
@@ -215,6 +223,22 @@ static void check_domain(struct reader *r, const struct conf_trunk *t)
 		             SV_ARG(r->conf->zones[t->zone].name));
 }
 
+/* Of two trunks with one name the first would get all. */
+static void check_name(struct reader *r, const struct conf_trunk *t)
+{
+	struct conf *c = r->conf;
+	int first = conf_trunk_named(c, t->zone, t->tls_name);
+
+	c->has_trunk_names = true;
+	if (first >= 0 && &c->trunks[first] != t)
+		note_error(r, "match.tls-name: %.*s is the name of trunk %.*s, too: a request comes from one", SV_ARG(t->tls_name),
+		           SV_ARG(c->trunks[first].name));
+	if (!tls_asks_clients(&c->zones[t->zone]) && t->pool < 0)
+		note_warning(r, "match.tls-name: nobody is asked for a certificate in zone %.*s; write `tls-options: { verify-client: optional }` "
+		                "there",
+		             SV_ARG(c->zones[t->zone].name));
+}
+
 static void check_rule(struct reader *r, const struct conf_route *route, unsigned i)
 {
 	int index = conf_find_trunk(r->conf, route->when.trunk);
@@ -243,6 +267,8 @@ void trunks_check(struct reader *r)
 		struct conf_trunk *t = &c->trunks[i];
 
 		at_trunk(r, t);
+		if (t->tls_name.len && t->zone < c->n_zones)
+			check_name(r, t);
 		if (t->pool < 0 || t->zone >= c->n_zones)
 			continue;
 		check_pool(r, t);

@@ -188,7 +188,7 @@ static int plan_new(const struct conf *next, struct plan *plan, bool *is_new)
 int pools_adopt(struct pools *p, struct conf *next)
 {
 	struct map *map = &p->map[next->gen % POOL_SNAPSHOTS];
-	bool is_new[POOL_DESTINATIONS_MAX];
+	bool is_new[POOL_DESTINATIONS_MAX] = { false };
 	struct plan plan;
 	int err;
 

@@ -98,7 +98,7 @@ static void verb_certificates(void *ctx, struct ctl_reply *r, int argc, char **a
 	char file[1024];
 	int err = 0;
 
-	if (argc > 2 || (argc == 2 && strcmp(argv[1], "--reload"))) {
+	if (argc > 2 || (argc == 2 && strcmp(argv[1], "--reload") != 0)) {
 		ctl_fail_usage(r);
 		return;
 	}

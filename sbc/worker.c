@@ -221,11 +221,27 @@ static uint16_t register_shard(struct worker *w, struct arrival *a, struct regis
 
 /* Of a request that begins something: a leg as others may name it, or a contact that a registrar behind us has of us, as it is asked for
  * or by the Path we gave it. */
+/* Slot + 1 of the trunk that the other end of its connection has proved to be (RFC 5922 §7.1); 0: none. Only the worker that has the
+ * connection can tell. */
+static uint16_t proven_trunk(const struct worker *w, const struct path *from)
+{
+	struct sv names[WORKER_NAMES_MAX];
+	unsigned n = transport_is_secure(from->transport) ? net_peer_names(w->net, from, names, WORKER_NAMES_MAX) : 0;
+	int index = -1;
+
+	for (unsigned i = 0; i < n && index < 0; i++)
+		index = conf_trunk_named(w->conf, w->conf->listeners[from->listener].zone, names[i]);
+	return index < 0 ? 0 : (uint16_t)(w->conf->trunks[index].slot + 1);
+}
+
 static void read_other_tokens(struct worker *w, struct request *r)
 {
 	struct sv text = uri_token(r->v), route = r->v->first[HDR_ROUTE] ? view_value(r->v, HDR_ROUTE) : SV("");
 	size_t colon = sv_chr(route, ':');
+	uint16_t contact = 0;
 
+	if (w->conf->has_trunk_names)
+		r->trunk = proven_trunk(w, r->from);
 	r->has_leg = r->is_transfer = token_read(w->tokens, TOKEN_TRANSFER, text, &r->leg) == 0;
 	if (r->has_leg || r->v->method == M_REGISTER)
 		return;
@@ -233,8 +249,9 @@ static void read_other_tokens(struct worker *w, struct request *r)
 		text = (struct sv){ route.p + colon + 1, TOKEN_LEN };
 	r->is_binding = token_read(w->tokens, TOKEN_BINDING, text, &r->leg) == 0;
 	if (r->is_binding && w->conf->n_trunks && uri_token(r->v).len)
-		r->trunk = b2bua_trunk_contact(w->calls, r->leg.id, r->from);
-	r->is_contact = r->trunk != 0; /* calls of one trunk are everybody's: by their Call-ID */
+		contact = b2bua_trunk_contact(w->calls, r->leg.id, r->from);
+	r->trunk = contact ? contact : r->trunk;
+	r->is_contact = contact != 0; /* calls of one trunk are everybody's: by their Call-ID */
 	r->is_binding &= !r->is_contact;
 }
 

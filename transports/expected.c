@@ -45,8 +45,8 @@ static struct name **place(struct expected *s, uint64_t now_ms)
 {
 	struct name **oldest;
 
-	if (!s->slots && !(s->slots = calloc(EXPECTED_MAX, sizeof(struct name *))))
-		return NULL;
+	if (!s->slots)
+		return s->slots = calloc(EXPECTED_MAX, sizeof(struct name *)); /* all of them are free */
 	if (s->n < EXPECTED_MAX)
 		return &s->slots[s->n];
 	oldest = &s->slots[0];

@@ -200,7 +200,7 @@ static int read_ocsp(struct tls_cert *c, const char *path, struct tls_problem *w
 	if (bytes.len > TLS_OCSP_MAX)
 		return fail(why, TLS_OCSP, -EFBIG, "longer than %d bytes", TLS_OCSP_MAX);
 	response = d2i_OCSP_RESPONSE(NULL, &at, (long)bytes.len);
-	is_good = response && OCSP_response_status(response) == OCSP_RESPONSE_STATUS_SUCCESSFUL && is_about(response, c->leaf);
+	is_good = bytes.len && response && OCSP_response_status(response) == OCSP_RESPONSE_STATUS_SUCCESSFUL && is_about(response, c->leaf);
 	OCSP_RESPONSE_free(response);
 	if (!is_good)
 		return fail(why, TLS_OCSP, -EBADMSG, "holds no OCSP response (DER) about this certificate");

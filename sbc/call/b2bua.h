@@ -114,7 +114,7 @@ struct request {
 	bool has_leg, has_tag;     /* they are ours (DECISIONS 5) */
 	bool is_transfer;          /* `leg` is a TOKEN_TRANSFER: stands for the leg's own remote, not for the other end */
 	bool is_contact;           /* `leg` is the Contact that we registered at `trunk`: the Request-URI has it */
-	uint16_t trunk;            /* slot + 1 of the one whose Contact was asked for; 0: none's */
+	uint16_t trunk;            /* slot + 1 of the one whose Contact was asked for, or whose name was proved; 0: as its source says */
 	bool is_binding;           /* `leg` is a TOKEN_BINDING: stands for that contact (pass.h) */
 	bool has_waited;           /* for `names`: its CSeq was in order when it came */
 	struct names *names;       /* whom it names, if anybody; borrowed */

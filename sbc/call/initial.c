@@ -317,7 +317,7 @@ void initial_request(struct b2bua *b, const struct request *r)
 {
 	struct route_query q = query_of(b, r->v, r->from, b->conf->n_trunks ? trunk_of(b, r) : NULL);
 	struct route_result result;
-	struct sv contact;
+	struct sv contact = { 0 };
 	enum why why;
 
 	if (r->is_contact) {

@@ -335,7 +335,7 @@ static void name_look_up(struct b2bua *b, struct names *n, struct name *x)
 	x->is_asked = true;
 	if (l && !(x->is_known = end_set(b, &x->end, l, d)))
 		n->has_no_memory = true;
-	if (x->is_known && is_dialog_name(x->header))
+	if (l && x->is_known && is_dialog_name(x->header))
 		move_named(l->call);
 }
 

@@ -188,9 +188,21 @@ static struct sv net_name_text_virtual(struct net *net, uint32_t name)
 	return expected_name(&owner_of(net, struct rig_net, net)->rig->expected, name);
 }
 
+/* As in production only the worker that has the connection knows. */
+static unsigned net_peer_names_virtual(struct net *net, const struct path *of, struct sv *out, unsigned max)
+{
+	const struct rig_net *n = owner_of(net, struct rig_net, net);
+	const struct rig *r = n->rig;
+
+	if (!r->proven || !max || !of->flow || of->flow >> 56 != n->worker->index || !addr_eq(&of->remote, &r->proven_at))
+		return 0;
+	*out = sv_from(r->proven);
+	return 1;
+}
+
 static const struct net_ops net_ops = { .send = net_send_virtual, .flow_close = net_flow_close_virtual, .ping = net_ping_virtual,
 	                                .alias = net_alias_virtual, .name = net_name_virtual,
-	                                .name_text = net_name_text_virtual };
+	                                .name_text = net_name_text_virtual, .peer_names = net_peer_names_virtual };
 
 static int listener_at(const struct conf *c, const struct addr *a, uint8_t transport)
 {

@@ -72,6 +72,8 @@ struct rig {
 	bool has_flows;              /* each endpoint's stream is a connection with a flow of its own, until rig_close */
 	struct node flows;           /* struct rig_flow */
 	uint32_t last_flow;
+	const char *proven;          /* name that whoever is at `proven_at` has proved, over TLS; NULL: nobody has */
+	struct addr proven_at;
 	uint16_t alias_port;         /* of the connection that said last where its peer listens (RFC 5923); 0: none has */
 	struct node refused;         /* struct refusal: told in the next turn, as sockets do */
 	char **cdrs; size_t n_cdrs;

@@ -146,6 +146,73 @@ static void the_other_node_wants_the_same(void **state)
 	end(&p);
 }
 
+static const char *trunks_yaml(void)
+{
+	static char yaml[2048];
+
+	snprintf(yaml, sizeof(yaml), "node: test\nzones:\n"
+	         "  public: { listen: [\"udp:203.0.113.10:5060\", \"tls:203.0.113.10:5061\"], domains: [example.com], tls: [{ name: "
+	         "sip.example.com, cert: %s/sip.pem, key: %s/sip.key }], tls-options: { ca: %s/ca.pem, verify-client: optional } }\n"
+	         "  core: { listen: \"udp:10.0.0.10:5060\", trust: [10.0.0.0/24] }\n"
+	         "pools: { apps: { zone: core, probe: off, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }] } }\n"
+	         "trunks:\n  carrier: { zone: public, match: { tls-name: sip.carrier.example } }\n"
+	         "  other: { zone: public, match: { source: 192.0.2.0/24 } }\n"
+	         "routes: [{ when: { trunk: carrier }, to: { pool: apps } }]\n", certs.directory, certs.directory, certs.directory);
+	return yaml;
+}
+
+static void asks(struct rig *r, const char *to, unsigned n)
+{
+	rig_say(r, ALICE, to, OFFER,
+	        "INVITE sip:bob@example.com SIP/2.0\nVia: SIP/2.0/%s %s;branch=z9hG4bKproof%u\nMax-Forwards: 70\n"
+	        "From: <sip:+1@carrier.example>;tag=p%u\nTo: <sip:bob@example.com>\nCall-ID: proof%u\nCSeq: 1 INVITE\n"
+	        "Contact: <sip:me@%s>\nContent-Type: application/sdp\n",
+	        strncmp(to, "tls", 3) ? "UDP" : "TLS", ALICE, n, n, n, ALICE);
+}
+
+static void is_let_in(struct rig *r, const char *to, unsigned n)
+{
+	struct got g = { 0 };
+
+	asks(r, to, n);
+	rig_expect(r, ALICE, "SIP/2.0 100", &g);
+	rig_expect(r, BOB, "INVITE ", &g);
+	flow_answer(r, BOB, CORE, &g, 486, "<sip:bob@example.com>;tag=b", NULL, "", "");
+	rig_forget(r, BOB);
+	rig_expect(r, ALICE, "SIP/2.0 486", &g);
+	got_free(&g);
+}
+
+static void is_kept_out(struct rig *r, const char *to, unsigned n)
+{
+	struct got g = { 0 };
+
+	asks(r, to, n);
+	rig_expect(r, ALICE, "SIP/2.0 404", &g);
+	got_free(&g);
+}
+
+/* A carrier is known by what its certificate proves, whichever worker the call is for, and by nothing else that is there. */
+static void a_trunk_is_known_by_its_name(void **state)
+{
+	static const char edge[] = "tls:203.0.113.10:5061";
+	struct rig *r = rig_new(trunks_yaml(), 2, 1);
+
+	(void)state;
+	r->has_flows = true;
+	assert_int_equal(addr_parse(&r->proven_at, sv_from(ALICE)), 0);
+	is_kept_out(r, edge, 1);
+	r->proven = "SIP.Carrier.Example";
+	for (unsigned n = 2; n < 10; n++)
+		is_let_in(r, edge, n);
+	is_kept_out(r, EDGE, 10); /* the same address in the open */
+	r->proven = "carrier.example";
+	is_kept_out(r, edge, 11);
+	rig_after(r, 3600000);
+	rig_forget(r, ALICE);
+	rig_free(r, true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -153,6 +220,7 @@ int main(void)
 		cmocka_unit_test(what_is_configured_holds_at_other_ports),
 		cmocka_unit_test(an_address_is_nobody_else),
 		cmocka_unit_test(the_other_node_wants_the_same),
+		cmocka_unit_test(a_trunk_is_known_by_its_name),
 	};
 
 	return cmocka_run_group_tests(tests, make, drop);
