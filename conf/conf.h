@@ -328,6 +328,7 @@ struct conf_registrar {
 	uint32_t max_contacts;       /* per AOR; default 10 */
 	uint64_t rate;               /* REGISTER requests per minute, all workers together; 0: no limit */
 	uint32_t flow_grace_ms;      /* default 10 s */
+	uint32_t flow_timer_ms;      /* whole seconds; 0 = none */
 	struct conf_mark mark;       /* of its domain */
 };
 

@@ -493,6 +493,9 @@ static const struct row rows[] = {
 	          "limit." },
 	{ .path = "registrar.*.flow-grace", .type = TY_DURATION, .unset = "10s", .max = MS(3600), FIELD(conf_registrar, flow_grace_ms),
 	  .help = "How long a contact outlives the connection it came over." },
+	{ .path = "registrar.*.flow-timer", .type = TY_DURATION, .min = MS(10), .max = MS(3600), FIELD(conf_registrar, flow_timer_ms),
+	  .help = "Flow-Timer (RFC 5626 §10) for clients that register a connection as outbound: how often at least they send keep-alives of "
+	          "their own. Without it they do as they like; whether they are there is found out by ours (`zones.*.keepalive`)." },
 	{ .path = "guard", .type = TY_MAP, .is_later = true, .help = "Floods and abuse." },
 	{ .path = "guard.per-source", .type = TY_MAP, .help = "What one unknown source may send." },
 	{ .path = "guard.per-source.rate", .type = TY_RATE, .unset = "50/s", .min = 1, .max = 60000000, .help = "Requests." },

@@ -93,6 +93,11 @@ void register_answer_write(struct registrar *r, const struct register_answer *a,
 		write_path(q->v, o);
 	if (a->done.is_outbound)
 		out_lit(o, "Require: outbound\r\n");
+	if (a->done.is_outbound && q->domain->flow_timer_ms && transport_is_stream(q->from->transport)) {
+		out_lit(o, "Flow-Timer: ");
+		out_u64(o, q->domain->flow_timer_ms / 1000);
+		out_lit(o, "\r\n");
+	}
 	if (!a->passed)
 		out_lit(o, "Supported: path, outbound, gruu\r\n");
 }

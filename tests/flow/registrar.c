@@ -724,6 +724,24 @@ static void unless_it_comes_back_in_time(void **state)
 	end(&c);
 }
 
+/* RFC 5626 §4.4: to who registered a connection of its own, and to nobody else. */
+static void how_often_to_say_something(void **state)
+{
+	struct client c = stream_client(FLOW_ZONES POOLS REGISTER_ROUTES
+	                                "registrar: { example.com: { auth: none, expires: { jitter: 0 }, flow-timer: 90s } }\n", 1);
+	const char *timer = "Supported: path, outbound\nContact: <sip:alice@192.0.2.10;transport=tcp;ob>;reg-id=1;" INSTANCE "\n";
+
+	(void)state;
+	registers(&c, timer, "SIP/2.0 200");
+	assert_string_equal(got_value(&c.got, HDR_FLOW_TIMER), "90");
+	registers(&c, "Contact: <sip:alice@192.0.2.10;transport=tcp>\n", "SIP/2.0 200");
+	assert_string_equal(got_value(&c.got, HDR_FLOW_TIMER), "");
+	c.to = EDGE;
+	registers(&c, timer, "SIP/2.0 200");
+	assert_string_equal(got_value(&c.got, HDR_FLOW_TIMER), "");
+	end(&c);
+}
+
 /* The connection of a proxy that named itself is nobody's flow. */
 static void unless_it_is_behind_a_proxy(void **state)
 {
@@ -973,6 +991,7 @@ int main(void)
 		cmocka_unit_test(a_gruu_goes_where_the_rules_say),
 		cmocka_unit_test(a_binding_goes_with_its_connection),
 		cmocka_unit_test(unless_it_comes_back_in_time),
+		cmocka_unit_test(how_often_to_say_something),
 		cmocka_unit_test(unless_it_is_behind_a_proxy),
 		cmocka_unit_test(another_worker_hears_of_it),
 		cmocka_unit_test(a_wave_is_told_when_to_return),
