@@ -99,7 +99,7 @@ static void a_slow_header_costs_nothing_between(void **state)
 
 	for (size_t i = 0; i < len; i += piece) {
 		assert_int_equal(r->n_seen, 0);
-		write_all(fd, V1 OPT + i, i + piece < len ? piece : len - i);
+		write_all(fd, &(V1 OPT)[i], i + piece < len ? piece : len - i);
 		settle(r);
 		assert_false(is_readable(sockets_of(r->net)->slots[0].conn->watch.fd));
 	}
@@ -130,7 +130,7 @@ static void half_a_header_is_ended_at_its_deadline(void **state)
 	settle(o->rig);
 	after_ms(o->rig, NET_PROXY_MS - 1);
 	assert_int_equal(sockets_connections(o->rig->net), 1);
-	write_all(fd, V1 + 20, 5);
+	write_all(fd, &(V1)[20], 5);
 	settle(o->rig);
 	after_ms(o->rig, 1);
 	ends(o, fd, NET_CLOSED_PROXY);
