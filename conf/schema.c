@@ -494,8 +494,8 @@ static const struct row rows[] = {
 	{ .path = "registrar.*.flow-grace", .type = TY_DURATION, .unset = "10s", .max = MS(3600), FIELD(conf_registrar, flow_grace_ms),
 	  .help = "How long a contact outlives the connection it came over." },
 	{ .path = "registrar.*.flow-timer", .type = TY_DURATION, .min = MS(10), .max = MS(3600), FIELD(conf_registrar, flow_timer_ms),
-	  .help = "Flow-Timer (RFC 5626 §10) for clients that register a connection as outbound: how often at least they send keep-alives of "
-	          "their own. Without it they do as they like; whether they are there is found out by ours (`zones.*.keepalive`)." },
+	  .help = "Flow-Timer (RFC 5626 §10) for clients that register a connection as outbound: how often at least they send keep-alives "
+	          "of their own. Without it they do as they like; whether they are there is found out by ours (`zones.*.keepalive`)." },
 	{ .path = "guard", .type = TY_MAP, .is_later = true, .help = "Floods and abuse." },
 	{ .path = "guard.per-source", .type = TY_MAP, .help = "What one unknown source may send." },
 	{ .path = "guard.per-source.rate", .type = TY_RATE, .unset = "50/s", .min = 1, .max = 60000000, .help = "Requests." },
@@ -517,8 +517,8 @@ static const struct row rows[] = {
 	  .help = "By address; the longest network that holds it decides. An address belongs to one trunk of a zone." },
 	{ .path = "trunks.*.match.source[]", .type = TY_PREFIX, WHOLE(struct prefix), .help = "A network, or one address." },
 	{ .path = "trunks.*.match.tls-name", .type = TY_HOST, FIELD(conf_trunk, tls_name),
-	  .help = "Or by a name that its certificate proves (RFC 5922), over TLS or WSS; before its address is asked. A name belongs to one "
-	          "trunk of a zone, whose listeners have to `verify-client`." },
+	  .help = "Or by a name that its certificate proves (RFC 5922), over TLS or WSS; before its address is asked. A name belongs to "
+	          "one trunk of a zone, whose listeners have to `verify-client`." },
 	{ .path = "trunks.*.pool", .type = TY_POOL, .take = on_trunk_pool,
 	  .help = "Where calls to it go; in its zone, and its own: whatever a rule sends there goes to this trunk." },
 	{ .path = "trunks.*.domain", .type = TY_HOST, FIELD(conf_trunk, domain),

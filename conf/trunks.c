@@ -234,8 +234,8 @@ static void check_name(struct reader *r, const struct conf_trunk *t)
 		note_error(r, "match.tls-name: %.*s is the name of trunk %.*s, too: a request comes from one", SV_ARG(t->tls_name),
 		           SV_ARG(c->trunks[first].name));
 	if (!tls_asks_clients(&c->zones[t->zone]) && t->pool < 0)
-		note_warning(r, "match.tls-name: nobody is asked for a certificate in zone %.*s; write `tls-options: { verify-client: optional }` "
-		                "there",
+		note_warning(r, "match.tls-name: nobody is asked for a certificate in zone %.*s; write `tls-options: { "
+		                "verify-client: optional }` there",
 		             SV_ARG(c->zones[t->zone].name));
 }
 
