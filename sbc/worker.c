@@ -392,7 +392,7 @@ static void closed_deliver(struct mail *m, void *reader)
 	struct closed_mail *c = owner_of(m, struct closed_mail, mail);
 	struct worker *w = reader;
 
-	registrar_flow_closed(w->registrar, w->conf, c->flow);
+	b2bua_flow_closed(w->calls, c->flow);
 	free(c);
 }
 
@@ -402,7 +402,7 @@ static int tell_closed(void *ctx, unsigned worker, uint64_t flow)
 	struct closed_mail *c;
 
 	if (worker == w->index) {
-		registrar_flow_closed(w->registrar, w->conf, flow);
+		b2bua_flow_closed(w->calls, flow);
 		return 0;
 	}
 	if (!list_empty(&w->held))

@@ -21,6 +21,7 @@
 enum b2bua_limits {
 	DIALOGS_PER_CALL_MAX = 16,         /* To-tags of one INVITE */
 	RELAYS_PER_CALL_MAX = 16,          /* requests on their way within one call */
+	CALLS_ALIKE_MAX = 64,              /* under way at once that differ in CSeq only */
 	CALL_SETUP_MAX_MS = 600000,        /* an INVITE that nobody answers, whatever rings */
 	CALL_MAX_MS = 86400000,            /* an answered call without `max-duration` */
 	CALL_DURATION_MAX_MS = 604800000,  /* the longest `max-duration` */
@@ -117,6 +118,7 @@ struct request {
 	uint16_t trunk;            /* slot + 1 of the one whose Contact was asked for, or whose name was proved; 0: as its source says */
 	bool is_binding;           /* `leg` is a TOKEN_BINDING: stands for that contact (pass.h) */
 	bool has_waited;           /* for `names`: its CSeq was in order when it came */
+	bool is_flow_closed;       /* the connection it came by closed while it waited (a REGISTER) */
 	struct names *names;       /* whom it names, if anybody; borrowed */
 	struct located *located;   /* who of its parties is registered, if that was asked; borrowed */
 	const struct asked *asked; /* what a source of users said that it waited for; borrowed */
@@ -200,6 +202,10 @@ void b2bua_trim(struct b2bua *b);
 
 /* A binding of this worker's is reached over another flow than before, or is new: calls of its client go there, wherever they are. */
 void b2bua_binding_moved(struct b2bua *b, const struct binding *binding);
+
+/* A connection by which a REGISTER came here is gone: contacts over it go (registrar_flow_closed), those too that are still to be made by
+ * one that waits. */
+void b2bua_flow_closed(struct b2bua *b, uint64_t flow);
 
 /* State that outlives a node (DESIGN §7): each call as one opaque record, early ones included. */
 struct b2bua_record_sink {

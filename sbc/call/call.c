@@ -112,7 +112,7 @@ int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 	blocks_init(&b->texts);
 	slab_init(&b->tombstones, "tombstone", sizeof(struct tombstone), params->max_calls * 4);
 	if ((err = table_init(&b->legs, 0)) || (err = table_init(&b->dialogs, 0)) || (err = table_init(&b->tombs, 0)) ||
-	    (err = table_init(&b->echoes, 0)) || (err = table_init(&b->waiting, 0)) ||
+	    (err = table_init(&b->echoes, 0)) || (err = table_init(&b->waiting, 0)) || (err = table_init(&b->flow_ends, 0)) ||
 	    (err = table_init(&b->ties_by_binding, 0)) || (err = table_init(&b->ties_by_leg, 0)) ||
 	    (err = table_init(&b->redirects, 0)) || (err = table_init(&b->moves, 0)) ||
 	    (err = sticks_init(b)) ||
@@ -128,16 +128,24 @@ int b2bua_new(struct b2bua **out, const struct b2bua_params *params)
 	return 0;
 }
 
+static void tombstone_challenge_over(struct tombstone *t)
+{
+	if (!t->challenger)
+		return;
+	t->challenger = 0;
+	t->b->n_challenged--;
+	table_del(&t->b->tombs, &t->near);
+}
+
 static void tombstone_free(struct tombstone *t)
 {
 	struct b2bua *b = t->b;
 
-	table_del(&b->tombs, &t->near);
+	tombstone_challenge_over(t);
 	if (t->has_dialog)
 		table_del(&b->tombs, &t->from_near);
 	if (t->has_far)
 		table_del(&b->tombs, &t->from_far);
-	b->n_challenged -= t->challenger != 0;
 	list_del(&t->in_ended);
 	wheel_disarm(b->p.wheel, &t->timer);
 	slab_free(&b->tombstones, t);
@@ -166,6 +174,7 @@ void b2bua_free(struct b2bua *b)
 	table_fini(&b->tombs);
 	table_fini(&b->redirects);
 	table_fini(&b->waiting);
+	table_fini(&b->flow_ends);
 	sticks_fini(b);
 	table_fini(&b->ties_by_binding);
 	table_fini(&b->ties_by_leg);
@@ -590,6 +599,21 @@ static void tombstone_add_dialog(struct tombstone *t, const struct call *c, cons
 	                                            path_zone(b, &d->far->path)));
 }
 
+/* Of one leg only the last counts: whoever begins it again and again must not make the way to it longer. */
+static void tombstone_add_challenge(struct tombstone *t, const struct call *c)
+{
+	struct b2bua *b = t->b;
+	struct link *old = table_find(&b->tombs, c->near.in_table.key);
+
+	if (old)
+		tombstone_challenge_over(owner_of(old, struct tombstone, near));
+	t->challenger = c->setup->challenger;
+	t->ahead = c->setup->ahead;
+	t->min_s = c->setup->min_s;
+	b->n_challenged++;
+	table_add(&b->tombs, &t->near, c->near.in_table.key);
+}
+
 bool tombstone_new(struct call *c)
 {
 	struct b2bua *b = c->b;
@@ -598,15 +622,10 @@ bool tombstone_new(struct call *c)
 	if (!t)
 		return false;
 	t->b = b;
-	if (c->setup && c->setup->challenger) {
-		b->n_challenged++;
-		t->challenger = c->setup->challenger;
-		t->ahead = c->setup->ahead;
-		t->min_s = c->setup->min_s;
-	}
+	if (c->setup && c->setup->challenger)
+		tombstone_add_challenge(t, c);
 	t->timer.fire = tombstone_expires;
 	list_push(&b->ended, &t->in_ended);
-	table_add(&b->tombs, &t->near, c->near.in_table.key);
 	if (!list_empty(&c->dialogs))
 		tombstone_add_dialog(t, c, owner_of(c->dialogs.next, struct dialog, in_call));
 	wheel_arm_in(b->p.wheel, &t->timer, CALL_TOMBSTONE_MS);

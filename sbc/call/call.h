@@ -277,6 +277,7 @@ struct b2bua {
 	unsigned n_accounts, n_contacts;
 	bool has_accounts_missing;
 	struct table waiting;         /* requests whose names were asked for elsewhere, by ticket */
+	struct table flow_ends;       /* flows by which REGISTERs came that wait (flowend.h) */
 	uint64_t last_ticket;
 	struct date_line date;
 	struct sticky *sticky;        /* keys that this worker owns */

@@ -206,16 +206,20 @@ static void setup_st_end(void *owner, struct server_txn *st)
 const struct server_ops setup_server_ops = { .on_cancel = setup_cancelled, .on_end = setup_st_end };
 
 /* §8.2.2.2: the same request on another way. Of requests that begin no dialog, one with another CSeq is another request; a second INVITE
- * would begin the dialog that the first one is about to begin. */
-static bool is_merged(const struct b2bua *b, const struct view *v, uint64_t id)
+ * would begin the dialog that the first one is about to begin. WHY_COUNT: neither that nor one of too many. */
+static enum why merged_why(const struct b2bua *b, const struct view *v, uint64_t id)
 {
+	unsigned n = 0;
+
 	for (struct link *l = table_find(&b->legs, id); l; l = table_next(&b->legs, l)) {
 		const struct call *c = owner_of(l, struct leg, in_table)->call;
 
 		if (c && (c->cseq == v->cseq || (c->method == M_INVITE && v->method == M_INVITE && !c->is_kept)))
-			return true;
+			return WHY_MERGED;
+		if (++n == CALLS_ALIKE_MAX)
+			return WHY_ALIKE;
 	}
-	return false;
+	return WHY_COUNT;
 }
 
 /* RFC 3261 §16.3 step 4: a server that passed our request on as a proxy sent it back to us (it kept our Call-ID), for the same
@@ -265,9 +269,9 @@ void start_call(struct b2bua *b, const struct request *r, struct sv contact, con
 	struct sv zone = b->conf->zones[path_zone(b, r->from)].name;
 	uint64_t id = token_leg_id(b->p.tokens, zone, view_value(r->v, HDR_CALL_ID), id_tag(r),
 	                           view_uri(r->v));
-	bool is_same = is_merged(b, r->v, id);
+	enum why merged = merged_why(b, r->v, id);
 	bool is_full = r->v->method == M_SUBSCRIBE && usages_are_full(b);
-	struct call *c = is_same || is_full ? NULL : call_new(b, r, id, contact);
+	struct call *c = merged != WHY_COUNT || is_full ? NULL : call_new(b, r, id, contact);
 	int err = 0;
 
 	if (!c || (b->conf->n_trunks && (err = trunk_admit(c, r))) || setup_new(c, r) || (err = setup_aim(c->setup, r, rule)) ||
@@ -277,7 +281,7 @@ void start_call(struct b2bua *b, const struct request *r, struct sv contact, con
 			passing_free(r->passing);
 		if (c)
 			call_free(c);
-		refuse(b, r, is_same ? WHY_MERGED : err == -E2BIG ? WHY_BREADTH : trunk_why(err), 0);
+		refuse(b, r, merged != WHY_COUNT ? merged : err == -E2BIG ? WHY_BREADTH : trunk_why(err), 0);
 		return;
 	}
 	c->setup->direct = direct;

@@ -1,6 +1,7 @@
 #include "sbc/call/pass.h"
 #include "apps-router/route.h"
 #include "registrar/digest.h"
+#include "sbc/call/flowend.h"
 #include "sbc/call/locate.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -12,12 +13,16 @@ enum {
 };
 
 struct passing {
+	struct b2bua *b;
+	struct flow_end flow_end;      /* of its client */
 	struct aor aor;
 	uint64_t aor_key;
 };
 
 void passing_free(struct passing *p)
 {
+	if (p)
+		flow_end_forget(p->b, &p->flow_end);
 	free(p);
 }
 
@@ -72,7 +77,8 @@ void pass_register(struct b2bua *b, const struct request *r, const struct regist
 		refuse(b, r, WHY_FULL, 0);
 		return;
 	}
-	*passed.passing = (struct passing){ .aor = *q->aor, .aor_key = q->aor_key };
+	*passed.passing = (struct passing){ .b = b, .aor = *q->aor, .aor_key = q->aor_key };
+	flow_end_watch(b, &passed.passing->flow_end, r);
 	start_call(b, &passed, SV(""), rule, NULL);
 }
 
@@ -310,6 +316,8 @@ int pass_granted(struct attempt *a, const struct view *v, const struct path *fro
 	grants_read(&g, v);
 	if (registrar_register(b->p.registrar, &q, &answer.done))
 		return -ENOMEM;
+	if (s->passing->flow_end.is_closed)
+		registrar_flow_closed(b->p.registrar, b->conf, s->call->near.path.flow);
 	if (q.domain->mode == REGISTRAR_FRONT)
 		front_begin(&g, q.aor_key, proof_of(b, &request));
 	if (!s->st)

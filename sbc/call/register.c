@@ -254,6 +254,8 @@ static void register_contacts(struct register_job *job)
 		refuse(job->b, job->r, why_of[result], 0);
 	else
 		answer(job);
+	if (job->r->is_flow_closed) /* while it waited: what it made goes as if it had been there before */
+		registrar_flow_closed(job->b->p.registrar, job->b->conf, job->r->from->flow);
 	if (job->done.is_new)
 		nat_count(job->b, job->r);
 }

@@ -1,5 +1,6 @@
 /* sbc/call/waiting.c - requests in the park. */
 #include "sbc/call/waiting.h"
+#include "sbc/call/flowend.h"
 #include "sbc/call/locate.h"
 #include "sbc/call/transfer.h"
 #include <stdlib.h>
@@ -11,6 +12,7 @@ struct waiting {
 	struct server_txn *st;
 	struct request request;
 	struct path from;
+	struct flow_end flow_end;    /* of `from` */
 	struct buf *bytes;
 	enum why late;
 	enum call_counter counter;
@@ -19,6 +21,7 @@ struct waiting {
 static void waiting_free(struct waiting *w)
 {
 	table_del(&w->b->waiting, &w->in_table);
+	flow_end_forget(w->b, &w->flow_end);
 	park_cancel(&w->parked);
 	if (w->st)
 		server_discard(w->st);
@@ -89,6 +92,7 @@ struct waiting *waiting_new(struct b2bua *b, const struct request *r, uint64_t t
 	names_get(w->request.names);
 	located_get(w->request.located);
 	table_add(&b->waiting, &w->in_table, ticket);
+	flow_end_watch(b, &w->flow_end, r);
 	if ((w->bytes = buf_copy_in(b->p.stack->bufs, (struct sv){ r->v->base, r->v->len })) &&
 	    server_new(b->p.stack, r->v, r->from, r->key, &w->st) == 0) {
 		server_own(w->st, &waiting_ops, w);
@@ -114,7 +118,7 @@ void waiting_end(struct waiting *w, void (*go_on)(struct b2bua *b, struct reques
 	struct located *located = located_get(request.located);
 	struct path from = w->from;
 	struct b2bua *b = w->b;
-	bool has_ended = !w->st;
+	bool has_ended = !w->st, is_flow_closed = w->flow_end.is_closed;
 	struct view_fault fault;
 	struct view v;
 
@@ -123,6 +127,7 @@ void waiting_end(struct waiting *w, void (*go_on)(struct b2bua *b, struct reques
 	request.from = &from;
 	request.to = NULL; /* it named the bytes as they came */
 	request.has_waited = true;
+	request.is_flow_closed = is_flow_closed;
 	if (has_ended || view_scan(&v, bytes->data, bytes->len, false, &fault))
 		go_on(b, NULL, with);
 	else

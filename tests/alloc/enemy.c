@@ -27,6 +27,7 @@ static void games(void **state)
 	for (uint64_t seed = 1; seed <= GAMES; seed++)
 		game_play(&rules, seed, STEPS);
 	assert_true(n_failed > GAMES * STEPS / 20);
+	game_play(&rules, 1948, STEPS); /* a message that is garbled twice, and refused for its version */
 }
 
 static int play_others(int argc, char **argv)

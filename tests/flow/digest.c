@@ -1064,6 +1064,96 @@ static void a_registration_waits_for_its_source(void **state)
 	phone_end(&p);
 }
 
+/* RFC 5626: what is made over a connection that has closed meanwhile goes as if it had been there before. */
+static void a_connection_closes_while_its_registration_waits(void **state)
+{
+	static const unsigned workers[] = { 1, 8 };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct phone p = late_new(CALL_ROUTES("authenticated"), workers[i]);
+		struct user_ask *first;
+
+		p.to = EDGE_TCP;
+		p.rig->has_flows = true;
+		say_next(&p, CONTACT);
+		expect_challenge(&p, false);
+		say_who(&p, CONTACT);
+		first = late.ask;
+		p.aor = "bob";               /* another one that waits over the same connection, and will be refused */
+		say_next(&p, CONTACT);
+		expect_challenge(&p, false);
+		p.who.nc = 0;
+		say_who(&p, CONTACT);
+		assert_int_equal(late.asked, 2);
+		rig_close(p.rig, ALICE);
+		rig_after(p.rig, 500);
+		late_answers(&p, 0);
+		assert_int_equal(bindings(p.rig), 0);
+		late.ask = first;
+		late_answers(&p, 0);
+		assert_int_equal(bindings(p.rig), 1);
+		rig_after(p.rig, 9998);
+		assert_int_equal(bindings(p.rig), 1);
+		rig_after(p.rig, 1);
+		assert_int_equal(bindings(p.rig), 0);
+		rig_forget(p.rig, ALICE);
+		phone_end(&p);
+	}
+}
+
+/* Two wait over one connection; that the first is answered before it closes does not keep the other from hearing of it. */
+static void it_closes_when_another_has_been_answered(void **state)
+{
+	struct phone p = late_new(CALL_ROUTES("authenticated"), 1);
+	struct user_ask *first, *second;
+
+	(void)state;
+	p.to = EDGE_TCP;
+	p.rig->has_flows = true;
+	p.aor = "bob";
+	say_next(&p, CONTACT);
+	expect_challenge(&p, false);
+	say_who(&p, CONTACT);
+	first = late.ask;
+	p.aor = "alice";
+	say_next(&p, CONTACT);
+	expect_challenge(&p, false);
+	p.who.nc = 0;
+	say_who(&p, CONTACT);
+	second = late.ask;
+	late.ask = first;
+	late_answers(&p, 0);
+	expect(&p, "SIP/2.0 403");
+	rig_close(p.rig, ALICE);
+	late.ask = second;
+	late_answers(&p, 0);
+	assert_int_equal(bindings(p.rig), 1);
+	rig_after(p.rig, 10000);
+	assert_int_equal(bindings(p.rig), 0);
+	phone_end(&p);
+}
+
+/* A new one has nothing to do with it. */
+static void another_connection_does_not_close(void **state)
+{
+	struct phone p = late_new(CALL_ROUTES("authenticated"), 2);
+
+	(void)state;
+	p.to = EDGE_TCP;
+	p.rig->has_flows = true;
+	say_next(&p, CONTACT);
+	expect_challenge(&p, false);
+	rig_close(p.rig, ALICE);
+	say_who(&p, CONTACT);
+	late_answers(&p, 0);
+	expect(&p, "SIP/2.0 200");
+	rig_after(p.rig, 60000);
+	assert_int_equal(bindings(p.rig), 1);
+	rig_close(p.rig, ALICE);
+	phone_end(&p);
+}
+
 static void a_source_that_never_answers(void **state)
 {
 	struct phone p = late_new(CALL_ROUTES("authenticated"), 2);
@@ -1187,6 +1277,9 @@ int main(void)
 		cmocka_unit_test(requests_within_a_call_are_not_asked),
 		cmocka_unit_test(a_registration_waits_for_its_source),
 		cmocka_unit_test(a_source_that_never_answers),
+		cmocka_unit_test(a_connection_closes_while_its_registration_waits),
+		cmocka_unit_test(it_closes_when_another_has_been_answered),
+		cmocka_unit_test(another_connection_does_not_close),
 		cmocka_unit_test(a_call_waits_for_its_source),
 		cmocka_unit_test(a_call_is_cancelled_while_it_waits),
 		cmocka_unit_test(the_end_comes_while_one_waits),

@@ -71,13 +71,26 @@ static unsigned roll(struct enemy *e, unsigned n)
 
 /* What the node says ----------------------------------------------------------------------------------------------- */
 
+/* A message that cannot be read is answered with its own From and the like, as they came: also when something else was wrong first. */
+static bool refuses_unreadable(const char *text)
+{
+	char start[16];
+
+	for (size_t i = 0; i < view_reasons_count; i++) {
+		snprintf(start, sizeof(start), "SIP/2.0 %u ", view_reasons[i].status);
+		if (!strncmp(text, start, strlen(start)))
+			return true;
+	}
+	return false;
+}
+
 static void on_sent(void *ctx, const struct packet *p)
 {
 	struct view_fault fault;
 	struct view v;
 
 	(void)ctx;
-	if (view_scan(&v, p->bytes, p->len, true, &fault) && !strstr(p->bytes, "SIP/2.0 400")) /* a refusal repeats what it refuses */
+	if (view_scan(&v, p->bytes, p->len, true, &fault) && !refuses_unreadable(p->bytes))
 		fail_msg("malformed (%s):\n%s", fault.reason, p->bytes);
 }
 

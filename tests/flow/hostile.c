@@ -250,6 +250,39 @@ static void merged_request(void **state)
 	flow_drop(&f);
 }
 
+static void message_number(struct flow *f, unsigned n)
+{
+	rig_say(f->rig, ALICE, EDGE, "hello",
+	        "MESSAGE sip:bob@example.com SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKmsg%u;rport\nMax-Forwards: 70\n"
+	        "From: <sip:alice@example.com>;tag=a\nTo: <sip:bob@example.com>\nCall-ID: chat\nCSeq: %u MESSAGE\n"
+	        "Content-Type: text/plain\n", n, n);
+}
+
+/* To look through all that differ in CSeq only would take longer with each. */
+static void too_many_messages(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_begin(&f, FLOW_ONE, 1, 1);
+	for (unsigned i = 1; i <= CALLS_ALIKE_MAX; i++) {
+		message_number(&f, i);
+		flow_expect_at_bob(&f, "MESSAGE ");
+	}
+	rig_expect_silence(f.rig, ALICE);
+	message_number(&f, CALLS_ALIKE_MAX + 1);
+	rig_expect(f.rig, ALICE, "SIP/2.0 503", &f.at_alice);
+	rig_expect_silence(f.rig, BOB);
+	flow_bob_answers(&f, 200, "", "");
+	rig_expect(f.rig, ALICE, "SIP/2.0 200", &f.at_alice);
+	message_number(&f, CALLS_ALIKE_MAX + 2); /* there is room again */
+	flow_expect_at_bob(&f, "MESSAGE ");
+	rig_after(f.rig, SIP_TIMEOUT);
+	rig_forget(f.rig, ALICE);
+	rig_forget(f.rig, BOB);
+	flow_drop(&f);
+}
+
 /* Two messages typed quickly: the second need not wait for the answer to the first. Only the same one again is merged. */
 static void pipelined_messages(void **state)
 {
@@ -398,6 +431,7 @@ int main(void)
 		cmocka_unit_test(initial_requests_that_go_nowhere),
 		cmocka_unit_test(merged_request),
 		cmocka_unit_test(pipelined_messages),
+		cmocka_unit_test(too_many_messages),
 		cmocka_unit_test(max_forwards_counts_down),
 		cmocka_unit_test(challenge_and_credentials),
 		cmocka_unit_test(the_same_identifiers_again_while_the_old_leg_dies),

@@ -22,21 +22,21 @@
 struct client {
 	struct rig *rig;
 	struct got got, at_bob;
-	const char *from, *contact, *call_id, *tag;
+	const char *from, *to, *contact, *call_id, *tag;
 	unsigned cseq, branch;
 	char token[128];               /* the URI that Bob has of it */
 };
 
 static struct client client_of(struct rig *rig, const char *from)
 {
-	return (struct client){ .rig = rig, .from = from, .contact = "<sip:alice@192.168.1.7:5060>", .call_id = "reg-1@phone", .tag = "a" };
+	return (struct client){ .rig = rig, .from = from, .to = EDGE, .contact = "<sip:alice@192.168.1.7:5060>", .call_id = "reg-1@phone", .tag = "a" };
 }
 
 /* What Alice asks of the registrar; `lines` each with its "\n". */
 static void asks(struct client *c, const char *lines)
 {
 	c->cseq++;
-	rig_say(c->rig, c->from, EDGE, "",
+	rig_say(c->rig, c->from, c->to, "",
 	        "REGISTER sip:example.com SIP/2.0\nVia: SIP/2.0/UDP 192.168.1.7:5060;branch=z9hG4bK%s%u;rport\nMax-Forwards: 70\n"
 	        "From: <sip:alice@example.com>;tag=%s%u\nTo: <sip:alice@example.com>\nCall-ID: %s\nCSeq: %u REGISTER\n%s",
 	        c->call_id, ++c->branch, c->tag, c->cseq, c->call_id, c->cseq, lines);
@@ -123,6 +123,30 @@ static void end(struct rig *rig)
 	rig_forget(rig, OTHER);
 	assert_int_equal(bindings(rig), 0);
 	rig_free(rig, true);
+}
+
+/* RFC 5626: the answer comes when the client's connection has gone: the contact goes as if it had been there before. */
+static void a_connection_closes_before_the_answer(void **state)
+{
+	struct client c = client_of(rig_new(PASS, 2, 1), PHONE);
+
+	(void)state;
+	c.rig->has_flows = true;
+	c.to = EDGE_TCP;
+	asks_for(&c, 3600, "");
+	expect_at_bob(&c);
+	rig_close(c.rig, PHONE);
+	rig_after(c.rig, 100);
+	bob_grants(&c, 1800, "");
+	assert_int_equal(bindings(c.rig), 1);
+	rig_after(c.rig, 11000);
+	assert_int_equal(bindings(c.rig), 0);
+	rig_forget(c.rig, PHONE);
+	registers(&c); /* over another one */
+	rig_after(c.rig, 11000);
+	assert_int_equal(bindings(c.rig), 1);
+	done(&c);
+	end(c.rig);
 }
 
 /* RFC 3665 §2.1: asked who he is by the registrar, not by us; each side sees its own names. */
@@ -559,6 +583,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_registration_passes_with_its_challenge),
 		cmocka_unit_test(a_refresh_names_the_same_contact),
+		cmocka_unit_test(a_connection_closes_before_the_answer),
 		cmocka_unit_test(a_request_for_our_contact_reaches_the_client),
 		cmocka_unit_test(our_contact_is_for_the_registrar_alone),
 		cmocka_unit_test(a_client_sees_its_own_contacts_only),
