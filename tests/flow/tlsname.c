@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "tests/unit/conf/certs.h"
+#include "tests/unit/certs.h"
 
 #define CORE_TLS "tls:10.0.0.10:5061"
 

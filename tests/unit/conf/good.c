@@ -2,7 +2,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "tests/unit/conf/conf_test.h"
-#include "tests/unit/conf/certs.h"
+#include "tests/unit/certs.h"
 #include "transports/net.h"
 
 #define assert_sv(v, text) assert_text_equal((v), (text), __LINE__)

@@ -1,6 +1,6 @@
 /* zones.*.tls and tls-options: what is read of their files, and what is said of those that are no good. */
 #include "tests/unit/conf/conf_test.h"
-#include "tests/unit/conf/certs.h"
+#include "tests/unit/certs.h"
 #include "conf/live.h"
 #include "transports/tls.h"
 #include <unistd.h>

@@ -1,5 +1,6 @@
 /* TLS connections of a worker's net over the real loopback; the other side is OpenSSL alone. */
 #include "tests/unit/transports/rig.h"
+#include "tests/unit/certs.h"
 #include "transports/tls.h"
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -11,33 +12,27 @@
 
 enum { SECURE4, SECURE6 };
 
-static char directory[] = "/tmp/sbc-secure-XXXXXX";
+static struct certs certs;
 
 static const char *in(const char *name, const char *end, char path[128])
 {
-	snprintf(path, 128, "%s/%s%s", directory, name, end);
+	snprintf(path, 128, "%s/%s%s", certs.directory, name, end);
 	return path;
 }
 
 static int make_files(void **state)
 {
-	char command[512];
-
 	(void)state;
 	signal(SIGPIPE, SIG_IGN);
-	if (!mkdtemp(directory))
-		return -1;
-	snprintf(command, sizeof command, "%s/tests/pki %s", SOURCE_DIR, directory);
-	return system(command);
+	certs_make(&certs);
+	return 0;
 }
 
 static int drop_files(void **state)
 {
-	char command[512];
-
 	(void)state;
-	snprintf(command, sizeof command, "rm -rf %s", directory);
-	return system(command);
+	certs_drop(&certs);
+	return 0;
 }
 
 static struct tls_cert *cert_of(const char *file)

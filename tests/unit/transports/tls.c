@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "tests/unit/certs.h"
 #include "transports/link.h"
 #include "transports/tls_inside.h"
 #include <errno.h>
@@ -16,33 +17,27 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char directory[] = "/tmp/sbc-tls-XXXXXX";
+static struct certs files;
 
 static const char *in(const char *name, char path[128])
 {
-	snprintf(path, 128, "%s/%s", directory, name);
+	snprintf(path, 128, "%s/%s", files.directory, name);
 	return path;
 }
 
 static int make_files(void **state)
 {
-	char command[512];
-
 	(void)state;
 	signal(SIGPIPE, SIG_IGN);
-	if (!mkdtemp(directory))
-		return -1;
-	snprintf(command, sizeof command, "%s/tests/pki %s", SOURCE_DIR, directory);
-	return system(command);
+	certs_make(&files);
+	return 0;
 }
 
 static int drop_files(void **state)
 {
-	char command[512];
-
 	(void)state;
-	snprintf(command, sizeof command, "rm -rf %s", directory);
-	return system(command);
+	certs_drop(&files);
+	return 0;
 }
 
 static struct tls_cert *cert_of(const char *file, const char *name, const char *ocsp)
@@ -681,7 +676,7 @@ static void a_chain_that_breaks_off_is_seen(void **state)
 	struct tls_problem why;
 
 	(void)state;
-	snprintf(command, sizeof command, "cd %s && cat sip.pem ca.pem | head -c 900 >cut.pem && cp sip.key cut.key", directory);
+	snprintf(command, sizeof command, "cd %s && cat sip.pem ca.pem | head -c 900 >cut.pem && cp sip.key cut.key", files.directory);
 	assert_int_equal(system(command), 0);
 	assert_int_equal(problem("cut.pem", "cut.key", NULL, &why), -EBADMSG);
 	assert_non_null(strstr(why.text, "the chain behind the certificate"));

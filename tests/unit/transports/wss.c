@@ -1,5 +1,6 @@
 /* WebSockets over TLS on the real loopback, beside SIP over TLS on one port; the other side is OpenSSL alone. */
 #include "tests/unit/transports/rig.h"
+#include "tests/unit/certs.h"
 #include "transports/tls.h"
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -13,27 +14,21 @@
 
 enum { RAW, SHARED };            /* tls, and the wss that has its port */
 
-static char directory[] = "/tmp/sbc-wss-XXXXXX";
-
-static int run_command(const char *command)
-{
-	char text[512];
-
-	snprintf(text, sizeof text, "%s %s", command, directory);
-	return system(text);
-}
+static struct certs certs;
 
 static int make_files(void **state)
 {
 	(void)state;
 	signal(SIGPIPE, SIG_IGN);
-	return mkdtemp(directory) ? run_command(SOURCE_DIR "/tests/pki") : -1;
+	certs_make(&certs);
+	return 0;
 }
 
 static int drop_files(void **state)
 {
 	(void)state;
-	return run_command("rm -rf");
+	certs_drop(&certs);
+	return 0;
 }
 
 static void set_tls(struct net *net)
@@ -44,9 +39,9 @@ static void set_tls(struct net *net)
 	struct tls_trust *t = NULL;
 	struct tls_context *server = NULL, *client = NULL;
 
-	snprintf(cert, sizeof cert, "%s/sip.pem", directory);
-	snprintf(key, sizeof key, "%s/sip.key", directory);
-	snprintf(ca, sizeof ca, "%s/ca.pem", directory);
+	snprintf(cert, sizeof cert, "%s/sip.pem", certs.directory);
+	snprintf(key, sizeof key, "%s/sip.key", certs.directory);
+	snprintf(ca, sizeof ca, "%s/ca.pem", certs.directory);
 	assert_int_equal(tls_cert_new(&c, &(struct tls_cert_files){ SV("sip.example.com"), cert, key, NULL }, &problem), 0);
 	assert_int_equal(tls_trust_new(&t, ca, NULL, &problem), 0);
 	assert_int_equal(tls_context_new(&server, &(struct tls_context_params){ .is_server = true, .certs = &c, .n_certs = 1 }, why, sizeof why), 0);
@@ -95,9 +90,9 @@ static void peer_wrap(struct peer *p, int fd, bool is_server)
 	p->fd = fd;
 	p->ctx = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
 	if (is_server) {
-		snprintf(path, sizeof path, "%s/sip.pem", directory);
+		snprintf(path, sizeof path, "%s/sip.pem", certs.directory);
 		assert_int_equal(SSL_CTX_use_certificate_file(p->ctx, path, SSL_FILETYPE_PEM), 1);
-		snprintf(path, sizeof path, "%s/sip.key", directory);
+		snprintf(path, sizeof path, "%s/sip.key", certs.directory);
 		assert_int_equal(SSL_CTX_use_PrivateKey_file(p->ctx, path, SSL_FILETYPE_PEM), 1);
 	}
 	p->ssl = SSL_new(p->ctx);

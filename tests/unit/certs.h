@@ -1,6 +1,6 @@
-/* Certificates for tests of the configuration, made anew by tests/pki. */
-#ifndef TESTS_CONF_CERTS_H
-#define TESTS_CONF_CERTS_H
+/* Certificates for tests, made anew by tests/pki. Include cmocka.h before. */
+#ifndef TESTS_UNIT_CERTS_H
+#define TESTS_UNIT_CERTS_H
 #include <stdio.h>
 #include <stdlib.h>
 
