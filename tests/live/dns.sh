@@ -16,12 +16,14 @@ zone() {
 	[[ -z ${NSD_PID:-} ]] || kill -HUP "$NSD_PID"
 }
 
+NSD_IN=() # what runs it elsewhere
+
 nsd_start() {
 	command -v nsd >/dev/null || skip "no nsd here"
-	[[ -n ${DNS:-} ]] || port_take DNS
+	[[ -n ${NSD_AT:-} ]] || NSD_AT=127.0.0.1@$DNS
 	cat >nsd.conf <<-.
 		server:
-		  ip-address: 127.0.0.1@$DNS
+		  ip-address: $NSD_AT
 		  server-count: 1
 		  username: ""
 		  chroot: ""
@@ -39,7 +41,7 @@ nsd_start() {
 		  name: example.test
 		  zonefile: example.zone
 	.
-	child nsd.out nsd -d -c nsd.conf
+	child nsd.out "${NSD_IN[@]}" nsd -d -c nsd.conf
 	NSD_PID=$CHILD
 	wait_until 10 grep -qs 'nsd started' nsd.log || fail "nsd does not start: $(cat nsd.log nsd.out)"
 }

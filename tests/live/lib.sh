@@ -221,3 +221,68 @@ one_call() {
 count_in() { # count_in FILE REGEX: lines
 	grep -cE -- "$2" "$1" 2>/dev/null || true
 }
+
+# --- network namespaces, as root ------------------------------------------------------------------------------------
+
+# lab_open NAME WHERE...: network namespaces $LAB-WHERE, which end with the test, as do those of tests of that name that were killed.
+lab_open() {
+	local where
+	[[ $(id -u) == 0 ]] || skip "not root"
+	lab_sweep "live-$1"
+	LAB=live-$1-$$
+	trap lab_end EXIT
+	shift
+	for where; do
+		expect "a network namespace" ip netns add "$LAB-$where"
+		ip -n "$LAB-$where" link set lo up
+	done
+}
+
+lab_in() { # lab_in WHERE COMMAND...: there
+	local where=$1
+	shift
+	ip netns exec "$LAB-$where" "$@"
+}
+
+lab_address() { # lab_address WHERE LINK ADDRESS/LEN: usable at once
+	local more=()
+	[[ $3 == *:* ]] && more=(nodad)
+	expect "an address" ip -n "$LAB-$1" addr add "$3" dev "$2" "${more[@]}"
+}
+
+# lab_link NAME WHERE ADDRESS... -- WHERE ADDRESS...: a link of that name between the two, each ADDRESS with its prefix length.
+lab_link() {
+	local link=$1 near=$2 where=$2 far=$*
+	shift 2
+	far=${far##*-- }
+	far=${far%% *}
+	expect "a link" ip link add "$link" netns "$LAB-$near" type veth peer name "$link" netns "$LAB-$far"
+	while (($#)); do
+		if [[ $1 == -- ]]; then where=$far && shift; else lab_address "$where" "$link" "$1"; fi
+		shift
+	done
+	for where in "$near" "$far"; do ip -n "$LAB-$where" link set "$link" up; done
+}
+
+lab_remove() { # lab_remove PREFIX: with all that runs there
+	local name
+	for name in $(ip netns list 2>/dev/null | grep -oE "^$1-[a-z]+"); do
+		ip netns pids "$name" | xargs -r kill -KILL 2>/dev/null
+		ip netns del "$name"
+		rm -rf "/etc/netns/$name"
+	done
+}
+
+lab_end() {
+	local rc=$?
+	children_end
+	lab_remove "$LAB"
+	exit $rc
+}
+
+lab_sweep() { # lab_sweep PREFIX: those whose test runs no more
+	local name
+	for name in $(ip netns list 2>/dev/null | grep -oE "^$1-[0-9]+" | sort -u); do
+		kill -0 "${name##*-}" 2>/dev/null || lab_remove "$name"
+	done
+}

@@ -5,54 +5,14 @@
 readonly FORGETS=3 SILENCE=11          # seconds: the NAT's memory of a flow, and ours of the phone before it is called
 readonly SBC_AT=198.18.0.1 NAT_AT=198.18.0.2 CALLER_AT=198.18.0.3 PHONE_AT=192.168.77.2
 
-lab_in() { # lab_in out|nat|in COMMAND...: there
-	local where=$1
-	shift
-	ip netns exec "$LAB-$where" "$@"
-}
-
 lab_sysctl() { # lab_sysctl NAME VALUE: of the NAT
 	lab_in nat sh -c "echo $2 >/proc/sys/net/$1"
 }
 
-lab_remove() { # lab_remove PREFIX
-	local where
-	for where in out nat in; do ip netns del "$1-$where" 2>/dev/null; done
-}
-
-lab_end() {
-	local rc=$?
-	children_end
-	lab_remove "$LAB"
-	exit $rc
-}
-
-# Those of a run that was killed.
-lab_sweep() {
-	local name pid
-	for name in $(ip netns list | grep -oE '^live-nat-[0-9]+-out'); do
-		pid=${name#live-nat-}
-		kill -0 "${pid%-out}" 2>/dev/null || lab_remove "${name%-out}"
-	done
-}
-
 lab_begin() {
-	LAB=live-nat-$$
-	lab_sweep
-	trap lab_end EXIT
-	local where
-	for where in out nat in; do
-		expect "a network namespace" ip netns add "$LAB-$where"
-		ip -n "$LAB-$where" link set lo up
-	done
-	expect "a link" ip link add outer netns "$LAB-out" type veth peer name outer netns "$LAB-nat"
-	expect "a link" ip link add inner netns "$LAB-nat" type veth peer name inner netns "$LAB-in"
-	ip -n "$LAB-out" addr add $SBC_AT/24 dev outer
-	ip -n "$LAB-out" addr add $CALLER_AT/24 dev outer
-	ip -n "$LAB-nat" addr add $NAT_AT/24 dev outer
-	ip -n "$LAB-nat" addr add 192.168.77.1/24 dev inner
-	ip -n "$LAB-in" addr add $PHONE_AT/24 dev inner
-	for where in out:outer nat:outer nat:inner in:inner; do ip -n "$LAB-${where%:*}" link set "${where#*:}" up; done
+	lab_open nat out nat in
+	lab_link outer out $SBC_AT/24 $CALLER_AT/24 -- nat $NAT_AT/24
+	lab_link inner nat 192.168.77.1/24 -- in $PHONE_AT/24
 	expect "the phone's way out" ip -n "$LAB-in" route add default via 192.168.77.1
 	expect "forwarding" lab_sysctl ipv4/ip_forward 1
 	expect "the NAT" lab_in nat nft -f - <<-'.'
