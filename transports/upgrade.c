@@ -375,15 +375,19 @@ static const char *phrase(unsigned status)
 	case 404: return "Not Found";
 	case 405: return "Method Not Allowed\r\nAllow: GET";
 	case 414: return "URI Too Long";
-	case 426: return "Upgrade Required\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13";
+	case 426: return "Upgrade Required\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nContent-Type: text/plain";
 	case 431: return "Request Header Fields Too Large";
 	case 503: return "Service Unavailable\r\nRetry-After: 5";
 	default:  return "Bad Request";
 	}
 }
 
+/* Who looks here with a browser, to accept our certificate, is told that all is well. */
+static const char no_page[] = "This is a WebSocket for SIP, without a page: a phone in this browser can use it.\n";
+
 size_t upgrade_answer(unsigned status, struct sv key, char out[UPGRADE_ANSWER_MAX])
 {
+	const char *body = status == 426 ? no_page : "";
 	char accept[UPGRADE_ACCEPT_LEN + 1];
 	int n;
 
@@ -393,8 +397,8 @@ size_t upgrade_answer(unsigned status, struct sv key, char out[UPGRADE_ANSWER_MA
 		n = snprintf(out, UPGRADE_ANSWER_MAX, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 		             "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: sip\r\n\r\n", accept);
 	else
-		n = snprintf(out, UPGRADE_ANSWER_MAX, "HTTP/1.1 %u %s\r\nConnection: close%s\r\nContent-Length: 0\r\n\r\n", status,
-		             phrase(status), status == 426 ? ", Upgrade" : "");
+		n = snprintf(out, UPGRADE_ANSWER_MAX, "HTTP/1.1 %u %s\r\nConnection: close%s\r\nContent-Length: %zu\r\n\r\n%s", status,
+		             phrase(status), status == 426 ? ", Upgrade" : "", strlen(body), body);
 	return (size_t)n;
 }
 

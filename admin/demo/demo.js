@@ -9,6 +9,9 @@ let session = null;
 let tone = null; // a stream that hums, made when it is first wanted
 let clock = 0;
 
+const host = /^(localhost|\[::1\]|)$/.test(location.hostname) ? "127.0.0.1" : location.hostname;
+const plain = `ws://${host}:8088`;
+
 function note(text) {
 	const line = document.createElement("li");
 	line.textContent = `${new Date().toTimeString().slice(0, 8)} ${text}`;
@@ -25,8 +28,7 @@ function show(id, state, text) {
 // What is asked in the address wins, then what was used last in this tab, then what fits `make run`.
 function fill() {
 	const asked = new URLSearchParams(location.search);
-	const host = /^(localhost|\[::1\]|)$/.test(location.hostname) ? "127.0.0.1" : location.hostname;
-	const servers = [`ws://${host}:8088`, `wss://${host}:8443`];
+	const servers = [`wss://${host}:8443`, plain];
 	const user = asked.get("user") || sessionStorage.getItem("user") || "alice";
 
 	$("user").value = user;
@@ -51,25 +53,49 @@ function accountShows(state, text) {
 	document.title = is_on ? `${$("user").value} · sbc` : "sbc: call from a browser";
 }
 
+// The connection never was. Over TLS that is what a page hears when the browser does not know the certificate; only the user is asked.
+function unreached(server) {
+	const page = server.replace(/^wss:/i, "https:");
+
+	if (page !== server) {
+		$("unreached-server").textContent = server;
+		$("unreached-page").href = $("unreached-page").textContent = page;
+		$("plainly").hidden = location.protocol === "https:"; // such a page may not
+		$("unreached").hidden = false;
+	}
+}
+
 function register() {
+	const server = $("server").value;
+	let was_connected = false;
+
 	for (const id of ["user", "domain", "server"])
 		sessionStorage.setItem(id, $(id).value);
-	ua = new JsSIP.UA({
-		sockets: [new JsSIP.WebSocketInterface($("server").value)],
+	const fresh = ua = new JsSIP.UA({
+		sockets: [new JsSIP.WebSocketInterface(server)],
 		uri: `sip:${$("user").value}@${$("domain").value}`,
 		password: $("password").value || undefined,
 		register_expires: 300,
 		connection_recovery_min_interval: 1,
 		connection_recovery_max_interval: 10,
 	});
-	ua.on("connecting", () => accountShows("off", "connecting"));
-	ua.on("connected", () => accountShows("off", "connected, registering"));
-	ua.on("disconnected", () => ua && accountShows("bad", `no connection to ${$("server").value}; it is tried again`));
-	ua.on("registered", () => accountShows("on", `registered as ${$("user").value}`));
-	ua.on("unregistered", () => ua && accountShows("off", "not registered"));
-	ua.on("registrationFailed", (e) => accountShows("bad", `refused: ${e.cause}`));
-	ua.on("newRTCSession", (e) => begin(e.session));
-	ua.start();
+	const on = (event, then) => fresh.on(event, (e) => ua === fresh && then(e)); // one that was left says nothing more
+	on("connecting", () => accountShows("off", "connecting"));
+	on("connected", () => {
+		was_connected = true;
+		$("unreached").hidden = true;
+		accountShows("off", "connected, registering");
+	});
+	on("disconnected", () => {
+		accountShows("bad", `no connection to ${server}; it is tried again`);
+		if (!was_connected)
+			unreached(server);
+	});
+	on("registered", () => accountShows("on", `registered as ${$("user").value}`));
+	on("unregistered", () => accountShows("off", "not registered"));
+	on("registrationFailed", (e) => accountShows("bad", `refused: ${e.cause}`));
+	on("newRTCSession", (e) => begin(e.session));
+	fresh.start();
 }
 
 function leave() {
@@ -78,7 +104,15 @@ function leave() {
 	if (session)
 		session.terminate();
 	old.stop();
+	$("unreached").hidden = true;
 	accountShows("off", "not registered");
+}
+
+function withoutTls() {
+	if (ua)
+		leave();
+	$("server").value = plain;
+	register();
 }
 
 // What is sent -------------------------------------------------------------------------------------------------
@@ -221,6 +255,7 @@ function main() {
 	}
 	$("account").addEventListener("submit", (e) => { e.preventDefault(); if (!ua) register(); });
 	$("unregister").addEventListener("click", leave);
+	$("plainly").addEventListener("click", withoutTls);
 	$("dial").addEventListener("submit", (e) => { e.preventDefault(); call(); });
 	$("answer").addEventListener("click", answer);
 	$("hangup").addEventListener("click", () => session && session.terminate());

@@ -6,7 +6,9 @@ import fs from "node:fs";
 import path from "node:path";
 
 // The door of the SBC serves the pages; `wss` at SERVER is the SBC's, or a wire to it that can be cut.
-const { SITE, SERVER, PLAIN, DOMAIN, PASSWORD, MODULES, LOGS, SPKI, DESK, CHROMIUM = "/usr/bin/chromium", SCREENSHOT, ONLY } = process.env;
+// PAGE and ACCEPT are the addresses that `make run` has printed.
+const { SITE, SERVER, PLAIN, PAGE, ACCEPT, DOMAIN, PASSWORD, MODULES, LOGS, SPKI, DESK, CHROMIUM = "/usr/bin/chromium", SCREENSHOT, ONLY } =
+	process.env;
 const { chromium } = createRequire(path.join(MODULES, "here.js"))("playwright-core");
 const WAIT_MS = 15000, PACKETS = 25; // half a second of voice
 
@@ -209,24 +211,20 @@ async function desk(t, lib) {
 	await until("the desk phone hears BYE", () => heard(/^BYE sip:/gm) > byes);
 }
 
-// The page that is shipped, as its user sees it: over ws, which browsers take from loopback.
-async function demo(t) {
-	const open = async (user) => {
-		const page = await t.context.newPage();
-		page.on("console", (m) => t.log(`${user}: ${m.text()}`));
-		await page.goto(`${SITE}/?user=${user}&server=${encodeURIComponent(PLAIN)}&domain=${DOMAIN}`);
-		await page.getByLabel("Password").fill(PASSWORD);
-		await page.getByRole("button", { name: "Register" }).press("Enter");
-		await page.getByText(`registered as ${user}`).first().waitFor();
-		return page;
-	};
+// The page that is shipped, as its user sees it.
+async function registers(page, user) {
+	await page.getByRole("button", { name: "Register", exact: true }).press("Enter");
+	await page.locator("#account-state").filter({ hasText: `registered as ${user}` }).waitFor();
+}
+
+async function pagesTalk(alice, bob) {
 	const state = (page, text) => page.locator("#call-state").filter({ hasText: text }).waitFor();
-	const alice = await open("alice"), bob = await open("bob");
 	await alice.getByRole("button", { name: "Call" }).click();
 	await bob.getByRole("button", { name: "Answer" }).press("Enter"); // it has the focus
 	await state(alice, "talking");
 	await state(bob, "talking");
-	await until("sound plays", () => bob.evaluate(() => document.querySelector("audio").currentTime > 0.5));
+	for (const page of [alice, bob])
+		await until("sound plays", () => page.evaluate(() => document.querySelector("audio").currentTime > 0.5));
 	if (SCREENSHOT)
 		await picture(alice);
 	await alice.getByRole("button", { name: "Hold" }).click();
@@ -236,8 +234,71 @@ async function demo(t) {
 	await bob.getByRole("button", { name: "Hang up" }).click();
 	await state(alice, "the other side hung up");
 	await state(bob, "you hung up");
+}
+
+// As somebody uses it who asks for passwords: over ws, which browsers take from loopback.
+async function demo(t) {
+	const open = async (user) => {
+		const page = await t.context.newPage();
+		page.on("console", (m) => t.log(`${user}: ${m.text()}`));
+		await page.goto(`${SITE}/?user=${user}&server=${encodeURIComponent(PLAIN)}&domain=${DOMAIN}`);
+		await page.getByLabel("Password").fill(PASSWORD);
+		await registers(page, user);
+		return page;
+	};
+	const alice = await open("alice"), bob = await open("bob");
+	await pagesTalk(alice, bob);
 	await alice.getByRole("button", { name: "Leave" }).click();
 	await alice.getByText("not registered").first().waitFor();
+}
+
+// Where the WebSockets of a page go from now on.
+function socketsOf(page) {
+	const urls = [];
+	page.on("websocket", (socket) => urls.push(socket.url().replace(/\/$/, "")));
+	return urls;
+}
+
+const wss = (ACCEPT || "").replace(/^https/, "wss").replace(/\/$/, ""); // of `make run`
+
+// `make run` as it is: its page, the link in it to the other one, nothing typed.
+async function made(t) {
+	const alice = await t.context.newPage(), hers = socketsOf(alice);
+	await alice.goto(PAGE);
+	const [bob] = await Promise.all([t.context.waitForEvent("page"), alice.getByText("Open the other one").click()]);
+	const his = socketsOf(bob);
+	await registers(alice, "alice");
+	await registers(bob, "bob");
+	await pagesTalk(alice, bob);
+	for (const urls of [hers, his])
+		must(`one connection, over wss: ${urls}`, urls.length === 1 && urls[0] === wss);
+}
+
+// A browser that does not know its certificate: the page says what to do, the browser asks, and the phone is there without more.
+async function accepted(t) {
+	const page = await t.stranger.newPage(), urls = socketsOf(page);
+	await page.goto(PAGE);
+	await page.getByRole("button", { name: "Register", exact: true }).click();
+	const link = page.locator("#unreached a");
+	await link.waitFor();
+	must(`it leads where make run says: ${await link.getAttribute("href")}`, new URL(await link.getAttribute("href")).href === ACCEPT);
+	const [asked] = await Promise.all([t.stranger.waitForEvent("page"), link.click()]);
+	await asked.locator("#details-button").click();
+	await asked.locator("#proceed-link").click();
+	await asked.getByText("a phone in this browser can use it").waitFor();
+	await asked.close();
+	await page.locator("#account-state").filter({ hasText: "registered as alice" }).waitFor();
+	must("nothing is said of it any more", !await link.isVisible());
+	must(`over wss: ${urls}`, urls.at(-1) === wss); // those that failed are not told of
+}
+
+async function withoutTls(t) {
+	const page = await t.stranger.newPage(), urls = socketsOf(page);
+	await page.goto(PAGE);
+	await page.getByRole("button", { name: "Register", exact: true }).click();
+	await page.getByRole("button", { name: "Register without TLS" }).click();
+	await page.locator("#account-state").filter({ hasText: "registered as alice" }).waitFor();
+	must(`over ws: ${urls}`, urls.at(-1) === `ws://${new URL(PAGE).hostname}:8088`);
 }
 
 async function picture(page) {
@@ -256,6 +317,11 @@ const cases = {
 	"JsSIP calls a desk phone": (t) => desk(t, "jssip"),
 	"SIP.js calls a desk phone": (t) => desk(t, "sipjs"),
 	"the demo page": demo,
+	...(PAGE ? {
+		"make run: two tabs over wss": made,
+		"make run: its certificate is accepted": accepted,
+		"make run: without TLS": withoutTls,
+	} : {}),
 };
 
 async function run(browser, name, i) {
@@ -265,26 +331,33 @@ async function run(browser, name, i) {
 	let why = null;
 
 	t.context = await browser.newContext();
+	t.stranger = await stranger.newContext();
 	try {
 		await cases[name](t);
 	} catch (e) {
 		why = e instanceof Failed ? e.message : e.stack;
 	}
 	await t.context.close();
+	await t.stranger.close();
 	fs.writeFileSync(`${LOGS}/case-${i}.log`, `${name}\n${lines.join("\n")}\n${why || "ok"}\n`);
 	console.log(`${why ? "NOT OK" : "ok"} ${name}${why ? `: ${why.split("\n")[0]}` : ""} (${Date.now() - start} ms)`);
 	return why === null;
 }
 
-const browser = await chromium.launch({
-	executablePath: CHROMIUM,
-	args: ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
-		"--autoplay-policy=no-user-gesture-required", "--disable-features=WebRtcHideLocalIpsWithMdns",
-		...(SPKI ? [`--ignore-certificate-errors-spki-list=${SPKI}`] : [])],
-});
+function launch(...more) {
+	return chromium.launch({
+		executablePath: CHROMIUM,
+		args: ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+			"--autoplay-policy=no-user-gesture-required", "--disable-features=WebRtcHideLocalIpsWithMdns", ...more],
+	});
+}
+
+const browser = await launch(`--ignore-certificate-errors-spki-list=${SPKI}`);
+const stranger = await launch(); // who knows no certificate of ours
 let failed = 0;
 for (const [i, name] of Object.keys(cases).entries())
 	if (!ONLY || name.includes(ONLY))
 		failed += !await run(browser, name, i);
 await browser.close();
+await stranger.close();
 process.exit(failed ? 1 : 0);

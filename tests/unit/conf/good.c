@@ -463,14 +463,19 @@ static void the_summary_is_in_plain_words(void **state)
 		"  app-1 at sip:127.0.0.1:5081\n", "a dead one is noticed after at most 7s, ", /* every 2 s * 3 + 1 s */
 		"no response for 2s or on 503, at most 3 in all; without an answer it ends after 3m\n",
 		"registrar 127.0.0.1: contacts are kept here, at most 10 each (then 403), for 1m to 1h; nobody is asked who they are\n",
-		"  1. (line 31) any caller in zone public, method REGISTER -> registrar\n",
-		"  2. (line 32) any caller in zone public, callee registered -> where the one called is registered\n",
-		"  3. (line 33) any caller in zone public -> pool apps\n  4. (line 34) any caller -> 404\n  otherwise -> 404\n",
+		"  1. (line 34) any caller in zone public, method REGISTER -> registrar\n",
+		"  2. (line 35) any caller in zone public, callee registered -> where the one called is registered\n",
+		"  3. (line 36) any caller in zone public -> pool apps\n  4. (line 37) any caller -> 404\n  otherwise -> 404\n",
 		"who may call: anyone\n",
 	};
-	char *first = description(SOURCE_DIR "/conf/sbc.yaml"), *second = description(SOURCE_DIR "/conf/sbc.yaml");
+	char *first, *second, before[PATH_MAX];
+	struct certs demo;
 
 	(void)state;
+	demo_enter(&demo, before);
+	first = description(SOURCE_DIR "/conf/sbc.yaml");
+	second = description(SOURCE_DIR "/conf/sbc.yaml");
+	demo_leave(&demo, before);
 	assert_string_equal(first, second);
 	for (size_t i = 0; i < COUNT_OF(lines); i++) {
 		if (!strstr(first, lines[i]))

@@ -294,14 +294,22 @@ static void expect_answer(unsigned status, const char *line, const char *header)
 {
 	char text[UPGRADE_ANSWER_MAX + 1];
 	size_t len = upgrade_answer(status, SV(KEY), text);
+	/* A browser shows it to who came to accept our certificate. */
+	const char *body = status == 426 ? "This is a WebSocket for SIP, without a page: a phone in this browser can use it.\n" : "";
+	char length[64];
 
 	assert_true(len > 0 && len < UPGRADE_ANSWER_MAX);
 	text[len] = '\0';
 	assert_memory_equal(text, line, strlen(line));
 	assert_non_null(strstr(text, header));
-	assert_string_equal(text + len - 4, "\r\n\r\n");
-	if (status != 101)
-		assert_non_null(strstr(text, "\r\nConnection: close"));
+	if (status == 101) {
+		assert_string_equal(text + len - 4, "\r\n\r\n");
+		return;
+	}
+	assert_non_null(strstr(text, "\r\nConnection: close"));
+	snprintf(length, sizeof(length), "\r\nContent-Length: %zu\r\n\r\n", strlen(body));
+	assert_non_null(strstr(text, length));
+	assert_string_equal(strstr(text, "\r\n\r\n") + 4, body);
 }
 
 static void answers(void **state)

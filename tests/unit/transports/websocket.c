@@ -302,7 +302,7 @@ static void expect_refusal(void **state, const char *request, unsigned status, e
 {
 	struct one *o = *state;
 	struct rig *r = o->rig;
-	char head[UPGRADE_ANSWER_MAX + 1], line[64], end;
+	char head[UPGRADE_ANSWER_MAX + 1], line[64], end, *length;
 	uint64_t before = count(r, which), ended = count(r, NET_CLOSED_UPGRADE);
 	struct addr me;
 	int fd = dial(r, &o->at[SOLE], &me);
@@ -311,6 +311,11 @@ static void expect_refusal(void **state, const char *request, unsigned status, e
 	read_head(r, fd, head, sizeof head);
 	snprintf(line, sizeof line, "HTTP/1.1 %u ", status);
 	assert_memory_equal(head, line, strlen(line));
+	assert_non_null(length = strstr(head, "\r\nContent-Length: "));
+	for (unsigned long left = strtoul(length + 18, NULL, 10); left > 0; left--) {
+		until(r, is_readable(fd));
+		assert_int_equal(recv(fd, &end, 1, MSG_DONTWAIT), 1);
+	}
 	until(r, is_readable(fd));
 	assert_int_equal(recv(fd, &end, 1, MSG_DONTWAIT), 0);
 	close(fd);
