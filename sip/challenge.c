@@ -23,16 +23,21 @@ static enum param param_of(struct sv name)
 	return p;
 }
 
-/* Of a challenge, or of credentials of our own: every value that has a meaning here, once. False: another scheme, or none of that form. */
-static bool params_read(struct sv value, struct sv values[P_COUNT])
+/* False: another scheme than ours. */
+static bool is_digest(struct sv value, struct sv *rest)
 {
-	struct sv scheme, rest;
+	struct sv scheme;
+
+	return auth_scheme(value, &scheme, rest) && sv_ieq(scheme, SV("Digest"));
+}
+
+/* Of a challenge, or of credentials of our own: every value that has a meaning here, once. False: none of that form. */
+static bool params_read(struct sv rest, struct sv values[P_COUNT])
+{
 	struct auth_param a;
 	unsigned n = 0;
 	int err;
 
-	if (!auth_scheme(value, &scheme, &rest) || !sv_ieq(scheme, SV("Digest")))
-		return false;
 	while ((err = auth_param_next(&a, &rest)) == 0) {
 		enum param p = param_of(a.name);
 
@@ -60,9 +65,9 @@ static bool offers_auth(struct sv qop)
 
 static bool challenge_read(struct challenge *c, struct sv value, struct sv realm)
 {
-	struct sv v[P_COUNT] = { 0 };
+	struct sv v[P_COUNT] = { 0 }, rest;
 
-	if (!params_read(value, v) || !sv_eq(v[P_REALM], realm) || !v[P_NONCE].len)
+	if (!is_digest(value, &rest) || !params_read(rest, v) || !sv_eq(v[P_REALM], realm) || !v[P_NONCE].len)
 		return false;
 	c->realm = v[P_REALM];
 	c->nonce = v[P_NONCE];
@@ -98,10 +103,14 @@ enum hdr_id challenge_header(const struct challenge *c)
 unsigned challenge_try(const struct challenge *c, const struct view *request, struct sv user)
 {
 	const struct hdr *h = view_find(request, challenge_header(c), 0);
-	struct sv v[P_COUNT] = { 0 };
+	struct sv v[P_COUNT] = { 0 }, rest;
 	unsigned last;
 
-	if (!h || !params_read(hdr_value(request, h), v) || !sv_eq(v[P_REALM], c->realm) || !sv_eq(v[P_USERNAME], user))
+	if (!h || !is_digest(hdr_value(request, h), &rest))
+		return 1;
+	if (!params_read(rest, v)) /* it may be ours: who takes it for nobody's, tries for ever */
+		return 0;
+	if (!sv_eq(v[P_REALM], c->realm) || !sv_eq(v[P_USERNAME], user))
 		return 1;
 	last = v[P_CNONCE].len == CHALLENGE_CNONCE_LEN ? (unsigned)(v[P_CNONCE].p[0] - '0') : CHALLENGE_TRIES_MAX;
 	return c->is_stale && last < CHALLENGE_TRIES_MAX ? last + 1 : 0;

@@ -191,7 +191,7 @@ static int parse_sip(struct uri *u, struct sv rest)
 static int parse_opaque(struct uri *u, struct sv rest)
 {
 	for (size_t i = 0; i < rest.len; i++)
-		if ((uint8_t)rest.p[i] <= ' ' || rest.p[i] == 0x7f || strchr("<>\"", rest.p[i]))
+		if ((uint8_t)rest.p[i] <= ' ' || rest.p[i] == 0x7f || strchr("<>\"\\", rest.p[i]))
 			return -EBADMSG;
 	u->opaque = rest;
 	return rest.len ? 0 : -EBADMSG;

@@ -12,7 +12,7 @@ const struct view_reason view_reasons[] = {
 		400 },
 	[BAD_VERSION] = { "version-unsupported", "The version is not SIP/2.0.", 505 },
 	[BAD_METHOD] = { "method-invalid", "The method is no token, or longer than 255 bytes.", 400 },
-	[BAD_URI] = { "request-uri-invalid", "The Request-URI is empty or holds a space, control byte, quote, < or >.",
+	[BAD_URI] = { "request-uri-invalid", "The Request-URI is empty or holds a space, control byte, quote, backslash, < or >.",
 		400 },
 	[LONG_URI] = { "request-uri-too-long", "The Request-URI is longer than 1,024 bytes.", 414 },
 	[URI_WITH_HEADERS] = { "request-uri-headers", "The Request-URI carries header fields, which it must not.",

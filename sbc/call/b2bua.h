@@ -31,6 +31,7 @@ enum b2bua_limits {
 	CALL_RESOLVE_MS = 5000,            /* for a name */
 	HOP_SILENT_MS = 2000,              /* without any response, when a name has other addresses and no pool says how long */
 	SETUP_ATTEMPTS_MAX = 16,           /* addresses tried for one initial request */
+	ATTEMPT_AHEAD_MAX = 16,            /* times one INVITE is sent anew to one place that wants it otherwise (422, 401, 407) */
 	FORK_BRANCHES_MAX = 16,            /* places one initial request goes to (DECISIONS 4) */
 	FORK_BREADTH = 60,                 /* Max-Breadth of a request that has none (RFC 5393 §5.3.3) */
 	FORK_GROUP_MS = 20000,             /* how long those of one q ring before those of the next do, unless the rule says so */

@@ -131,7 +131,7 @@ struct attempt {
 	uint64_t end_ms;           /* abandoned: latest end */
 	uint32_t destination;
 	uint32_t min_s;            /* what 422 raised Min-SE to; 0: nothing */
-	uint8_t ahead;             /* CSeq numbers used up by 422 (RFC 4028 §7.3) */
+	uint8_t ahead;             /* CSeq numbers used up by 422 (RFC 4028 §7.3) and challenges; ATTEMPT_AHEAD_MAX at most */
 	bool has_response;
 	bool is_timed;             /* its first response tells how fast the destination is */
 	uint64_t sent_ms;          /* is_timed */

@@ -544,7 +544,7 @@ int record_attempt(struct attempt *a, struct sv client, uint64_t ahead, uint64_t
 	int err;
 
 	a->has_response = true;
-	a->ahead = (uint8_t)(ahead < SESSION_RAISES_MAX ? ahead : SESSION_RAISES_MAX);
+	a->ahead = (uint8_t)(ahead < ATTEMPT_AHEAD_MAX ? ahead : ATTEMPT_AHEAD_MAX);
 	a->min_s = (uint32_t)(min_s < SESSION_MAX_S ? min_s : SESSION_MAX_S);
 	if ((err = record_client(a->b, client, &a->leg->path, &attempt_ops, a, &a->ct)))
 		return err;

@@ -302,6 +302,21 @@ static void two_tries(void **state)
 	end(&t);
 }
 
+/* RFC 3986 has no backslash: within the quotes of `uri="..."` it would say something else, and nobody could read our own line again. */
+static void a_uri_that_would_break_the_line(void **state)
+{
+	struct talk t = { .r = rig_new(CONF("", ""), 1, 1) };
+
+	(void)state;
+	rig_say(t.r, BOB, CORE, SDP,
+	        "INVITE tel:+4930\\ SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.21:5060;branch=z9hG4bKtel\nMax-Forwards: 70\n"
+	        "From: <sip:+4930@10.0.0.21>;tag=bob\nTo: <tel:+4930>\nCall-ID: tel\nCSeq: 1 INVITE\n"
+	        "Contact: <sip:bob@10.0.0.21:5060>\nContent-Type: application/sdp\n");
+	rig_expect_silence(t.r, CARRIER);
+	rig_expect(t.r, BOB, "SIP/2.0 400", &t.g);
+	end(&t);
+}
+
 /* A proxy and the server behind it: each asks in its own header, and gets its own. */
 static void a_proxy_and_a_server(void **state)
 {
@@ -535,6 +550,7 @@ int main(void)
 		cmocka_unit_test(of_several_challenges_the_first_that_we_know),
 		cmocka_unit_test(a_challenge_for_somebody_else),
 		cmocka_unit_test(two_tries),
+		cmocka_unit_test(a_uri_that_would_break_the_line),
 		cmocka_unit_test(a_proxy_and_a_server),
 		cmocka_unit_test(a_redirection_gets_none),
 		cmocka_unit_test(within_a_dialog),

@@ -307,6 +307,7 @@ static void uri_refuses(void **state)
 		"sip:<a@b>",
 		"tel:",
 		"tel:1 2",
+		"tel:+4930\\",
 		"urn:\"x\"",
 		"sip:a#@b",
 		"sip:a\300@b",

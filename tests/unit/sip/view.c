@@ -158,6 +158,11 @@ static void start_line_faults(void **state)
 	assert_fault("IN(ITE sip:bob@example.com SIP/2.0\r\n" LINES CSEQ "\r\n", "method-invalid", 400, true);
 	assert_fault("INVITE <sip:bob@example.com> SIP/2.0\r\n" LINES CSEQ "\r\n", "request-uri-invalid", 400, true);
 	assert_fault("INVITE sip:b@e.com?a=b SIP/2.0\r\n" LINES CSEQ "\r\n", "request-uri-headers", 400, true);
+	for (int i = 0; i < 33; i++) { /* wherever it stands among the bytes looked at together */
+		snprintf(text, sizeof(text), "INVITE tel:+%.*s\\ SIP/2.0\r\n" LINES CSEQ "\r\n", i, "012345678901234567890123456789012");
+		assert_fault(text, "request-uri-invalid", 400, true);
+	}
+	assert_int_equal(scan("INVITE sip:~b^|@example.com SIP/2.0\r\n" LINES CSEQ "\r\n"), 0);
 	assert_fault("ACK <sip:b@e.com> SIP/2.0\r\n" LINES "CSeq: 1 ACK\r\n\r\n", "request-uri-invalid", 400, false);
 	assert_fault("SIP/2.0 099 Low\r\n" LINES CSEQ "\r\n", "status-invalid", 400, false);
 	assert_fault("SIP/2.0 700 High\r\n" LINES CSEQ "\r\n", "status-invalid", 400, false);
