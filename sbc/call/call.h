@@ -24,7 +24,6 @@ struct leg {
 	uint16_t shard;
 	bool is_sips;              /* its Request-URI was one (sips.h) */
 	uint32_t local_cseq;
-	uint32_t destination;      /* far: id in the snapshot of `conf_gen` */
 	struct path path;          /* where its requests go, and from which listener */
 	uint8_t side, attempt;
 	uint8_t branch;            /* far: of a fork, 1 and up: its legs share their id; 0: alone */
@@ -129,7 +128,7 @@ struct attempt {
 	struct timer timer;
 	uint64_t branch_id;
 	uint64_t end_ms;           /* abandoned: latest end */
-	uint32_t destination;
+	uint32_t destination;      /* id in the snapshot of the setup's `pick_gen` */
 	uint32_t min_s;            /* what 422 raised Min-SE to; 0: nothing */
 	uint8_t ahead;             /* CSeq numbers used up by 422 (RFC 4028 §7.3) and challenges; ATTEMPT_AHEAD_MAX at most */
 	bool has_response;

@@ -334,19 +334,31 @@ static int far_text(const struct attempt *attempt, struct arena *a, const struct
 	                                           .remote = out_done(&remote), .target = SV(""), .routes = SV("") });
 }
 
+/* Of an attempt that goes on after a reload, or that another node began, by its slot: its numbers are those of another snapshot. NULL:
+ * it has left the configuration. */
+static const struct conf_destination *destination_of(const struct attempt *a)
+{
+	const struct conf *c = a->b->conf;
+	uint32_t id = a->destination;
+
+	if (a->setup->pick_gen != c->gen && !pools_destination(a->b->p.pools, c, a->leg->slot, &id))
+		return NULL;
+	return &c->destinations[id];
+}
+
 /* DECISIONS 14: the Request-URI stays, or becomes the destination's with the user kept. */
 static struct sv far_uri(const struct attempt *attempt, struct arena *a, const struct view *v)
 {
 	const struct conf *c = attempt->b->conf;
-	const struct conf_destination *d = attempt->direct ? NULL : &c->destinations[attempt->destination];
+	const struct conf_destination *d = attempt->direct ? NULL : destination_of(attempt);
 	struct sv uri = view_uri(v), rest;
 	struct uri u;
 	struct out o;
 	char *area;
 
-	if (!d)
+	if (attempt->direct)
 		return direct_uri(attempt->direct);
-	if (c->pools[d->pool].request_uri == RURI_KEEP || uri_parse(&u, uri) || !(area = arena_alloc(a, uri.len + d->uri.len + 2)))
+	if (!d || c->pools[d->pool].request_uri == RURI_KEEP || uri_parse(&u, uri) || !(area = arena_alloc(a, uri.len + d->uri.len + 2)))
 		return uri;
 	rest = sv_skip(d->uri, sv_chr(d->uri, ':') + 1);
 	out_init(&o, area, uri.len + d->uri.len + 2);
@@ -497,7 +509,6 @@ static struct attempt *attempt_new(struct setup *s, const struct view *v, const 
 	a->branch_id = attempt_branch_id(a, v->cseq);
 	leg->slot = s->pick.slot;
 	leg->has_slot = setup_is_pooled(s);
-	leg->destination = s->pick.destination;
 	return a;
 }
 

@@ -320,7 +320,6 @@ static void leg_reserve(struct b2bua *b, struct leg *l, const struct fields *f)
 		if (!sv_eq(d->name, f->of[LEG_DESTINATION]) || !sv_eq(b->conf->pools[d->pool].name, f->of[LEG_POOL]))
 			continue;
 		l->slot = pools_slot(b->p.pools, b->conf, i);
-		l->destination = i;
 		l->has_slot = true;
 		dest_reserve(b->p.pools, b->p.worker, l->slot);
 		return;
@@ -568,7 +567,6 @@ static int setup_apply(struct call *c, struct leg *leg, struct sv bytes)
 		return err ? err : -ENOMEM;
 	}
 	c->setup->attempt = a;
-	a->destination = leg->destination;
 	c->setup->tried[0] = leg->slot;
 	if ((err = server_apply(b, f.of[SETUP_SERVER], &c->near.path, &c->setup->st)) ||
 	    (err = record_attempt(a, f.of[SETUP_CLIENT], record_number(&f, SETUP_AHEAD), record_number(&f, SETUP_MIN_SE))))

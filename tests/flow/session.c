@@ -286,6 +286,42 @@ static void a_destination_that_dies_after_a_422(void **state)
 	end_by_alice(&f);
 }
 
+#define ONE_OF(more, destinations) ZONES(QUIET, "expires: 2m") "pools: { " more "apps: { zone: core, probe: off, request-uri: destination, " \
+	"destinations: [" destinations "] } }\n" FLOW_ROUTES
+#define BOB_AT "{ name: bob, uri: \"sip:bob.example.net\" }"
+
+/* Numbers of destinations are those of a snapshot: another one may have others there, or fewer. */
+static void the_configuration_changes_before_a_422(void **state)
+{
+	static const char *const first[] = {
+		ONE_OF("", BOB_AT),
+		ONE_OF("aaa: { zone: core, probe: off, destinations: [{ name: x, uri: \"sip:x.example.net\" }] }, ", BOB_AT),
+	};
+	static const char *const others[] = {
+		ONE_OF("aaa: { zone: core, probe: off, destinations: [{ name: x, uri: \"sip:x.example.net\" }] }, ", BOB_AT),
+		ONE_OF("", "{ name: x, uri: \"sip:x.example.net\" }"),
+	};
+	static const char *const expected[] = { "INVITE sip:bob@bob.example.net SIP/2.0", "INVITE sip:bob@example.com SIP/2.0" };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct flow f;
+
+		flow_begin(&f, first[i], 1, 5);
+		f.rig->names[f.rig->n_names++] = (struct rig_name){ .host = "bob.example.net" };
+		assert_int_equal(addr_parse(&f.rig->names[0].addr, SV("10.0.0.21:5060")), 0);
+		flow_invite(&f, BOB);
+		rig_reload(f.rig, others[i]);
+		flow_bob_answers(&f, 422, "Min-SE: 300\n", "");
+		flow_expect_at_bob(&f, "ACK ");
+		flow_expect_at_bob(&f, expected[i]);
+		flow_bob_answers(&f, 200, SDP_LINE, SDP);
+		flow_expect_at_alice(&f, "SIP/2.0 200");
+		flow_ack(&f);
+		end_by_alice(&f);
+	}
+}
+
 /* DECISIONS 3: the caller's INVITE with credentials continues the same far leg: its CSeq is above those that 422 used up. */
 static void credentials_come_after_a_422(void **state)
 {
@@ -916,6 +952,7 @@ int main(void)
 		cmocka_unit_test(a_longer_interval_is_tried_again),
 		cmocka_unit_test(an_interval_that_is_never_right_ends_the_attempt),
 		cmocka_unit_test(a_destination_that_dies_after_a_422),
+		cmocka_unit_test(the_configuration_changes_before_a_422),
 		cmocka_unit_test(credentials_come_after_a_422),
 		cmocka_unit_test(prack_names_the_raised_invite),
 		cmocka_unit_test(a_peer_that_does_not_refresh_is_hung_up),
