@@ -105,6 +105,8 @@ void on_destination_path(struct reader *r, const struct value *v, void *into)
 	d->path = v->text;
 	if (!v->text.len || !is_url_path(v->text))
 		note_error(r, "`%s` is no path: write \"/sip\"", printable(v->text, word));
+	else if (v->text.len > NET_URL_PATH_MAX)
+		note_error(r, "longer than %d bytes", NET_URL_PATH_MAX);
 }
 
 /* TRANSPORT:ADDRESS:PORT[/path] */

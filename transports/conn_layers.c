@@ -46,7 +46,7 @@ void conn_begin(struct conn *c)
 /* Whom we want to speak to, in text. */
 static struct sv expected_of(const struct conn *c, char area[ADDR_TEXT])
 {
-	struct sv name = expected_name(&c->s->expected, c->name);
+	struct sv name = expected_host(&c->s->expected, c->name);
 
 	return name.len ? name : sv_from(addr_print_ip(&c->remote, area));
 }
@@ -215,7 +215,7 @@ void conn_layers_end(struct conn *c)
 /* RFC 5923 §5: a connection is used again for whom it was made, or for whom its peer has proved to be. */
 static bool has_proved(const struct conn *c, const struct path *to)
 {
-	struct sv names[LINK_NAMES_MAX], want = expected_name(&c->s->expected, to->name);
+	struct sv names[LINK_NAMES_MAX], want = expected_host(&c->s->expected, to->name);
 	unsigned n = c->tls ? tls_peer_names(c->tls, names, LINK_NAMES_MAX) : 0;
 
 	for (unsigned i = 0; i < n; i++)
@@ -228,7 +228,9 @@ bool conn_is_for(const struct conn *c, const struct path *to)
 {
 	const struct local *l = &c->s->locals[c->listener];
 
-	if (!is_secure(c) || (!c->is_accepted && c->name == to->name))
+	if (!c->is_accepted && c->name == to->name)
 		return true;
+	if (!is_secure(c)) /* a WebSocket has a path, if anybody said one */
+		return c->is_accepted || c->transport != T_WS || !to->name;
 	return c->is_accepted && (!tls_context_verifies(l->client) || has_proved(c, to));
 }

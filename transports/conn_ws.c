@@ -193,7 +193,8 @@ static void feed_upgrade(struct conn *c, struct stream_message *in)
 static int make_request(struct conn *c)
 {
 	struct upgrade_rules rules = rules_of(c);
-	struct sv name = expected_name(&c->s->expected, c->name), key = { c->ws->key, UPGRADE_KEY_LEN };
+	struct sv name = expected_host(&c->s->expected, c->name), path = expected_path(&c->s->expected, c->name);
+	struct sv key = { c->ws->key, UPGRADE_KEY_LEN };
 	char host[HOST_MAX];
 	int err = upgrade_key(c->ws->key);
 
@@ -203,7 +204,7 @@ static int make_request(struct conn *c)
 		snprintf(host, sizeof host, "%.*s:%u", SV_ARG(name), c->remote.port);
 	else
 		addr_print(&c->remote, host);
-	c->ws->request = upgrade_request(sv_from(host), rules.path, key);
+	c->ws->request = upgrade_request(sv_from(host), path.len ? path : rules.path, key);
 	return c->ws->request ? 0 : -ENOMEM;
 }
 

@@ -29,12 +29,18 @@ void expected_fini(struct expected *s)
 	table_fini(&s->by_name);
 }
 
+/* Names have no case, paths have. */
+static bool is_same(struct sv a, struct sv b)
+{
+	return sv_ieq(a, b) && sv_eq(sv_skip(a, sv_chr(a, '/')), sv_skip(b, sv_chr(b, '/')));
+}
+
 static struct name *find(const struct expected *s, struct sv text, uint64_t key)
 {
 	for (struct link *l = table_find(&s->by_name, key); l; l = table_next(&s->by_name, l)) {
 		struct name *n = owner_of(l, struct name, in_table);
 
-		if (sv_ieq((struct sv){ n->text, n->len }, text))
+		if (is_same((struct sv){ n->text, n->len }, text))
 			return n;
 	}
 	return NULL;
@@ -82,9 +88,9 @@ uint32_t expected_id(struct expected *s, struct sv name, uint64_t now_ms)
 	uint64_t key;
 	struct name *n;
 
-	if (name.len && name.p[name.len - 1] == '.')
+	if (name.len && name.p[name.len - 1] == '.' && sv_chr(name, '/') == name.len)
 		name.len--;
-	if (!name.len || name.len > EXPECTED_LEN_MAX)
+	if (!name.len || sv_chr(name, '/') > NET_HOST_MAX || name.len > EXPECTED_LEN_MAX)
 		return 0;
 	key = hash_nocase(&s->key, name);
 	if (!(n = find(s, name, key)) && !(n = add(s, name, key, now_ms)))
@@ -100,4 +106,18 @@ struct sv expected_name(const struct expected *s, uint32_t id)
 	if (slot >= s->n || s->slots[slot]->id != id)
 		return (struct sv){ NULL, 0 };
 	return (struct sv){ s->slots[slot]->text, s->slots[slot]->len };
+}
+
+struct sv expected_host(const struct expected *s, uint32_t id)
+{
+	struct sv name = expected_name(s, id);
+
+	return (struct sv){ name.p, sv_chr(name, '/') };
+}
+
+struct sv expected_path(const struct expected *s, uint32_t id)
+{
+	struct sv name = expected_name(s, id);
+
+	return sv_skip(name, sv_chr(name, '/'));
 }

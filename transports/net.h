@@ -32,6 +32,8 @@ enum net_limits {
 	NET_CONNECT_MS = 4000,          /* to establish an outgoing connection */
 	NET_UPGRADE_MS = 10000,         /* from a connection that carries bytes to a WebSocket */
 	NET_PROXY_MS = 5000,            /* from an accepted connection to the end of its PROXY header */
+	NET_HOST_MAX = 253,             /* bytes of a name that a peer has to prove */
+	NET_URL_PATH_MAX = 255,         /* bytes of the path that a WebSocket of ours asks for */
 	NET_HANDSHAKE_MS = 10000,       /* from a connected socket to a connection that carries messages (TLS) */
 	NET_HANDSHAKES_MAX = 8192,      /* TLS handshakes begun and not ended, per worker */
 	NET_HANDSHAKES_PER_TURN = 2,    /* steps of them: an RSA key of 2,048 bits signs for up to 1 ms, and calls wait meanwhile */
@@ -49,7 +51,7 @@ struct path {
 	uint64_t flow;
 	uint16_t listener; /* index into the configuration's listeners: our own side */
 	uint8_t transport;
-	uint32_t name;     /* net_name: whom a TLS peer that is connected to has to prove to be; 0: its address */
+	uint32_t name;     /* net_name_for: whom a TLS peer that we connect to has to prove to be (0: its address); a WebSocket's path */
 };
 
 /* A flow as the key of a table: the same 64 bits, those first in which flows differ. */
@@ -137,6 +139,9 @@ static inline uint32_t net_name(struct net *net, struct sv host)
 {
 	return net->ops->name ? net->ops->name(net, host) : 0;
 }
+/* The same for what is reached over `transport`. A WebSocket's has its path, too ("sip.example.com/ws"; "/ws" where nobody has to prove a
+ * name): connections that ask for another one are others. 0: no TLS and no WebSocket, or as net_name. */
+uint32_t net_name_for(struct net *net, uint8_t transport, struct sv host, struct sv path);
 /* What a number of net_name stands for; empty: nobody any more. */
 static inline struct sv net_name_text(struct net *net, uint32_t name)
 {

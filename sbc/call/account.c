@@ -265,7 +265,7 @@ static void account_next(struct account *a)
 	a->tried[a->n_tried++] = a->slot;
 	a->next_addr = 0;
 	a->transport = d->transport;
-	a->tls_name = d->transport == T_TLS ? net_name(a->b->p.stack->net, conf_tls_name(d)) : 0;
+	a->tls_name = net_name_for(a->b->p.stack->net, d->transport, conf_tls_name(d), d->path);
 	if (!d->is_numeric) {
 		account_resolve(a, d);
 		return;

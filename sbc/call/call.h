@@ -457,7 +457,8 @@ int path_to(const struct b2bua *b, struct path *path, uint16_t zone, uint8_t tra
  * for a destination at that address. */
 void path_expect(const struct b2bua *b, struct path *path, struct sv host);
 void path_expect_direct(const struct b2bua *b, struct path *path, const struct direct *direct);
-void path_expect_within(const struct relay *r, struct path *path);
+/* `was`: the name of the leg's path so far, if it leads to the same place; or 0. */
+void path_expect_within(const struct relay *r, struct path *path, uint32_t was);
 void path_expect_destination(const struct b2bua *b, struct path *path, const struct conf_destination *d);
 
 /* Our address as `leg`'s remote has to write it, with its transport. */

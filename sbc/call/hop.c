@@ -85,6 +85,7 @@ int hops_take(struct relay *r, const struct view *v, const struct resolve_answer
 	uint16_t zone = path_zone(b, &l->path);
 	unsigned left = 0, taken = 0;
 	struct path path;
+	uint32_t was;
 
 	for (unsigned i = 0; i < a->n; i++) {
 		if (path_to_answer(b, &path, zone, a, i))
@@ -95,8 +96,9 @@ int hops_take(struct relay *r, const struct view *v, const struct resolve_answer
 	}
 	if (!left)
 		return -ENETUNREACH;
+	was = is_same_place(l, a, taken) ? l->path.name : 0;
 	path_to_answer(b, &l->path, zone, a, taken);
-	path_expect_within(r, &l->path);
+	path_expect_within(r, &l->path, was);
 	left &= ~(1u << taken);
 	if (left && !r->is_answered) /* an ACK has nothing to fail by */
 		hops_keep(r, v, a, left);
@@ -114,7 +116,7 @@ bool hops_next(struct relay *r)
 		h->left &= h->left - 1;
 		if (path_to_answer(r->call->b, &l->path, path_zone(r->call->b, &l->path), &h->addrs, i))
 			continue;
-		path_expect_within(r, &l->path);
+		path_expect_within(r, &l->path, 0);
 		h->n_tried++;
 		return true;
 	}

@@ -1,4 +1,5 @@
-/* sbc/call/tlsname.c - whom the other end of a TLS connection has to prove to be: the host of its next hop (RFC 5922 §7.3). */
+/* sbc/call/tlsname.c - whom the other end of a TLS connection has to prove to be: the host of its next hop (RFC 5922 §7.3); and which path
+ * a WebSocket to a destination asks for. */
 #include "sbc/call/call.h"
 
 static bool is_secure(const struct path *path)
@@ -47,20 +48,28 @@ void path_expect_direct(const struct b2bua *b, struct path *path, const struct d
 		expect_hop(b, path, direct_uri(direct), direct_routes(direct));
 }
 
-void path_expect_within(const struct relay *r, struct path *path)
+/* Where its dialog goes on at the same place, a WebSocket asks for the same path. */
+static void keep_url_path(const struct b2bua *b, struct path *path, uint32_t was)
+{
+	struct net *net = b->p.stack->net;
+	struct sv text = net_name_text(net, was), url_path = sv_skip(text, sv_chr(text, '/'));
+
+	if (url_path.len)
+		path->name = net_name_for(net, path->transport, net_name_text(net, path->name), url_path);
+}
+
+void path_expect_within(const struct relay *r, struct path *path, uint32_t was)
 {
 	const struct call *call = r->call;
 
-	if (!is_secure(path))
-		return;
-	if (r->from == NEAR)
+	if (is_secure(path) && r->from == NEAR)
 		expect_hop(call->b, path, dialog_target(r->dialog), dialog_routes(r->dialog));
-	else
+	else if (is_secure(path))
 		expect_hop(call->b, path, leg_target(&call->near), leg_routes(&call->near));
+	keep_url_path(call->b, path, was);
 }
 
 void path_expect_destination(const struct b2bua *b, struct path *path, const struct conf_destination *d)
 {
-	if (is_secure(path))
-		path->name = net_name(b->p.stack->net, conf_tls_name(d));
+	path->name = net_name_for(b->p.stack->net, path->transport, conf_tls_name(d), d->path);
 }

@@ -174,6 +174,65 @@ static void a_server_behind_a_websocket(void **state)
 	                       "@10.0.0.10:8088;transport=ws>");
 }
 
+#define AT "sip:10.0.0.21:5060;transport=ws"
+#define TWO_PATHS \
+	ZONES(QUIET, "") \
+	"pools: { apps: { zone: core, probe: off, balance: round-robin, destinations: [{ name: one, uri: \"" AT "\", path: \"/one\" }, " \
+	"{ name: two, uri: \"" AT "\", path: \"/two\" }] } }\n" \
+	"routes: [{ when: { caller: any }, to: { pool: apps } }]\n"
+
+/* They are two servers: what goes to one never takes the other's connection, within a call and on another node, too. */
+static void two_paths_at_one_port(void **state)
+{
+	static const char *const paths[] = { "/one", "/two" };
+	struct rig *r = begin(TWO_PATHS);
+	struct got anna = { .packet = NULL }, bob = { .packet = NULL };
+	struct rig_records records = { .n = 0 };
+	char text[2][2048];
+	bool has_met[2] = { false, false };
+
+	(void)state;
+	r->names[r->n_names++] = (struct rig_name){ .host = "bob.example.net" };
+	assert_int_equal(addr_parse(&r->names[0].addr, SV("10.0.0.21")), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		const char *path;
+
+		snprintf(text[0], sizeof(text[0]), "INVITE sip:room@example.com SIP/2.0\r\n" VIA_ANNA("a%u") FROM_ANNA
+		         "To: <sip:room@example.com>\r\nCall-ID: from-anna-%u\r\nCSeq: 1 INVITE\r\n" CONTACT_ANNA
+		         "Content-Type: application/sdp\r\n\r\n" SDP, i, i);
+		rig_send(r, ANNA, EDGE_WS, text[0]);
+		rig_expect(r, ANNA, "SIP/2.0 100", &anna);
+		rig_expect(r, BOB, "INVITE ", &bob);
+		path = bob.packet->tls_name;
+		assert_true(!strcmp(path, paths[0]) || !strcmp(path, paths[1]));
+		has_met[!strcmp(path, paths[1])] = true;
+		snprintf(text[1], sizeof(text[1]), "%s", path);
+		flow_answer(r, BOB, CORE_WS, &bob, 200, "<sip:room@example.com>;tag=bob",
+		            i ? "<" AT ">" : "<sip:bob.example.net:5060;transport=ws>", "Content-Type: application/sdp\n", SDP);
+		rig_expect(r, ANNA, "SIP/2.0 200", &anna);
+		snprintf(text[0], sizeof(text[0]), "ACK %s SIP/2.0\r\n" VIA_ANNA("b%u") FROM_ANNA "To: %s\r\nCall-ID: from-anna-%u\r\n"
+		         "CSeq: 1 ACK\r\n\r\n", got_contact(&anna), i, got_value(&anna, HDR_TO), i);
+		rig_send(r, ANNA, EDGE_WS, text[0]);
+		rig_expect(r, BOB, "ACK ", &bob);
+		assert_string_equal(bob.packet->tls_name, text[1]);
+	}
+	assert_true(has_met[0] && has_met[1]);
+	rig_export(r, &records);
+	r = rig_take_over(r, TWO_PATHS, 1, 2);
+	snprintf(text[0], sizeof(text[0]), "BYE %s SIP/2.0\r\n" VIA_ANNA("c") FROM_ANNA "To: %s\r\nCall-ID: from-anna-1\r\n"
+	         "CSeq: 2 BYE\r\n\r\n", got_contact(&anna), got_value(&anna, HDR_TO));
+	rig_send(r, ANNA, EDGE_WS, text[0]);
+	rig_expect(r, BOB, "BYE ", &bob);
+	assert_string_equal(bob.packet->tls_name, text[1]);
+	got_free(&anna);
+	got_free(&bob);
+	rig_records_free(&records);
+	rig_after(r, 24 * 3600 * 1000);
+	rig_forget(r, ANNA);
+	rig_forget(r, BOB);
+	rig_free(r, false);
+}
+
 static size_t bindings(struct rig *r)
 {
 	size_t n = 0;
@@ -231,6 +290,7 @@ int main(void)
 		cmocka_unit_test(a_browser_calls),
 		cmocka_unit_test(a_browser_that_is_trusted),
 		cmocka_unit_test(a_server_behind_a_websocket),
+		cmocka_unit_test(two_paths_at_one_port),
 		cmocka_unit_test(a_browser_that_does_not_answer),
 		cmocka_unit_test(a_browser_that_is_gone),
 	};

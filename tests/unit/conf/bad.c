@@ -246,6 +246,8 @@ static const struct bad {
 	{ NODE ZONES "pools: { p: { zone: a } }\n" ROUTES,
 	  "3:13: pools.p: `destinations:` is missing; it takes a list. Its servers. Or `destinations-file:`, a file with one per "
 	  "line" },
+	{ NODE ZONES POOL("destinations: [{ name: d, uri: \"sip:127.0.0.1:5080\", path: \"/" SOCKET_107 SOCKET_107 SOCKET_107 "\" }]") ROUTES,
+	  "3:83: pools.p.destinations[0].path: longer than 255 bytes" },
 	{ NODE ZONES POOL("destinations: []") ROUTES,
 	  "3:38: pools.p.destinations: it is empty (0 entries); it needs at least 1" },
 	{ NODE "zones: { core: { listen: \"udp:127.0.0.1:5060\" } }\npools: { p: { zone: croe, "

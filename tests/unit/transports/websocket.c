@@ -657,18 +657,24 @@ static void the_first_bytes_in_pieces(void **state)
 /* As a client ----------------------------------------------------------------------------------------------------- */
 
 /* Takes the connection and reads its request; *key is what it asked with. */
-static int take_request(struct rig *r, int listening, char key[UPGRADE_KEY_LEN + 1])
+static int take_request_for(struct rig *r, int listening, const char *line, char key[UPGRADE_KEY_LEN + 1])
 {
 	int fd = accept_one(r, listening, NULL);
 	char head[1024], *at;
 
 	read_head(r, fd, head, sizeof head);
-	assert_memory_equal(head, LINE "Host: 127.", strlen(LINE) + 10);
+	assert_memory_equal(head, line, strlen(line));
+	assert_memory_equal(head + strlen(line), "Host: 127.", 10);
 	assert_non_null(strstr(head, "\r\nSec-WebSocket-Protocol: sip\r\n"));
 	at = strstr(head, "\r\nSec-WebSocket-Key: ");
 	assert_non_null(at);
 	snprintf(key, UPGRADE_KEY_LEN + 1, "%s", at + 21);
 	return fd;
+}
+
+static int take_request(struct rig *r, int listening, char key[UPGRADE_KEY_LEN + 1])
+{
+	return take_request_for(r, listening, LINE, key);
 }
 
 static void accept_request(int fd, const char *key)
@@ -722,6 +728,66 @@ static void a_connection_is_made_and_used_again(void **state)
 	expect_masked(r, fd, 0x88, "\x03\xe8");
 	close(fd);
 	close(listening);
+}
+
+/* Each path has a connection of its own; whoever says none takes any that leads there. */
+static void a_connection_for_each_path(void **state)
+{
+	static const char *const paths[] = { "/One", "/one", "/" }, *const texts[] = { "1", "2", "3" };
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	struct addr there;
+	int listening = listen_somewhere(4, &there), fds[3];
+	struct path to = path_to(there, SOLE, T_WS);
+	char key[UPGRADE_KEY_LEN + 1], line[64];
+
+	for (unsigned i = 0; i < 3; i++) {
+		to.name = net_name_for(r->net, T_WS, SV("whoever.example.com"), sv_from(paths[i]));
+		assert_int_equal(send_text(r, &to, texts[i], 1), 0);
+		snprintf(line, sizeof(line), "GET %s HTTP/1.1\r\n", paths[i]);
+		fds[i] = take_request_for(r, listening, line, key);
+		accept_request(fds[i], key);
+		expect_masked(r, fds[i], 0x81, texts[i]);
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		to.name = net_name_for(r->net, T_WS, SV(""), sv_from(paths[i]));
+		assert_int_equal(send_text(r, &to, texts[i], 1), 0);
+		expect_masked(r, fds[i], 0x81, texts[i]);
+	}
+	to.name = 0;
+	assert_int_equal(send_text(r, &to, OPT, 1), 0);
+	settle(r);
+	assert_int_equal(count(r, NET_TCP_CONNECTS), 3);
+	for (unsigned i = 0; i < 3; i++)
+		close(fds[i]);
+	close(listening);
+}
+
+/* What is behind a name's number. */
+static void names_with_paths(void **state)
+{
+	static const struct {
+		uint8_t transport;
+		const char *host, *path, *text;
+	} names[] = {
+		{ T_WS, "a.example.com", "/x", "/x" }, { T_WSS, "a.example.com.", "/x", "a.example.com/x" }, { T_WSS, "a.example.com", "", "a.example.com/" },
+		{ T_WSS, "192.0.2.1", "/x", "/x" }, { T_TLS, "a.example.com", "/x", "a.example.com" }, { T_TCP, "a.example.com", "/x", "" },
+	};
+	char path[NET_URL_PATH_MAX + 2] = "/", host[NET_HOST_MAX + 1] = "";
+	struct rig *r = ((struct one *)*state)->rig;
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		uint32_t id = net_name_for(r->net, names[i].transport, sv_from(names[i].host), sv_from(names[i].path));
+		struct sv text = net_name_text(r->net, id);
+
+		assert_int_equal(text.len, strlen(names[i].text));
+		assert_memory_equal(text.len ? text.p : "", names[i].text, text.len);
+	}
+	memset(path + 1, 'p', NET_URL_PATH_MAX - 1);
+	memset(host, 'h', NET_HOST_MAX);
+	assert_int_equal(net_name_text(r->net, net_name_for(r->net, T_WSS, sv_from(host), sv_from(path))).len, NET_HOST_MAX + NET_URL_PATH_MAX);
+	path[NET_URL_PATH_MAX] = 'p';
+	assert_int_equal(net_name_for(r->net, T_WSS, sv_from(host), sv_from(path)), 0);
 }
 
 static void masks_differ(void **state)
@@ -872,6 +938,8 @@ int main(void)
 		TEST(a_port_for_sip_and_websocket),
 		TEST(the_first_bytes_in_pieces),
 		TEST(a_connection_is_made_and_used_again),
+		TEST(a_connection_for_each_path),
+		TEST(names_with_paths),
 		TEST(masks_differ),
 		TEST(answers_that_make_no_websocket),
 		TEST(nobody_answers_the_request),
