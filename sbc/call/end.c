@@ -3,6 +3,7 @@
 #include "sbc/call/move.h"
 #include "sbc/call/stick.h"
 #include "sbc/call/transfer.h"
+#include "sbc/call/trunk.h"
 #include "base/json.h"
 
 enum { CDR_TEXT_MAX = 384, CDR_LINE_MAX = 3 * 6 * CDR_TEXT_MAX + 1024 };
@@ -113,6 +114,16 @@ static struct sv clipped(struct sv v)
 	return v.len > CDR_TEXT_MAX ? (struct sv){ v.p, CDR_TEXT_MAX } : v;
 }
 
+static void write_trunks(struct json *j, const struct call *c)
+{
+	const struct conf_trunk *from = trunk_of_call(c), *to = trunk_called(c);
+
+	if (from)
+		json_member_str(j, "from_trunk", from->name);
+	if (to)
+		json_member_str(j, "to_trunk", to->name);
+}
+
 /* One line per call (DECISIONS 28). `id` is the call's own, equal on both nodes of a pair. */
 void write_cdr(const struct call *c, enum why why)
 {
@@ -138,6 +149,8 @@ void write_cdr(const struct call *c, enum why why)
 		json_member_word(&j, "transport", sv_from(transport_name(c->near.path.transport)));
 	if (c->far)
 		json_member_word(&j, "destination", sv_from(addr_print(&c->far->path.remote, text)));
+	if (b->conf->n_trunks)
+		write_trunks(&j, c);
 	json_member_u64(&j, "status", c->status);
 	json_member_word(&j, "reason", sv_from(reason->id));
 	if (c->n_moves)

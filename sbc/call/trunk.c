@@ -96,20 +96,29 @@ void trunk_go(struct call *c)
 
 /* To a trunk ----------------------------------------------------------------------------------------------------------- */
 
-/* Of a far leg: whose pool it went to. */
-static const struct conf_trunk *trunk_of_leg(const struct b2bua *b, const struct leg *l)
+/* Whose pool has this destination. */
+static const struct conf_trunk *trunk_at(const struct b2bua *b, uint16_t slot)
 {
 	const struct conf *c = b->conf;
 	uint32_t id;
 
-	if (!pools_destination(b->p.pools, c, l->slot, &id) || !c->pools[c->destinations[id].pool].trunk)
+	if (!pools_destination(b->p.pools, c, slot, &id) || !c->pools[c->destinations[id].pool].trunk)
 		return NULL;
 	return &c->trunks[c->pools[c->destinations[id].pool].trunk - 1];
 }
 
+const struct conf_trunk *trunk_called(const struct call *c)
+{
+	const struct setup *s = c->setup;
+
+	if (c->far)
+		return c->far->has_slot ? trunk_at(c->b, c->far->slot) : NULL;
+	return s && setup_is_pooled(s) && s->n_tried ? trunk_at(c->b, s->tried[s->n_tried - 1]) : NULL;
+}
+
 const struct conf_trunk *trunk_towards(const struct attempt *a)
 {
-	return a->leg->has_slot && a->setup->call->method != M_REGISTER ? trunk_of_leg(a->b, a->leg) : NULL;
+	return a->leg->has_slot && a->setup->call->method != M_REGISTER ? trunk_at(a->b, a->leg->slot) : NULL;
 }
 
 /* RFC 2606 §2: a name that is nobody's, as in an anonymous From (RFC 3323 §4.1.1.3). */
@@ -199,7 +208,7 @@ static bool is_its_own(const struct b2bua *b, const struct conf_trunk *t, const 
 
 const struct conf_trunk *trunk_asked(const struct b2bua *b, const struct leg *l, const struct path *to)
 {
-	const struct conf_trunk *t = l->side == NEAR ? trunk_of_call(l->call) : trunk_of_leg(b, l);
+	const struct conf_trunk *t = l->side == NEAR ? trunk_of_call(l->call) : trunk_at(b, l->slot);
 
 	return t && t->password.len && is_its_own(b, t, to) ? t : NULL;
 }

@@ -23,6 +23,8 @@ enum why trunk_why(int err);
 struct sv trunk_retry_line(char area[UNSUPPORTED_MAX]);
 void trunk_admit_again(struct call *c, struct sv name); /* from a record */
 void trunk_go(struct call *c);
+/* Whose pool the call is in, or was tried in last; NULL: no trunk's. */
+const struct conf_trunk *trunk_called(const struct call *c);
 /* Whose pool a new request goes to; NULL: no trunk's, or not to a pool. A REGISTER is its sender's own business, wherever it goes: it keeps
  * its names, and gets no credentials but his. */
 const struct conf_trunk *trunk_towards(const struct attempt *a);

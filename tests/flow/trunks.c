@@ -186,6 +186,46 @@ static void a_full_trunk_spills(void **state)
 	end(r);
 }
 
+static bool last_record_has(const struct rig *r, const char *what)
+{
+	assert_true(r->n_cdrs);
+	return strstr(r->cdrs[r->n_cdrs - 1], what) != NULL;
+}
+
+/* Whom to bill: where a call came from, and where it went or was tried last. */
+static void call_records_name_it(void **state)
+{
+	struct rig *r = rig_new(TRUNK(""), 1, 1);
+	struct got g = { 0 };
+
+	(void)state;
+	calls_in(r, CARRIER, 1);
+	rig_expect(r, BOB, "INVITE ", &g);
+	answers(r, BOB, &g, 486, "");
+	rig_after(r, 10);
+	assert_true(last_record_has(r, "\"from_trunk\":\"carrier\""));
+	assert_false(last_record_has(r, "to_trunk"));
+	rig_forget(r, BOB);
+	rig_forget(r, CARRIER);
+	calls_out(r, 2);
+	rig_expect(r, CARRIER, "INVITE ", &g);
+	answers(r, CARRIER, &g, 486, "");
+	rig_after(r, 10);
+	assert_true(last_record_has(r, "\"to_trunk\":\"carrier\""));
+	assert_false(last_record_has(r, "from_trunk"));
+	rig_forget(r, BOB);
+	rig_forget(r, CARRIER);
+	calls_out(r, 3);
+	rig_expect(r, CARRIER, "INVITE ", &g);
+	answers(r, CARRIER, &g, 200, "");
+	rig_after(r, 40000); /* Bob says nothing any more: both get BYE */
+	assert_int_equal(r->n_cdrs, 3);
+	assert_true(last_record_has(r, "\"no-ack\""));
+	assert_true(last_record_has(r, "\"to_trunk\":\"carrier\""));
+	got_free(&g);
+	end(r);
+}
+
 /* Its domain stands in Request-URI, From and To of what goes there; names of nobody stay, and what an Identity signs. */
 static void its_domain_is_put_in(void **state)
 {
@@ -264,6 +304,7 @@ int main(void)
 		cmocka_unit_test(calls_at_once),
 		cmocka_unit_test(new_calls_a_second),
 		cmocka_unit_test(a_full_trunk_spills),
+		cmocka_unit_test(call_records_name_it),
 		cmocka_unit_test(its_domain_is_put_in),
 		cmocka_unit_test(its_calls_outlive_a_node),
 		cmocka_unit_test(a_reload_keeps_its_calls),
