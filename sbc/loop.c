@@ -4,6 +4,7 @@
 #include "transports/resolver.h"
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -145,11 +146,21 @@ static void adopt_tls(struct loop *l)
 			sockets_set_tls(l->net, i, c->listeners[i].tls, c->zones[c->listeners[i].zone].dials);
 }
 
+/* Woken by a message, a worker does not push another one off the core they share: who runs finishes his turn, and meanwhile more than
+ * one message comes for who waits. By default two workers on one core took 3.6 turns for a call and one took half a turn. An
+ * operator's real-time priority is left alone; where the system does not allow this, it costs CPU and nothing else. */
+static void wait_in_turn(void)
+{
+	if (sched_getscheduler(0) == SCHED_OTHER)
+		sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ 0 });
+}
+
 static void *loop_run(void *ctx)
 {
 	struct loop *l = ctx;
 	unsigned ready = 0;
 
+	wait_in_turn();
 	while (!atomic_load_explicit(&l->is_stopping, memory_order_relaxed)) {
 		sockets_flush(l->net);
 		worker_wake_others(&l->worker);
