@@ -141,13 +141,11 @@ const char *addr_print(const struct addr *a, char buf[ADDR_TEXT])
 
 	if (is_ip6)
 		*at++ = '[';
-	memcpy(at, ip, len);
-	at += len;
+	at = sv_copy(at, (struct sv){ ip, len });
 	if (is_ip6)
 		*at++ = ']';
 	*at++ = ':';
-	memcpy(at, port.p, port.len);
-	at[port.len] = '\0';
+	*sv_copy(at, port) = '\0';
 	return buf;
 }
 
@@ -180,18 +178,14 @@ socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *out)
 	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
 	struct sockaddr_in *in4 = (struct sockaddr_in *)out;
 
-	memset(out, 0, sizeof(*out));
 	if (a->family == 6) {
-		in6->sin6_family = AF_INET6;
-		in6->sin6_port = htons(a->port);
-		in6->sin6_scope_id = a->scope;
+		*in6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons(a->port), .sin6_scope_id = a->scope };
 		memcpy(&in6->sin6_addr, a->ip, 16);
 		return sizeof(*in6);
 	}
 	if (a->family != 4)
 		return 0;
-	in4->sin_family = AF_INET;
-	in4->sin_port = htons(a->port);
+	*in4 = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(a->port) };
 	memcpy(&in4->sin_addr, a->ip, 4);
 	return sizeof(*in4);
 }

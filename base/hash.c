@@ -66,19 +66,24 @@ static inline void sip_piece(struct sip *s, uint64_t piece, unsigned len)
 
 static inline void sip_feed(struct sip *s, const void *data, size_t len)
 {
-	const unsigned char *p = data;
-	uint64_t piece = 0;
+	const unsigned char *p = data, *end = p + len;
+	unsigned used = 8 * s->tail_len; /* bits; whole words leave as many */
+	uint64_t word = 0;
 
 	s->total += (uint8_t)len;
-	for (; len >= 8; len -= 8, p += 8) {
-		memcpy(&piece, p, 8);
-		sip_piece(s, le64toh(piece), 8);
+	for (; end - p >= 8; p += 8) {
+		memcpy(&word, p, 8);
+		word = le64toh(word);
+		sip_word(s, s->tail | word << used);
+		s->tail = word >> 8 >> (56 - used); /* by up to 64 */
 	}
-	if (len) {
-		piece = 0;
-		memcpy(&piece, p, len);
-		sip_piece(s, le64toh(piece), (unsigned)len);
-	}
+	if (p == end)
+		return;
+	if (len >= 8)
+		memcpy(&word, end - 8, 8); /* the last of them are what is left */
+	else
+		memcpy((char *)&word + 8 - len, p, len);
+	sip_piece(s, le64toh(word) >> (64 - 8 * (end - p)), (unsigned)(end - p));
 }
 
 static inline uint64_t sip_end(struct sip *s)

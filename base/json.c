@@ -27,8 +27,8 @@ static void put(struct json *j, struct sv v)
 {
 	char *at = take(j, v.len);
 
-	if (at && v.len)
-		memcpy(at, v.p, v.len);
+	if (at)
+		sv_copy(at, v);
 }
 
 static void put_char(struct json *j, char c)
@@ -296,8 +296,8 @@ void json_word(struct json *j, struct sv v)
 	if (!(at = take(j, v.len + 2)))
 		return;
 	*at = '"';
-	memcpy(at + 1, v.p, v.len);
-	at[v.len + 1] = '"';
+	at = sv_copy(at + 1, v);
+	*at = '"';
 }
 
 void json_str(struct json *j, struct sv v)

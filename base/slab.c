@@ -33,16 +33,6 @@ static size_t head_size(void)
 	return round_up(sizeof(struct page));
 }
 
-static size_t slot_size(const struct slab *s)
-{
-	return round_up(s->size) + POISON_GAP;
-}
-
-static size_t slots(const struct slab *s)
-{
-	return (PAGE - head_size()) / slot_size(s);
-}
-
 /* The heap under ASan: leak checks see into it. Else mmap, so that an empty page really goes back. */
 static void *page_map(void)
 {
@@ -106,7 +96,7 @@ static void *page_take(struct page *page, size_t size)
 	struct hole *hole = page->holes;
 
 	if (!hole) {
-		hole = (struct hole *)((char *)page + head_size() + page->cut++ * slot_size(page->slab));
+		hole = (struct hole *)((char *)page + head_size() + page->cut++ * page->slab->slot);
 		unpoison(hole, size);
 		return hole;
 	}
@@ -137,7 +127,9 @@ static void page_give(struct page *page, struct hole *hole, size_t size)
 void slab_init(struct slab *s, const char *name, size_t size, size_t max)
 {
 	*s = (struct slab){ .name = name, .size = size ? size : 1, .max = max };
-	assert(slots(s) > 0);
+	s->slot = round_up(s->size) + POISON_GAP;
+	s->slots = (PAGE - head_size()) / s->slot;
+	assert(s->slots > 0);
 	list_init(&s->partial);
 	list_init(&s->full);
 }
@@ -157,7 +149,7 @@ void *slab_alloc_raw(struct slab *s)
 	s->in_use++;
 	if (page == s->spare)
 		s->spare = NULL;
-	if (++page->used == slots(s)) {
+	if (++page->used == s->slots) {
 		list_del(&page->in_slab);
 		list_push(&s->full, &page->in_slab);
 	}
@@ -185,7 +177,7 @@ void slab_free(struct slab *s, void *p)
 	assert(page->slab == s);
 	page_give(page, p, s->size);
 	s->in_use--;
-	if (page->used-- == slots(s)) {
+	if (page->used-- == s->slots) {
 		list_del(&page->in_slab);
 		list_push_front(&s->partial, &page->in_slab);
 	}

@@ -11,6 +11,7 @@ struct slab {
 	const char *name;
 	size_t size;
 	size_t max;             /* most objects in use; 0 = no bound */
+	size_t slot, slots;     /* bytes from one object to the next, and objects in a page */
 	size_t in_use, pages;
 	size_t refused;         /* allocations refused by `max` or by the system */
 	struct node partial;    /* pages with room */

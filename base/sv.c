@@ -66,6 +66,33 @@ size_t sv_chr(struct sv v, char c)
 	return hit ? (size_t)(hit - v.p) : v.len;
 }
 
+/* `half` <= v.len <= 2 * half: all is read before any is written. `half` is a constant where this is inlined. */
+static inline __attribute__((always_inline)) void copy_ends(char *to, struct sv v, size_t half)
+{
+	char first[16], last[16];
+
+	memcpy(first, v.p, half);
+	memcpy(last, v.p + v.len - half, half);
+	memcpy(to, first, half);
+	memcpy(to + v.len - half, last, half);
+}
+
+char *sv_copy(char *to, struct sv v)
+{
+	if (v.len > 32)
+		memcpy(to, v.p, v.len);
+	else if (v.len >= 16)
+		copy_ends(to, v, 16);
+	else if (v.len >= 8)
+		copy_ends(to, v, 8);
+	else if (v.len >= 4)
+		copy_ends(to, v, 4);
+	else
+		for (size_t i = 0; i < v.len; i++)
+			to[i] = v.p[i];
+	return to + v.len;
+}
+
 size_t sv_find(struct sv hay, struct sv needle)
 {
 	const char *hit;

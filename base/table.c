@@ -76,16 +76,20 @@ static void resize(struct table *t, size_t buckets)
 }
 
 /* Moving MOVES buckets per operation ends a move long before the next one can be wanted. */
-static void fit(struct table *t)
+static __attribute__((noinline)) void change_size(struct table *t, size_t buckets)
+{
+	if (t->old)
+		move_some(t);
+	else
+		resize(t, t->count > buckets ? buckets * 2 : buckets / 2);
+}
+
+static inline void fit(struct table *t)
 {
 	size_t buckets = t->cur_mask + 1;
 
-	if (t->old)
-		move_some(t);
-	else if (t->count > buckets)
-		resize(t, buckets * 2);
-	else if (buckets > FEWEST && t->count < buckets / SPARSE)
-		resize(t, buckets / 2);
+	if (t->old || t->count > buckets || (t->count < buckets / SPARSE && buckets > FEWEST))
+		change_size(t, buckets);
 }
 
 int table_add(struct table *t, struct link *l, uint64_t key)

@@ -59,15 +59,23 @@ void wheel_init(struct wheel *w, uint64_t now_ms)
 {
 	memset(w, 0, sizeof(*w));
 	w->now_ms = now_ms;
+	w->next.at_ms = UINT64_MAX;
 	queue_init(&w->due);
 	for (unsigned level = 0; level < WHEEL_LEVELS; level++)
 		for (unsigned slot = 0; slot < WHEEL_SLOTS; slot++)
 			queue_init(&w->slot[level][slot]);
 }
 
+/* When time comes to a slot: its timers are due, or move down. */
+static uint64_t start_of(uint64_t at_ms, unsigned level)
+{
+	return at_ms >> (level * WHEEL_BITS) << (level * WHEEL_BITS);
+}
+
 static void place(struct wheel *w, struct timer *t)
 {
 	unsigned level, slot;
+	uint64_t start;
 
 	if (t->at_ms <= w->now_ms) {
 		queue_push(&w->due, t);
@@ -75,16 +83,19 @@ static void place(struct wheel *w, struct timer *t)
 	}
 	level = level_of(w, t->at_ms);
 	slot = slot_of(t->at_ms, level);
+	start = start_of(t->at_ms, level);
 	queue_push(&w->slot[level][slot], t);
 	w->busy[level][slot / 64] |= 1ULL << slot % 64;
+	if (start < w->next.at_ms)
+		w->next = (struct wheel_point){ start, level, slot };
 }
 
 void wheel_arm(struct wheel *w, struct timer *t, uint64_t at_ms)
 {
-	uint64_t last = (((w->now_ms >> TOP_SHIFT) + WHEEL_SLOTS) << TOP_SHIFT) - 1;
+	uint64_t most = w->now_ms + ((uint64_t)(WHEEL_SLOTS - 1) << TOP_SHIFT); /* from there on slots repeat */
 
 	wheel_disarm(w, t);
-	t->at_ms = at_ms <= w->now_ms ? w->now_ms + 1 : at_ms < last ? at_ms : last;
+	t->at_ms = at_ms <= w->now_ms ? w->now_ms + 1 : at_ms < most ? at_ms : most;
 	place(w, t);
 	w->count++;
 }
@@ -103,8 +114,11 @@ void wheel_disarm(struct wheel *w, struct timer *t)
 	level = level_of(w, t->at_ms);
 	slot = slot_of(t->at_ms, level);
 	queue_del(&w->slot[level][slot], t);
-	if (!w->slot[level][slot].first)
-		w->busy[level][slot / 64] &= ~(1ULL << slot % 64);
+	if (w->slot[level][slot].first)
+		return;
+	w->busy[level][slot / 64] &= ~(1ULL << slot % 64);
+	if (start_of(t->at_ms, level) == w->next.at_ms)
+		w->next.at_ms = 0;
 }
 
 /* The first busy slot of `level` from `from` on, or WHEEL_SLOTS. */
@@ -123,12 +137,7 @@ static unsigned next_busy(const struct wheel *w, unsigned level, unsigned from)
 	}
 }
 
-struct point { /* where time has to stop next, and the slot that waits there */
-	uint64_t at_ms;
-	unsigned level, slot;
-};
-
-static bool next_point(const struct wheel *w, struct point *out)
+static struct wheel_point find_next(const struct wheel *w)
 {
 	for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
 		unsigned here = slot_of(w->now_ms, level);
@@ -140,31 +149,34 @@ static bool next_point(const struct wheel *w, struct point *out)
 			slot = next_busy(w, level, 0);
 			ahead = slot + WHEEL_SLOTS - here;
 		}
-		if (slot == WHEEL_SLOTS)
-			continue;
-		*out = (struct point){ ((w->now_ms >> shift) + ahead) << shift, level, slot };
-		return true;
+		if (slot != WHEEL_SLOTS)
+			return (struct wheel_point){ ((w->now_ms >> shift) + ahead) << shift, level, slot };
 	}
-	return false;
+	return (struct wheel_point){ UINT64_MAX, 0, 0 };
 }
 
-uint64_t wheel_next(const struct wheel *w)
+static uint64_t next_stop(struct wheel *w)
 {
-	struct point p;
+	if (!w->next.at_ms)
+		w->next = find_next(w);
+	return w->next.at_ms;
+}
 
-	if (w->due.first)
-		return w->now_ms;
-	return next_point(w, &p) ? p.at_ms : UINT64_MAX;
+uint64_t wheel_next(struct wheel *w)
+{
+	return w->due.first ? w->now_ms : next_stop(w);
 }
 
 /* Time stands at the start of the slot: level 0 is due, the others move down. */
-static void open_slot(struct wheel *w, const struct point *p)
+static void open_slot(struct wheel *w, struct wheel_point p)
 {
-	struct timer_queue *q = &w->slot[p->level][p->slot];
+	struct timer_queue *q = &w->slot[p.level][p.slot];
 	struct timer *t, *next;
 
-	w->busy[p->level][p->slot / 64] &= ~(1ULL << p->slot % 64);
-	if (p->level == 0) {
+	w->now_ms = p.at_ms;
+	w->next.at_ms = 0;
+	w->busy[p.level][p.slot / 64] &= ~(1ULL << p.slot % 64);
+	if (p.level == 0) {
 		queue_move(&w->due, q);
 		return;
 	}
@@ -190,12 +202,8 @@ static size_t fire_due(struct wheel *w, size_t max)
 
 size_t wheel_advance(struct wheel *w, uint64_t now_ms, size_t max)
 {
-	struct point p;
-
-	while (now_ms > w->now_ms && next_point(w, &p) && p.at_ms <= now_ms) {
-		w->now_ms = p.at_ms;
-		open_slot(w, &p);
-	}
+	while (now_ms > w->now_ms && next_stop(w) <= now_ms)
+		open_slot(w, w->next);
 	if (now_ms > w->now_ms)
 		w->now_ms = now_ms;
 	return fire_due(w, max);

@@ -805,7 +805,7 @@ size_t worker_mail(struct worker *w)
 	return mailbox_drain(w->mail, w, WORKER_MAIL_BATCH);
 }
 
-uint64_t worker_next(const struct worker *w)
+uint64_t worker_next(struct worker *w)
 {
 	return w->n_held || flows_any_closed(&w->flows) ? w->wheel.now_ms + 1 : wheel_next(&w->wheel);
 }

@@ -100,6 +100,6 @@ size_t worker_mail(struct worker *w);
 int worker_post(struct worker *w, unsigned to, struct mail *m, bool is_urgent);
 void worker_wake_others(struct worker *w);
 /* When to be called again at the latest (worker_tick); UINT64_MAX: never. */
-uint64_t worker_next(const struct worker *w);
+uint64_t worker_next(struct worker *w);
 
 #endif

@@ -12,16 +12,18 @@ static inline void out_init(struct out *o, char *area, size_t size)
 {
 	*o = (struct out){ area, area, area + size, false };
 }
-static inline void out_sv(struct out *o, struct sv v)
+void out_sv(struct out *o, struct sv v);
+/* A literal: its length is known, so it is written where it stands. */
+static inline void out_known(struct out *o, const char *lit, size_t len)
 {
-	if ((size_t)(o->end - o->at) < v.len) {
+	if ((size_t)(o->end - o->at) < len) {
 		o->is_full = true;
 		return;
 	}
-	memcpy(o->at, v.p, v.len);
-	o->at += v.len;
+	memcpy(o->at, lit, len);
+	o->at += len;
 }
-#define out_lit(o, lit) out_sv((o), SV(lit))
+#define out_lit(o, lit) out_known((o), (lit), sizeof(lit) - 1)
 static inline void out_str(struct out *o, const char *s)
 {
 	out_sv(o, sv_from(s));

@@ -262,13 +262,14 @@ static void words_line(struct out *o, struct hide *h, struct sv name, struct sv 
 /* A body needs its type: it loses those parameters that name the sending side, and goes on. */
 static void type_line(struct out *o, struct hide *h, struct sv name, struct sv value)
 {
-	struct sv rest = sv_skip(value, sv_chr(value, ';')), param, word;
+	struct sv rest, param, word;
 
 	if (sv_eq(value, SV("application/sdp")) || !hide_names_inside(h, value)) {
 		hide_line(o, name, value);
 		return;
 	}
 	counter_inc(h->counters, HIDE_DROPPED_ADDRESS);
+	rest = sv_skip(value, sv_chr(value, ';'));
 	hide_line(o, name, sv_trim((struct sv){ value.p, value.len - rest.len }));
 	o->at -= 2;
 	while (param_next(&rest, &param, &word)) {
@@ -351,11 +352,11 @@ void hide_pass(struct out *o, struct hide *h, const struct hdr *hdr)
 
 void hide_headers(struct out *o, struct hide *h)
 {
-	const struct view *v = h->v;
+	const struct hdr *end = h->v->h + h->v->n;
 
-	for (unsigned i = 0; i < v->n; i++)
-		if (classes[v->h[i].id] != HIDE_OURS)
-			pass_one(o, h, &v->h[i]);
+	for (const struct hdr *hdr = h->v->h; hdr < end; hdr++)
+		if (classes[hdr->id] != HIDE_OURS)
+			pass_one(o, h, hdr);
 }
 
 /* RFC 3840 §9: a feature tag is one of the base tags or begins with '+'. */

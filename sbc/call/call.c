@@ -329,8 +329,7 @@ int leg_set_text(struct b2bua *b, struct leg *l, const struct leg_text *t)
 	if (!(text = at = blocks_alloc(&b->texts, sum)))
 		return -ENOMEM;
 	for (unsigned i = 0; i < 5; i++) {
-		memcpy(at, part[i].p ? part[i].p : "", part[i].len);
-		at += part[i].len;
+		at = sv_copy(at, part[i]);
 		*len[i] = (uint16_t)part[i].len;
 	}
 	blocks_free(&b->texts, l->text, old); /* after the copy: parts may come from it */
@@ -391,9 +390,7 @@ int dialog_set_text(struct b2bua *b, struct dialog *d, struct sv tag, struct sv 
 		return -EMSGSIZE;
 	if (!(text = blocks_alloc(&b->texts, sum)))
 		return -ENOMEM;
-	memcpy(text, tag.p, tag.len);
-	memcpy(text + tag.len, target.p ? target.p : "", target.len);
-	memcpy(text + tag.len + target.len, routes.p ? routes.p : "", routes.len);
+	sv_copy(sv_copy(sv_copy(text, tag), target), routes);
 	blocks_free(&b->texts, d->text, old); /* after the copy: parts may come from it */
 	d->text = text;
 	d->tag_len = (uint16_t)tag.len;
