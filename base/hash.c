@@ -1,17 +1,12 @@
 /* base/hash.c - SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012; one round per word and
- * three at the end, as hash tables of languages and kernels use it), fed piecewise. */
+ * three at the end, as hash tables of languages and kernels use it). */
 #include "base/hash.h"
 #include <endian.h>
 #include <errno.h>
 #include <sys/random.h>
 
-enum { LENGTH_BYTES = 4 }; /* in front of each of several parts: 32 bits, the lowest first */
-
 struct sip {
 	uint64_t v0, v1, v2, v3;
-	uint64_t tail; /* bytes that do not fill a word yet, the first lowest */
-	unsigned tail_len;
-	uint8_t total; /* length modulo 256 goes into the last word */
 };
 
 static uint64_t rotl(uint64_t x, unsigned by)
@@ -50,45 +45,36 @@ static struct sip sip_start(const struct hash_key *k)
 	};
 }
 
-/* 1 to 8 bytes, the first lowest, zeros above them. */
-static inline void sip_piece(struct sip *s, uint64_t piece, unsigned len)
+/* 1 to 7 bytes, the first lowest, zeros above them. Those in the middle are read twice: a loop costs more. */
+static inline uint64_t tail_of(const unsigned char *p, size_t len)
 {
-	unsigned used = 8 * s->tail_len; /* bits: 0 to 56 */
+	uint32_t first, last;
 
-	s->tail |= piece << used;
-	s->tail_len += len;
-	if (s->tail_len < 8)
-		return;
-	sip_word(s, s->tail);
-	s->tail = piece >> 8 >> (56 - used); /* by up to 64 */
-	s->tail_len -= 8;
+	if (len < 4)
+		return p[0] | (uint64_t)p[len / 2] << 8 * (len / 2) | (uint64_t)p[len - 1] << 8 * (len - 1);
+	memcpy(&first, p, sizeof(first));
+	memcpy(&last, p + len - sizeof(last), sizeof(last));
+	return le32toh(first) | (uint64_t)le32toh(last) << 8 * (len - sizeof(last));
 }
 
-static inline void sip_feed(struct sip *s, const void *data, size_t len)
+/* Feeds whole words; returns the bytes behind them. */
+static inline uint64_t sip_feed(struct sip *s, const void *data, size_t len)
 {
-	const unsigned char *p = data, *end = p + len;
-	unsigned used = 8 * s->tail_len; /* bits; whole words leave as many */
-	uint64_t word = 0;
+	const unsigned char *p = data;
+	size_t whole = len & ~(size_t)7;
+	uint64_t word;
 
-	s->total += (uint8_t)len;
-	for (; end - p >= 8; p += 8) {
-		memcpy(&word, p, 8);
-		word = le64toh(word);
-		sip_word(s, s->tail | word << used);
-		s->tail = word >> 8 >> (56 - used); /* by up to 64 */
+	for (size_t i = 0; i < whole; i += 8) {
+		memcpy(&word, p + i, sizeof(word));
+		sip_word(s, le64toh(word));
 	}
-	if (p == end)
-		return;
-	if (len >= 8)
-		memcpy(&word, end - 8, 8); /* the last of them are what is left */
-	else
-		memcpy((char *)&word + 8 - len, p, len);
-	sip_piece(s, le64toh(word) >> (64 - 8 * (end - p)), (unsigned)(end - p));
+	return len > whole ? tail_of(p + whole, len - whole) : 0;
 }
 
-static inline uint64_t sip_end(struct sip *s)
+/* `tail`: up to 7 bytes; the highest one says how long the whole was. */
+static inline uint64_t sip_end(struct sip *s, uint64_t tail, size_t len)
 {
-	sip_word(s, s->tail | (uint64_t)s->total << 56);
+	sip_word(s, tail | (uint64_t)len << 56);
 	s->v2 ^= 0xff;
 	for (int i = 0; i < 3; i++)
 		sip_round(s);
@@ -116,20 +102,32 @@ uint64_t hash_bytes(const struct hash_key *k, const void *p, size_t len)
 {
 	struct sip s = sip_start(k);
 
-	sip_feed(&s, p, len);
-	return sip_end(&s);
+	return sip_end(&s, sip_feed(&s, p, len), len);
 }
 
+/* In 32 bits each how many parts there are and their lengths, then the parts, all filled up with zeros to whole words: so
+ * no byte has to be moved. */
 uint64_t hash_parts(const struct hash_key *k, const struct sv *parts, size_t n)
 {
 	struct sip s = sip_start(k);
+	uint64_t word = n;
+	size_t len = (n / 2 + 1) * 8;
 
 	for (size_t i = 0; i < n; i++) {
-		s.total += LENGTH_BYTES;
-		sip_piece(&s, (uint32_t)parts[i].len, LENGTH_BYTES);
-		sip_feed(&s, parts[i].p, parts[i].len);
+		word = i % 2 ? parts[i].len : word | (uint64_t)parts[i].len << 32;
+		if (i % 2 == 0)
+			sip_word(&s, word);
 	}
-	return sip_end(&s);
+	if (n % 2 == 0)
+		sip_word(&s, word);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t tail = sip_feed(&s, parts[i].p, parts[i].len);
+
+		if (parts[i].len % 8)
+			sip_word(&s, tail);
+		len += (parts[i].len + 7) / 8 * 8;
+	}
+	return sip_end(&s, 0, len);
 }
 
 uint64_t hash_weak(uint64_t seed, struct sv v)
@@ -149,12 +147,16 @@ uint64_t hash_weak(uint64_t seed, struct sv v)
 uint64_t hash_nocase(const struct hash_key *k, struct sv v)
 {
 	struct sip s = sip_start(k);
+	uint64_t word = 0;
 
-	s.total = (uint8_t)v.len;
 	for (size_t i = 0; i < v.len; i++) {
 		unsigned char c = (unsigned char)v.p[i];
 
-		sip_piece(&s, c >= 'A' && c <= 'Z' ? c | 0x20 : c, 1);
+		word |= (uint64_t)(c >= 'A' && c <= 'Z' ? c | 0x20 : c) << i % 8 * 8;
+		if (i % 8 == 7) {
+			sip_word(&s, word);
+			word = 0;
+		}
 	}
-	return sip_end(&s);
+	return sip_end(&s, word, v.len);
 }

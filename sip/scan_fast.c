@@ -60,7 +60,7 @@ static inline __m128i equal(__m128i x, char c)
 /* Bytes not above `most`, unsigned. */
 static inline __m128i at_most(__m128i x, char most)
 {
-	return _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(most)), x);
+	return _mm_cmpeq_epi8(_mm_subs_epu8(x, _mm_set1_epi8(most)), _mm_setzero_si128());
 }
 static inline unsigned mask(__m128i x)
 {

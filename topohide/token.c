@@ -5,6 +5,9 @@
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <stdlib.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 /* The first character's value: kind * LETTERS_PER_KIND + letter * 2 + one bit of the shard. */
 enum { BLOCK = AES_BLOCK, KEY_LETTERS = 3, LETTERS_PER_KIND = 2 * KEY_LETTERS };
@@ -93,36 +96,12 @@ void token_codec_free(struct token_codec *c)
 	free(c);
 }
 
-/* 128 bits, the highest first, in 26 characters of five: three groups of eight, then the last eight bits and two of the shard. */
+/* 128 bits, the highest first, in 26 characters of five: the last eight bits and two of the shard share the last two. */
 struct block {
 	uint64_t hi, lo;
 };
 
-#define EACH 0x0101010101010101ull /* times a byte: that byte in each of eight places */
-
-/* The lowest 40 bits as eight letters at once: halves of 20 go into words of 32, those of 10 into 16, those of 5 into bytes.
- * Values from 26 on are the digits '2' to '7'. */
-static inline void letters_write(uint64_t bits, char *out)
-{
-	uint64_t is_digit;
-
-	bits = (bits & 0xfffff00000) << 12 | (bits & 0xfffff);
-	bits = (bits & 0x000ffc00000ffc00) << 6 | (bits & 0x000003ff000003ff);
-	bits = (bits & 0x03e003e003e003e0) << 3 | (bits & 0x001f001f001f001f);
-	is_digit = (bits + EACH * (128 - 26)) >> 7 & EACH;
-	bits = htobe64(bits + EACH * 'a' - is_digit * ('a' + 26 - '2'));
-	memcpy(out, &bits, sizeof(bits));
-}
-
-/* The last two letters are written as the last eight. */
-static void base32_write(struct block b, unsigned spare, char *out)
-{
-	letters_write(b.hi >> 24, out);
-	letters_write(b.hi << 16 | b.lo >> 48, out + 8);
-	letters_write(b.lo >> 8, out + 16);
-	letters_write(b.lo << 2 | spare, out + 18);
-}
-
+static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
 enum { IS_DIGIT = 32 };
 
 /* IS_DIGIT + value; letters in either case. */
@@ -138,31 +117,89 @@ static const uint8_t values[256] = {
 };
 /* clang-format on */
 
-/* `*all` keeps the bits that all characters have in common. */
-static inline uint64_t letters_read(const char *text, unsigned n, unsigned *all)
+#ifdef __SSE2__
+static inline __m128i each(char c)
 {
-	const uint64_t marks = (((1ull << 5 * n) - 1) / 31) * IS_DIGIT; /* what IS_DIGIT adds in each place */
-	uint64_t bits = 0;
+	return _mm_set1_epi8(c);
+}
 
-	for (unsigned i = 0; i < n; i++) {
+/* Bytes not above `most`, unsigned. */
+static inline __m128i at_most(__m128i x, char most)
+{
+	return _mm_cmpeq_epi8(_mm_min_epu8(x, each(most)), x);
+}
+
+/* The lowest 40 bits of two numbers as eight letters each: halves of 20 go into words of 32, those of 10 into 16, those of 5
+ * into bytes, the higher half first in memory. Values from 26 on are the digits '2' to '7'. */
+static inline void letters_write(uint64_t first, uint64_t second, char out[16])
+{
+	__m128i low20 = _mm_set1_epi64x(0xfffff), low10 = _mm_set1_epi32(0x3ff), low5 = _mm_set1_epi16(0x1f);
+	__m128i x = _mm_set_epi64x((long long)second, (long long)first);
+
+	x = _mm_or_si128(_mm_and_si128(_mm_srli_epi64(x, 20), low20), _mm_slli_epi64(_mm_and_si128(x, low20), 32));
+	x = _mm_or_si128(_mm_srli_epi32(x, 10), _mm_slli_epi32(_mm_and_si128(x, low10), 16));
+	x = _mm_or_si128(_mm_srli_epi16(x, 5), _mm_slli_epi16(_mm_and_si128(x, low5), 8));
+	x = _mm_sub_epi8(_mm_add_epi8(x, each('a')), _mm_and_si128(_mm_cmpgt_epi8(x, each(25)), each('a' + 26 - '2')));
+	_mm_storeu_si128((__m128i *)(void *)out, x);
+}
+
+/* The way back; letters in either case. False: something else is among them. */
+static inline bool letters_read(const char text[16], uint64_t out[2])
+{
+	__m128i x = _mm_loadu_si128((const __m128i *)(const void *)text), low40 = _mm_set1_epi64x(0xffffffffff);
+	__m128i letter = _mm_sub_epi8(_mm_or_si128(x, each(0x20)), each('a')), digit = _mm_sub_epi8(x, each('2'));
+	__m128i is_letter = at_most(letter, 25), is_digit = at_most(digit, 5);
+
+	x = _mm_or_si128(_mm_and_si128(letter, is_letter), _mm_and_si128(_mm_add_epi8(digit, each(26)), is_digit));
+	x = _mm_or_si128(_mm_slli_epi16(_mm_and_si128(x, _mm_set1_epi16(0xff)), 5), _mm_srli_epi16(x, 8));
+	x = _mm_madd_epi16(x, _mm_set1_epi32(1 << 16 | 1 << 10)); /* in each 32 bits: the lower half * 2^10 + the upper one */
+	x = _mm_and_si128(_mm_or_si128(_mm_slli_epi64(x, 20), _mm_srli_epi64(x, 32)), low40);
+	_mm_storeu_si128((__m128i *)(void *)out, x);
+	return _mm_movemask_epi8(_mm_or_si128(is_letter, is_digit)) == 0xffff;
+}
+#else
+/* The lowest 40 bits of two numbers as eight letters each. */
+static inline void letters_write(uint64_t first, uint64_t second, char out[16])
+{
+	for (unsigned i = 0; i < 8; i++) {
+		out[i] = alphabet[first >> (35 - 5 * i) & 31];
+		out[8 + i] = alphabet[second >> (35 - 5 * i) & 31];
+	}
+}
+
+/* The way back; letters in either case. False: something else is among them. */
+static inline bool letters_read(const char text[16], uint64_t out[2])
+{
+	unsigned all = IS_DIGIT;
+
+	out[0] = out[1] = 0;
+	for (unsigned i = 0; i < 16; i++) {
 		unsigned v = values[(uint8_t)text[i]];
 
-		bits = (bits << 5) + v;
-		*all &= v;
+		out[i / 8] = out[i / 8] << 5 | (v & 31);
+		all &= v;
 	}
-	return bits - marks;
+	return all;
+}
+#endif
+
+/* Letters 0 to 15, then 10 to 25: six are written twice. */
+static void base32_write(struct block b, unsigned spare, char *out)
+{
+	letters_write(b.hi >> 24, b.hi << 16 | b.lo >> 48, out);
+	letters_write(b.hi << 26 | b.lo >> 38, b.lo << 2 | spare, out + 10);
 }
 
 static int base32_read(const char *text, struct block *b, unsigned *spare)
 {
-	unsigned all = IS_DIGIT;
-	uint64_t first = letters_read(text, 8, &all), second = letters_read(text + 8, 8, &all);
-	uint64_t third = letters_read(text + 16, 8, &all), last = letters_read(text + 24, 2, &all);
+	uint64_t first[2], last[2];
+	bool are_first = letters_read(text, first), are_last = letters_read(text + 10, last);
 
-	if (!all)
+	if (!are_first || !are_last)
 		return -EBADMSG;
-	*spare = last & 3;
-	*b = (struct block){ .hi = first << 24 | second >> 16, .lo = second << 48 | third << 8 | last >> 2 };
+	*spare = last[1] & 3;
+	*b = (struct block){ .hi = first[0] << 24 | first[1] >> 16,
+	                     .lo = first[1] << 48 | (last[0] & 0x3ff) << 38 | last[1] >> 2 };
 	return 0;
 }
 
@@ -193,7 +230,6 @@ static int block_unpack(struct block b, struct token *t)
 	return 0;
 }
 
-static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
 _Static_assert(TOKEN_KINDS * LETTERS_PER_KIND <= sizeof(alphabet) - 1, "one letter says kind and key");
 
 void token_write(struct token_codec *c, enum token_kind kind, struct token t, char out[TOKEN_LEN])

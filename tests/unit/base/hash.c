@@ -27,20 +27,23 @@ static void vectors_are_right(void **state)
 
 static void parts_are_lengths_and_bytes(void **state)
 {
-	static const char whole[] = "\3\0\0\0abc" "\0\0\0\0" "\x9\0\0\0" "123456789";
-	const struct sv parts[] = { SV("abc"), { NULL, 0 }, SV("123456789") };
+	static const char three[] = "\3\0\0\0\3\0\0\0" "\0\0\0\0\x9\0\0\0" "abc\0\0\0\0\0" "12345678" "9\0\0\0\0\0\0";
+	static const char two[] = "\2\0\0\0\1\0\0\0" "\x8\0\0\0\0\0\0\0" "a\0\0\0\0\0\0\0" "12345678";
+	const struct sv parts[] = { SV("abc"), { NULL, 0 }, SV("123456789") }, others[] = { SV("a"), SV("12345678") };
 
 	(void)state;
-	assert_true(hash_parts(&paper_key, parts, 3) == hash_bytes(&paper_key, whole, sizeof(whole) - 1));
+	assert_true(hash_parts(&paper_key, parts, 3) == hash_bytes(&paper_key, three, sizeof(three)));
+	assert_true(hash_parts(&paper_key, others, 2) == hash_bytes(&paper_key, two, sizeof(two) - 1));
 }
 
 static void parts_cannot_be_shifted(void **state)
 {
-	const struct sv a[] = { SV("ab"), SV("c") }, b[] = { SV("a"), SV("bc") }, c[] = { SV("abc") };
+	const struct sv a[] = { SV("ab"), SV("c") }, b[] = { SV("a"), SV("bc") }, c[] = { SV("abc") }, d[] = { SV("abc"), { NULL, 0 } };
 
 	(void)state;
 	assert_true(hash_parts(&paper_key, a, 2) != hash_parts(&paper_key, b, 2));
 	assert_true(hash_parts(&paper_key, a, 2) != hash_parts(&paper_key, c, 1));
+	assert_true(hash_parts(&paper_key, c, 1) != hash_parts(&paper_key, d, 2));
 }
 
 static void case_is_folded(void **state)

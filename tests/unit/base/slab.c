@@ -62,7 +62,7 @@ static void pages_come_and_go(void **state)
 
 	(void)state;
 	slab_init(&s, "test", 600, 0);
-	per_page = slots(&s);
+	per_page = s.slots;
 	n = per_page * 3;
 	for (size_t i = 0; i < n; i++)
 		objects[i] = slab_alloc(&s);
@@ -85,7 +85,7 @@ static void empty_page_is_used_last(void **state)
 
 	(void)state;
 	slab_init(&s, "test", 600, 0);
-	per_page = slots(&s);
+	per_page = s.slots;
 	for (size_t i = 0; i < 2 * per_page; i++)
 		objects[i] = slab_alloc(&s);
 	slab_free(&s, objects[0]);
