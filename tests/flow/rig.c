@@ -358,7 +358,7 @@ static void tell_refusals(struct rig *r)
 	}
 }
 
-static uint64_t next_event(const struct rig *r)
+static uint64_t next_event(struct rig *r)
 {
 	uint64_t next = list_empty(&r->refused) ? next_question(r) : r->now_ms;
 
