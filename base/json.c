@@ -263,10 +263,25 @@ size_t json_escape(char *out, size_t room, struct sv v, size_t *taken)
 	return len;
 }
 
+static void put_word(struct json *j, struct sv v)
+{
+	char *at = take(j, v.len + 2);
+
+	if (!at)
+		return;
+	*at = '"';
+	at = sv_copy(at + 1, v);
+	*at = '"';
+}
+
 static void put_string(struct json *j, struct sv v)
 {
 	size_t taken = 0;
 
+	if (plain_len(v) == v.len) {
+		put_word(j, v);
+		return;
+	}
 	put_char(j, '"');
 	if (j->overflow)
 		return;
@@ -277,27 +292,23 @@ static void put_string(struct json *j, struct sv v)
 
 void json_key_sv(struct json *j, struct sv key)
 {
-	char *at;
+	size_t comma = j->needs_comma;
+	char *at = take(j, comma + key.len + 3);
 
-	begin_value(j);
 	j->needs_comma = false;
-	if (!(at = take(j, key.len + 3)))
+	if (!at)
 		return;
+	*at = ',';
+	at += comma;
 	*at = '"';
-	memcpy(at + 1, key.p, key.len);
-	memcpy(at + 1 + key.len, "\":", 2);
+	at = sv_copy(at + 1, key);
+	memcpy(at, "\":", 2);
 }
 
 void json_word(struct json *j, struct sv v)
 {
-	char *at;
-
 	begin_value(j);
-	if (!(at = take(j, v.len + 2)))
-		return;
-	*at = '"';
-	at = sv_copy(at + 1, v);
-	*at = '"';
+	put_word(j, v);
 }
 
 void json_str(struct json *j, struct sv v)

@@ -80,8 +80,8 @@ static inline __attribute__((always_inline)) void copy_ends(char *to, struct sv 
 char *sv_copy(char *to, struct sv v)
 {
 	if (v.len > 32)
-		memcpy(to, v.p, v.len);
-	else if (v.len >= 16)
+		return mempcpy(to, v.p, v.len);
+	if (v.len >= 16)
 		copy_ends(to, v, 16);
 	else if (v.len >= 8)
 		copy_ends(to, v, 8);

@@ -19,6 +19,8 @@ enum {
 	              1 << HDR_CONTENT_LENGTH,
 };
 
+_Static_assert(HDR_COUNT - HDR_HOT <= 64 && HDR_HOT <= 32, "they have their bits in a view");
+
 /* Everything before the headers is zeroed, they are not: 1,280 bytes a message will rarely need. */
 static inline void scan_begin(struct view *v, const char *base)
 {
@@ -41,10 +43,14 @@ static inline bool scan_put(struct view *v, unsigned n, struct sv name, struct s
 		.value_len = (uint16_t)value.len,
 		.id = (uint8_t)id,
 	};
-	if (id - 1 >= HDR_HOT - 1) /* HDR_OTHER, too */
+	if (id - 1 >= HDR_HOT - 1) {
+		v->rare |= id ? 1ull << (id - HDR_HOT) : 0;
 		return true;
-	if (v->first[id])
+	}
+	if (v->first[id]) {
+		v->repeated |= 1u << id;
 		return !(SCAN_SINGLE >> id & 1);
+	}
 	v->first[id] = (uint16_t)(n + 1);
 	return true;
 }

@@ -452,7 +452,7 @@ static bool check_via(struct view *v)
 	return !via_check(via);
 }
 
-static bool check_address(const struct view *v, enum hdr_id id, struct view_span *tag)
+static inline __attribute__((always_inline)) bool check_address(const struct view *v, enum hdr_id id, struct view_span *tag)
 {
 	struct sv value = hdr_value(v, view_first(v, id)), text;
 

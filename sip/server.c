@@ -288,6 +288,24 @@ static void out_via_params(struct out *o, struct sv params)
 			out_unfolded(o, sv_trim(sv_span(at, params.p)));
 }
 
+/* Nothing but a branch and perhaps an rport to be filled in, before or behind it, as nearly all write it. */
+static bool are_usual(const struct view *v, struct sv params, struct sv *rport)
+{
+	struct sv branch = view_via_branch(v), before, behind;
+
+	if (!branch.len)
+		return false;
+	before = sv_span(params.p, branch.p);
+	behind = sv_span(branch.p + branch.len, params.p + params.len);
+	if (before.len == sizeof(";branch=") - 1 && (!behind.len || sv_eq(behind, SV(";rport"))))
+		*rport = (struct sv){ behind.len ? behind.p + behind.len : NULL, 0 };
+	else if (sv_eq(before, SV(";rport;branch=")) && !behind.len)
+		*rport = (struct sv){ before.p + sizeof(";rport") - 1, 0 };
+	else
+		return false;
+	return true;
+}
+
 /* §18.2.1 and RFC 3581 §4: where the request really came from, written into its topmost Via. rport is filled in when
  * asked for, and added unasked when the port differs, since the answer goes there anyway. */
 static void head_top_via(struct out *o, const struct view *v, const struct path *from)
@@ -302,6 +320,8 @@ static void head_top_via(struct out *o, const struct view *v, const struct path 
 	while (p < end && *p != ';' && *p != ',') /* protocol and sent-by hold none of these */
 		p++;
 	params = rest = sv_span(p, end);
+	if (are_usual(v, params, &rport))
+		rest = sv_skip(params, params.len);
 	while (param_next(&rest, &name, &one)) {
 		if (sv_ieq(name, SV("rport")))
 			rport = one;
@@ -334,14 +354,10 @@ static void head_top_via(struct out *o, const struct view *v, const struct path 
 /* What every response repeats of its request (§8.2.6.2, §12.1.1), as one block that ends behind To's value. */
 static void head_write(struct out *o, const struct view *v, const struct path *from)
 {
-	for (unsigned i = v->first[HDR_VIA] - 1; i < v->n; i++) {
-		const struct hdr *h = &v->h[i];
-
-		if (h->id == HDR_VIA && i == v->first[HDR_VIA] - 1u)
-			head_top_via(o, v, from);
-		else if (h->id == HDR_VIA)
-			head_line(o, v, SV("Via: "), h);
-	}
+	head_top_via(o, v, from);
+	for (unsigned i = v->first[HDR_VIA]; i < v->n && v->repeated >> HDR_VIA & 1; i++)
+		if (v->h[i].id == HDR_VIA)
+			head_line(o, v, SV("Via: "), &v->h[i]);
 	if (v->first[HDR_RECORD_ROUTE])
 		for (unsigned i = v->first[HDR_RECORD_ROUTE] - 1; i < v->n; i++)
 			if (v->h[i].id == HDR_RECORD_ROUTE)
@@ -363,9 +379,10 @@ static bool head_has_tag(struct sv head)
 
 static void status_line(struct out *o, unsigned status, struct sv phrase)
 {
+	const char digits[] = { (char)('0' + status / 100), (char)('0' + status / 10 % 10), (char)('0' + status % 10), ' ' };
+
 	out_lit(o, "SIP/2.0 ");
-	out_u64(o, status);
-	out_lit(o, " ");
+	out_known(o, digits, sizeof(digits));
 	out_sv(o, phrase.len ? phrase : sv_from(status_phrase(status)));
 	out_lit(o, "\r\n");
 }

@@ -22,8 +22,12 @@ static bool is_escaped(struct sv v, unsigned classes)
 
 static int parse_userinfo(struct uri *u, struct sv info)
 {
-	size_t colon = sv_chr(info, ':');
+	size_t colon;
 
+	u->user = info;
+	if (info.len && is_all(info, C_USER))
+		return 0; /* as nearly always: neither a password nor escapes */
+	colon = sv_chr(info, ':');
 	u->user = (struct sv){ info.p, colon };
 	if (colon < info.len)
 		u->password = sv_skip(info, colon + 1);
@@ -38,14 +42,12 @@ static int parse_userinfo(struct uri *u, struct sv info)
 /* One to three digits worth below 256; NULL when it is not that. */
 static inline const char *skip_octet(const char *p, const char *end)
 {
-	const char *from = p;
+	const char *from = p, *most = end - p > 4 ? p + 4 : end;
 	unsigned n = 0, digit;
 
-	while (p < end && (digit = (unsigned)(uint8_t)*p - '0') < 10 && n < 256) {
+	for (; p < most && (digit = (unsigned)(uint8_t)*p - '0') < 10; p++)
 		n = n * 10 + digit;
-		p++;
-	}
-	return n < 256 && p > from && p - from <= 3 ? p : NULL;
+	return n < 256 && (size_t)(p - from) - 1 < 3 ? p : NULL;
 }
 
 /* Behind four such numbers with dots between; NULL when it is not that. */
@@ -156,13 +158,16 @@ static int parse_headers(struct sv headers)
 
 int port_cut(const char **at, const char *end, uint16_t *port)
 {
-	const char *digits = *at, *stop = skip_class(digits, end, C_DIGIT);
-	uint64_t n;
+	const char *p = *at;
+	unsigned n = 0, digit;
 
-	if (number_parse(sv_span(digits, stop), UINT16_MAX, &n) || !n)
+	for (; p < end && (digit = (unsigned)(uint8_t)*p - '0') < 10; p++)
+		if ((n = n * 10 + digit) > UINT16_MAX)
+			return -EBADMSG;
+	if (!n)
 		return -EBADMSG;
 	*port = (uint16_t)n;
-	*at = stop;
+	*at = p;
 	return 0;
 }
 
@@ -177,7 +182,7 @@ static int parse_sip(struct uri *u, struct sv rest)
 		return -EBADMSG;
 	if (p < end && *p == ':' && (p++, port_cut(&p, end, &u->port)))
 		return -EBADMSG;
-	question = memchr(p, '?', (size_t)(end - p));
+	question = p < end ? memchr(p, '?', (size_t)(end - p)) : NULL;
 	u->params = sv_span(p, question ? question : end);
 	if (u->params.len && (*u->params.p != ';' || parse_params(u->params)))
 		return -EBADMSG;
@@ -220,14 +225,15 @@ static bool is_scheme(struct sv v)
 
 int uri_parse(struct uri *out, struct sv text)
 {
-	size_t colon = sv_chr(text, ':');
+	bool is_sip = text.len >= 4 && memcmp(text.p, "sip:", 4) == 0; /* as nearly always */
+	size_t colon = is_sip ? 3 : sv_chr(text, ':');
 	struct sv rest = sv_skip(text, colon + 1);
 	struct uri u = { .scheme_text = { text.p, colon } };
 	int err;
 
 	if (colon == text.len)
 		return -EBADMSG;
-	u.scheme = scheme_parse(u.scheme_text);
+	u.scheme = is_sip ? URI_SIP : scheme_parse(u.scheme_text);
 	if (u.scheme == URI_OTHER && !is_scheme(u.scheme_text))
 		return -EBADMSG;
 	err = u.scheme == URI_SIP || u.scheme == URI_SIPS ? parse_sip(&u, rest) : parse_opaque(&u, rest);

@@ -53,12 +53,10 @@ const size_t view_reasons_count = REASONS;
 
 const struct hdr *view_find(const struct view *v, enum hdr_id id, unsigned from)
 {
-	if (id > HDR_OTHER && id < HDR_HOT) {
-		if (!v->first[id])
-			return NULL;
-		if (from < v->first[id])
-			return &v->h[v->first[id] - 1];
-	}
+	if (id != HDR_OTHER && !view_has(v, id))
+		return NULL;
+	if (id != HDR_OTHER && id < HDR_HOT && from < v->first[id])
+		return &v->h[v->first[id] - 1];
 	for (unsigned i = from; i < v->n; i++)
 		if (v->h[i].id == id)
 			return &v->h[i];

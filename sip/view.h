@@ -15,10 +15,11 @@ enum method {
 enum hdr_id {
 	HDR_OTHER, HDR_VIA, HDR_FROM, HDR_TO, HDR_CALL_ID, HDR_CSEQ, HDR_CONTACT, HDR_MAX_FORWARDS,
 	HDR_CONTENT_LENGTH, HDR_CONTENT_TYPE, HDR_ROUTE, HDR_RECORD_ROUTE, HDR_REQUIRE, HDR_SUPPORTED, HDR_RSEQ,
-	HDR_RACK, HDR_EXPIRES, HDR_PROXY_REQUIRE, HDR_PRIVACY, HDR_SESSION_EXPIRES, HDR_HOT,
-	HDR_ACCEPT = HDR_HOT, HDR_ACCEPT_CONTACT, HDR_ACCEPT_ENCODING, HDR_ACCEPT_LANGUAGE, HDR_ALERT_INFO, HDR_ALLOW,
-	HDR_ALLOW_EVENTS, HDR_AUTHENTICATION_INFO, HDR_AUTHORIZATION, HDR_CALL_INFO, HDR_CONTENT_DISPOSITION,
-	HDR_CONTENT_ENCODING, HDR_CONTENT_LANGUAGE, HDR_DATE, HDR_DIVERSION, HDR_ERROR_INFO, HDR_EVENT,
+	HDR_RACK, HDR_EXPIRES, HDR_PROXY_REQUIRE, HDR_PRIVACY, HDR_SESSION_EXPIRES, HDR_ALLOW,
+	HDR_AUTHORIZATION, HDR_EVENT, HDR_HOT,
+	HDR_ACCEPT = HDR_HOT, HDR_ACCEPT_CONTACT, HDR_ACCEPT_ENCODING, HDR_ACCEPT_LANGUAGE, HDR_ALERT_INFO,
+	HDR_ALLOW_EVENTS, HDR_AUTHENTICATION_INFO, HDR_CALL_INFO, HDR_CONTENT_DISPOSITION,
+	HDR_CONTENT_ENCODING, HDR_CONTENT_LANGUAGE, HDR_DATE, HDR_DIVERSION, HDR_ERROR_INFO,
 	HDR_FEATURE_CAPS, HDR_FLOW_TIMER, HDR_GEOLOCATION, HDR_GEOLOCATION_ERROR, HDR_GEOLOCATION_ROUTING,
 	HDR_HISTORY_INFO, HDR_IDENTITY, HDR_IDENTITY_INFO, HDR_INFO_PACKAGE, HDR_IN_REPLY_TO, HDR_JOIN,
 	HDR_MAX_BREADTH, HDR_MIME_VERSION, HDR_MIN_EXPIRES, HDR_MIN_SE, HDR_ORGANIZATION, HDR_P_ASSERTED_IDENTITY,
@@ -60,6 +61,8 @@ struct view {
 	uint8_t has_content_length; /* 0 or 1 */
 	uint8_t has_folds; /* 0 or 1: some header value goes on in a second line */
 	/* What every message is asked for, kept by the scan: read it by the view_... functions below. */
+	uint64_t rare; /* a bit for each header without an index that is there, HDR_HOT's the lowest */
+	uint32_t repeated; /* a bit for each one with an index that is there more than once */
 	struct view_span {
 		uint16_t at, len;
 	} via_host, via_branch, from_tag, to_tag;
@@ -147,6 +150,11 @@ static inline struct sv view_to_tag(const struct view *v)
 static inline const struct hdr *view_first(const struct view *v, enum hdr_id id)
 {
 	return v->first[id] ? &v->h[v->first[id] - 1] : NULL;
+}
+/* Is there such a header? Not for HDR_OTHER. */
+static inline bool view_has(const struct view *v, enum hdr_id id)
+{
+	return id < HDR_HOT ? v->first[id] : v->rare >> (id - HDR_HOT) & 1;
 }
 /* First header of any id at or after index `from`; NULL when there is none. */
 const struct hdr *view_find(const struct view *v, enum hdr_id id, unsigned from);

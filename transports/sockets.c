@@ -282,9 +282,12 @@ static bool flush_udp(struct sockets *s)
 {
 	bool is_done = true;
 
-	for (size_t i = 0; i < s->n_locals; i++)
-		if (s->locals[i].udp && !udp_flush(s->locals[i].udp))
+	for (size_t i = 0; i < s->n_locals; i++) {
+		struct udp *u = s->locals[i].udp;
+
+		if (u && u->head != u->tail && !udp_flush(u))
 			is_done = false;
+	}
 	return is_done;
 }
 

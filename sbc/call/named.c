@@ -19,10 +19,7 @@ bool names_anybody(const struct view *v)
 		return false;
 	if (v->method == M_REFER || (v->body_len && v->method != M_INVITE && watch_is_told(v)))
 		return true;
-	for (unsigned i = 0; i < v->n; i++)
-		if (is_dialog_name(v->h[i].id))
-			return true;
-	return false;
+	return view_has(v, HDR_REPLACES) || view_has(v, HDR_JOIN) || view_has(v, HDR_TARGET_DIALOG);
 }
 
 struct names *names_get(struct names *n)
