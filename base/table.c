@@ -51,8 +51,26 @@ static void move_bucket(struct table *t, struct link *l)
 	}
 }
 
+/* Shrinking has begun, nobody is left, and there may never be an operation that goes on with it. */
+static void start_anew(struct table *t)
+{
+	struct link **fresh = calloc(FEWEST, sizeof(*fresh));
+
+	if (!fresh)
+		return;
+	free(t->old);
+	free(t->cur);
+	t->old = NULL;
+	t->cur = fresh;
+	t->cur_mask = FEWEST - 1;
+}
+
 static void move_some(struct table *t)
 {
+	if (!t->count) {
+		start_anew(t);
+		return;
+	}
 	for (int i = 0; i < MOVES && t->old; i++) {
 		move_bucket(t, t->old[t->moved]);
 		if (t->moved++ < t->old_mask)

@@ -93,18 +93,31 @@ static int slot_get(struct sockets *s, uint32_t *out)
 	if (s->n_slots == s->slots_size && (err = more_slots(s)))
 		return err;
 	*out = s->n_slots++;
-	s->slots[*out] = (struct slot){ .generation = s->first_generation };
+	s->slots[*out] = (struct slot){ .generation = s->next_generation };
 	return 0;
 }
 
-/* The next connection in this slot has another generation: an old flow never names a new connection. */
+/* The next connection in this slot has another generation: an old flow never names a new connection. Nor does it in a slot that is made
+ * later: that begins with the highest generation there was. */
 static void slot_put(struct sockets *s, uint32_t i)
 {
 	s->slots[i].conn = NULL;
 	if (++s->slots[i].generation == 0)
 		s->slots[i].generation = 1;
+	if ((int32_t)(s->slots[i].generation - s->next_generation) > 0)
+		s->next_generation = s->slots[i].generation;
 	s->slots[i].next_free = s->free_slot;
 	s->free_slot = i;
+}
+
+/* The last of many takes their slots with it. */
+static void slots_free(struct sockets *s)
+{
+	if (s->conns.in_use || s->slots_size <= SLOTS_FIRST)
+		return;
+	free(STEAL(s->slots));
+	s->n_slots = s->slots_size = 0;
+	s->free_slot = NO_SLOT;
 }
 
 /* Dying ----------------------------------------------------------------------------------------------------------- */
@@ -484,6 +497,7 @@ static void release(struct conn *c)
 	close(c->watch.fd);
 	slot_put(s, c->slot);
 	slab_free(&s->conns, c);
+	slots_free(s);
 	counter_set(&s->counters, NET_TCP_CONNECTIONS, s->conns.in_use);
 }
 

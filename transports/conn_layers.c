@@ -57,9 +57,11 @@ static int begin_link(struct conn *c)
 	struct tls_context *x = c->is_accepted ? l->server : l->client;
 	char area[ADDR_TEXT];
 	struct sv name = expected_of(c, area);
+	const struct tls_params p = { .links = &c->s->links, .context = x, .tickets = c->s->p.tickets,
+	                              .expects = c->is_accepted ? NULL : &name, .fd = c->watch.fd };
 	int err;
 
-	if (!x || (err = tls_open(&c->tls, x, c->s->p.tickets, c->watch.fd, c->is_accepted ? NULL : &name))) {
+	if (!x || (err = tls_open(&c->tls, &p))) {
 		counter_inc(&c->s->counters, NET_TLS_NO_SETTINGS);
 		return x ? err : -ENOKEY;
 	}

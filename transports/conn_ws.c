@@ -32,6 +32,11 @@ static struct upgrade_rules rules_of(struct conn *c)
 	return rules;
 }
 
+void conn_ws_slab(struct slab *out)
+{
+	slab_init(out, "websockets", sizeof(struct conn_ws), 0);
+}
+
 void conn_ws_end(struct conn *c)
 {
 	struct conn_ws *ws = STEAL(c->ws);
@@ -42,7 +47,7 @@ void conn_ws_end(struct conn *c)
 	ws_fini(&ws->frames, &c->s->held);
 	buf_put(ws->request);
 	buf_put(ws->ping);
-	free(ws);
+	slab_free(&c->s->websockets, ws);
 }
 
 /* Frames out ------------------------------------------------------------------------------------------------------ */
@@ -237,7 +242,7 @@ static void begin(struct conn *c)
 	c->is_blocked = false;
 	c->until = c->s->p.wheel->now_ms + NET_UPGRADE_MS;
 	c->message_until = 0;
-	c->ws = calloc(1, sizeof *c->ws);
+	c->ws = slab_alloc(&c->s->websockets);
 	if (!c->ws || (!c->is_accepted && make_request(c))) {
 		conn_die(c, NET_CLOSED_MEMORY, ENOMEM);
 		return;

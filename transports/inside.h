@@ -216,6 +216,8 @@ void conn_item_free(struct conn *c, struct write_item *item);
 
 /* conn_ws.c: connections that are WebSockets. */
 
+/* Where they come from: on the heap they would lie between what comes and goes, and keep its room. */
+void conn_ws_slab(struct slab *out);
 /* Bytes flow: the upgrade begins. */
 void conn_ws_begin(struct conn *c);
 /* An open connection that began with "GET " becomes one of the listener that shares the port. */
@@ -259,10 +261,10 @@ struct sockets {
 	struct udp_area area;
 	struct local *locals;
 	size_t n_locals;
-	struct slab conns, items;
+	struct slab conns, items, links, websockets;
 	struct table by_remote, aliases;
 	struct slot *slots;
-	uint32_t n_slots, slots_size, free_slot, first_generation;
+	uint32_t n_slots, slots_size, free_slot, next_generation;
 	size_t n_paused;
 	struct node handshakes;      /* connections whose next step had to wait */
 	unsigned handshakes_left;    /* steps in this turn */

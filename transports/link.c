@@ -45,19 +45,31 @@ static bool prepare(struct tls *t, int fd)
 	return name_peer(t);
 }
 
-int tls_open(struct tls **out, struct tls_context *x, struct tls_tickets *tickets, int fd, const struct sv *expects)
+static bool expect(struct tls *t, struct sv whom)
 {
-	size_t len = expects ? expects->len : 0;
-	struct tls *t = calloc(1, sizeof(*t) + len);
+	char *p = whom.len ? malloc(whom.len) : NULL;
+
+	if (p)
+		t->expects = (struct sv){ memcpy(p, whom.p, whom.len), whom.len };
+	return p || !whom.len;
+}
+
+static void expect_nobody(struct tls *t)
+{
+	free((char *)t->expects.p);
+	t->expects = (struct sv){ 0 };
+}
+
+int tls_open(struct tls **out, const struct tls_params *p)
+{
+	struct tls *t = slab_alloc(p->links);
 
 	if (!t)
 		return -ENOMEM;
-	t->context = tls_context_get(x);
-	t->tickets = tickets;
-	if (len)
-		t->expects = (struct sv){ memcpy((char *)(t + 1), expects->p, len), len };
+	t->context = tls_context_get(p->context);
+	t->tickets = p->tickets;
 	ERR_clear_error();
-	if (!prepare(t, fd)) {
+	if ((p->expects && !expect(t, *p->expects)) || !prepare(t, p->fd)) {
 		tls_close(t);
 		ERR_clear_error();
 		return -ENOMEM;
@@ -72,8 +84,9 @@ void tls_close(struct tls *t)
 		return;
 	SSL_free(t->ssl);
 	tls_context_put(t->context);
+	expect_nobody(t);
 	free(t->names);
-	free(t);
+	slab_free(slab_of(t), t);
 }
 
 /* The peer -------------------------------------------------------------------------------------------------------- */
@@ -274,7 +287,7 @@ int tls_shake(struct tls *t, enum link_fault *fault, char *why, size_t size)
 	ret = SSL_do_handshake(t->ssl);
 	if (ret == 1) {
 		t->is_ready = true;
-		t->expects = (struct sv){ 0 };
+		expect_nobody(t);
 		return keep_names(t);
 	}
 	err = errno;

@@ -3,6 +3,7 @@
 #ifndef TRANSPORTS_LINK_H
 #define TRANSPORTS_LINK_H
 #include "base/addr.h"
+#include "base/slab.h"
 #include "transports/tls.h"
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -34,9 +35,17 @@ enum link_fault {
 	LINK_CUT,                       /* the socket ended or broke */
 };
 
-/* Takes `fd` for its own use, not for its own: whoever opened it closes it, after tls_close. `expects`: NULL on the side that accepts;
- * else the name or address in text that the other side has to prove (RFC 5922 §7.3), sent by SNI when it is a name. 0 or -ENOMEM. */
-int tls_open(struct tls **out, struct tls_context *x, struct tls_tickets *tickets, int fd, const struct sv *expects);
+struct tls_params {
+	struct slab *links;             /* of struct tls: on the heap one would lie between what comes and goes, and keep its room */
+	struct tls_context *context;
+	struct tls_tickets *tickets;    /* may be NULL */
+	const struct sv *expects;       /* NULL on the side that accepts; else the name or address in text that the other side has to prove
+	                                 * (RFC 5922 §7.3), sent by SNI when it is a name */
+	int fd;                         /* for its use, not for its own: whoever opened it closes it, after tls_close */
+};
+
+/* 0 or -ENOMEM. */
+int tls_open(struct tls **out, const struct tls_params *p);
 /* As far as it goes now. 0: done. -EAGAIN: see wants_write. Else -EPROTO, -EKEYREJECTED, -EKEYEXPIRED, -EKEYREVOKED, -ECONNRESET, with
  * `*fault` and, in words, `why`. */
 int tls_shake(struct tls *t, enum link_fault *fault, char *why, size_t size);

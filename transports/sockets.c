@@ -358,7 +358,7 @@ static int init(struct sockets *s)
 	int err = random_bytes(&s->key, sizeof s->key);
 
 	if (!err)
-		err = random_bytes(&s->first_generation, sizeof s->first_generation);
+		err = random_bytes(&s->next_generation, sizeof s->next_generation);
 	if (!err)
 		err = counters_init(&s->counters, net_counter_defs, NET_COUNTERS);
 	if (!err)
@@ -371,9 +371,11 @@ static int init(struct sockets *s)
 		err = expected_init(&s->expected);
 	if (err)
 		return err;
-	s->first_generation |= 1;
+	s->next_generation |= 1;
 	slab_init(&s->conns, "connections", sizeof(struct conn), most);
 	slab_init(&s->items, "waiting messages", sizeof(struct write_item), 0);
+	slab_init(&s->links, "TLS connections", sizeof(struct tls), 0);
+	conn_ws_slab(&s->websockets);
 	s->ping = buf_copy(SV("\r\n\r\n"));
 	s->pong = buf_copy(SV("\r\n"));
 	s->nothing = buf_copy(SV(""));
@@ -484,6 +486,8 @@ void sockets_free(struct net *net)
 	if (s->conns.size) {
 		slab_fini(&s->conns);
 		slab_fini(&s->items);
+		slab_fini(&s->links);
+		slab_fini(&s->websockets);
 	}
 	table_fini(&s->by_remote);
 	table_fini(&s->aliases);

@@ -91,15 +91,19 @@ static void feed(struct tls *t, int fd, const uint8_t *data, size_t size, size_t
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct sv name = SV("a.example");
+	struct slab links;
 	struct tls *t;
 	int fd[2];
 
 	if (size < 2 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd))
 		return 0;
-	if (tls_open(&t, contexts()[data[0] & 1], NULL, fd[0], data[0] & 1 ? &name : NULL) == 0) {
+	slab_init(&links, "TLS connections", sizeof(struct tls), 0);
+	if (tls_open(&t, &(struct tls_params){ .links = &links, .context = contexts()[data[0] & 1],
+	                                       .expects = data[0] & 1 ? &name : NULL, .fd = fd[0] }) == 0) {
 		feed(t, fd[1], data + 2, size - 2, data[1] ? data[1] : size);
 		tls_close(t);
 	}
+	must(slab_fini(&links) == 0);
 	close(fd[0]);
 	close(fd[1]);
 	return 0;

@@ -126,6 +126,33 @@ static void size_follows_the_count(void **state)
 	check_all(rig);
 }
 
+/* Also while buckets are being moved, and when there is no memory for a smaller table. */
+static void nobody_left_takes_no_room(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t seed = 17;
+
+	for (size_t n = 1; n < ITEMS; n += 13) {
+		for (size_t i = 0; i < n; i++)
+			put_in(rig, &rig->items[i], any(&seed));
+		for (size_t i = 0; i < n; i++)
+			take_out(rig, &rig->items[i]);
+		assert_int_equal(rig->table.cur_mask + 1, FEWEST);
+		assert_null(rig->table.old);
+	}
+	for (size_t i = 0; i < 100; i++)
+		put_in(rig, &rig->items[i], any(&seed));
+	for (size_t i = 0; i < 100; i++) {
+		oom_in = 1;
+		take_out(rig, &rig->items[i]);
+	}
+	assert_true(rig->table.cur_mask + 1 > FEWEST);
+	for (size_t i = 0; i < 100; i++)
+		put_in(rig, &rig->items[i], any(&seed));
+	check_all(rig);
+	oom_in = 0;
+}
+
 /* A move of buckets must not make a walk over one key miss or repeat entries that are deleted on the way. */
 static void walk_and_delete_one_key(void **state)
 {
@@ -253,6 +280,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(agrees_with_a_model, setup, teardown),
 		cmocka_unit_test_setup_teardown(size_follows_the_count, setup, teardown),
+		cmocka_unit_test_setup_teardown(nobody_left_takes_no_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(walk_and_delete_one_key, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_operation_moves_much, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_key_of_many_moves_at_once, setup, teardown),

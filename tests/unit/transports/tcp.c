@@ -344,6 +344,35 @@ static void an_old_flow_never_names_a_new_connection(void **state)
 	close(fd);
 }
 
+/* The last of many takes their slots with it, and those that are made anew begin with numbers nobody had. */
+static void nor_when_all_were_gone(void **state)
+{
+	enum { MANY = 100, ROUNDS = 3 };
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	uint64_t flows[ROUNDS * MANY];
+	int fds[MANY];
+	struct addr me;
+
+	for (size_t round = 0; round < ROUNDS; round++) {
+		for (size_t i = 0; i < MANY; i++) {
+			fds[i] = dial(r, &o->at[TCP4], &me);
+			write_all(fds[i], OPT, strlen(OPT));
+			until(r, r->n_seen == round * MANY + i + 1);
+			flows[r->n_seen - 1] = r->seen[r->n_seen - 1].from.flow;
+		}
+		for (size_t k = 0; k < round * MANY; k++)
+			assert_null(conn_find(sockets_of(r->net), flows[k]));
+		for (size_t i = 0; i < MANY; i++)
+			close(fds[i]);
+		until(r, sockets_connections(r->net) == 0);
+		assert_null(sockets_of(r->net)->slots);
+		assert_int_equal(sockets_of(r->net)->by_remote.cur_mask, 15);
+	}
+	for (size_t k = 0; k < ROUNDS * MANY; k++)
+		assert_null(conn_find(sockets_of(r->net), flows[k]));
+}
+
 /* Outgoing -------------------------------------------------------------------------------------------------------- */
 
 static void make_and_use_again(struct one *o, uint8_t family, uint16_t listener)
@@ -925,6 +954,7 @@ int main(void)
 		TEST(lingering_has_an_end),
 		TEST(closing_inside_a_callback_is_safe),
 		TEST(an_old_flow_never_names_a_new_connection),
+		TEST(nor_when_all_were_gone),
 		TEST(a_connection_is_made_and_used_again_ipv4),
 		TEST(a_connection_is_made_and_used_again_ipv6),
 		TEST(what_does_not_fit_is_refused),

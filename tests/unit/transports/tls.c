@@ -25,10 +25,13 @@ static const char *in(const char *name, char path[128])
 	return path;
 }
 
+static struct slab links;
+
 static int make_files(void **state)
 {
 	(void)state;
 	signal(SIGPIPE, SIG_IGN);
+	slab_init(&links, "TLS connections", sizeof(struct tls), 0);
 	certs_make(&files);
 	return 0;
 }
@@ -37,7 +40,7 @@ static int drop_files(void **state)
 {
 	(void)state;
 	certs_drop(&files);
-	return 0;
+	return slab_fini(&links) ? -1 : 0;
 }
 
 static struct tls_cert *cert_of(const char *file, const char *name, const char *ocsp)
@@ -104,14 +107,19 @@ struct pair {
 	char why[2][160];
 };
 
+static int open_link(struct tls **out, struct tls_context *x, struct tls_tickets *tickets, int fd, const struct sv *expects)
+{
+	return tls_open(out, &(struct tls_params){ .links = &links, .context = x, .tickets = tickets, .expects = expects, .fd = fd });
+}
+
 static void pair_open(struct pair *p, struct tls_context *server, struct tls_context *client, const char *expects)
 {
 	struct sv name = sv_from(expects);
 
 	*p = (struct pair){ .err = { -EAGAIN, -EAGAIN } };
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p->fd), 0);
-	assert_int_equal(tls_open(&p->server, server, NULL, p->fd[0], NULL), 0);
-	assert_int_equal(tls_open(&p->client, client, NULL, p->fd[1], &name), 0);
+	assert_int_equal(open_link(&p->server, server, NULL, p->fd[0], NULL), 0);
+	assert_int_equal(open_link(&p->client, client, NULL, p->fd[1], &name), 0);
 }
 
 static void pair_shake(struct pair *p)
@@ -302,7 +310,7 @@ static void raw_open(struct raw *r, struct tls_context *x, struct tls_tickets *t
 {
 	*r = (struct raw){ .ctx = SSL_CTX_new(TLS_client_method()), .err = -EAGAIN };
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, r->fd), 0);
-	assert_int_equal(tls_open(&r->server, x, tickets, r->fd[0], NULL), 0);
+	assert_int_equal(open_link(&r->server, x, tickets, r->fd[0], NULL), 0);
 	r->ssl = SSL_new(r->ctx);
 	SSL_set_fd(r->ssl, r->fd[1]);
 	SSL_set_connect_state(r->ssl);
@@ -522,7 +530,7 @@ static int feed_garbage(const char *bytes, size_t len, enum link_fault *fault)
 	int fd[2], err;
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
-	assert_int_equal(tls_open(&t, x, NULL, fd[0], NULL), 0);
+	assert_int_equal(open_link(&t, x, NULL, fd[0], NULL), 0);
 	assert_int_equal(write(fd[1], bytes, len), len);
 	err = tls_shake(t, fault, why, sizeof why);
 	tls_close(t);
@@ -558,7 +566,7 @@ static void a_socket_that_ends_meanwhile(void **state)
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
-	assert_int_equal(tls_open(&t, x, NULL, fd[0], NULL), 0);
+	assert_int_equal(open_link(&t, x, NULL, fd[0], NULL), 0);
 	close(fd[1]);
 	assert_int_equal(tls_shake(t, &fault, why, sizeof why), -ECONNRESET);
 	assert_int_equal(fault, LINK_CUT);

@@ -871,7 +871,7 @@ static void nobody_answers_the_request(void **state)
 
 static size_t memory(struct rig *r)
 {
-	return mallinfo2().uordblks + mallinfo2().hblkhd + (sockets_of(r->net)->conns.pages << 16);
+	return mallinfo2().uordblks + mallinfo2().hblkhd + ((sockets_of(r->net)->conns.pages + sockets_of(r->net)->websockets.pages) << 16);
 }
 
 static void allow_files(rlim_t n)
