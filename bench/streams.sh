@@ -4,6 +4,7 @@ readonly STREAMS=$BUILD/bench/bench-streams FLOOR=$BUILD/bench/bench-floor
 CONNECTIONS=${CONNECTIONS:-10000}       # of the `connections` part
 VANISHES=${VANISHES:-10}                # how often they come and go
 STALLED=${STALLED:-1000}                # peers that do not read
+KINDS=${KINDS:-tcp tls wss}             # over which these parts run
 
 # certificate - a key and what it signs for itself, as the SBC and the floors use them.
 certificate() {
@@ -87,10 +88,9 @@ idle() {
 }
 
 part_connections() {
-	local TARGET_CPU='' LOAD_CPU=''
-	idle tcp 1024
-	idle tls 16384
-	idle wss 17408
+	local TARGET_CPU='' LOAD_CPU='' kind
+	local -A limits=([tcp]=1024 [tls]=16384 [wss]=17408)
+	for kind in $KINDS; do idle "$kind" "${limits[$kind]}"; done
 }
 
 # listens PORT PID - until a TCP socket does.
@@ -206,7 +206,6 @@ stalled() {
 }
 
 part_stalled() {
-	local TARGET_CPU='' LOAD_CPU=''
-	stalled tcp
-	stalled tls
+	local TARGET_CPU='' LOAD_CPU='' kind
+	for kind in $KINDS; do stalled "$kind"; done
 }
