@@ -28,9 +28,8 @@ static bool name_peer(struct tls *t)
 
 static bool prepare(struct tls *t, int fd)
 {
-	if (!(t->ssl = SSL_new(t->context->ctx)) || SSL_set_fd(t->ssl, fd) != 1)
+	if (!(t->ssl = SSL_new(t->context->ctx)) || SSL_set_fd(t->ssl, fd) != 1 || SSL_set_app_data(t->ssl, t) != 1)
 		return false;
-	SSL_set_app_data(t->ssl, t);
 	if (!t->tickets) {
 		SSL_set_options(t->ssl, SSL_OP_NO_TICKET);
 		SSL_set_num_tickets(t->ssl, 0);
