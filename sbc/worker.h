@@ -16,7 +16,7 @@ enum worker_limits {
 	WORKER_MAIL_BATCH = 1024,        /* mails taken per turn */
 	WORKER_TIMER_BATCH = 4096,       /* timers fired per turn */
 	WORKERS_MAX = 64,                /* as the configuration allows; bits of `posted` */
-	WORKER_NAMES_MAX = 8,            /* of those that a peer's certificate proves; any more are not looked at */
+	WORKER_NAMES_MAX = 64,           /* of those that a peer's certificate proves; any more are not looked at */
 	WORKER_HELD_MAX = 1024,          /* stream messages kept while the owner's mailbox is full */
 	WORKER_TRIM_MS = 10000,          /* how often memory kept for the next call goes back */
 };

@@ -68,6 +68,7 @@ const struct counter_def net_counter_defs[NET_COUNTERS] = {
 	[NET_TLS_NO_SETTINGS] = { "tls_no_settings_total", "Connections without certificates or memory for TLS", 0 },
 	[NET_TLS_SHAKING] = { "tls_handshaking", "Handshakes going on", 1 },
 	[NET_TLS_CONNECTIONS] = { "tls_connections", "TLS connections held", 1 },
+	[NET_TLS_EMPTY] = { "tls_empty_total", "Connections closed: one TLS record after the other with nothing in it", 0 },
 	[NET_TLS_NAMES_FULL] = { "tls_names_full_total", "Names of peers we had no room for: their addresses have to be proved", 0 },
 	[NET_HANDED_OVER] = { "net_handed_over_total", "Messages handed to the worker that owns their connection", 0 },
 	[NET_HAND_OVER_FAILED] = { "net_hand_over_failed_total", "Hand-overs another worker had no room for", 0 },

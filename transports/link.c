@@ -6,8 +6,7 @@
 
 struct link_names {
 	unsigned n;
-	struct sv name[LINK_NAMES_MAX];
-	char bytes[];
+	struct sv name[];               /* the bytes are behind them */
 };
 
 /* Opening --------------------------------------------------------------------------------------------------------- */
@@ -26,10 +25,26 @@ static bool name_peer(struct tls *t)
 	return SSL_set_tlsext_host_name(t->ssl, name) == 1;
 }
 
+/* No call goes on for as long as the peer goes on. OpenSSL would: a refused ClientHello of TLS 1.2, and a HelloRequest during a handshake
+ * (RFC 5246 §7.4.1.1), make it read what comes next. The socket seems empty to it then, and stays ready in our loop. */
+static long before_read(BIO *bio, int what, const char *bytes, size_t len, int argi, long argl, int ret, size_t *done)
+{
+	const struct tls *t = (const struct tls *)BIO_get_callback_arg(bio);
+
+	(void)bytes, (void)len, (void)argi, (void)argl, (void)done;
+	if (what != BIO_CB_READ || t->n_records < LINK_RECORDS_MAX)
+		return ret;
+	BIO_clear_retry_flags(bio);
+	BIO_set_retry_read(bio);
+	return -1;
+}
+
 static bool prepare(struct tls *t, int fd)
 {
 	if (!(t->ssl = SSL_new(t->context->ctx)) || SSL_set_fd(t->ssl, fd) != 1 || SSL_set_app_data(t->ssl, t) != 1)
 		return false;
+	BIO_set_callback_ex(SSL_get_rbio(t->ssl), before_read);
+	BIO_set_callback_arg(SSL_get_rbio(t->ssl), (char *)t);
 	if (!t->tickets) {
 		SSL_set_options(t->ssl, SSL_OP_NO_TICKET);
 		SSL_set_num_tickets(t->ssl, 0);
@@ -105,10 +120,10 @@ static int on_verify(int is_good, X509_STORE_CTX *store)
 }
 
 struct keeping {
-	struct sv name[LINK_NAMES_MAX];
 	unsigned n;
 	size_t len;
 	struct link_names *names;
+	char *bytes;
 };
 
 static bool measure(void *ctx, struct sv name)
@@ -125,8 +140,8 @@ static bool keep(void *ctx, struct sv name)
 	struct keeping *k = ctx;
 	struct link_names *names = k->names;
 
-	names->name[names->n++] = (struct sv){ memcpy(names->bytes + k->len, name.p, name.len), name.len };
-	k->len += name.len;
+	names->name[names->n++] = (struct sv){ memcpy(k->bytes, name.p, name.len), name.len };
+	k->bytes += name.len;
 	return names->n < k->n;
 }
 
@@ -141,10 +156,10 @@ static int keep_names(struct tls *t)
 	tls_identities(leaf, measure, &k);
 	if (!k.n)
 		return 0;
-	if (!(t->names = calloc(1, sizeof(*t->names) + k.len)))
+	if (!(t->names = calloc(1, sizeof(*t->names) + k.n * sizeof(struct sv) + k.len)))
 		return -ENOMEM;
 	k.names = t->names;
-	k.len = 0;
+	k.bytes = (char *)(t->names->name + k.n);
 	tls_identities(leaf, keep, &k);
 	return 0;
 }
@@ -186,13 +201,26 @@ static int outcome(struct tls *t, int ret, int error, int may_want)
 	}
 }
 
+/* Whom we believe sends a few: tickets, new keys (RFC 8446 §4.6). */
+static bool is_empty_for_long(struct tls *t, int n)
+{
+	t->n_empty = n > 0 ? 0 : t->n_empty + t->n_records;
+	if (t->n_empty <= LINK_EMPTY_MAX)
+		return false;
+	t->is_broken = true;
+	return true;
+}
+
 ssize_t tls_recv(struct tls *t, char *bytes, size_t size)
 {
 	int n;
 
 	ERR_clear_error();
 	errno = 0;
+	t->n_records = 0;
 	n = SSL_read(t->ssl, bytes, (int)size);
+	if (is_empty_for_long(t, n))
+		return -ENOMSG;
 	return n > 0 ? n : outcome(t, n, errno, SSL_ERROR_WANT_READ);
 }
 
@@ -283,6 +311,7 @@ int tls_shake(struct tls *t, enum link_fault *fault, char *why, size_t size)
 	ERR_clear_error();
 	errno = 0;
 	*fault = LINK_OK;
+	t->n_records = 0;
 	ret = SSL_do_handshake(t->ssl);
 	if (ret == 1) {
 		t->is_ready = true;

@@ -10,7 +10,9 @@
 
 enum link_limits {
 	LINK_RECORD_MAX = 16384,        /* bytes in one record (RFC 8446 §5.1) */
-	LINK_NAMES_MAX = 8,             /* names kept of a peer's certificate */
+	LINK_NAMES_MAX = 64,            /* names kept of a peer's certificate */
+	LINK_RECORDS_MAX = 8,           /* records taken from the socket by one call */
+	LINK_EMPTY_MAX = 32,            /* one after the other, with nothing for us in any of them */
 };
 
 struct ssl_st;
@@ -23,6 +25,8 @@ struct tls {
 	struct tls_tickets *tickets;    /* NULL: none are made */
 	struct link_names *names;       /* a verified peer's, or NULL */
 	struct sv expects;              /* whom the other side has to be, while the handshake lasts; empty: whoever is believed */
+	unsigned n_records;             /* that the last call has taken from the socket */
+	unsigned n_empty;               /* of them and those before, since there was something for us */
 	bool wants_write;               /* the handshake waits for the socket's room to write */
 	bool is_ready, is_broken;
 };
@@ -46,10 +50,12 @@ struct tls_params {
 
 /* 0 or -ENOMEM. */
 int tls_open(struct tls **out, const struct tls_params *p);
-/* As far as it goes now. 0: done. -EAGAIN: see wants_write. Else -EPROTO, -EKEYREJECTED, -EKEYEXPIRED, -EKEYREVOKED, -ECONNRESET, with
+/* As far as it goes now, or LINK_RECORDS_MAX have come. 0: done. -EAGAIN: see wants_write. Else -EPROTO, -EKEYREJECTED, -EKEYEXPIRED,
+ * -EKEYREVOKED, -ECONNRESET, with
  * `*fault` and, in words, `why`. */
 int tls_shake(struct tls *t, enum link_fault *fault, char *why, size_t size);
-/* Bytes; 0: the other side has ended; -EAGAIN; else what is wrong, and the link is of no more use. */
+/* Bytes; 0: the other side has ended; -EAGAIN: nothing for us, though n_records have come, and there may be more in the socket; -ENOMSG:
+ * more than LINK_EMPTY_MAX records without anything for us. This and whatever else is wrong: the link is of no more use. */
 ssize_t tls_recv(struct tls *t, char *bytes, size_t size);
 /* As much of the pieces as goes now; what was refused (-EAGAIN) comes again first, with more behind it at will. `area`, of
  * LINK_RECORD_MAX bytes, is where small pieces become one record. */

@@ -249,7 +249,7 @@ static bool list_name(void *ctx, struct sv name)
 	size_t len = strlen(info->names);
 
 	snprintf(info->names + len, sizeof(info->names) - len, "%s%.*s", len ? ", " : "", SV_ARG(name));
-	return true;
+	return len + name.len < sizeof(info->names);
 }
 
 /* SIP clients want the name whole; WebSocket clients are browsers, and take a wildcard (RFC 6125 §6.4.3). */

@@ -8,8 +8,6 @@
 #include <openssl/x509v3.h>
 #include <stdatomic.h>
 
-enum { TLS_IDENTITIES_MAX = 16 };       /* names taken out of one certificate */
-
 struct tls_cert {
 	_Atomic unsigned refs;
 	X509 *leaf;
@@ -57,7 +55,8 @@ int tls_ticket_lock(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER
 const char *tls_complaint(char *out, size_t size);
 
 /* Calls `take` for each identity in `leaf` (RFC 5922 §7.1): the domains of its sip: URIs; without any, its DNS names; without any
- * alternative name at all, its common name. Nothing in it is trusted: strange ones are left out. Stops when `take` says false. */
+ * alternative name at all, its common name. Nothing in it is trusted: strange ones are left out. Stops when `take` says
+ * false, and has no bound of its own: a certificate is bounded by what a handshake may carry. */
 void tls_identities(X509 *leaf, bool (*take)(void *ctx, struct sv name), void *ctx);
 /* Is it for the domain `name`? Whole, without case, no wildcards (RFC 5922 §7.2). An address in text is asked of its IP addresses. */
 bool tls_identifies(X509 *leaf, struct sv name);

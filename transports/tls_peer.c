@@ -27,13 +27,14 @@ static bool is_name(struct sv v)
 	return true;
 }
 
-/* "sip:example.com"; sips: is no identity (§7.1), nor is what has a user: it names a person, and is_name knows no @. */
+/* "sip:example.com"; sips: is no identity (§7.1), nor is what has a user: it names a person. An @ or a NUL anywhere in it would let one
+ * reader see another host than the next. */
 static struct sv domain_of(struct sv uri)
 {
 	struct sv rest = sv_skip(uri, 4);
 	size_t end;
 
-	if (uri.len < 4 || !sv_ieq((struct sv){ uri.p, 4 }, SV("sip:")))
+	if (uri.len < 4 || !sv_ieq((struct sv){ uri.p, 4 }, SV("sip:")) || memchr(uri.p, '@', uri.len) || memchr(uri.p, '\0', uri.len))
 		return (struct sv){ 0 };
 	for (end = 0; end < rest.len && !strchr(":;?", rest.p[end]); end++)
 		;
@@ -56,7 +57,7 @@ struct taking {
 
 static void offer(struct taking *t, struct sv name)
 {
-	if (!t->goes_on || !is_name(name) || t->n == TLS_IDENTITIES_MAX)
+	if (!t->goes_on || !is_name(name))
 		return;
 	t->n++;
 	t->goes_on = t->take(t->ctx, name);

@@ -636,6 +636,41 @@ static void changes_of_keys(void **state)
 	peer_end(&p);
 }
 
+/* Without a message between them there is an end to it; and others have their turns meanwhile. */
+static void nothing_but_changes_of_keys(void **state)
+{
+	enum { PEERS = 64, TURN_MOST = SOCKETS_TURN_BYTES / 1024 };
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	static struct peer p[PEERS];
+	struct peer other;
+	unsigned turns = 0;
+
+	for (unsigned i = 0; i < PEERS; i++) {
+		peer_dial(&p[i], r, &o->at[SECURE4], NULL);
+		until(r, peer_shakes(&p[i]));
+	}
+	peer_dial(&other, r, &o->at[SECURE4], NULL);
+	until(r, peer_shakes(&other));
+	for (unsigned i = 0; i < 100 * PEERS; i++) {
+		assert_int_equal(SSL_key_update(p[i % PEERS].ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+		assert_true(peer_shakes(&p[i % PEERS]));
+	}
+	peer_says(&other, OPT);
+	for (; r->n_seen == 0 && turns < 1000; turns++)
+		turn(r);
+	assert_int_equal(r->n_seen, 1);
+	assert_true(turns <= 4 * PEERS / TURN_MOST);
+	for (turns = 0; count(r, NET_TLS_EMPTY) < PEERS && turns < 10000; turns++)
+		turn(r);
+	assert_int_equal(count(r, NET_TLS_EMPTY), PEERS);
+	assert_int_equal(count(r, NET_CLOSED_ERROR), PEERS);
+	assert_true(turns >= PEERS * (LINK_EMPTY_MAX - 4) / TURN_MOST);
+	for (unsigned i = 0; i < PEERS; i++)
+		peer_end(&p[i]);
+	peer_end(&other);
+}
+
 /* Without settings nothing can be shaken: said by a counter, not by a crash. */
 static void a_listener_without_certificates(void **state)
 {
@@ -731,6 +766,7 @@ int main(void)
 		WITH_NET(an_alias_has_to_be_proved),
 		WITH_NET(who_does_not_read_loses_only_his_own),
 		WITH_NET(changes_of_keys),
+		WITH_NET(nothing_but_changes_of_keys),
 		WITH_NET(a_listener_without_certificates),
 		WITH_NET(everybody_vanishes),
 		cmocka_unit_test(names_and_their_numbers),

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -225,6 +226,66 @@ static void whom_a_certificate_is_for(void **state)
 	assert_int_equal(try_name("user", "example.net", "ca.pem", NULL), -EKEYREJECTED);
 	assert_int_equal(try_name("user", "user", "ca.pem", NULL), -EKEYREJECTED); /* a common name counts where nothing else is */
 	assert_int_equal(try_name("cn", "cn.example.com", "ca.pem", NULL), 0);
+}
+
+/* A certificate for these sip: URIs, or DNS names. */
+static X509 *certificate_for(int type, const struct sv *names, size_t n)
+{
+	GENERAL_NAMES *all = sk_GENERAL_NAME_new_null();
+	X509 *leaf = X509_new();
+
+	for (size_t i = 0; i < n; i++) {
+		ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+		GENERAL_NAME *name = GENERAL_NAME_new();
+
+		assert_int_equal(ASN1_STRING_set(text, names[i].p, (int)names[i].len), 1);
+		GENERAL_NAME_set0_value(name, type, text);
+		sk_GENERAL_NAME_push(all, name);
+	}
+	assert_int_equal(X509_add1_ext_i2d(leaf, NID_subject_alt_name, all, 0, 0), 1);
+	sk_GENERAL_NAME_pop_free(all, GENERAL_NAME_free);
+	return leaf;
+}
+
+/* An authority that vouches for evil.example must not have vouched for bank.example by that. */
+static void a_uri_is_no_ones_but_its_hosts(void **state)
+{
+	static const struct sv forged[] = { { "sip:bank.example:x@evil.example", 31 }, { "sip:bank.example;x@evil.example", 31 },
+	                                    { "sip:bank.example?x@evil.example", 31 }, { "sip:bank.example\0.evil.example", 30 } };
+	static const struct sv good[] = { { "sip:bank.example", 16 }, { "sip:bank.example:5061", 21 }, { "sip:bank.example;transport=tls", 30 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof forged / sizeof *forged; i++) {
+		X509 *leaf = certificate_for(GEN_URI, &forged[i], 1);
+
+		assert_false(tls_identifies(leaf, SV("bank.example")));
+		assert_false(tls_identifies(leaf, SV("evil.example")));
+		X509_free(leaf);
+	}
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		X509 *leaf = certificate_for(GEN_URI, &good[i], 1);
+
+		assert_true(tls_identifies(leaf, SV("bank.example")));
+		X509_free(leaf);
+	}
+}
+
+/* However many names are before it. */
+static void the_last_of_many_names(void **state)
+{
+	enum { NAMES = 300 };
+	char text[NAMES][16];
+	struct sv names[NAMES];
+	X509 *leaf;
+
+	(void)state;
+	for (int i = 0; i < NAMES; i++)
+		names[i] = (struct sv){ text[i], (size_t)snprintf(text[i], sizeof text[i], "n%d.example", i) };
+	leaf = certificate_for(GEN_DNS, names, NAMES);
+	assert_true(tls_identifies(leaf, SV("n0.example")));
+	assert_true(tls_identifies(leaf, SV("n299.example")));
+	assert_false(tls_identifies(leaf, SV("n300.example")));
+	X509_free(leaf);
 }
 
 static void whom_we_do_not_believe(void **state)
@@ -576,6 +637,72 @@ static void a_socket_that_ends_meanwhile(void **state)
 	tls_context_put(x);
 }
 
+/* Records that bring nothing -------------------------------------------------------------------------------------- */
+
+static void send_keys(struct raw *r, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		assert_int_equal(SSL_key_update(r->ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+		assert_int_equal(SSL_do_handshake(r->ssl), 1);
+	}
+}
+
+/* RFC 8446 §4.6.3 has no bound for them. One call takes one of them, and their number has an end. */
+static void new_keys_without_end(void **state)
+{
+	enum { KEYS = 200 };
+	struct tls_context *x = server_of("sip");
+	unsigned calls = 0;
+	struct raw r;
+	char got[64];
+	ssize_t n;
+
+	(void)state;
+	raw_open(&r, x, NULL, NULL);
+	raw_shake(&r);
+	assert_int_equal(r.err, 0);
+	for (int round = 0; round < 3; round++) { /* with something between them they are new keys, and no more */
+		send_keys(&r, LINK_EMPTY_MAX);
+		assert_int_equal(SSL_write(r.ssl, "hello", 5), 5);
+		while ((n = tls_recv(r.server, got, sizeof got)) == -EAGAIN)
+			assert_true(r.server->n_records == 1);
+		assert_int_equal(n, 5);
+	}
+	send_keys(&r, KEYS);
+	for (; (n = tls_recv(r.server, got, sizeof got)) == -EAGAIN && calls < KEYS; calls++)
+		;
+	assert_int_equal(n, -ENOMSG);
+	assert_int_equal(calls, LINK_EMPTY_MAX);
+	raw_close(&r);
+	tls_context_put(x);
+}
+
+/* RFC 5246 §7.4.1.1: a client ignores them during a handshake. Some of them in one step, the others stay in the socket. */
+static void hello_requests_without_end(void **state)
+{
+	static const char hello_request[] = "\x16\x03\x03\x00\x04\x00\x00\x00\x00";
+	enum { LEN = sizeof hello_request - 1, REQUESTS = 100 };
+	struct tls_context *server = server_of("sip"), *client = client_of("ca.pem", NULL);
+	enum link_fault fault;
+	char why[160];
+	struct pair p;
+	int rest;
+
+	(void)state;
+	pair_open(&p, server, client, "sip.example.com");
+	for (int i = 0; i < REQUESTS; i++)
+		assert_int_equal(write(p.fd[0], hello_request, LEN), LEN);
+	for (int steps = 1; steps <= 3; steps++) {
+		assert_int_equal(tls_shake(p.client, &fault, why, sizeof why), -EAGAIN);
+		assert_false(p.client->wants_write);
+		assert_int_equal(ioctl(p.fd[1], FIONREAD, &rest), 0);
+		assert_true(rest >= LEN * (REQUESTS - steps * LINK_RECORDS_MAX));
+	}
+	pair_close(&p);
+	tls_context_put(server);
+	tls_context_put(client);
+}
+
 /* Slow readers ---------------------------------------------------------------------------------------------------- */
 
 /* What the kernel does not take comes again, with more behind it; the other side gets every byte once. */
@@ -724,6 +851,8 @@ int main(void)
 		cmocka_unit_test(bytes_both_ways_and_an_end_in_order),
 		cmocka_unit_test(names_are_of_who_was_verified),
 		cmocka_unit_test(whom_a_certificate_is_for),
+		cmocka_unit_test(a_uri_is_no_ones_but_its_hosts),
+		cmocka_unit_test(the_last_of_many_names),
 		cmocka_unit_test(whom_we_do_not_believe),
 		cmocka_unit_test(clients_that_are_asked),
 		cmocka_unit_test(the_certificate_that_is_asked_for),
@@ -733,6 +862,8 @@ int main(void)
 		cmocka_unit_test(versions_and_ciphers),
 		cmocka_unit_test(what_is_no_handshake),
 		cmocka_unit_test(a_socket_that_ends_meanwhile),
+		cmocka_unit_test(new_keys_without_end),
+		cmocka_unit_test(hello_requests_without_end),
 		cmocka_unit_test(what_does_not_fit_comes_again),
 		cmocka_unit_test(files_that_are_no_good),
 		cmocka_unit_test(a_chain_that_breaks_off_is_seen),
