@@ -49,6 +49,22 @@ static void check_duplicate_listener(struct reader *r, const struct conf_listene
 	}
 }
 
+/* A connection is the tls listener's until its first byte has been deciphered. */
+static void check_shared_tls(struct reader *r, const struct conf_listener *l)
+{
+	const struct conf_zone *z = &r->conf->zones[l->zone];
+
+	for (unsigned i = 0; l->transport == T_WSS && i < z->n_listeners; i++) {
+		const struct conf_listener *other = &z->listeners[i];
+
+		if (other->transport != T_TLS || !addr_eq(&other->bind, &l->bind) || tls_begins_alike(z, other, l))
+			continue;
+		at_listener(r, l);
+		note_error(r, "shares its port with the tls listener on line %u, whose tls-options hold for both: write the same ones here",
+		           other->mark.line);
+	}
+}
+
 static void check_listeners(struct reader *r)
 {
 	const struct conf *c = r->conf;
@@ -59,8 +75,10 @@ static void check_listeners(struct reader *r)
 		return;
 	}
 	for (unsigned i = 0; i < c->n_listeners; i++) {
-		if (c->listeners[i].bind.family)
-			check_duplicate_listener(r, &c->listeners[i]);
+		if (!c->listeners[i].bind.family)
+			continue;
+		check_duplicate_listener(r, &c->listeners[i]);
+		check_shared_tls(r, &c->listeners[i]);
 	}
 }
 

@@ -159,6 +159,8 @@ void trunks_gather(struct reader *r);
 void trunks_check(struct reader *r);
 /* Is anybody who connects to a listener of this zone asked for a certificate? (tls.c) */
 bool tls_asks_clients(const struct conf_zone *z);
+/* Do connections to both listeners of this zone begin the same way? (tls.c) */
+bool tls_begins_alike(const struct conf_zone *z, const struct conf_listener *a, const struct conf_listener *b);
 
 /* May it stand as a URI's user (RFC 3261 §25.1)? `has_groups`: "\1" is no such character, but will be replaced. (rules.c) */
 bool is_user_text(struct sv v, bool has_groups);

@@ -81,7 +81,8 @@ static const struct row rows[] = {
 	  .help = "TRANSPORT:ADDRESS:PORT." },
 	{ .path = "zones.*.listen[].advertise", .type = TY_HOST_PORT, .reload = RESTART, .take = on_listener_advertise,
 	  .help = "As `advertise` of the zone, for this listener only." },
-	{ .path = "zones.*.listen[].tls-options", .type = TY_MAP, .help = "For tls and wss: instead of the zone's." },
+	{ .path = "zones.*.listen[].tls-options", .type = TY_MAP, .help = "For tls and wss: instead of the zone's. A tls and a wss "
+	  "listener at one address and port need the same." },
 	{ .path = "zones.*.listen[].tls-options.min-version", .type = TY_CHOICE, ONE_OF("1.2", "1.3"), .take = on_listener_tls_version,
 	  .help = "As `tls-options` of the zone." },
 	{ .path = "zones.*.listen[].tls-options.ciphers", .type = TY_TEXT, .take = on_listener_ciphers,

@@ -130,7 +130,7 @@ static void say(struct reader *r, int err, struct sv file, const char *text)
 
 static bool is_secure(const struct conf_listener *l)
 {
-	return l->is_active && (l->transport == T_TLS || l->transport == T_WSS);
+	return l->is_active && transport_is_secure(l->transport);
 }
 
 static bool has_secure_listener(const struct conf_zone *z)
@@ -224,22 +224,49 @@ static void load_cert(struct reader *r, const struct conf_zone *z, struct conf_c
 	}
 }
 
-/* Whom to believe ------------------------------------------------------------------------------------------------- */
+/* Settings -------------------------------------------------------------------------------------------------------- */
 
-static uint8_t verify_client_of(const struct conf_zone *z, const struct conf_listener *l)
+/* What counts for this listener, its own or its zone's; without one: for what the zone dials. */
+static struct conf_tls options_of(const struct conf_zone *z, const struct conf_listener *l)
 {
-	uint8_t own = l->tls_options.verify_client ? l->tls_options.verify_client : z->tls_options.verify_client;
+	const struct conf_tls *all = &z->tls_options, *own = l ? &l->tls_options : all;
 
-	return own ? own - 1 : TLS_VERIFY_NONE;
+	return (struct conf_tls){
+		.min_version = own->min_version ? own->min_version : all->min_version,
+		.verify_client = own->verify_client ? own->verify_client : all->verify_client,
+		.ciphers = own->ciphers.len ? own->ciphers : all->ciphers,
+	};
+}
+
+static uint8_t version_of(const struct conf_tls *o)
+{
+	return o->min_version ? o->min_version - 1 : TLS_1_2;
+}
+
+static uint8_t verify_client_of(const struct conf_tls *o)
+{
+	return o->verify_client ? o->verify_client - 1 : TLS_VERIFY_NONE;
 }
 
 bool tls_asks_clients(const struct conf_zone *z)
 {
-	for (unsigned i = 0; i < z->n_listeners; i++)
-		if (verify_client_of(z, &z->listeners[i]) != TLS_VERIFY_NONE)
+	for (unsigned i = 0; i < z->n_listeners; i++) {
+		struct conf_tls o = options_of(z, &z->listeners[i]);
+
+		if (verify_client_of(&o) != TLS_VERIFY_NONE)
 			return true;
+	}
 	return false;
 }
+
+bool tls_begins_alike(const struct conf_zone *z, const struct conf_listener *a, const struct conf_listener *b)
+{
+	struct conf_tls x = options_of(z, a), y = options_of(z, b);
+
+	return version_of(&x) == version_of(&y) && verify_client_of(&x) == verify_client_of(&y) && sv_eq(x.ciphers, y.ciphers);
+}
+
+/* Whom to believe ------------------------------------------------------------------------------------------------- */
 
 /* In the snapshot before, or (the system's, which are many) in another zone of this one. */
 static struct tls_trust *trust_before(const struct reader *r, const struct conf_zone *z)
@@ -285,14 +312,12 @@ static void load_trust(struct reader *r, struct conf_zone *z)
 
 static void make(struct reader *r, const struct conf_zone *z, const struct conf_listener *l, struct tls_context **out)
 {
-	const struct conf_tls *o = l ? &l->tls_options : &z->tls_options;
-	uint8_t version = o->min_version ? o->min_version : z->tls_options.min_version;
-	struct sv list = o->ciphers.len ? o->ciphers : z->tls_options.ciphers;
+	const struct conf_tls *own = l ? &l->tls_options : &z->tls_options, o = options_of(z, l);
 	struct tls_cert *certs[CONF_CERTS_MAX];
 	char ciphers[CONF_TEXT_MAX + 1], why[256];
 	struct tls_context_params p = {
-		.is_server = l, .min_version = version ? version - 1 : TLS_1_2, .ciphers = text_of(list, ciphers), .certs = certs,
-		.verify = l ? verify_client_of(z, l) : z->trusts_servers ? TLS_VERIFY_NONE : TLS_VERIFY_REQUIRE, .trust = z->believes,
+		.is_server = l, .min_version = version_of(&o), .ciphers = text_of(o.ciphers, ciphers), .certs = certs,
+		.verify = l ? verify_client_of(&o) : z->trusts_servers ? TLS_VERIFY_NONE : TLS_VERIFY_REQUIRE, .trust = z->believes,
 	};
 	int err;
 
@@ -300,7 +325,7 @@ static void make(struct reader *r, const struct conf_zone *z, const struct conf_
 		certs[p.n_certs] = z->certs[p.n_certs].loaded;
 	if (!(err = tls_context_new(out, &p, why, sizeof(why))))
 		return;
-	at(r, o->ciphers.len ? o->ciphers_mark : l ? l->mark : z->mark, "zones.%.*s.%s", SV_ARG(z->name), l ? "listen" : "tls-options");
+	at(r, own->ciphers.len ? own->ciphers_mark : l ? l->mark : z->mark, "zones.%.*s.%s", SV_ARG(z->name), l ? "listen" : "tls-options");
 	say(r, err, l ? l->text : SV("tls"), why);
 }
 

@@ -209,8 +209,8 @@ static void until_passed(struct conn *c)
 	case CONN_HANDSHAKING:
 		if (list_empty(&c->in_handshakes))
 			conn_die(c, NET_CLOSED_SLOW_HANDSHAKE, ETIMEDOUT);
-		else /* it is us who have no time */
-			c->until = c->s->p.wheel->now_ms + NET_HANDSHAKE_MS;
+		else
+			conn_shift_deadline(c);
 		break;
 	case CONN_UPGRADING:
 		conn_die(c, NET_CLOSED_SLOW_UPGRADE, ETIMEDOUT);

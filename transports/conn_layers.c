@@ -54,6 +54,14 @@ static struct sv expected_of(const struct conn *c, char area[ADDR_TEXT])
 	return name.len ? name : sv_from(addr_print_ip(&c->remote, area));
 }
 
+static void count_shaking(struct conn *c, int more)
+{
+	unsigned *n = c->s->n_shaking;
+
+	n[c->is_accepted] += (unsigned)more;
+	counter_set(&c->s->counters, NET_TLS_SHAKING, n[0] + n[1]);
+}
+
 static int begin_link(struct conn *c)
 {
 	const struct local *l = &c->s->locals[c->listener];
@@ -69,7 +77,7 @@ static int begin_link(struct conn *c)
 		return x ? err : -ENOKEY;
 	}
 	c->is_shaking = true;
-	counter_set(&c->s->counters, NET_TLS_SHAKING, ++c->s->n_shaking);
+	count_shaking(c, 1);
 	counter_add(&c->s->counters, NET_TLS_CONNECTIONS, 1);
 	return 0;
 }
@@ -79,7 +87,7 @@ static void stop_shaking(struct conn *c)
 	if (!c->is_shaking)
 		return;
 	c->is_shaking = false;
-	counter_set(&c->s->counters, NET_TLS_SHAKING, --c->s->n_shaking);
+	count_shaking(c, -1);
 }
 
 /* What anybody can cause by connecting is counted; whom we dial is configured, and an operator wants to know. */
@@ -140,17 +148,27 @@ static void step(struct conn *c)
 /* Not watched while it waits: what came would wake us again and again. */
 static void wait(struct conn *c)
 {
-	if (watch_set(c->s->p.poller, &c->watch, 0))
+	if (watch_set(c->s->p.poller, &c->watch, 0)) {
 		conn_die(c, NET_CLOSED_MEMORY, ENOMEM);
-	else
-		list_push(&c->s->handshakes, &c->in_handshakes);
+		return;
+	}
+	c->waits_since_ms = (uint32_t)c->s->p.wheel->now_ms;
+	list_push(c->is_accepted ? &c->s->handshakes : &c->s->dials, &c->in_handshakes);
+}
+
+void conn_shift_deadline(struct conn *c)
+{
+	uint32_t now = (uint32_t)c->s->p.wheel->now_ms;
+
+	c->until += now - c->waits_since_ms;
+	c->waits_since_ms = now;
 }
 
 void conn_shake(struct conn *c)
 {
 	struct sockets *s = c->s;
 
-	if (!c->tls && s->n_shaking >= NET_HANDSHAKES_MAX) {
+	if (!c->tls && s->n_shaking[c->is_accepted] >= NET_HANDSHAKES_MAX) {
 		counter_inc(&s->counters, NET_TLS_BUSY);
 		conn_die(c, NET_CLOSED_HANDSHAKE, EBUSY);
 	} else if (s->handshakes_left) {
@@ -161,16 +179,29 @@ void conn_shake(struct conn *c)
 	}
 }
 
+/* Whoever has waited for longest. */
+static void shake_first(struct node *waiting)
+{
+	struct conn *c = owner_of(waiting->next, struct conn, in_handshakes);
+
+	list_del(&c->in_handshakes);
+	conn_shift_deadline(c);
+	conn_shake(c);
+}
+
+/* Ours first, then one of each: strangers hold no call up, and are not held up by many calls. */
 bool conn_shake_more(struct sockets *s)
 {
-	s->handshakes_left = NET_HANDSHAKES_PER_TURN;
-	while (s->handshakes_left && !list_empty(&s->handshakes)) {
-		struct conn *c = owner_of(s->handshakes.next, struct conn, in_handshakes);
+	bool is_ours = true;
 
-		list_del(&c->in_handshakes);
-		conn_shake(c);
+	s->handshakes_left = NET_HANDSHAKES_PER_TURN;
+	while (s->handshakes_left && !(list_empty(&s->handshakes) && list_empty(&s->dials))) {
+		struct node *first = is_ours ? &s->dials : &s->handshakes, *second = is_ours ? &s->handshakes : &s->dials;
+
+		shake_first(list_empty(first) ? second : first);
+		is_ours = !is_ours;
 	}
-	return !list_empty(&s->handshakes);
+	return !list_empty(&s->handshakes) || !list_empty(&s->dials);
 }
 
 /* Bytes ----------------------------------------------------------------------------------------------------------- */

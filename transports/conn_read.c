@@ -101,8 +101,10 @@ static void sniff(struct conn *c, char *bytes, size_t len)
 		bytes++;
 		len--;
 	}
-	if (!len && c->n_sniffed < sizeof get - 1)
+	if (!len && c->n_sniffed < sizeof get - 1) {
+		conn_heed_message(c, c->n_sniffed > 0, false);
 		return; /* until there is more */
+	}
 	c->sniffs = false;
 	memcpy(seen, get, c->n_sniffed);
 	if (c->n_sniffed < sizeof get - 1) {

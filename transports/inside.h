@@ -118,7 +118,7 @@ struct conn {
 	struct conn *next_work;
 	struct conn_ws *ws;          /* NULL: not a WebSocket, or not yet or no longer one */
 	struct tls *tls;             /* TLS and WSS, once something came; else NULL */
-	struct node in_handshakes;   /* waits for a turn of the loop that has time for it; else in no list */
+	struct node in_handshakes;   /* in sockets.handshakes or .dials, or in no list */
 	struct alias *alias;         /* where its peer listens, if it said so; NULL: nowhere else */
 	uint64_t last_ms;            /* of the last traffic */
 	uint64_t message_until;      /* 0, or when the incomplete message must be there */
@@ -129,6 +129,7 @@ struct conn {
 	int error;                   /* why it died; given to what was not written */
 	uint16_t listener;
 	uint16_t closed_by;          /* enum net_counter */
+	uint32_t waits_since_ms;     /* in sockets.handshakes or .dials: the clock's lower half */
 	uint8_t state, transport;
 	bool is_blocked : 1;         /* the kernel takes no more; WATCH_WRITE will tell */
 	bool is_accepted : 1;
@@ -138,7 +139,7 @@ struct conn {
 	bool is_told : 1;            /* on_flow_closed was called */
 	bool is_pinged : 1;          /* and has not sent what answers it */
 	bool sniffs : 1;             /* may become a WebSocket by its first bytes, "GET " */
-	bool is_shaking : 1;         /* counted in sockets.n_shaking */
+	bool is_shaking : 1;         /* counted in sockets.n_shaking[is_accepted] */
 	uint8_t n_sniffed;           /* of which these have come */
 };
 
@@ -185,6 +186,8 @@ void conn_note_traffic(struct conn *c);
 void conn_begin(struct conn *c);
 /* CONN_HANDSHAKING: something came, or can be written. At once, or in a later turn of the loop. */
 void conn_shake(struct conn *c);
+/* It waits for a turn of the loop that has time for it: its deadline waits with it, since it is us who are slow. */
+void conn_shift_deadline(struct conn *c);
 /* Those that waited, as many as a turn has time for. True: others wait still. */
 bool conn_shake_more(struct sockets *s);
 /* All layers are ready. */
@@ -266,9 +269,10 @@ struct sockets {
 	struct slot *slots;
 	uint32_t n_slots, slots_size, free_slot, next_generation;
 	size_t n_paused;
-	struct node handshakes;      /* connections whose next step had to wait */
+	struct node handshakes;      /* accepted connections whose next step had to wait */
+	struct node dials;           /* the same of ours */
 	unsigned handshakes_left;    /* steps in this turn */
-	unsigned n_shaking;
+	unsigned n_shaking[2];       /* ours; accepted */
 	struct expected expected;
 	uint64_t complained_ms;      /* last time that a peer's certificate was logged */
 	struct conn *work, **work_end;

@@ -35,7 +35,7 @@ enum net_limits {
 	NET_HOST_MAX = 253,             /* bytes of a name that a peer has to prove */
 	NET_URL_PATH_MAX = 255,         /* bytes of the path that a WebSocket of ours asks for */
 	NET_HANDSHAKE_MS = 10000,       /* from a connected socket to a connection that carries messages (TLS) */
-	NET_HANDSHAKES_MAX = 8192,      /* TLS handshakes begun and not ended, per worker */
+	NET_HANDSHAKES_MAX = 8192,      /* TLS handshakes begun and not ended, per worker; as many of our own making */
 	NET_HANDSHAKES_PER_TURN = 2,    /* steps of them: an RSA key of 2,048 bits signs for up to 1 ms, and calls wait meanwhile */
 	NET_MESSAGE_MS = 10000,         /* from a stream message's first byte to its last */
 	NET_IDLE_MS = 3600000,          /* a connection without traffic */

@@ -408,6 +408,7 @@ int sockets_new(struct net **out, const struct sockets_params *params)
 	s->work_end = &s->work;
 	s->held.max = SOCKETS_HELD_MAX;
 	list_init(&s->handshakes);
+	list_init(&s->dials);
 	s->handshakes_left = NET_HANDSHAKES_PER_TURN;
 	s->look.fire = on_look;
 	s->reserve_fd = -1;

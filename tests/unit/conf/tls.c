@@ -91,6 +91,39 @@ static void each_problem_has_its_place(void **state)
 	     "warning: zones.a.tls: no tls or wss listener shows these certificates");
 }
 
+/* `tls` and `wss`: tls-options of each, or nothing. */
+static void shared(const char *tls, const char *wss, const char *zone, bool is_good)
+{
+	char yaml[1024];
+
+	snprintf(yaml, sizeof(yaml), NODE "zones: { a: { listen: [\"udp:127.0.0.1:5060\", { bind: \"wss:127.0.0.1:5061/sip\"%s%s }, \n"
+	         "{ bind: \"tls:127.0.0.1:5061\"%s%s }], tls: [{ name: sip.example.com, cert: used.pem, key: used.key }], "
+	         "tls-options: { ca: ca.pem%s } } }\n" POOLS ROUTES, *wss ? ", tls-options: " : "", wss, *tls ? ", tls-options: " : "", tls,
+	         zone);
+	says(yaml, is_good ? 0 : -EINVAL,
+	     is_good ? "" : "f:2:54: zones.a.listen[1]: shares its port with the tls listener on line 3, whose tls-options hold for both");
+}
+
+/* A connection's handshake is over before anybody knows for which of both it is. */
+static void who_shares_a_port_shares_its_settings(void **state)
+{
+	(void)state;
+	use("sip");
+	shared("", "", "", true);
+	shared("", "{ verify-client: require }", "", false);
+	shared("{ verify-client: optional }", "{ verify-client: require }", "", false);
+	shared("{ verify-client: none }", "", ", verify-client: require", false);
+	shared("", "{ min-version: \"1.3\" }", "", false);
+	shared("{ min-version: \"1.3\" }", "", "", false);
+	shared("", "{ ciphers: TLS_AES_256_GCM_SHA384 }", "", false);
+	shared("{ min-version: \"1.3\", verify-client: require, ciphers: TLS_AES_256_GCM_SHA384 }",
+	       "{ min-version: \"1.3\", verify-client: require, ciphers: TLS_AES_256_GCM_SHA384 }", "", true);
+	shared("{ min-version: \"1.2\", verify-client: none }", "", "", true); /* as it is without */
+	says(NODE "zones: { a: { listen: [\"udp:127.0.0.1:5060\", \"tls:127.0.0.1:5061\", { bind: \"wss:127.0.0.1:8443/sip\", tls-options: { "
+	     "min-version: \"1.3\" } }], tls: [{ name: sip.example.com, cert: used.pem, key: used.key }], tls-options: { ca: ca.pem } } }\n"
+	     POOLS ROUTES, 0, ""); /* each has a port of its own */
+}
+
 static void settings_of_a_zone_and_its_listeners(void **state)
 {
 	struct conf *c;
@@ -159,6 +192,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_problem_has_its_place),
+		cmocka_unit_test(who_shares_a_port_shares_its_settings),
 		cmocka_unit_test(settings_of_a_zone_and_its_listeners),
 		cmocka_unit_test(files_are_read_again_when_they_should_be),
 	};

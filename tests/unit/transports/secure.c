@@ -341,6 +341,35 @@ static void who_waits_for_a_turn_is_not_slow(void **state)
 	assert_true(list_empty(&sockets_of(r->net)->handshakes));
 }
 
+/* What is left of its time when it begins to wait for us is left when it goes on, and no more. */
+static void a_deadline_waits_with_its_connection(void **state)
+{
+	enum { PEERS = 8 };
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	struct peer p[PEERS];
+
+	for (unsigned i = 0; i < PEERS; i++)
+		peer_dial(&p[i], r, &o->at[SECURE4], NULL);
+	for (unsigned i = 0; i < PEERS; i++)
+		peer_shakes(&p[i]);
+	poller_turn(r->poller, false);
+	wheel_advance(&r->wheel, r->wheel.now_ms + NET_HANDSHAKE_MS - 100, SIZE_MAX);
+	for (unsigned i = 0; i < PEERS; i++)
+		until(r, is_readable(p[i].fd)); /* ServerHello */
+	after_ms(r, 200);
+	settle(r);
+	assert_int_equal(count(r, NET_CLOSED_SLOW_HANDSHAKE), NET_HANDSHAKES_PER_TURN); /* who did not wait */
+	assert_true(peer_shakes(&p[PEERS - 1]));
+	until(r, count(r, NET_TLS_HANDSHAKES) == 1);
+	after_ms(r, NET_HANDSHAKE_MS);
+	settle(r);
+	assert_int_equal(count(r, NET_CLOSED_SLOW_HANDSHAKE), PEERS - 1);
+	for (unsigned i = 0; i < PEERS; i++)
+		peer_end(&p[i]);
+	until(r, sockets_connections(r->net) == 0);
+}
+
 /* New connections get the new certificate, those that are there live on. */
 static void certificates_are_replaced(void **state)
 {
@@ -522,6 +551,71 @@ static void a_server_is_somebody_else(void **state)
 	refused(*state, "sip.example.com", "old", -EKEYEXPIRED);
 	refused(*state, "192.0.2.1", "sip", -EKEYREJECTED); /* a number, so the address has to be proved, and it is another */
 	assert_int_equal(count(((struct one *)*state)->rig, NET_TCP_CONNECT_FAILED), 4);
+}
+
+/* Half-open handshakes of strangers, as many as there may be: nobody else comes in, and calls still go out. */
+static void strangers_keep_no_call_from_going_out(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	struct server s;
+	struct path to;
+	struct peer in, out;
+	char got[64];
+
+	sockets_of(r->net)->n_shaking[true] = NET_HANDSHAKES_MAX;
+	peer_dial(&in, r, &o->at[SECURE4], NULL);
+	peer_shakes(&in);
+	until(r, count(r, NET_TLS_BUSY) == 1);
+	server_open(&s);
+	to = to_server(r, &s, "sip.example.com");
+	assert_int_equal(send_text(r, &to, OPT, 7), 0);
+	server_takes(&s, r, &out, "sip");
+	until(r, peer_shakes(&out));
+	peer_gets(&out, r, got, sizeof got);
+	assert_string_equal(got, OPT);
+	sockets_of(r->net)->n_shaking[true] = 0;
+	sockets_of(r->net)->n_shaking[false] = NET_HANDSHAKES_MAX; /* ours have a bound, too */
+	to = to_server(r, &s, "example.net");
+	assert_int_equal(send_text(r, &to, OPT, 8), 0);
+	until(r, count(r, NET_TLS_BUSY) == 2);
+	until(r, r->n_failed == 1);
+	assert_int_equal(r->failed[0].error, -EBUSY);
+	sockets_of(r->net)->n_shaking[false] = 0;
+	peer_end(&in);
+	peer_end(&out);
+	close(s.fd);
+}
+
+/* Nor do they hold it up by coming first. */
+static void a_call_that_goes_out_does_not_queue(void **state)
+{
+	enum { PEERS = 60 };
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	struct peer p[PEERS], out;
+	struct server s;
+	struct path to;
+	unsigned turns = 0;
+
+	server_open(&s);
+	for (unsigned i = 0; i < PEERS; i++)
+		peer_dial(&p[i], r, &o->at[SECURE4], NULL);
+	to = to_server(r, &s, "sip.example.com");
+	assert_int_equal(send_text(r, &to, OPT, 7), 0);
+	server_takes(&s, r, &out, "sip");
+	for (unsigned i = 0; i < PEERS; i++)
+		peer_shakes(&p[i]);
+	for (; !peer_shakes(&out) && turns < 100; turns++)
+		turn(r);
+	assert_true(turns < PEERS / NET_HANDSHAKES_PER_TURN / 2);
+	assert_true(!list_empty(&sockets_of(r->net)->handshakes));
+	for (unsigned i = 0; i < PEERS; i++)
+		until(r, peer_shakes(&p[i]));
+	for (unsigned i = 0; i < PEERS; i++)
+		peer_end(&p[i]);
+	peer_end(&out);
+	close(s.fd);
 }
 
 /* A server that accepts and then says nothing. */
@@ -756,12 +850,15 @@ int main(void)
 		WITH_NET(a_handshake_that_is_too_slow),
 		WITH_NET(many_at_once_take_turns),
 		WITH_NET(who_waits_for_a_turn_is_not_slow),
+		WITH_NET(a_deadline_waits_with_its_connection),
 		WITH_NET(certificates_are_replaced),
 		WITH_NET(a_certificate_is_replaced_amid_a_handshake),
 		WITH_NET(a_client_proves_who_it_is),
 		WITH_NET(a_server_is_who_it_should_be),
 		WITH_NET(another_name_is_another_connection),
 		WITH_NET(a_server_is_somebody_else),
+		WITH_NET(strangers_keep_no_call_from_going_out),
+		WITH_NET(a_call_that_goes_out_does_not_queue),
 		WITH_NET(a_server_that_does_not_shake_hands),
 		WITH_NET(an_alias_has_to_be_proved),
 		WITH_NET(who_does_not_read_loses_only_his_own),
