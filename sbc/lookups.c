@@ -102,13 +102,12 @@ static struct lookup_row *row_new(struct lookup_part *part)
 	return &part->rows[part->n++];
 }
 
-/* That a name is not in /etc/hosts is not worth a line. */
 static void list_one(void *ctx, const struct resolve_entry *e)
 {
 	const struct lister *l = ctx;
 	struct lookup_row *row;
 
-	if ((*l->name && !dns_is_below(e->name, l->name)) || (e->type == DNS_HOSTS && !(e->set && e->set->n)))
+	if (*l->name && !dns_is_below(e->name, l->name))
 		return;
 	if (!(row = row_new(l->part)))
 		return;

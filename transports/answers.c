@@ -4,7 +4,6 @@
 #include "base/table.h"
 #include <ares.h>
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -29,12 +28,14 @@ struct answer {
 	int error;                   /* the last question failed; 0: it did not */
 	unsigned n_flying;           /* questions that c-ares has, late ones included */
 	uint16_t type;
+	bool is_foreign;
 	char name[];
 };
 
 /* One that c-ares has; it cannot be called back. */
 struct question {
 	struct answer *answer;
+	bool is_foreign;             /* counts as such */
 	struct timer deadline;
 };
 
@@ -50,9 +51,11 @@ struct answers {
 	struct hash_key key;
 	ares_channel channel;
 	struct timer tick;
-	struct node ios, uses, news;
+	struct node ios, news;
+	struct node uses[2];         /* by is_foreign */
 	struct table table;
 	unsigned n_flying;
+	unsigned n_foreign, n_foreign_flying; /* answers; questions */
 	bool is_ending;
 };
 
@@ -89,6 +92,7 @@ static void answer_free(struct answer *e)
 	struct answers *a = e->of;
 
 	table_del(&a->table, &e->by_key);
+	a->n_foreign -= e->is_foreign;
 	list_del(&e->by_use);
 	list_del(&e->in_news);
 	while (!list_empty(&e->awaits))
@@ -98,22 +102,34 @@ static void answer_free(struct answer *e)
 	free(e);
 }
 
+static bool free_oldest(struct answers *a, bool is_foreign)
+{
+	struct node *uses = &a->uses[is_foreign];
+
+	if (list_empty(uses))
+		return false;
+	answer_free(owner_of(uses->next, struct answer, by_use));
+	return true;
+}
+
+static bool make_room(struct answers *a, bool is_foreign)
+{
+	if (is_foreign && a->n_foreign >= RESOLVE_FOREIGN_CACHE_MAX)
+		return free_oldest(a, true);
+	return a->table.count < RESOLVE_CACHE_MAX || free_oldest(a, true) || free_oldest(a, false);
+}
+
 /* NULL: memory is out, or all places are taken by what is asked for. */
-static struct answer *answer_new(struct answers *a, const char *name, uint16_t type)
+static struct answer *answer_new(struct answers *a, const char *name, uint16_t type, bool is_foreign)
 {
 	size_t len = strlen(name) + 1;
-	struct answer *e;
+	struct answer *e = make_room(a, is_foreign) ? calloc(1, sizeof(*e) + len) : NULL;
 
-	if (a->table.count >= RESOLVE_CACHE_MAX) {
-		if (list_empty(&a->uses))
-			return NULL;
-		answer_free(owner_of(a->uses.next, struct answer, by_use));
-	}
-	e = calloc(1, sizeof(*e) + len);
 	if (!e)
 		return NULL;
 	e->of = a;
 	e->type = type;
+	e->is_foreign = is_foreign;
 	memcpy(e->name, name, len);
 	list_init(&e->by_use);
 	list_init(&e->in_news);
@@ -122,7 +138,8 @@ static struct answer *answer_new(struct answers *a, const char *name, uint16_t t
 		free(e);
 		return NULL;
 	}
-	list_push(&a->uses, &e->by_use);
+	a->n_foreign += is_foreign;
+	list_push(&a->uses[is_foreign], &e->by_use);
 	counter_set(a->p.counters, RESOLVER_CACHED, a->table.count);
 	return e;
 }
@@ -131,7 +148,14 @@ static void answer_used(struct answer *e)
 {
 	list_del(&e->by_use);
 	if (!e->n_flying)
-		list_push(&e->of->uses, &e->by_use);
+		list_push(&e->of->uses[e->is_foreign], &e->by_use);
+}
+
+/* The configuration has it, too. */
+static void answer_adopt(struct answer *e)
+{
+	e->of->n_foreign -= e->is_foreign;
+	e->is_foreign = false;
 }
 
 /* What came --------------------------------------------------------------------------------------------------------- */
@@ -143,8 +167,6 @@ static uint32_t between(uint32_t min, uint32_t ttl_s, uint32_t max)
 
 static uint32_t lifetime(const struct dns_set *s)
 {
-	if (s->type == DNS_HOSTS)
-		return RESOLVER_HOSTS_S;
 	if (s->n)
 		return between(RESOLVE_TTL_MIN_S, s->ttl_s, RESOLVE_TTL_MAX_S);
 	return s->ttl_s == DNS_NO_TTL ? RESOLVE_NEGATIVE_S : between(RESOLVE_TTL_MIN_S, s->ttl_s, RESOLVE_NEGATIVE_MAX_S);
@@ -236,6 +258,7 @@ static void question_end(struct question *q)
 		e->question = NULL;
 	e->n_flying--;
 	e->of->n_flying--;
+	e->of->n_foreign_flying -= q->is_foreign;
 	answer_used(e);
 	free(q);
 }
@@ -291,11 +314,14 @@ static void on_tick(struct timer *t)
 static int answer_ask(struct answer *e)
 {
 	struct answers *a = e->of;
-	struct question *q = a->n_flying < RESOLVE_QUESTIONS_MAX ? calloc(1, sizeof(*q)) : NULL;
+	bool is_allowed = a->n_flying < RESOLVE_QUESTIONS_MAX && (!e->is_foreign || a->n_foreign_flying < RESOLVE_FOREIGN_QUESTIONS_MAX);
+	struct question *q = is_allowed ? calloc(1, sizeof(*q)) : NULL;
 
 	if (!q)
 		return -ENOBUFS;
 	q->answer = e;
+	q->is_foreign = e->is_foreign;
+	a->n_foreign_flying += q->is_foreign;
 	q->deadline.fire = on_deadline;
 	e->question = q;
 	e->n_flying++;
@@ -306,45 +332,6 @@ static int answer_ask(struct answer *e)
 		wheel_arm_in(a->p.wheel, &a->tick, RESOLVER_TICK_MS);
 	count(a, RESOLVER_QUERIES);
 	ares_query(a->channel, e->name, CLASS_IN, e->type, on_response, q);
-	return 0;
-}
-
-/* IPv4 first. */
-static void hosts_family(struct answers *a, const char *name, int family, struct dns_set *set)
-{
-	struct hostent *h = NULL;
-
-	if (ares_gethostbyname_file(a->channel, name, family, &h) != ARES_SUCCESS)
-		return;
-	for (char **at = h->h_addr_list; *at && set->n < DNS_KEPT_MAX; at++) {
-		struct addr one = { .family = family == AF_INET ? 4 : 6 };
-
-		memcpy(one.ip, *at, family == AF_INET ? 4 : 16);
-		set->addr[set->n++] = one;
-	}
-	ares_free_hostent(h);
-}
-
-static void hosts_ask(struct answer *e)
-{
-	struct dns_set set;
-
-	set.type = DNS_HOSTS;
-	set.n = 0;
-	set.ttl_s = DNS_NO_TTL;
-	set.is_refused = false;
-	hosts_family(e->of, e->name, AF_INET, &set);
-	hosts_family(e->of, e->name, AF_INET6, &set);
-	answer_takes(e, &set);
-}
-
-/* 0: it is under way, or answered already. */
-static int answer_renew(struct answer *e)
-{
-	if (e->type == DNS_HOSTS)
-		hosts_ask(e);
-	else if (!e->question)
-		return answer_ask(e);
 	return 0;
 }
 
@@ -367,8 +354,8 @@ static int answer_wait(struct answer *e, unsigned wishes, const struct dns_set *
 	bool has_failed = e->error != 0, is_urgent = has_failed || wishes & ANSWERS_URGENT;
 	int err = 0;
 
-	if (!has_failed || now >= e->retry_ms)
-		err = answer_renew(e);
+	if (!e->question && (!has_failed || now >= e->retry_ms))
+		err = answer_ask(e);
 	if (err || (!e->question && !e->error && !e->set))
 		return is_stale_usable(e, wishes) ? answer_give_stale(e, out, is_stale) : -ENOBUFS;
 	if (!e->question && !e->error)
@@ -387,14 +374,16 @@ int answers_get(struct answers *a, const char *name, uint16_t type, unsigned wis
 {
 	struct answer *e = answer_find(a, name, type);
 
-	if (!e && !(e = answer_new(a, name, type)))
+	if (!e && !(e = answer_new(a, name, type, wishes & ANSWERS_FOREIGN)))
 		return -ENOBUFS;
+	if (!(wishes & ANSWERS_FOREIGN))
+		answer_adopt(e);
 	answer_used(e);
 	if (!e->set || now_of(a) >= e->until_ms)
 		return answer_wait(e, wishes, out, is_stale, await);
 	if (now_of(a) >= e->early_ms && !e->question && (!e->error || now_of(a) >= e->retry_ms)) {
 		count(a, RESOLVER_REFRESHED);
-		(void)answer_renew(e); /* without: it is asked when its time is over */
+		(void)answer_ask(e); /* without: it is asked when its time is over */
 	}
 	return answer_give(e, out);
 }
@@ -425,11 +414,11 @@ void answers_each(const struct answers *a, void (*fn)(void *ctx, const struct re
 	table_each(&a->table, list_one, &(struct lister){ fn, ctx, now_of(a) });
 }
 
-unsigned answers_forget(struct answers *a, const char *name)
+static unsigned forget_among(struct node *uses, const char *name)
 {
 	unsigned n = 0;
 
-	list_each_safe(node, &a->uses) {
+	list_each_safe(node, uses) {
 		struct answer *e = owner_of(node, struct answer, by_use);
 
 		if (!dns_is_below(e->name, name))
@@ -438,6 +427,11 @@ unsigned answers_forget(struct answers *a, const char *name)
 		n++;
 	}
 	return n;
+}
+
+unsigned answers_forget(struct answers *a, const char *name)
+{
+	return forget_among(&a->uses[false], name) + forget_among(&a->uses[true], name);
 }
 
 /* c-ares ---------------------------------------------------------------------------------------------------------- */
@@ -566,7 +560,8 @@ int answers_new(struct answers **out, const struct answers_params *p)
 	a->p = *p;
 	a->tick.fire = on_tick;
 	list_init(&a->ios);
-	list_init(&a->uses);
+	list_init(&a->uses[false]);
+	list_init(&a->uses[true]);
 	list_init(&a->news);
 	if ((err = random_bytes(&a->key, sizeof(a->key))) || (err = table_init(&a->table, 0)) || (err = start_ares(a)) ||
 	    (err = set_servers(a)))
@@ -583,8 +578,8 @@ void answers_free(struct answers *a)
 	a->is_ending = true;
 	if (a->channel)
 		ares_destroy(a->channel);
-	while (!list_empty(&a->uses))
-		answer_free(owner_of(a->uses.next, struct answer, by_use));
+	while (free_oldest(a, true) || free_oldest(a, false))
+		;
 	while (!list_empty(&a->ios))
 		io_free(owner_of(a->ios.next, struct io, in_all));
 	wheel_disarm(a->p.wheel, &a->tick);

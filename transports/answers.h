@@ -37,6 +37,7 @@ void answers_free(struct answers *a);
 enum answers_wish {
 	ANSWERS_OPTIONAL = 1, /* one can do without: a question that failed last time is not waited for again; absence may be stale, too */
 	ANSWERS_URGENT = 2,   /* an old answer will do at once */
+	ANSWERS_FOREIGN = 4,  /* a name out of a message: RESOLVE_FOREIGN_*_MAX hold, until it is asked for without this */
 };
 
 /* `wishes`: ANSWERS_* together. `is_stale`: set (never cleared) when the answer is past its time. 0: the set, which may have no records,

@@ -75,11 +75,13 @@ static size_t add_label(char out[DNS_NAME_MAX + 1], size_t n, const unsigned cha
 	return n;
 }
 
-/* The name at the cursor, which moves behind it. Pointers lead backwards only (RFC 1035 §4.1.4), so they end. */
+/* The name at the cursor, which moves behind it. Pointers lead backwards only (RFC 1035 §4.1.4), so they end; soon, too: a message has
+ * room for thousands in a row, and for hundreds of names that begin with the last. */
 static int take_name(struct cursor *c, char out[DNS_NAME_MAX + 1])
 {
 	const unsigned char *at = c->at, *limit = c->at, *behind = NULL;
 	size_t n = 0;
+	unsigned jumps = 0;
 
 	for (;;) {
 		size_t len = at < c->end ? *at++ : POINTER;
@@ -89,7 +91,7 @@ static int take_name(struct cursor *c, char out[DNS_NAME_MAX + 1])
 		if ((len & POINTER) == POINTER) {
 			size_t to = at < c->end ? (len & ~(size_t)POINTER) << 8 | *at++ : SIZE_MAX;
 
-			if (to >= (size_t)(limit - c->base))
+			if (to >= (size_t)(limit - c->base) || ++jumps > DNS_JUMPS_MAX)
 				return -EBADMSG;
 			behind = behind ? behind : at;
 			at = limit = c->base + to;

@@ -10,6 +10,7 @@ enum dns_limits {
 	DNS_KEPT_MAX = 8,        /* records of one answer: of more, the best */
 	DNS_RECORDS_MAX = 256,   /* looked at in one message */
 	DNS_CHAIN_MAX = 8,       /* CNAMEs one after the other */
+	DNS_JUMPS_MAX = 127,     /* pointers that one name follows: no name has more labels */
 };
 
 #define DNS_NO_TTL UINT32_MAX

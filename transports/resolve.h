@@ -10,6 +10,8 @@ enum resolve_limits {
 	RESOLVE_CACHE_MAX = 4096,       /* answers of name servers */
 	RESOLVE_PENDING_MAX = 1024,     /* who waits */
 	RESOLVE_QUESTIONS_MAX = 2048,   /* to the servers, at once */
+	/* Of these, what names of messages may have at most, so that nobody outside keeps us from names of the configuration. */
+	RESOLVE_FOREIGN_CACHE_MAX = 2048, RESOLVE_FOREIGN_PENDING_MAX = 512, RESOLVE_FOREIGN_QUESTIONS_MAX = 1024,
 	RESOLVE_TIMEOUT_MS = 4000,
 	RESOLVE_TTL_MIN_S = 5, RESOLVE_TTL_MAX_S = 3600,
 	RESOLVE_NEGATIVE_S = 10, RESOLVE_NEGATIVE_MAX_S = 300, /* what is not there: unless the zone says so; at most */
@@ -23,6 +25,7 @@ struct resolve_query {
 	uint8_t family;        /* 4 or 6: only those; 0: both, in the order of the answer, IPv4 first */
 	uint8_t transports;    /* with T_NONE: those that will do, a bit (1 << transport) each. Without a port NAPTR chooses among
 	                        * them, else which of them have SRV records (§4.1) */
+	bool is_foreign;       /* a message says it (Contact, Route), not the configuration */
 };
 
 struct resolve_answer {

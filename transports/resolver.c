@@ -2,6 +2,7 @@
 #include "base/hash.h"
 #include "base/table.h"
 #include "transports/answers.h"
+#include "transports/hosts.h"
 #include "transports/srv.h"
 #include <errno.h>
 #include <stdio.h>
@@ -19,7 +20,8 @@ const struct counter_def resolver_counter_defs[RESOLVER_COUNTERS] = {
 	[RESOLVER_STALE] = { "dns_stale_total", "Names answered with an answer past its time, because the servers fail", 0 },
 	[RESOLVER_REFRESHED] = { "dns_refreshed_total", "Answers in use asked for again before their time was over", 0 },
 	[RESOLVER_MALFORMED] = { "dns_malformed_total", "Messages of servers that could not be read", 0 },
-	[RESOLVER_REFUSED] = { "dns_refused_total", "Names refused because too many were waiting", 0 },
+	[RESOLVER_REFUSED] = { "dns_refused_total", "Names refused because too many were waiting or asked for", 0 },
+	[RESOLVER_REFUSED_FOREIGN] = { "dns_refused_foreign_total", "Of these, names out of messages", 0 },
 	[RESOLVER_WAITING] = { "dns_waiting", "Who waits for an answer now", 1 },
 	[RESOLVER_CACHED] = { "dns_cached", "Answers in the cache", 1 },
 };
@@ -47,6 +49,7 @@ struct search {
 	struct timer patience;       /* RESOLVER_STALE_WAIT_MS, then the deadline */
 	uint64_t deadline_ms;
 	bool is_urgent;              /* it has waited for RESOLVER_STALE_WAIT_MS */
+	bool is_foreign;             /* all who wait have it out of messages */
 	unsigned n_awaits;
 	struct search_await awaits[RESOLVER_AWAITS_MAX];
 };
@@ -54,6 +57,8 @@ struct search {
 struct waiter {
 	struct link by_id;
 	struct node in_search;
+	struct search *search;       /* NULL: it has ended, and tells */
+	bool is_foreign;
 	uint16_t port;
 	void (*done)(void *ctx, int err, const struct resolve_answer *a);
 	void *ctx;
@@ -62,11 +67,13 @@ struct waiter {
 struct real {
 	struct resolver resolver;
 	struct answers *answers;
+	struct hosts *hosts;
 	struct wheel *wheel;
 	struct counters counters;
 	struct hash_key key;
 	uint64_t random, last_id;
 	struct table searches, waiters;
+	unsigned n_foreign;          /* of the waiters */
 };
 
 /* One look at what is known: what is missing is asked for. */
@@ -74,7 +81,9 @@ struct walk {
 	struct real *r;
 	struct search *search;       /* who wants to be told; NULL: nobody yet */
 	const struct what *what;
+	unsigned wishes;             /* ANSWERS_*, of all of it */
 	bool is_pending, is_stale, is_refused;
+	bool is_starved;             /* something could not be asked for: nobody knows whether it is there */
 	int error;                   /* the worst of the addresses' */
 	unsigned n;
 	struct found_target target[SRV_TARGETS_MAX];
@@ -96,7 +105,8 @@ static int get(struct walk *w, const char *name, uint16_t type, unsigned wishes,
 
 	if (s && s->n_awaits < RESOLVER_AWAITS_MAX)
 		await = &s->awaits[s->n_awaits].await;
-	err = answers_get(w->r->answers, name, type, wishes | (s && s->is_urgent ? ANSWERS_URGENT : 0), out, &w->is_stale, await);
+	err = answers_get(w->r->answers, name, type, wishes | w->wishes, out, &w->is_stale, await);
+	w->is_starved |= err == -ENOBUFS;
 	if (err == -EINPROGRESS) {
 		w->is_pending = true;
 		if (await)
@@ -125,9 +135,9 @@ static void add_addr(struct walk *w, unsigned target, const struct addr *a)
 		w->addr[target][t->n++] = *a;
 }
 
-static bool is_in_hosts(struct walk *w, const char *host, const struct dns_set **out)
+static const struct host *in_hosts(const struct walk *w, const char *name)
 {
-	return get(w, host, DNS_HOSTS, ANSWERS_OPTIONAL, out) == 0 && (*out)->n;
+	return hosts_find(w->r->hosts, name, w->r->wheel->now_ms);
 }
 
 /* The addresses of one family. */
@@ -145,15 +155,16 @@ static void add_family(struct walk *w, unsigned target, const char *host, uint16
 /* One more place with its addresses, IPv4 first. */
 static void add_target(struct walk *w, const char *host, const struct found_target *like)
 {
-	const struct dns_set *hosts;
+	const struct host *local;
 	unsigned target = w->n;
 
 	if (target == SRV_TARGETS_MAX)
 		return;
 	w->target[w->n++] = *like;
-	if (is_in_hosts(w, host, &hosts)) {
-		for (unsigned i = 0; i < hosts->n; i++)
-			add_addr(w, target, &hosts->addr[i]);
+	local = in_hosts(w, host);
+	if (local) {
+		for (unsigned i = 0; i < local->n; i++)
+			add_addr(w, target, &local->addr[i]);
 		return;
 	}
 	if (wants_family(w, 4))
@@ -205,7 +216,7 @@ static void choose_transport(struct walk *w)
 	const struct dns_set *set;
 	int err = get(w, w->what->host, DNS_NAPTR, ANSWERS_OPTIONAL, &set);
 
-	if (err == -EINPROGRESS)
+	if (err == -EINPROGRESS || err == -ENOBUFS)
 		return;
 	for (unsigned i = 0; !err && i < set->n; i++)
 		if (transports & 1u << set->naptr[i].transport)
@@ -221,15 +232,14 @@ static void walk(struct walk *w)
 {
 	const struct what *what = w->what;
 	uint8_t transport = what->transport ? what->transport : resolve_usual_transport(what->transports);
-	const struct dns_set *hosts;
 
-	if (!what->has_port && !is_in_hosts(w, what->host, &hosts)) {
+	if (!what->has_port && !in_hosts(w, what->host)) {
 		if (what->transport)
 			add_services_of(w, transport, 0);
 		else
 			choose_transport(w);
 	}
-	if (w->n == 0 && !w->is_pending && !w->is_refused && transport) /* §4.2: without SRV records the name itself */
+	if (w->n == 0 && !w->is_pending && !w->is_refused && !w->is_starved && transport) /* §4.2: without SRV records the name itself */
 		add_target(w, what->host, &(struct found_target){ .transport = transport });
 }
 
@@ -254,9 +264,9 @@ static void collect(const struct walk *w, struct found *f)
 
 /* What is known now. 0 with `*f`, -EINPROGRESS (`s`, if there is one, will be told), -ENOENT, or how the servers failed. With `is_last`
  * what is still missing is done without. */
-static int look_up(struct real *r, const struct what *what, struct search *s, bool is_last, struct found *f)
+static int look_up(struct real *r, const struct what *what, unsigned wishes, struct search *s, bool is_last, struct found *f)
 {
-	struct walk w = { .r = r, .search = s, .what = what };
+	struct walk w = { .r = r, .search = s, .what = what, .wishes = wishes };
 
 	walk(&w);
 	if (w.is_pending && !is_last)
@@ -267,7 +277,7 @@ static int look_up(struct real *r, const struct what *what, struct search *s, bo
 			counter_inc(&r->counters, RESOLVER_STALE);
 		return 0;
 	}
-	return w.is_pending ? -ETIMEDOUT : w.error ? w.error : -ENOENT;
+	return w.is_pending ? -ETIMEDOUT : w.is_starved ? -ENOBUFS : w.error ? w.error : -ENOENT;
 }
 
 /* Searches and who waits for them --------------------------------------------------------------------------------- */
@@ -276,6 +286,7 @@ static void waiter_free(struct real *r, struct waiter *w)
 {
 	table_del(&r->waiters, &w->by_id);
 	list_del(&w->in_search);
+	r->n_foreign -= w->is_foreign;
 	free(w);
 	counter_set(&r->counters, RESOLVER_WAITING, r->waiters.count);
 }
@@ -315,6 +326,7 @@ static void search_end(struct search *s, int err, const struct found *f)
 	while (!list_empty(&s->waiters)) {
 		struct node *n = s->waiters.next;
 
+		owner_of(n, struct waiter, in_search)->search = NULL;
 		list_del(n);
 		list_push(&waiters, n);
 	}
@@ -330,13 +342,18 @@ static void search_end(struct search *s, int err, const struct found *f)
 	}
 }
 
+static unsigned search_wishes(const struct search *s)
+{
+	return (s->is_foreign ? ANSWERS_FOREIGN : 0) | (s->is_urgent ? ANSWERS_URGENT : 0);
+}
+
 static void search_look(struct search *s, bool is_last)
 {
 	struct found f;
 	int err;
 
 	search_rest(s);
-	err = look_up(s->r, &s->what, s, is_last, &f);
+	err = look_up(s->r, &s->what, search_wishes(s), s, is_last, &f);
 	if (err != -EINPROGRESS)
 		search_end(s, err, &f);
 }
@@ -384,6 +401,7 @@ static struct search *search_new(struct real *r, const struct what *w, uint64_t 
 	}
 	s->r = r;
 	s->what = *w;
+	s->is_foreign = true; /* until somebody waits who has it elsewhere */
 	s->patience.fire = on_patience;
 	s->deadline_ms = r->wheel->now_ms + RESOLVE_TIMEOUT_MS;
 	list_init(&s->waiters);
@@ -398,16 +416,20 @@ static struct search *search_new(struct real *r, const struct what *w, uint64_t 
 static int wait_for(struct search *s, const struct waiter *like, uint64_t *id)
 {
 	struct real *r = s->r;
-	struct waiter *w = r->waiters.count < RESOLVE_PENDING_MAX ? malloc(sizeof(*w)) : NULL;
+	bool is_allowed = r->waiters.count < RESOLVE_PENDING_MAX && (!like->is_foreign || r->n_foreign < RESOLVE_FOREIGN_PENDING_MAX);
+	struct waiter *w = is_allowed ? malloc(sizeof(*w)) : NULL;
 
 	if (!w)
 		return -ENOBUFS;
 	*w = *like;
+	w->search = s;
 	list_init(&w->in_search);
 	if (table_add(&r->waiters, &w->by_id, ++r->last_id)) {
 		free(w);
 		return -ENOBUFS;
 	}
+	r->n_foreign += w->is_foreign;
+	s->is_foreign &= w->is_foreign;
 	list_push(&s->waiters, &w->in_search);
 	counter_set(&r->counters, RESOLVER_WAITING, r->waiters.count);
 	*id = r->last_id;
@@ -457,7 +479,7 @@ static int wait_with_others(struct real *r, const struct what *what, const struc
 		return -ENOBUFS;
 	err = wait_for(s, like, id);
 	if (err == -EINPROGRESS)
-		err = look_up(r, what, s, false, &f); /* now there is somebody to be told */
+		err = look_up(r, what, search_wishes(s), s, false, &f); /* now there is somebody to be told */
 	if (err == -EINPROGRESS)
 		return err;
 	search_free(s);
@@ -470,7 +492,7 @@ static int on_ask(struct resolver *resolver, const struct resolve_query *q, stru
                   void (*done)(void *ctx, int err, const struct resolve_answer *a), void *ctx, uint64_t *id)
 {
 	struct real *r = real_of(resolver);
-	struct waiter like = { .port = port_of(q), .done = done, .ctx = ctx };
+	struct waiter like = { .port = port_of(q), .done = done, .ctx = ctx, .is_foreign = q->is_foreign };
 	struct what what;
 	struct found f;
 	struct addr a;
@@ -482,15 +504,17 @@ static int on_ask(struct resolver *resolver, const struct resolve_query *q, stru
 	if (err)
 		return err;
 	counter_inc(&r->counters, RESOLVER_ASKED);
-	err = look_up(r, &what, NULL, false, &f);
+	err = look_up(r, &what, q->is_foreign ? ANSWERS_FOREIGN : 0, NULL, false, &f);
 	if (!err)
 		found_order(&f, like.port, &r->random, out);
 	if (err != -EINPROGRESS && err != -ENOBUFS)
 		counter_inc(&r->counters, RESOLVER_HITS);
 	if (err == -EINPROGRESS)
 		err = wait_with_others(r, &what, &like, out, id);
-	if (err == -ENOBUFS)
+	if (err == -ENOBUFS) {
 		counter_inc(&r->counters, RESOLVER_REFUSED);
+		counter_add(&r->counters, RESOLVER_REFUSED_FOREIGN, q->is_foreign);
+	}
 	return err;
 }
 
@@ -498,14 +522,36 @@ static void on_cancel(struct resolver *resolver, uint64_t id)
 {
 	struct real *r = real_of(resolver);
 	struct link *l = table_find(&r->waiters, id);
+	struct search *s;
 
-	if (l)
-		waiter_free(r, owner_of(l, struct waiter, by_id));
+	if (!l)
+		return;
+	s = owner_of(l, struct waiter, by_id)->search;
+	waiter_free(r, owner_of(l, struct waiter, by_id));
+	if (s && list_empty(&s->waiters)) /* so that there are never more of them than who wait */
+		search_free(s);
+}
+
+struct lister {
+	void (*fn)(void *ctx, const struct resolve_entry *e);
+	void *ctx;
+};
+
+static void list_host(void *ctx, const struct host *h)
+{
+	const struct lister *l = ctx;
+	struct dns_set set = { .type = DNS_HOSTS, .n = (uint16_t)h->n };
+
+	memcpy(set.addr, h->addr, h->n * sizeof(*h->addr));
+	l->fn(l->ctx, &(struct resolve_entry){ .name = h->name, .type = DNS_HOSTS, .set = &set, .left_ms = HOSTS_LOOK_MS });
 }
 
 static void on_each(const struct resolver *resolver, void (*fn)(void *ctx, const struct resolve_entry *e), void *ctx)
 {
-	answers_each(owner_of(resolver, const struct real, resolver)->answers, fn, ctx);
+	const struct real *r = owner_of(resolver, const struct real, resolver);
+
+	hosts_each_used(r->hosts, list_host, &(struct lister){ fn, ctx });
+	answers_each(r->answers, fn, ctx);
 }
 
 static unsigned on_forget(struct resolver *resolver, const char *name)
@@ -530,6 +576,8 @@ static int init(struct real *r, struct answers_params *p)
 	if (!err)
 		err = table_init(&r->waiters, 0);
 	r->random |= 1; /* the generator stands still at 0 */
+	if (!err)
+		err = hosts_new(&r->hosts, "/etc/hosts", p->log);
 	p->counters = &r->counters;
 	return err ? err : answers_new(&r->answers, p);
 }
@@ -584,6 +632,7 @@ void resolver_free(struct resolver *resolver)
 	if (r->answers) /* made last */
 		table_each(&r->searches, free_one, r);
 	answers_free(r->answers);
+	hosts_free(r->hosts);
 	table_fini(&r->searches);
 	table_fini(&r->waiters);
 	counters_fini(&r->counters);

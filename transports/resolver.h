@@ -1,6 +1,6 @@
 /* transports/resolver.h - struct resolver over c-ares, on a worker's poller. Besides what resolve.h says:
  * - RFC 3263: NAPTR where the transport is open, then SRV, then A and AAAA; a failing NAPTR or SRV question counts as "no such records".
- * - A name in /etc/hosts is not asked for anywhere else: whoever writes it there means that address.
+ * - A name in /etc/hosts is not asked for anywhere else: whoever writes it there means that address. transports/hosts.h
  * - No search domains: a name is what it says.
  * - Answers are kept, refreshed while in use, and used on when the servers fail: transports/answers.h.
  * - -ETIMEDOUT, -EIO (servers fail) and -ECONNREFUSED come without such an answer, also at once when it just
@@ -18,15 +18,14 @@ enum resolver_limits {
 	RESOLVER_TRIES = 2,
 	RESOLVER_STALE_MAX_S = 3600,
 	RESOLVER_STALE_WAIT_MS = 1800, /* for a better answer than an old one (RFC 8767 §5) */
-	RESOLVER_HOSTS_S = 30,       /* how often /etc/hosts is looked into for the same name */
 	RESOLVER_AWAITS_MAX = 24,    /* answers that one search waits for at once */
 	RESOLVER_RETRY_S = 5,
 };
 
 enum resolver_counter {
 	RESOLVER_ASKED, RESOLVER_HITS, RESOLVER_JOINED, RESOLVER_QUERIES, RESOLVER_FOUND, RESOLVER_NOT_FOUND,
-	RESOLVER_FAILED, RESOLVER_TIMED_OUT, RESOLVER_STALE, RESOLVER_REFRESHED, RESOLVER_MALFORMED, RESOLVER_REFUSED, RESOLVER_WAITING,
-	RESOLVER_CACHED,
+	RESOLVER_FAILED, RESOLVER_TIMED_OUT, RESOLVER_STALE, RESOLVER_REFRESHED, RESOLVER_MALFORMED, RESOLVER_REFUSED,
+	RESOLVER_REFUSED_FOREIGN, RESOLVER_WAITING, RESOLVER_CACHED,
 	RESOLVER_COUNTERS
 };
 extern const struct counter_def resolver_counter_defs[RESOLVER_COUNTERS];

@@ -14,32 +14,46 @@ static unsigned tier_of(const struct found_target *t)
 	return (unsigned)t->rank << 16 | t->priority;
 }
 
-/* RFC 2782: those of weight 0 come first in the list, so that they have a small chance; a number from 0 to the sum of
- * weights picks the first whose running sum reaches it. */
+/* Of `among`, a bit each, the first whose weights with those before it come to `mark`. */
+static unsigned reach(const struct found *f, unsigned among, uint64_t mark)
+{
+	unsigned running = 0, last = 0;
+
+	for (; among; among &= among - 1) {
+		last = (unsigned)__builtin_ctz(among);
+		running += f->target[last].weight;
+		if (running >= mark)
+			break;
+	}
+	return last;
+}
+
+/* Each of `among` with the same chance. */
+static unsigned any_of(unsigned among, uint64_t *random)
+{
+	for (uint64_t skip = draw(random, (unsigned)__builtin_popcount(among)); skip; skip--)
+		among &= among - 1;
+	return (unsigned)__builtin_ctz(among);
+}
+
+/* RFC 2782: those of weight 0 come first in the list, in any order, so that they have a small chance; a number from 0 to the sum of
+ * weights picks the first whose running sum reaches it. When all have weight 0, each has the same chance. */
 static unsigned pick(const struct found *f, unsigned left, uint64_t *random)
 {
-	unsigned best = UINT_MAX, sum = 0, running = 0, last = 0;
+	unsigned best = UINT_MAX, sum = 0, light = 0, heavy = 0;
 	uint64_t mark;
 
 	for (unsigned i = 0; i < f->n; i++)
 		if (left & 1u << i && tier_of(&f->target[i]) < best)
 			best = tier_of(&f->target[i]);
-	for (unsigned i = 0; i < f->n; i++)
-		if (left & 1u << i && tier_of(&f->target[i]) == best)
-			sum += f->target[i].weight;
+	for (unsigned i = 0; i < f->n; i++) {
+		if (!(left & 1u << i) || tier_of(&f->target[i]) != best)
+			continue;
+		sum += f->target[i].weight;
+		*(f->target[i].weight ? &heavy : &light) |= 1u << i;
+	}
 	mark = draw(random, sum + 1ull);
-	for (unsigned pass = 0; pass < 2; pass++)
-		for (unsigned i = 0; i < f->n; i++) {
-			const struct found_target *t = &f->target[i];
-
-			if (!(left & 1u << i) || tier_of(t) != best || (t->weight != 0) != pass)
-				continue;
-			last = i;
-			running += t->weight;
-			if (running >= mark)
-				return i;
-		}
-	return last;
+	return light && mark == 0 ? any_of(light, random) : reach(f, heavy, mark);
 }
 
 static void append(const struct found *f, unsigned target, uint8_t tier, uint16_t port, struct resolve_answer *out)

@@ -378,7 +378,7 @@ int next_hop(const struct leg *l, struct sv target, struct sv routes, struct res
 	struct sv hop = target;
 	int err;
 
-	*q = (struct resolve_query){ .host = SV("") };
+	*q = (struct resolve_query){ .host = SV(""), .is_foreign = true };
 	if (l->follows_flow)
 		return 0;
 	if (routes.len && name_addr_next(&na, &routes) == 0)

@@ -350,6 +350,26 @@ static void in_dialog(struct flow *f, struct resolve_answer *all)
 	answered(f);
 }
 
+/* Strangers' names have bounds of their own (RESOLVE_FOREIGN_*): a destination's is the configuration's, a Contact's theirs. */
+static void whose_name_it_is(void **state)
+{
+	struct resolve_answer all;
+	struct flow f;
+
+	(void)state;
+	begin(&f, &all, NAMED("", "sip:" NAME));
+	f.bob_contact = "<sip:bob@" NAME ">";
+	flow_invite(&f, BOB);
+	answered(&f);
+	assert_int_equal(f.rig->foreign_names, 1); /* the ACK's */
+	flow_alice_says(&f, "INFO", "", "");
+	flow_expect_at_bob(&f, "INFO ");
+	flow_bob_answers(&f, 200, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	assert_int_equal(f.rig->foreign_names, 2);
+	hangs_up(&f);
+}
+
 static void the_next_one_gets_the_same_request(void **state)
 {
 	struct resolve_answer all;
@@ -550,6 +570,7 @@ int main(void)
 		cmocka_unit_test(sips_never_goes_in_the_clear),
 		cmocka_unit_test(probes_find_the_address_that_lives),
 		cmocka_unit_test(the_next_one_gets_the_same_request),
+		cmocka_unit_test(whose_name_it_is),
 		cmocka_unit_test(a_late_answer_is_nobodys),
 		cmocka_unit_test(a_reinvite_is_patient),
 		cmocka_unit_test(what_was_cancelled_goes_nowhere_else),

@@ -444,6 +444,7 @@ static int ask(struct resolver *resolver, const struct resolve_query *q, struct 
 		settle(out, q);
 		return 0;
 	}
+	r->foreign_names += q->is_foreign;
 	for (unsigned i = 0; i < r->n_names; i++) {
 		if (!sv_ieq(sv_from(r->names[i].host), q->host))
 			continue;

@@ -66,6 +66,7 @@ struct rig {
 	struct rig_hooks hooks;
 	struct rig_name names[RIG_NAMES_MAX];
 	unsigned n_names;
+	unsigned foreign_names;      /* asked for as out of a message */
 	size_t sent, received, lost; /* packets */
 	bool holds_mail;             /* mail between workers waits: what they ask each other stays unanswered */
 	bool is_refusing_streams;    /* connections to endpoints are refused */

@@ -170,7 +170,7 @@ static void pointers_lead_backwards(void **state)
 {
 	struct message m;
 	struct dns_set s;
-	size_t at;
+	size_t at, to;
 
 	(void)state;
 	begin(&m, "a.example", DNS_SRV);
@@ -181,13 +181,44 @@ static void pointers_lead_backwards(void **state)
 	assert_int_equal(parse(&s, DNS_SRV, "a.example", &m), 0);
 	assert_string_equal(s.srv[0].host, "example");
 	at = m.len - 2;
-	for (size_t to = at; to < at + 8; to++) {
+	for (to = at; to < at + 8; to++) {
 		m.p[at] = (unsigned char)(0xc0 | to >> 8);
 		m.p[at + 1] = (unsigned char)to;
 		assert_int_equal(parse(&s, DNS_SRV, "a.example", &m), -EBADMSG);
 	}
 	m.p[at] = 0x80; /* neither a length nor a pointer */
 	assert_int_equal(parse(&s, DNS_SRV, "a.example", &m), -EBADMSG);
+	begin(&m, "a.example", DNS_A);
+	at = m.len;
+	address(&m, NULL, 60, 7);
+	to = m.len;
+	address(&m, "a.example", 60, 8);
+	assert_int_equal(parse(&s, DNS_A, "a.example", &m), 0);
+	assert_int_equal(s.n, 2);
+	m.p[at + 1] = (unsigned char)to; /* to a name that ends, and yet behind it */
+	assert_int_equal(parse(&s, DNS_A, "a.example", &m), -EBADMSG);
+}
+
+/* A record of text has a name behind a row of pointers, each to the one before it; the record after it is owned by the last of them. */
+static void rows_of_pointers_are_short(void **state)
+{
+	struct message m;
+	struct dns_set s;
+
+	(void)state;
+	for (unsigned n = DNS_JUMPS_MAX - 2; n <= DNS_JUMPS_MAX + 1; n++) {
+		begin(&m, "example", DNS_A);
+		record(&m, 6, NULL, 16, 60);
+		put16(&m, 0xc00c);
+		for (unsigned i = 1; i < n; i++)
+			put16(&m, 0xc000 | (unsigned)(m.len - 2));
+		end(&m);
+		m.p[7]++;
+		put16(&m, 0xc000 | (unsigned)(m.len - 2));
+		put(&m, "\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\7", 14);
+		assert_int_equal(parse(&s, DNS_A, "example", &m), n < DNS_JUMPS_MAX ? 0 : -EBADMSG);
+		assert_int_equal(s.n, n < DNS_JUMPS_MAX ? 1 : 0);
+	}
 }
 
 static void what_no_host_is_called_is_no_target(void **state)
@@ -472,6 +503,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_become_lower_case),
 		cmocka_unit_test(pointers_lead_backwards),
+		cmocka_unit_test(rows_of_pointers_are_short),
 		cmocka_unit_test(what_no_host_is_called_is_no_target),
 		cmocka_unit_test(services_come_in_order_of_preference),
 		cmocka_unit_test(of_too_many_the_best_stay),

@@ -959,6 +959,139 @@ static void the_waiting_are_bounded(void **state)
 	assert_int_equal(counted(r, RESOLVER_WAITING), RESOLVE_PENDING_MAX);
 }
 
+static struct resolve_query foreign(const char *host)
+{
+	struct resolve_query q = query(host, 5060, T_UDP, 4);
+
+	q.is_foreign = true;
+	return q;
+}
+
+/* Asked for and not waited for: the question goes on. */
+static int ask_only(struct rig *r, struct resolve_query q)
+{
+	struct resolve_answer a;
+	uint64_t id;
+	int err = resolve(r->resolver, &q, &a, on_done, r, &id);
+
+	if (err == -EINPROGRESS)
+		resolve_cancel(r->resolver, id);
+	return err;
+}
+
+/* With the last of those who wait goes what would have told them; the next one finds the same question on its way. */
+static void searches_end_with_those_who_wait(void **state)
+{
+	struct rig *r = rig_of(state);
+	char name[32];
+	size_t before;
+
+	r->is_deaf = true;
+	assert_int_equal(ask_only(r, query("h.example", 5060, T_UDP, 4)), -EINPROGRESS);
+	assert_int_equal(ask_only(r, query("h.example", 5060, T_UDP, 4)), -EINPROGRESS);
+	turn(r);
+	assert_int_equal(counted(r, RESOLVER_JOINED), 0);
+	assert_int_equal(counted(r, RESOLVER_QUERIES), 1);
+	before = r->wheel.count;
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof name, "n%d.example", i);
+		assert_int_equal(ask_only(r, query(name, 5060, T_UDP, 4)), -EINPROGRESS);
+	}
+	assert_int_equal(r->wheel.count, before + 100); /* a deadline for each question, and nothing else */
+}
+
+/* Names out of messages have half of each bound; the other half stays for those of the configuration. */
+static void strangers_have_half_of_the_places(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+	char name[32];
+
+	r->is_deaf = true;
+	for (int i = 0; i < RESOLVE_FOREIGN_PENDING_MAX; i++) {
+		snprintf(name, sizeof name, "n%d.example", i);
+		assert_int_equal(ask(r, foreign(name), &a), -EINPROGRESS);
+	}
+	assert_int_equal(ask(r, foreign("n1.example"), &a), -ENOBUFS);
+	assert_int_equal(ask(r, foreign("one.more"), &a), -ENOBUFS);
+	assert_int_equal(counted(r, RESOLVER_REFUSED_FOREIGN), 2);
+	assert_int_equal(counted(r, RESOLVER_WAITING), RESOLVE_FOREIGN_PENDING_MAX);
+	assert_int_equal(ask(r, query("n1.example", 5060, T_UDP, 4), &a), -EINPROGRESS);
+	assert_int_equal(ask(r, query("ours.example", 5060, T_UDP, 4), &a), -EINPROGRESS);
+	assert_int_equal(counted(r, RESOLVER_REFUSED), 2);
+}
+
+static void strangers_have_half_of_the_questions(void **state)
+{
+	struct rig *r = rig_of(state);
+	char name[32];
+
+	r->is_deaf = true;
+	for (int i = 0; i < RESOLVE_FOREIGN_QUESTIONS_MAX; i++) {
+		snprintf(name, sizeof name, "n%d.example", i);
+		assert_int_equal(ask_only(r, foreign(name)), -EINPROGRESS);
+	}
+	assert_int_equal(ask_only(r, foreign("one.more")), -ENOBUFS);
+	assert_int_equal(ask_only(r, query("ours.example", 5060, T_UDP, 4)), -EINPROGRESS);
+	assert_int_equal(counted(r, RESOLVER_REFUSED_FOREIGN), 1);
+	r->is_deaf = false;
+	after_ms(r, 1000); /* asked again */
+	until(r, ask_only(r, foreign("one.more")) == -EINPROGRESS);
+}
+
+/* Any number of them drives out no answer of ours, also one that they asked for first. */
+static void strangers_drive_out_strangers(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+	char name[32];
+
+	ZONE(r, { "ours.example", A, 3000, "192.0.2.7", 0, 0, 0 }, { "both.example", A, 3000, "192.0.2.8", 0, 0, 0 },
+	     { "theirs.example", A, 3000, "192.0.2.9", 0, 0, 0 });
+	assert_int_equal(ask_and_wait(r, query("ours.example", 5060, T_UDP, 4), &a), 0);
+	assert_int_equal(ask_and_wait(r, foreign("both.example"), &a), 0);
+	assert_int_equal(ask(r, query("both.example", 5060, T_UDP, 4), &a), 0);
+	assert_int_equal(ask_and_wait(r, foreign("theirs.example"), &a), 0);
+	for (int i = 0; i < RESOLVE_CACHE_MAX + 5; i++) {
+		snprintf(name, sizeof name, "n%d.example", i);
+		r->n_asked = 0;
+		r->n_done = 0;
+		assert_int_equal(ask_and_wait(r, foreign(name), &a), -ENOENT);
+	}
+	assert_int_equal(counted(r, RESOLVER_CACHED), RESOLVE_FOREIGN_CACHE_MAX + 2);
+	assert_int_equal(ask(r, query("ours.example", 5060, T_UDP, 4), &a), 0);
+	assert_int_equal(ask(r, query("both.example", 5060, T_UDP, 4), &a), 0);
+	assert_int_equal(ask_only(r, foreign("theirs.example")), -EINPROGRESS);
+	for (int i = 0; i < RESOLVE_CACHE_MAX + 5; i++) { /* but ours do not go before all of theirs have */
+		snprintf(name, sizeof name, "m%d.example", i);
+		r->n_asked = 0;
+		r->n_done = 0;
+		assert_int_equal(ask_and_wait(r, query(name, 5060, T_UDP, 4), &a), -ENOENT);
+		if (i == RESOLVE_FOREIGN_CACHE_MAX)
+			assert_int_equal(ask(r, query("ours.example", 5060, T_UDP, 4), &a), 0);
+	}
+	assert_int_equal(counted(r, RESOLVER_CACHED), RESOLVE_CACHE_MAX);
+}
+
+/* What could not be asked for is not taken for absent: SRV records may say quite another place than the name's address. */
+static void what_cannot_be_asked_for_is_not_absent(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_answer a;
+	char name[32];
+
+	ZONE(r, { "example", A, 3000, "192.0.2.7", 0, 0, 0 });
+	assert_int_equal(ask_and_wait(r, query("example", 5060, T_UDP, 4), &a), 0);
+	r->is_deaf = true;
+	for (int i = 0; i < RESOLVE_QUESTIONS_MAX; i++) {
+		snprintf(name, sizeof name, "n%d.example", i);
+		assert_int_equal(ask_only(r, query(name, 5060, T_UDP, 4)), -EINPROGRESS);
+	}
+	assert_int_equal(ask(r, query("example", 0, T_UDP, 4), &a), -ENOBUFS);
+	assert_int_equal(ask(r, (struct resolve_query){ .host = SV("example"), .family = 4, .transports = 1u << T_UDP }, &a), -ENOBUFS);
+	assert_int_equal(ask(r, query("example", 5060, T_UDP, 4), &a), 0);
+}
+
 /* Servers that do not behave -------------------------------------------------------------------------------------- */
 
 static void a_dead_server_costs_a_deadline(void **state)
@@ -1137,6 +1270,11 @@ int main(void)
 		TEST(who_cancels_hears_nothing),
 		TEST(asking_inside_the_callback),
 		TEST(the_waiting_are_bounded),
+		TEST(searches_end_with_those_who_wait),
+		TEST(strangers_have_half_of_the_places),
+		TEST(strangers_have_half_of_the_questions),
+		TEST(strangers_drive_out_strangers),
+		TEST(what_cannot_be_asked_for_is_not_absent),
 		TEST(a_dead_server_costs_a_deadline),
 		TEST(an_old_answer_bridges_a_dead_server),
 		TEST(old_answers_bridge_the_whole_way),

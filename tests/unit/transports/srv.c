@@ -58,6 +58,47 @@ static void weight_zero_comes_rarely(void **state)
 	assert_in_range(first, 1, 400);
 }
 
+/* Many zones do not care and write 0 everywhere: none of their servers has all the calls. */
+static void weights_of_zero_share_evenly(void **state)
+{
+	struct found f = three(0, 0, 0);
+	unsigned first[3] = { 0 }, last[3] = { 0 };
+	uint64_t random = 4711;
+
+	(void)state;
+	for (int i = 0; i < 9000; i++) {
+		struct resolve_answer a;
+
+		found_order(&f, 5060, &random, &a);
+		assert_int_equal(a.n, 3);
+		first[a.addr[0].ip[0]]++;
+		last[a.addr[2].ip[0]]++;
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		assert_in_range(first[i], 2800, 3200);
+		assert_in_range(last[i], 2800, 3200);
+	}
+}
+
+/* Beside one that has weight, each of them has its small chance. */
+static void those_of_weight_zero_are_alike(void **state)
+{
+	struct found f = three(0, 9, 0);
+	unsigned first[3] = { 0 };
+	uint64_t random = 17;
+
+	(void)state;
+	for (int i = 0; i < 20000; i++) {
+		struct resolve_answer a;
+
+		found_order(&f, 5060, &random, &a);
+		first[a.addr[0].ip[0]]++;
+	}
+	assert_in_range(first[0], 800, 1200);
+	assert_in_range(first[1], 17500, 18500);
+	assert_in_range(first[2], 800, 1200);
+}
+
 static void priorities_are_never_mixed(void **state)
 {
 	struct found f = three(0, 65535, 10);
@@ -108,6 +149,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(weight_decides_the_first_place),
 		cmocka_unit_test(weight_zero_comes_rarely),
+		cmocka_unit_test(weights_of_zero_share_evenly),
+		cmocka_unit_test(those_of_weight_zero_are_alike),
 		cmocka_unit_test(priorities_are_never_mixed),
 		cmocka_unit_test(ranks_come_before_priorities),
 	};
