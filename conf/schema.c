@@ -376,7 +376,7 @@ static const struct row rows[] = {
 	{ .path = "routes[].rewrite.user.regex", .type = TY_REGEX, .take = on_rewrite_regex,
 	  .help = "POSIX extended expression; a user that does not match stays as it is." },
 	{ .path = "routes[].rewrite.user.replace", .type = TY_TEXT, FIELD(conf_route, rewrite.user_replace),
-	  .help = "What it becomes; `\\1` to `\\9` are its groups." },
+	  .help = "What the whole user becomes; `\\1` to `\\9` are its groups." },
 	{ .path = "routes[].rewrite.host", .type = TY_HOST_PORT, FIELD(conf_route, rewrite.host),
 	  .help = "The host, with a port if need be." },
 	{ .path = "routes[].rewrite.apply", .type = TY_LIST, .takes_one = true, .unset = "request-uri", .min = 1, .max = 4,

@@ -5,6 +5,7 @@
 #include "admin/metrics.h"
 #include "dispatcher/sticky.h"
 #include "sbc/certs.h"
+#include "sbc/explain.h"
 #include "sbc/ask.h"
 #include "sbc/bindings.h"
 #include "sbc/cdr.h"
@@ -647,6 +648,8 @@ static int add_verbs(struct verbs *v)
 		err = lookups_add_verbs(v->ctl, v->asker);
 	if (!err)
 		err = certs_verbs(v->ctl, v->p.certs);
+	if (!err)
+		err = explain_verbs(v->ctl, v->p.publisher);
 	return err ? err : bindings_add_verbs(v->ctl, v->asker);
 }
 

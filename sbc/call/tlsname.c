@@ -71,5 +71,6 @@ void path_expect_within(const struct relay *r, struct path *path, uint32_t was)
 
 void path_expect_destination(const struct b2bua *b, struct path *path, const struct conf_destination *d)
 {
-	path->name = net_name_for(b->p.stack->net, path->transport, conf_tls_name(d), d->path);
+	if (path->transport > T_TCP)
+		path->name = net_name_for(b->p.stack->net, path->transport, conf_tls_name(d), d->path);
 }

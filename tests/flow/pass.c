@@ -234,6 +234,8 @@ static void our_contact_is_for_the_registrar_alone(void **state)
 	registers(&c);
 	bob_calls(&c, MALLORY, EDGE, c.token, "");
 	rig_expect(c.rig, MALLORY, "SIP/2.0 404", &c.got);
+	bob_calls(&c, "10.9.9.9:5060", CORE, c.token, ""); /* in the registrar's zone, and none of those that it trusts */
+	rig_expect(c.rig, "10.9.9.9:5060", "SIP/2.0 404", &c.got);
 	rig_expect_silence(c.rig, PHONE);
 	snprintf(uri, sizeof(uri), "%s", c.token);
 	asks_for(&c, 0, "");
