@@ -2,9 +2,7 @@
 # knows both kinds, baresip the blind one.
 # shellcheck shell=bash
 # shellcheck source=/dev/null
-. "$LIVE/phones.sh"
-
-declare -A LINE_TO # what is written there is typed into a linphone
+. "$LIVE/linphone.sh"
 
 # Alice, Bob and Carol are reached by name from either side.
 transfer_conf() {
@@ -37,62 +35,28 @@ transfer_conf() {
 	mkdir -p state
 }
 
-linphone_start() { # linphone_start NAME PORT [OPTIONS...]
-	local name=$1 port=$2 rtp fd
-	shift 2
-	port_take_pair rtp
-	mkdir -p "$name/.local/share/linphone" "$name/.config/linphone"
-	cat >"$name/rc" <<-.
-		[sip]
-		sip_port=$port
-		sip_tcp_port=0
+plain_linphone() { # plain_linphone NAME PORT [OPTIONS...]
+	linphone_start "$1" "${@:3}" <<-.
+		sip_port=$2
 		sip_tls_port=0
-		bind_address=127.0.0.1
-		guess_hostname=0
-		auto_net_state_mon=0
-		contact="$name" <sip:$name@127.0.0.1>
-		[rtp]
-		audio_rtp_port=$rtp
+		contact="$1" <sip:$1@127.0.0.1>
 	.
-	mkfifo "$name/in"
-	exec {fd}<>"$name/in"
-	LINE_TO[$name]=$fd
-	# shellcheck disable=SC2016
-	child "$name.out" bash -c 'exec env HOME="$1" TERM=dumb stdbuf -oL linphonec -c "$1/rc" -d 5 -l "$1/debug.log" "${@:2}" <"$1/in"' \
-		- "$T/$name" "$@"
-	wait_until 10 eval "! port_is_free $port" || fail "$name does not start: $(tail -n 2 "$name.out")"
-	linphone_do "$name" "soundcard use files"
-}
-
-linphone_do() { # linphone_do NAME COMMAND
-	echo "$2" >&"${LINE_TO[$1]}"
-}
-
-hears() { # hears NAME REGEX
-	wait_until 10 grep -qE -- "$2" "$1.out" || fail "$1 has no \"$2\": $(tail -n 4 "$1.out")"
+	wait_until 10 eval "! port_is_free $2" || fail "$1 does not start: $(tail -n 2 "$1.out")"
 }
 
 linphones_start() {
 	command -v linphonec >/dev/null || skip "no linphonec"
 	transfer_conf
 	sbc_start
-	linphone_start alice "$ALICE"
-	linphone_start bob "$BOB" -a
-	linphone_start carol "$CAROL" -a
+	plain_linphone alice "$ALICE"
+	plain_linphone bob "$BOB" -a
+	plain_linphone carol "$CAROL" -a
 }
 
 linphone_calls() { # linphone_calls FROM NUMBER WHOM: its NUMBERth call
 	linphone_do "$1" "call sip:$3@127.0.0.1:$([[ $1 == alice ]] && echo "$PUB" || echo "$CORE")"
 	hears "$1" "Media streams established .* for call $2 "
 	hears "$3" 'Media streams established'
-}
-
-calls_held() {
-	ctl --json calls | grep -o '"state":' | wc -l
-}
-
-holds_calls() { # for wait_until
-	(($(calls_held) == $1))
 }
 
 # Bob and Carol talk, over one call through the SBC, and Alice has none.
