@@ -526,7 +526,7 @@ bool attempt_authorized(struct attempt *a, const struct conf_trunk *t, const str
 	struct call *c = a->setup->call;
 	struct trunk_again again = { .ct = a->ct, .cseq = c->cseq + a->ahead + 1, .shard = a->leg->shard, .ops = &attempt_ops, .owner = a };
 
-	if (!a->setup->st || a->ahead >= ATTEMPT_AHEAD_MAX) /* nobody waits any more; or it never ends */
+	if ((!a->setup->st && !a->setup->move) || a->ahead >= ATTEMPT_AHEAD_MAX) /* nobody waits any more; or it never ends */
 		return false;
 	a->ahead++;
 	again.branch_id = attempt_branch_id(a, c->cseq);

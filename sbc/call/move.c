@@ -209,8 +209,9 @@ static struct buf *carrier(struct b2bua *b, const struct leg *l, struct sv uri, 
 	return o.is_full ? NULL : buf_copy_in(b->p.stack->bufs, out_done(&o));
 }
 
-/* An INVITE or its ACK within the dialog, with what `with`, a carrier of the other side's, has in it; NULL: without a body. */
-static struct buf *within(struct call *c, const struct outgoing *m, const struct buf *with, const struct path *from)
+/* An INVITE, or the ACK of `invite`, within the dialog, with what `with`, a carrier of the other side's, has in it; NULL: without a body. */
+static struct buf *within(struct call *c, const struct outgoing *m, const struct client_txn *invite, const struct buf *with,
+                          const struct path *from)
 {
 	struct compose w = { .b = c->b };
 	struct view_fault fault;
@@ -220,6 +221,8 @@ static struct buf *within(struct call *c, const struct outgoing *m, const struct
 	if (sv_eq(m->method, SV("INVITE"))) {
 		compose_own_contact(&w, m->leg);
 		session_ask_lines(&w, c, m->leg->side);
+	} else if (w.b->conf->n_trunks) {
+		trunk_ack_lines(&w, invite);
 	}
 	if (!with)
 		out_lit(&w.o, "Content-Length: 0\r\n\r\n");
@@ -242,12 +245,34 @@ static int ask(struct move *m, enum side side, uint32_t *cseq, const struct clie
 	*cseq = ++l->local_cseq;
 	o = own_request(dialog_of(c), side, SV("INVITE"), *cseq, tag);
 	l->path = path_at_hand(c->b, l, o.uri, o.routes);
-	if (!(request = within(c, &o, m->offer, &c->near.path)))
+	if (!(request = within(c, &o, NULL, m->offer, &c->near.path)))
 		return -ENOMEM;
 	return client_start(c->b->p.stack, o.branch_id, M_INVITE, &l->path, request, ops, m, txn);
 }
 
-static struct buf *ack_of(struct dialog *d, enum side side, uint32_t cseq, const struct buf *answer, const struct path *from)
+/* A trunk wants to see its credentials first. Not if it has been told that the move is off. */
+static bool authorized(struct move *m, enum side side, const struct view *v, uint32_t *cseq, const struct client_ops *ops,
+                       struct client_txn **txn)
+{
+	struct b2bua *b = m->call->b;
+	struct leg *l = leg_of(m->call, side);
+	const struct conf_trunk *t = trunk_is_challenge(b, v) && !client_is_cancelled(*txn) ? trunk_asked(b, l, client_path(*txn)) : NULL;
+	struct trunk_again again = { .ct = *txn, .cseq = l->local_cseq + 1, .shard = l->shard, .ops = ops, .owner = m };
+
+	if (!t)
+		return false;
+	again.branch_id = token_branch_id(b->p.tokens, l->in_table.key, l->branch, again.cseq);
+	if (trunk_answer(b, t, &again, v, txn)) {
+		counter_inc(&b->counters, CHALLENGES_REFUSED);
+		return false;
+	}
+	*cseq = l->local_cseq = again.cseq;
+	return true;
+}
+
+/* The ACK of `invite`, which had this CSeq; NULL: its transaction is over. */
+static struct buf *ack_of(struct dialog *d, enum side side, uint32_t cseq, const struct client_txn *invite, const struct buf *answer,
+                          const struct path *from)
 {
 	struct call *c = d->call;
 	struct leg *l = side == NEAR ? &c->near : d->far;
@@ -256,7 +281,7 @@ static struct buf *ack_of(struct dialog *d, enum side side, uint32_t cseq, const
 
 	o.branch_id = token_branch_id(c->b->p.tokens, l->in_table.key, ACK_BRANCH, cseq);
 	l->path = path_at_hand(c->b, l, o.uri, o.routes);
-	return within(c, &o, answer, answer ? from : NULL);
+	return within(c, &o, invite, answer, answer ? from : NULL);
 }
 
 static void send_ack(struct b2bua *b, struct client_txn *ct, const struct leg *l, struct buf *ack, struct sv tag)
@@ -288,6 +313,8 @@ static void refuse_near(struct move *m)
 
 	o.branch_id = token_branch_id(c->b->p.tokens, c->near.in_table.key, ACK_BRANCH, m->near_cseq);
 	compose_request(&w, &o);
+	if (c->b->conf->n_trunks)
+		trunk_ack_lines(&w, m->near);
 	if (m->offer && !view_scan(&v, m->offer->data, m->offer->len, false, &fault))
 		refuse_offer(&w, view_body(&v));
 	else
@@ -410,6 +437,7 @@ static struct call *trial_new(struct move *m)
 
 	if (pool < 0 || !(t = call_alloc(b, token_attempt_id(b->p.tokens, near->in_table.key, TRIAL + m->near_cseq), c->shard)))
 		return NULL;
+	t->cseq = 1; /* as its carrier says */
 	t->is_kept = true; /* no session of anybody's: not counted, listed or written down */
 	b->n_kept++;
 	t->near.path = near->path;
@@ -509,7 +537,7 @@ bool move_answered(struct attempt *a, struct dialog *d, const struct view *v, co
 	if (!d || !dialog_target(d).len || !v->body_len || m->is_named)
 		return false;
 	if (!(answer = carrier(c->b, a->leg, SV(CARRIER_URI), v, false)) ||
-	    !(to_near = ack_of(dialog_of(c), NEAR, m->near_cseq, answer, from)) || !(to_far = ack_of(d, FAR, v->cseq, NULL, NULL)))
+	    !(to_near = ack_of(dialog_of(c), NEAR, m->near_cseq, m->near, answer, from)) || !(to_far = ack_of(d, FAR, v->cseq, a->ct, NULL, NULL)))
 		return true; /* memory is out: the 2xx comes again */
 	change_places(m, a, d);
 	session_settled(c, FAR, v, true);
@@ -543,8 +571,8 @@ static void old_answered(struct move *m, const struct view *v, const struct path
 	SCOPED(buf_putp) struct buf *to_old = NULL;
 
 	if ((v->body_len && (!(answer = carrier(c->b, c->far, SV(CARRIER_URI), v, false)) ||
-	                     !(to_near = ack_of(dialog_of(c), NEAR, m->near_cseq, answer, from)))) ||
-	    !(to_old = ack_of(dialog_of(c), FAR, m->old_cseq, NULL, NULL)))
+	                     !(to_near = ack_of(dialog_of(c), NEAR, m->near_cseq, m->near, answer, from)))) ||
+	    !(to_old = ack_of(dialog_of(c), FAR, m->old_cseq, m->old, NULL, NULL)))
 		return; /* memory is out: the 2xx comes again */
 	target_moved(dialog_of(c), FAR, v);
 	session_settled(c, FAR, v, false);
@@ -578,6 +606,8 @@ static void old_response(void *owner, struct client_txn *ct, const struct view *
 		old_answered(m, v, from);
 		return;
 	}
+	if (authorized(m, FAR, v, &m->old_cseq, &old_ops, &m->old))
+		return;
 	m->old = NULL;
 	client_own(ct, NULL, NULL);
 	if (v->status == 491 || v->status == 500)
@@ -615,7 +645,7 @@ static void near_answered(struct move *m, const struct view *v)
 	struct sv uri;
 
 	if (!v->body_len) { /* no offer: nothing has changed */
-		if (!(ack = ack_of(dialog_of(c), NEAR, m->near_cseq, NULL, NULL)))
+		if (!(ack = ack_of(dialog_of(c), NEAR, m->near_cseq, m->near, NULL, NULL)))
 			return; /* memory is out: the 2xx comes again */
 		ack_near(m, ack);
 		stay(m, "no-offer");
@@ -649,7 +679,7 @@ static void near_response(void *owner, struct client_txn *ct, const struct view 
 		return;
 	if (v->status < 300)
 		near_answered(m, v);
-	else
+	else if (!authorized(m, NEAR, v, &m->near_cseq, &near_ops, &m->near))
 		near_refused(m, ct, v->status);
 }
 

@@ -11,6 +11,7 @@
  * One offer and one answer (RFC 3264, RFC 3725 §4.1), and until the new destination has answered nothing has changed at the old one. If
  * nobody else takes the offer, the old one gets it in a re-INVITE, and its answer goes back: the call stays where it was. The offer is
  * asked for each time, so that a call costs no memory for it.
+ * A trunk among the three that wants its credentials gets them (trunk.h), for each of these INVITEs.
  * A record says nothing of a move: on another node the call is where it was (DESIGN §7). */
 #ifndef SBC_CALL_MOVE_H
 #define SBC_CALL_MOVE_H

@@ -836,6 +836,126 @@ static void the_rule_still_holds(void **state)
 	end(&t);
 }
 
+/* Trunks --------------------------------------------------------------------------------------------------------------- */
+
+#define ASKS "Digest realm=\"example.com\", nonce=\"n\", qop=\"auth\"\n"
+/* Whoever is asked is a trunk with credentials: the pool's, and the caller. */
+#define TRUNKS \
+	FLOW_ZONES \
+	"pools:\n" \
+	"  apps: { zone: core, probe: off, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }, " \
+	"{ name: carol, uri: \"sip:10.0.0.22:5060\" }] }\n" \
+	"  out: { zone: public, probe: off, destinations: [{ name: alice, uri: \"sip:192.0.2.10:5060\" }] }\n" \
+	"routes: [{ when: { trunk: edge }, to: { pool: apps } }]\n" \
+	"trunks:\n" \
+	"  edge: { zone: public, pool: out, match: { source: 192.0.2.10 }, domain: example.com, credentials: \"${SBC_TEST_TRUNK}\" }\n" \
+	"  pbx: { zone: core, pool: apps, match: { source: 10.0.0.20/30 }, domain: example.com, credentials: \"${SBC_TEST_TRUNK}\" }\n"
+
+static void wants_credentials(struct phone *p, unsigned status)
+{
+	unsigned cseq = p->invite.v.cseq;
+
+	assert_false(got_has(&p->invite, "uthorization: "));
+	phone_answers_invite(p, status, status == 407 ? "Proxy-Authenticate: " ASKS : "WWW-Authenticate: " ASKS, "");
+	phone_gets(p, "ACK ");
+	phone_gets(p, "INVITE ");
+	assert_true(got_has(&p->invite, "uthorization: Digest username=\"me\", realm=\"example.com\", nonce=\"n\""));
+	assert_int_equal(p->invite.v.cseq, cseq + 1);
+}
+
+static void acknowledged(struct phone *p, const char *body)
+{
+	phone_gets(p, "ACK ");
+	assert_true(has_body(&p->got, body));
+	assert_int_equal(p->got.v.cseq, p->invite.v.cseq);
+	assert_true(got_has(&p->got, "uthorization: Digest username=\"me\""));
+}
+
+/* Each of the three asks for credentials, and each gets them: the move goes on, or back, as if nobody had asked. */
+static void trunks_want_credentials(void **state)
+{
+	(void)state;
+	for (unsigned goes_back = 0; goes_back < 2; goes_back++) {
+		struct trio t;
+
+		begin(&t, TRUNKS, 1);
+		asked(&t);
+		wants_credentials(&t.a, 401);
+		phone_answers_invite(&t.a, 200, "", LATER);
+		phone_gets(&t.c, "INVITE ");
+		wants_credentials(&t.c, 407);
+		assert_true(has_body(&t.c.invite, LATER));
+		if (goes_back) {
+			phone_answers_invite(&t.c, 486, "", "");
+			phone_gets(&t.c, "ACK ");
+			rig_after(t.rig, 10);
+			phone_gets(&t.b, "INVITE ");
+			wants_credentials(&t.b, 401);
+			assert_true(has_body(&t.b.invite, LATER));
+			phone_answers_invite(&t.b, 200, "", BOBS);
+			acknowledged(&t.b, "");
+			acknowledged(&t.a, BOBS);
+			stayed(&t);
+			continue;
+		}
+		phone_answers_invite(&t.c, 200, "", CAROLS);
+		acknowledged(&t.a, CAROLS);
+		acknowledged(&t.c, "");
+		bob_is_left(&t);
+		phones_exchange(&t.a, &t.c, "INFO", 200);
+		phones_end(&t.c, &t.a);
+		assert_int_equal(rig_count(t.rig, CHALLENGES_ANSWERED), 2);
+		end(&t);
+	}
+}
+
+/* Asked once more it is a refusal like any other; and a move that is off is not asked for again. */
+static void credentials_that_are_not_taken(void **state)
+{
+	struct trio t;
+
+	(void)state;
+	begin(&t, TRUNKS, 1);
+	asked(&t);
+	wants_credentials(&t.a, 401);
+	phone_answers_invite(&t.a, 401, "WWW-Authenticate: " ASKS, "");
+	phone_gets(&t.a, "ACK ");
+	assert_int_equal(rig_count(t.rig, CHALLENGES_REFUSED), 1);
+	stayed(&t);
+	begin(&t, TRUNKS, 1);
+	asked(&t);
+	phone_answers_invite(&t.a, 180, "", "");
+	rig_after(t.rig, MOVE_ASK_MS);
+	phone_gets(&t.a, "CANCEL ");
+	phone_answers(&t.a, 200, "", "");
+	phone_answers_invite(&t.a, 401, "WWW-Authenticate: " ASKS, "");
+	phone_gets(&t.a, "ACK ");
+	stayed(&t);
+}
+
+/* Its INVITE's credentials are in an ACK that nobody had an answer for, too. */
+static void a_hangup_while_credentials_are_out(void **state)
+{
+	struct trio t;
+
+	(void)state;
+	begin(&t, TRUNKS, 1);
+	asked(&t);
+	wants_credentials(&t.a, 401);
+	phone_answers_invite(&t.a, 200, "", LATER);
+	phone_gets(&t.c, "INVITE ");
+	assert_int_equal(b2bua_hangup_at(t.rig->workers[0].calls, slot_of(t.rig, "apps/bob"), 1), 1);
+	rig_after(t.rig, 1);
+	phone_gets(&t.a, "ACK ");
+	assert_true(got_has(&t.a.got, REFUSED) && got_has(&t.a.got, "uthorization: Digest username=\"me\""));
+	phone_gets(&t.a, "BYE ");
+	phone_answers(&t.a, 200, "", "");
+	phone_gets(&t.b, "BYE ");
+	phone_answers(&t.b, 200, "", "");
+	rig_forget(t.rig, CAROL);
+	end(&t);
+}
+
 /* Where the system says at once that nobody is there. */
 static void a_dead_end(void **state)
 {
@@ -990,10 +1110,14 @@ int main(void)
 		cmocka_unit_test(who_is_named_in_the_middle_stays),
 		cmocka_unit_test(session_timers),
 		cmocka_unit_test(the_rule_still_holds),
+		cmocka_unit_test(trunks_want_credentials),
+		cmocka_unit_test(credentials_that_are_not_taken),
+		cmocka_unit_test(a_hangup_while_credentials_are_out),
 		cmocka_unit_test(a_dead_end),
 		cmocka_unit_test(bounded),
 		cmocka_unit_test(in_bad_weather),
 	};
 
+	setenv("SBC_TEST_TRUNK", "me:pass:word", 1);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
