@@ -302,7 +302,7 @@ static inline struct sv leg_remote(const struct leg *l) /* near: From with its t
 {
 	return leg_part(l, (size_t)l->call_id_len + l->local_len, l->remote_len);
 }
-static inline struct sv leg_target(const struct leg *l) /* near only */
+static inline struct sv leg_target(const struct leg *l) /* near; far: trunk_home */
 {
 	return leg_part(l, (size_t)l->call_id_len + l->local_len + l->remote_len, l->target_len);
 }

@@ -306,7 +306,7 @@ static int far_text(const struct attempt *attempt, struct arena *a, const struct
 	/* of To's, in which our token is the near side's */
 	struct sv instead = direct && !direct->keeps_to ? direct_uri(direct) : SV("");
 	const struct conf_rewrite *rewrites = rule && rule->has_rewrite ? &rule->rewrite : NULL;
-	char token[TOKEN_LEN], call_id[TOKEN_LEN];
+	char token[TOKEN_LEN], call_id[TOKEN_LEN], home[ADDR_TEXT];
 	struct out local, remote;
 	size_t room = v->len + TOKEN_LEN + 16u;
 	char *area;
@@ -331,7 +331,8 @@ static int far_text(const struct attempt *attempt, struct arena *a, const struct
 	out_value(&remote, v, to); /* it has no tag: the request begins something */
 	token_write(b->p.tokens, TOKEN_LEG, (struct token){ .id = l->in_table.key, .shard = l->shard }, call_id);
 	return leg_set_text(b, l, &(struct leg_text){ .call_id = { call_id, TOKEN_LEN }, .local = out_done(&local),
-	                                           .remote = out_done(&remote), .target = SV(""), .routes = SV("") });
+	                                           .remote = out_done(&remote), .target = trunk_home(trunk, &l->path, home),
+	                                           .routes = SV("") });
 }
 
 /* Of an attempt that goes on after a reload, or that another node began, by its slot: its numbers are those of another snapshot. NULL:

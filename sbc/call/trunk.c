@@ -171,11 +171,10 @@ static void answered(void *ctx, int err, const struct resolve_answer *a)
 	(void)ctx, (void)err, (void)a; /* too late: it was asked what is known now */
 }
 
-/* A name's addresses as far as they are known: its calls have asked for them. */
+/* A name's addresses as far as they are known now. */
 static bool name_has(const struct b2bua *b, const struct conf_destination *d, const struct addr *to)
 {
-	struct resolve_query q = { .host = d->host, .port = d->port, .transport = d->transport,
-		                   .default_port = d->transport == T_TLS ? 5061 : 5060 };
+	struct resolve_query q = conf_destination_query(b->conf, d); /* as its calls ask: who asks otherwise waits for an answer of his own */
 	struct resolve_answer a;
 	uint64_t id;
 	int err = resolve(b->p.resolver, &q, &a, answered, NULL, &id);
@@ -188,14 +187,28 @@ static bool name_has(const struct b2bua *b, const struct conf_destination *d, co
 	return false;
 }
 
-/* One of its destinations, or of the networks its calls come from. */
-static bool is_its_own(const struct b2bua *b, const struct conf_trunk *t, const struct path *to)
+struct sv trunk_home(const struct conf_trunk *t, const struct path *to, char text[ADDR_TEXT])
+{
+	return t && t->password.len ? sv_from(addr_print(&to->remote, text)) : SV("");
+}
+
+static struct addr home_of(const struct leg *l)
+{
+	struct addr home = { 0 };
+
+	if (l->side == FAR && l->target_len && addr_parse(&home, leg_target(l)))
+		home = (struct addr){ 0 };
+	return home;
+}
+
+/* `home`, one of its destinations, or of the networks its calls come from. */
+static bool is_its_own(const struct b2bua *b, const struct conf_trunk *t, const struct path *to, const struct addr *home)
 {
 	const struct conf_pool *pool = &b->conf->pools[t->pool];
 
 	if (path_zone(b, to) != t->zone)
 		return false;
-	if (conf_trunk_at(b->conf, t->zone, &to->remote) == t - b->conf->trunks)
+	if (addr_eq_ip(home, &to->remote) || conf_trunk_at(b->conf, t->zone, &to->remote) == t - b->conf->trunks)
 		return true;
 	for (unsigned i = 0; i < pool->n_destinations; i++) {
 		const struct conf_destination *d = &pool->destinations[i];
@@ -206,11 +219,30 @@ static bool is_its_own(const struct b2bua *b, const struct conf_trunk *t, const 
 	return false;
 }
 
-const struct conf_trunk *trunk_asked(const struct b2bua *b, const struct leg *l, const struct path *to)
+/* Whose leg it is, if that one has credentials. */
+static const struct conf_trunk *with_credentials(const struct b2bua *b, const struct leg *l)
 {
 	const struct conf_trunk *t = l->side == NEAR ? trunk_of_call(l->call) : trunk_at(b, l->slot);
 
-	return t && t->password.len && is_its_own(b, t, to) ? t : NULL;
+	return t && t->password.len ? t : NULL;
+}
+
+bool trunk_is_at(const struct b2bua *b, const struct leg *l, const struct path *to)
+{
+	const struct conf_trunk *t = with_credentials(b, l);
+	struct addr home = home_of(l);
+
+	return t && is_its_own(b, t, to, &home);
+}
+
+const struct conf_trunk *trunk_asked(struct b2bua *b, const struct leg *l, const struct path *to)
+{
+	const struct conf_trunk *t = with_credentials(b, l);
+
+	if (!t || trunk_is_at(b, l, to))
+		return t;
+	counter_inc(&b->counters, CHALLENGES_ASTRAY);
+	return NULL;
 }
 
 /* The line for what `request` was refused with. 0 or -errno. */
@@ -288,6 +320,7 @@ struct trunk_watch {
 	struct node in_all;
 	struct b2bua *b;
 	uint64_t leg;
+	struct addr home;
 	uint32_t cseq;
 	uint16_t shard, trunk; /* trunk: slot */
 };
@@ -303,8 +336,12 @@ static void watch_response(void *owner, struct client_txn *ct, const struct view
 	struct client_txn *next;
 
 	(void)from;
-	if (!t || !trunk_is_challenge(b, v) || !is_its_own(b, t, client_path(ct)))
+	if (!t || !t->password.len || !trunk_is_challenge(b, v))
 		return;
+	if (!is_its_own(b, t, client_path(ct), &w->home)) {
+		counter_inc(&b->counters, CHALLENGES_ASTRAY);
+		return;
+	}
 	again.branch_id = token_branch_id(b->p.tokens, w->leg, 0, again.cseq);
 	if (trunk_answer(b, t, &again, v, &next) == 0)
 		w->cseq = again.cseq;
@@ -325,12 +362,12 @@ static const struct client_ops watch_ops = { .on_response = watch_response, .on_
 
 void trunk_watch(struct b2bua *b, const struct leg *l, struct client_txn *ct)
 {
-	const struct conf_trunk *t = trunk_asked(b, l, client_path(ct));
+	const struct conf_trunk *t = with_credentials(b, l);
 	struct trunk_watch *w = t ? malloc(sizeof(*w)) : NULL;
 
 	if (!w) /* without memory it is sent all the same */
 		return;
-	*w = (struct trunk_watch){ .b = b, .leg = l->in_table.key, .cseq = l->local_cseq, .shard = l->shard, .trunk = t->slot };
+	*w = (struct trunk_watch){ .b = b, .leg = l->in_table.key, .home = home_of(l), .cseq = l->local_cseq, .shard = l->shard, .trunk = t->slot };
 	list_push(&b->trunk_watches, &w->in_all);
 	client_own(ct, &watch_ops, w);
 }

@@ -50,8 +50,15 @@ static inline bool trunk_is_challenge(const struct b2bua *b, const struct view *
 {
 	return (v->status == 401 || v->status == 407) && b->conf->n_trunks;
 }
-/* The trunk whose credentials a request within this leg's dialog may carry: it went to one of its own addresses. NULL: nobody's. */
-const struct conf_trunk *trunk_asked(const struct b2bua *b, const struct leg *l, const struct path *to);
+/* What a leg towards `t` keeps of where its INVITE goes (leg_target, so that it is in its record): what a name's addresses are within the
+ * dialog, is not known for certain. Empty: `t` has no credentials, or is NULL. */
+struct sv trunk_home(const struct conf_trunk *t, const struct path *to, char text[ADDR_TEXT]);
+/* May a request within this leg's dialog carry a trunk's credentials? It goes to where the leg's INVITE went, to another address that its
+ * destinations are known to have, or to a network that its calls come from. */
+bool trunk_is_at(const struct b2bua *b, const struct leg *l, const struct path *to);
+/* The trunk whose credentials a challenged request may carry. NULL: nobody's; what a trunk with credentials challenged elsewhere, is
+ * counted. */
+const struct conf_trunk *trunk_asked(struct b2bua *b, const struct leg *l, const struct path *to);
 /* 0, and `*out` goes on instead of again->ct, which is let go of. -ENOENT: it cannot be answered; or as client_start. */
 int trunk_answer(struct b2bua *b, const struct conf_trunk *t, const struct trunk_again *again, const struct view *v,
                  struct client_txn **out);

@@ -394,6 +394,105 @@ static void within_a_dialog(void **state)
 	end(&t);
 }
 
+#define NAMED \
+	FLOW_ZONES \
+	"pools:\n" \
+	"  apps: { zone: core, probe: off, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }] }\n" \
+	"  out: { zone: public, probe: off, destinations: [{ name: c1, uri: \"sip:gw.carrier.example\" }] }\n" \
+	"routes: [{ when: { zone: core }, to: { pool: out }, relay: true, max-duration: 10m }]\n" \
+	"trunks: { carrier: { zone: public, pool: out, domain: carrier.example, credentials: \"${SBC_TEST_TRUNK}\" } }\n"
+
+static void name_leads_to(struct talk *t, const char *address, unsigned delay_ms)
+{
+	t->r->names[0] = (struct rig_name){ .host = "gw.carrier.example", .delay_ms = delay_ms };
+	assert_int_equal(addr_parse(&t->r->names[0].addr, sv_from(address)), 0);
+	t->r->n_names = 1;
+}
+
+/* A call to where the carrier's name led then, until both have it. */
+static void talk_by_name(struct talk *t, const char *gateway, const char *contact)
+{
+	*t = (struct talk){ .r = rig_new(NAMED, 1, 1) };
+	name_leads_to(t, "198.51.100.1", 0);
+	calls(t);
+	expect_at(t, CARRIER, "INVITE ");
+	answered(t, gateway, contact);
+}
+
+static void challenges_and_gets_it(struct talk *t, const char *start)
+{
+	assert_true(has_no_credentials(&t->invite));
+	carrier_challenges(t, 407, NONCE ", qop=\"auth\"");
+	if (!strncmp(start, "INV", 3))
+		ack_of_refusal(t);
+	expect_at(t, CARRIER, start);
+	assert_true(is_authorized(&t->invite, "pass:word"));
+}
+
+/* What the name's addresses are by now is being asked for again, and they may be others: where the INVITE went is the trunk's all the same, for
+ * requests that pass and for our own, and on another node, too. */
+static void within_a_dialog_with_a_name(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	for (unsigned node = 0; node < 2; node++) {
+		talk_by_name(&t, CARRIER, "<sip:gw@198.51.100.1>");
+		if (node)
+			t.r = rig_take_over(t.r, NAMED, 1, 1);
+		name_leads_to(&t, "198.51.100.3", node ? 0 : 1000);
+		t.cseq++;
+		says(&t, "INVITE", SDP);
+		rig_expect(t.r, BOB, "SIP/2.0 100", &t.g);
+		expect_at(&t, CARRIER, "INVITE ");
+		challenges_and_gets_it(&t, "INVITE ");
+		carrier_answers(&t, 200, "Content-Type: application/sdp\n");
+		bob_hears(&t, "SIP/2.0 200");
+		says(&t, "ACK", "");
+		rig_expect(t.r, CARRIER, "ACK ", &t.g);
+		assert_true(got_has(&t.g, "\r\nProxy-Authorization: "));
+		rig_after(t.r, 600000);
+		expect_at(&t, CARRIER, "BYE ");
+		challenges_and_gets_it(&t, "BYE ");
+		carrier_answers(&t, 200, "");
+		rig_forget(t.r, BOB);
+		assert_int_equal(rig_count(t.r, CHALLENGES_ASTRAY), 0);
+		end(&t);
+	}
+}
+
+/* Another address of the name is the trunk's as long as the name is known to have it; else it is somebody's, and counted. */
+static void another_address_of_a_name(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	for (unsigned is_known = 0; is_known < 2; is_known++) {
+		talk_by_name(&t, GATEWAY, "<sip:gw@198.51.100.9>");
+		assert_true(has_no_credentials(&t.g));
+		name_leads_to(&t, "198.51.100.9", is_known ? 0 : 1000);
+		hangs_up(&t, GATEWAY);
+		carrier_answers_as(&t, GATEWAY, 407, NULL, "Proxy-Authenticate: Digest realm=\"carrier.example\", " NONCE ", qop=\"auth\"\n");
+		if (is_known) {
+			expect_at(&t, GATEWAY, "BYE ");
+			assert_true(is_authorized(&t.invite, "pass:word"));
+			carrier_answers_as(&t, GATEWAY, 200, NULL, "");
+			rig_expect(t.r, BOB, "SIP/2.0 200", &t.g);
+		} else {
+			rig_expect_silence(t.r, GATEWAY);
+			rig_expect(t.r, BOB, "SIP/2.0 407", &t.g);
+			rig_after(t.r, 600000); /* Bob might have answered it himself; our own BYE is refused there, too */
+			expect_at(&t, GATEWAY, "BYE ");
+			carrier_answers_as(&t, GATEWAY, 407, NULL,
+			                   "Proxy-Authenticate: Digest realm=\"carrier.example\", " NONCE ", qop=\"auth\"\n");
+			rig_expect_silence(t.r, GATEWAY);
+			rig_forget(t.r, BOB);
+		}
+		assert_int_equal(rig_count(t.r, CHALLENGES_ASTRAY), is_known ? 0 : 2);
+		end(&t);
+	}
+}
+
 /* Requests of our own: a refresh of the session, and the BYE that ends the call. */
 static void what_we_ask_ourselves(void **state)
 {
@@ -554,6 +653,8 @@ int main(void)
 		cmocka_unit_test(a_proxy_and_a_server),
 		cmocka_unit_test(a_redirection_gets_none),
 		cmocka_unit_test(within_a_dialog),
+		cmocka_unit_test(within_a_dialog_with_a_name),
+		cmocka_unit_test(another_address_of_a_name),
 		cmocka_unit_test(what_we_ask_ourselves),
 		cmocka_unit_test(towards_a_caller),
 		cmocka_unit_test(it_outlives_a_node),
