@@ -21,10 +21,9 @@ struct account {
 	struct path path;                /* where the last REGISTER went */
 	uint64_t until_ms;               /* registered; 0: not */
 	uint32_t cseq, asked_s;
-	uint32_t tls_name;               /* of the destination that is tried, as path.name */
 	uint16_t tried[POOL_TRIES_MAX];  /* slots */
 	uint16_t slot, good, shard;      /* slot: that is tried; good: that answered last */
-	uint8_t n_tried, next_addr, transport;
+	uint8_t n_tried, next_addr;
 	uint8_t n_failed, n_brief;       /* in a row */
 	uint8_t state;                   /* enum account_state */
 	bool is_leaving, was_good, is_wanted;
@@ -212,15 +211,25 @@ static void account_failed(struct account *a, unsigned status, uint32_t retry_af
 	tell(a, status);
 }
 
+/* Whom a TLS peer has to prove to be: by the destination that is tried, unless a reload took it away. */
+static void account_expect(struct account *a)
+{
+	const struct b2bua *b = a->b;
+	uint32_t id;
+
+	if (pools_destination(b->p.pools, b->conf, a->slot, &id))
+		path_expect_destination(b, &a->path, &b->conf->destinations[id]);
+}
+
 /* The next address of the name, else the next destination (RFC 3263 §4.3). */
 static void account_try(struct account *a)
 {
 	struct b2bua *b = a->b;
 
 	while (a->next_addr < a->addrs.n) {
-		if (path_to(b, &a->path, a->trunk.zone, a->transport, &a->addrs.addr[a->next_addr++]))
+		if (path_to_answer(b, &a->path, a->trunk.zone, &a->addrs, a->next_addr++))
 			continue;
-		a->path.name = a->tls_name;
+		account_expect(a);
 		if (account_ask(a, a->asked_s) == 0)
 			return;
 	}
@@ -240,8 +249,7 @@ static void account_resolved(void *ctx, int err, const struct resolve_answer *fo
 
 static void account_resolve(struct account *a, const struct conf_destination *d)
 {
-	struct resolve_query q = { .host = d->host, .port = d->port, .transport = d->transport,
-		                   .default_port = d->transport == T_TLS ? 5061 : 5060 };
+	struct resolve_query q = conf_destination_query(a->b->conf, d);
 	int err = resolve(a->b->p.resolver, &q, &a->addrs, account_resolved, a, &a->resolve_id);
 
 	if (err == -EINPROGRESS) {
@@ -264,13 +272,11 @@ static void account_next(struct account *a)
 	}
 	a->tried[a->n_tried++] = a->slot;
 	a->next_addr = 0;
-	a->transport = d->transport;
-	a->tls_name = net_name_for(a->b->p.stack->net, d->transport, conf_tls_name(d), d->path);
 	if (!d->is_numeric) {
 		account_resolve(a, d);
 		return;
 	}
-	a->addrs = (struct resolve_answer){ .n = 1, .addr = { d->addr } };
+	a->addrs = (struct resolve_answer){ .n = 1, .addr = { d->addr }, .transport = { d->transport } };
 	account_try(a);
 }
 

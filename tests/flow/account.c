@@ -55,12 +55,13 @@ static void begin(struct line *l, const char *yaml, unsigned workers)
 	assert_non_null(strstr(got_value(&l->g, HDR_CONTACT), ">;expires="));
 }
 
+/* To the listener that it came from. */
 static void answers(struct line *l, const char *who, unsigned status, const char *lines)
 {
 	char to[128];
 
 	snprintf(to, sizeof(to), "%s;tag=reg", got_value(&l->g, HDR_TO));
-	flow_answer(l->r, who, EDGE, &l->g, status, to, NULL, lines, "");
+	flow_answer(l->r, who, l->g.packet->transport == T_UDP ? EDGE : EDGE_TCP, &l->g, status, to, NULL, lines, "");
 }
 
 static struct trunk_registration state(const struct line *l)
@@ -199,6 +200,47 @@ static void refusals_wait_longer_and_longer(void **state_)
 	answers(&l, CARRIER, 403, "");
 	assert_in_range(until_next(&l, CARRIER, 30100), 15000, 30100); /* it begins anew */
 	end(&l);
+}
+
+#define NAMED(listen, uri) \
+	"node: test\nzones:\n  public: { listen: [" listen "] }\n  core: { listen: [\"udp:10.0.0.10:5060\"], trust: [\"10.0.0.0/24\"] }\n" \
+	"pools: { out: { zone: public, probe: off, destinations: [{ name: c1, uri: \"" uri "\" }] } }\n" \
+	"routes: [{ when: { caller: trusted }, to: { pool: out } }]\n" TRUNK(" }")
+
+/* Where calls of its pool would go, too: over the transports that the zone has, and that each address has (RFC 3263 §4.1). */
+static void a_registrar_with_a_name(void **state_)
+{
+	static const struct {
+		const char *yaml;
+		uint8_t edge, transport; /* of the listener; of the address, 0: any */
+		const char *proves;
+	} cases[] = {
+		{ NAMED("\"udp:203.0.113.10:5060\"", "sip:gw.carrier.example"), T_UDP, T_NONE, "" },
+		{ NAMED("\"tcp:203.0.113.10:5060\"", "sip:gw.carrier.example"), T_TCP, T_NONE, "" },
+		{ NAMED("\"udp:203.0.113.10:5060\", \"tcp:203.0.113.10:5060\"", "sip:gw.carrier.example"), T_TCP, T_TCP, "" },
+		{ NAMED("\"udp:203.0.113.10:5060\", \"tcp:203.0.113.10:5060\"", "sip:gw.carrier.example"), T_TLS, T_TLS, "gw.carrier.example" },
+		{ NAMED("\"udp:203.0.113.10:5060\", \"tcp:203.0.113.10:5060\"", "sip:198.51.100.1;transport=tcp"), T_TCP, T_NONE, "" },
+	};
+
+	(void)state_;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct line l = { .r = rig_new(cases[i].yaml, 1, 1) };
+		struct resolve_answer all = { .n = 1, .transport = { cases[i].transport } };
+
+		if (cases[i].edge == T_TLS)
+			rig_becomes(l.r, EDGE_TCP, T_TLS);
+		assert_int_equal(addr_parse(&all.addr[0], SV(CARRIER)), 0);
+		l.r->names[0] = (struct rig_name){ .host = "gw.carrier.example", .all = &all };
+		l.r->n_names = 1;
+		rig_after(l.r, 100);
+		at_once(&l, CARRIER);
+		assert_int_equal(l.g.packet->transport, cases[i].edge);
+		assert_string_equal(l.g.packet->tls_name, cases[i].proves);
+		answers(&l, CARRIER, 200, "");
+		assert_true(is_registered(&l));
+		rig_forget(l.r, CARRIER);
+		end(&l);
+	}
 }
 
 /* Silence, a broken transport and 5xx lead to the next destination; who answered last is asked first. */
@@ -389,6 +431,7 @@ int main(void)
 		cmocka_unit_test(it_registers_and_refreshes),
 		cmocka_unit_test(it_shows_who_it_is),
 		cmocka_unit_test(refusals_wait_longer_and_longer),
+		cmocka_unit_test(a_registrar_with_a_name),
 		cmocka_unit_test(another_destination_takes_it),
 		cmocka_unit_test(nonsense_is_no_grant),
 		cmocka_unit_test(reloads),
