@@ -340,7 +340,7 @@ static struct buf *compose_stray(struct b2bua *b, struct outgoing *m, struct sv 
 
 	m->branch_id = token_branch_id(b->p.tokens, id, fork, m->cseq);
 	compose_request(&c, m);
-	if (b->conf->n_trunks && trunk_asked(b, m->leg, &m->leg->path))
+	if (ct && b->conf->n_trunks && trunk_is_at(b, m->leg, &m->leg->path))
 		trunk_ack_lines(&c, ct);
 	if (offer.len)
 		refuse_offer(&c, offer);
@@ -381,7 +381,7 @@ void stray_2xx(struct b2bua *b, struct leg *far, struct client_txn *ct, const st
 	m.cseq = far->local_cseq + 1; /* above what an early dialog has seen */
 	if ((bye = compose_stray(b, &m, SV(""), NULL)) && !sip_client_has(b->p.stack, m.branch_id, M_BYE) &&
 	    !client_start(b->p.stack, m.branch_id, M_BYE, &far->path, bye, NULL, NULL, &bye_ct) && b->conf->n_trunks)
-		trunk_watch(b, far, bye_ct);
+		trunk_watch(b, far, m.cseq, bye_ct);
 	far->path = usual;
 	arena_reset(&arena);
 }

@@ -469,6 +469,6 @@ int send_bye(struct dialog *d, enum side to, enum why why)
 	if ((err = client_start(call->b->p.stack, m.branch_id, M_BYE, &l->path, b, NULL, NULL, &ct)))
 		return err;
 	if (call->b->conf->n_trunks)
-		trunk_watch(call->b, l, ct);
+		trunk_watch(call->b, l, m.cseq, ct);
 	return 0;
 }

@@ -342,7 +342,7 @@ static void watch_response(void *owner, struct client_txn *ct, const struct view
 		counter_inc(&b->counters, CHALLENGES_ASTRAY);
 		return;
 	}
-	again.branch_id = token_branch_id(b->p.tokens, w->leg, 0, again.cseq);
+	again.branch_id = token_branch_id(b->p.tokens, w->leg, client_id(ct), again.cseq); /* forks share leg and CSeq */
 	if (trunk_answer(b, t, &again, v, &next) == 0)
 		w->cseq = again.cseq;
 	else
@@ -360,14 +360,14 @@ static void watch_end(void *owner, struct client_txn *ct)
 
 static const struct client_ops watch_ops = { .on_response = watch_response, .on_end = watch_end };
 
-void trunk_watch(struct b2bua *b, const struct leg *l, struct client_txn *ct)
+void trunk_watch(struct b2bua *b, const struct leg *l, uint32_t cseq, struct client_txn *ct)
 {
 	const struct conf_trunk *t = with_credentials(b, l);
 	struct trunk_watch *w = t ? malloc(sizeof(*w)) : NULL;
 
 	if (!w) /* without memory it is sent all the same */
 		return;
-	*w = (struct trunk_watch){ .b = b, .leg = l->in_table.key, .home = home_of(l), .cseq = l->local_cseq, .shard = l->shard, .trunk = t->slot };
+	*w = (struct trunk_watch){ .b = b, .leg = l->in_table.key, .home = home_of(l), .cseq = cseq, .shard = l->shard, .trunk = t->slot };
 	list_push(&b->trunk_watches, &w->in_all);
 	client_own(ct, &watch_ops, w);
 }

@@ -64,8 +64,8 @@ int trunk_answer(struct b2bua *b, const struct conf_trunk *t, const struct trunk
                  struct client_txn **out);
 /* A challenge to what a relay passed on was dealt with: it was answered, or cannot be, and the relay has been refused. */
 bool trunk_relayed(struct relay *r, const struct view *v);
-/* A request of ours that nobody waits for (BYE), sent over `l`: whoever challenges it is answered. */
-void trunk_watch(struct b2bua *b, const struct leg *l, struct client_txn *ct);
+/* A request of ours that nobody waits for (BYE), sent over `l` with this CSeq: whoever challenges it is answered. */
+void trunk_watch(struct b2bua *b, const struct leg *l, uint32_t cseq, struct client_txn *ct);
 void trunk_watches_free(struct b2bua *b);
 /* §13.2.2.4: an ACK has the credentials that its INVITE, `ct`, had. */
 void trunk_ack_lines(struct compose *c, const struct client_txn *ct);

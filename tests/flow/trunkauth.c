@@ -525,6 +525,51 @@ static void what_we_ask_ourselves(void **state)
 	end(&t);
 }
 
+/* RFC 3261 §8.1.3.5: a BYE for a 2xx that crossed the CANCEL, sent anew, has the number after its own. Of two such answers each gets its own;
+ * and each once, however often the answer is repeated. */
+static void a_late_answer_is_hung_up(void **state)
+{
+	struct talk t;
+	struct got byes[2] = { 0 };
+	char branch[64] = "";
+
+	(void)state;
+	begin(&t, CONF("", ""));
+	carrier_answers(&t, 180, "");
+	bob_hears(&t, "SIP/2.0 180");
+	rig_say(t.r, BOB, CORE, "",
+	        "CANCEL sip:+49176@10.0.0.10 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.21:5060;branch=z9hG4bKcall\nMax-Forwards: 70\n"
+	        "From: <sip:+4930@10.0.0.21>;tag=bob\nTo: <sip:+49176@10.0.0.10>\nCall-ID: bob-calls\nCSeq: 1 CANCEL\n");
+	rig_forget(t.r, BOB);
+	rig_expect(t.r, CARRIER, "CANCEL ", &t.g);
+	for (unsigned i = 0; i < 2; i++) {
+		flow_answer(t.r, CARRIER, EDGE, &t.invite, 200, i ? "<sip:+49176@carrier.example>;tag=two" : "<sip:+49176@carrier.example>;tag=one",
+		            "<sip:gw@198.51.100.1>", "", "");
+		rig_expect(t.r, CARRIER, "ACK ", &t.g);
+		rig_expect(t.r, CARRIER, "BYE ", &byes[i]);
+		assert_int_equal(byes[i].v.cseq, 2);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		flow_answer(t.r, CARRIER, EDGE, &byes[i], 407, got_value(&byes[i], HDR_TO), NULL,
+		            "Proxy-Authenticate: Digest realm=\"carrier.example\", " NONCE ", qop=\"auth\"\n", "");
+		rig_expect(t.r, CARRIER, "BYE ", &t.g);
+		assert_int_equal(t.g.v.cseq, 3);
+		assert_string_equal(got_value(&t.g, HDR_TO), got_value(&byes[i], HDR_TO));
+		assert_string_not_equal(got_branch(&t.g), branch);
+		snprintf(branch, sizeof(branch), "%s", got_branch(&t.g));
+		assert_true(is_authorized(&t.g, "pass:word"));
+		flow_answer(t.r, CARRIER, EDGE, &t.g, 200, got_value(&t.g, HDR_TO), NULL, "", "");
+		got_free(&byes[i]);
+	}
+	flow_answer(t.r, CARRIER, EDGE, &t.invite, 200, "<sip:+49176@carrier.example>;tag=one", "<sip:gw@198.51.100.1>", "", "");
+	rig_expect(t.r, CARRIER, "ACK ", &t.g);
+	rig_expect_silence(t.r, CARRIER);
+	assert_int_equal(rig_count(t.r, CHALLENGES_ANSWERED), 2);
+	assert_int_equal(rig_count(t.r, CHALLENGES_REFUSED), 0);
+	rig_forget(t.r, BOB);
+	end(&t);
+}
+
 /* A call that came from the trunk: what goes back is answered alike. */
 static void towards_a_caller(void **state)
 {
@@ -656,6 +701,7 @@ int main(void)
 		cmocka_unit_test(within_a_dialog_with_a_name),
 		cmocka_unit_test(another_address_of_a_name),
 		cmocka_unit_test(what_we_ask_ourselves),
+		cmocka_unit_test(a_late_answer_is_hung_up),
 		cmocka_unit_test(towards_a_caller),
 		cmocka_unit_test(it_outlives_a_node),
 		cmocka_unit_test(a_caller_that_gives_up),
