@@ -623,15 +623,19 @@ void watch_out(struct compose *c, struct hide *h);
 /* The addresses found for a request within a dialog: the leg takes the one it has spoken to last if that is among them, else the first it
  * can reach; others are kept for when it fails. -ENETUNREACH: it can reach none. */
 int hops_take(struct relay *r, const struct view *v, const struct resolve_answer *a);
-/* The next one becomes the leg's: false if there is none, or whoever asked has given up. */
+/* On to the next one: false if there is none. It becomes the leg's only once somebody there knows the dialog: hops_heard. */
 bool hops_next(struct relay *r);
+/* Where the request goes now. */
+const struct path *hops_path(const struct relay *r);
 /* How many have been tried before this one: makes another branch of the same request. */
 unsigned hops_tried(const struct relay *r);
 /* The request as it came, read again. -EBADMSG: it is not kept. */
 int hops_request(const struct relay *r, struct view *v);
-/* It is on its way; something came back. */
+/* It is on its way. */
 void hops_watch(struct relay *r);
-void hops_heard(struct relay *r);
+/* Something came back. False: 481 of another server than the dialog's: that it knows nothing of the dialog says nothing of the one that
+ * has it. */
+bool hops_heard(struct relay *r, unsigned status);
 void hops_free(struct relay *r);
 /* Fills in `transport`, or what will do (`transports`); returns the one it stands for otherwise, T_NONE if it contradicts itself. */
 uint8_t hop_transport(const struct uri *u, struct resolve_query *q);

@@ -37,6 +37,7 @@ struct hops {
 	struct resolve_answer addrs;
 	struct buf *request;       /* as it came */
 	struct timer silence;
+	struct path path;          /* of the one that is tried now, if n_tried; the leg stays where it is until that one has answered */
 	unsigned left;             /* a bit for each address not yet tried */
 	unsigned n_tried;
 };
@@ -105,27 +106,33 @@ int hops_take(struct relay *r, const struct view *v, const struct resolve_answer
 	return 0;
 }
 
+unsigned hops_tried(const struct relay *r)
+{
+	return r->hops ? r->hops->n_tried : 0;
+}
+
 bool hops_next(struct relay *r)
 {
+	const struct b2bua *b = r->call->b;
 	struct hops *h = r->hops;
-	struct leg *l = leg_to(r);
+	uint16_t zone = path_zone(b, &leg_to(r)->path);
 
 	while (h && h->left) {
 		unsigned i = (unsigned)__builtin_ctz(h->left);
 
 		h->left &= h->left - 1;
-		if (path_to_answer(r->call->b, &l->path, path_zone(r->call->b, &l->path), &h->addrs, i))
+		if (path_to_answer(b, &h->path, zone, &h->addrs, i))
 			continue;
-		path_expect_within(r, &l->path, 0);
+		path_expect_within(r, &h->path, 0);
 		h->n_tried++;
 		return true;
 	}
 	return false;
 }
 
-unsigned hops_tried(const struct relay *r)
+const struct path *hops_path(const struct relay *r)
 {
-	return r->hops ? r->hops->n_tried : 0;
+	return hops_tried(r) ? &r->hops->path : &leg_to(r)->path;
 }
 
 int hops_request(const struct relay *r, struct view *v)
@@ -142,9 +149,12 @@ void hops_watch(struct relay *r)
 		wheel_arm_in(r->call->b->p.wheel, &r->hops->silence, HOP_SILENT_MS);
 }
 
-void hops_heard(struct relay *r)
+bool hops_heard(struct relay *r, unsigned status)
 {
 	wheel_disarm(r->call->b->p.wheel, &r->hops->silence);
+	if (hops_tried(r) && status > 100 && status != 481 && status != 503)
+		leg_to(r)->path = r->hops->path;
+	return !hops_tried(r) || status != 481;
 }
 
 void hops_free(struct relay *r)

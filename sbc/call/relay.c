@@ -508,6 +508,8 @@ static int relay_transmit(struct relay *r, const struct view *v)
 	bool is_full;
 	int err;
 
+	if (tried)
+		l->path = *hops_path(r); /* this message only, so far */
 	if (!tried || r->out_cseq != l->local_cseq) /* to another address the same number, unless a later one is known there */
 		r->out_cseq = ++l->local_cseq;
 	m = outgoing_of(r, view_method(v), v, (r->st ? server_id(r->st) : 0) + tried, r->out_cseq, tag);
@@ -731,8 +733,10 @@ static void relay_on_response(void *owner, struct client_txn *ct, const struct v
 			stray_2xx(r->call->b, r->dialog->far, NULL, v);
 		return;
 	}
-	if (r->hops)
-		hops_heard(r);
+	if (r->hops && !hops_heard(r, v->status)) {
+		relay_unsent(r, WHY_UNREACHABLE); /* to the dialog's own server it has not been, as far as anybody knows */
+		return;
+	}
 	if (v->status == 100 || (v->status == 503 && relay_again(r)) || (trunk_is_challenge(r->call->b, v) && trunk_relayed(r, v)))
 		return;
 	if (!r->st) { /* whoever asked has given up */
@@ -771,13 +775,14 @@ static void relay_failed(void *owner, struct client_txn *ct, int err)
 	struct relay *r = owner;
 	struct call *c = r->call;
 	enum side from = r->from;
-	bool is_lost = loses_dialog(c, r->method, err == -ETIMEDOUT ? 408 : 503);
+	bool is_silent = err == -ETIMEDOUT && !(hops_tried(r) && r->method != M_INVITE); /* the dialog's server had HOP_SILENT_MS only */
+	bool is_lost = loses_dialog(c, r->method, is_silent ? 408 : 503);
 
 	client_own(ct, NULL, NULL);
 	r->ct = NULL;
 	if (relay_again(r))
 		return;
-	relay_refuse(r, err == -ETIMEDOUT ? WHY_TIMEOUT : leg_lost(leg_of(r, !from)));
+	relay_refuse(r, is_silent ? WHY_TIMEOUT : leg_lost(leg_of(r, !from)));
 	if (is_lost)
 		call_hangup(c, 1u << from, WHY_DIALOG_LOST);
 }

@@ -506,7 +506,78 @@ static void nobody_is_left(void **state)
 	flow_bob_answers(&f, 503, "", "");
 	flow_expect_at_alice(&f, "SIP/2.0 503");
 	assert_int_equal(rig_count(f.rig, HOPS_FAILED_OVER), 2);
+	f.bob = BOB; /* nobody else has shown that the dialog is there */
 	hangs_up(&f);
+}
+
+/* Servers of one name that do not share their dialogs: what another one does not know of is still at its own. */
+static void strangers_end_nothing(void **state)
+{
+	static const char *const methods[] = { "INFO", "UPDATE", "MESSAGE" };
+	struct resolve_answer all;
+	struct flow f;
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		in_dialog(&f, &all);
+		flow_alice_says(&f, methods[i % 3], "", "");
+		rig_expect(f.rig, BOB, methods[i % 3], &f.at_bob);
+		if (i < 3) {
+			flow_bob_answers(&f, 503, "", "");
+		} else {
+			rig_after(f.rig, HOP_SILENT_MS);
+			rig_forget(f.rig, BOB);
+		}
+		next_is(&f, CAROL, methods[i % 3]);
+		flow_bob_answers(&f, 481, "", "");
+		flow_expect_at_alice(&f, "SIP/2.0 503"); /* she would take 481 for the end of her dialog */
+		rig_expect_silence(f.rig, DAVE);
+		f.bob = BOB;
+		flow_alice_says(&f, "INFO", "", "");
+		flow_expect_at_bob(&f, "INFO ");
+		flow_bob_answers(&f, 200, "", "");
+		flow_expect_at_alice(&f, "SIP/2.0 200");
+		hangs_up(&f);
+	}
+}
+
+/* Nor does their silence: the dialog's own server was given two seconds. */
+static void silent_strangers_end_nothing(void **state)
+{
+	struct resolve_answer all;
+	struct flow f;
+
+	(void)state;
+	in_dialog(&f, &all);
+	flow_alice_says(&f, "UPDATE", "", "");
+	flow_expect_at_bob(&f, "UPDATE ");
+	rig_after(f.rig, 2 * HOP_SILENT_MS + SIP_TIMEOUT);
+	rig_forget(f.rig, BOB);
+	rig_forget(f.rig, CAROL);
+	rig_forget(f.rig, DAVE);
+	flow_expect_at_alice(&f, "SIP/2.0 503");
+	hangs_up(&f);
+}
+
+/* A BYE is heard where the dialog is, whatever another server says to it. */
+static void strangers_hear_a_bye(void **state)
+{
+	struct resolve_answer all;
+	struct flow f;
+
+	(void)state;
+	in_dialog(&f, &all);
+	flow_alice_says(&f, "BYE", "", "");
+	flow_expect_at_bob(&f, "BYE ");
+	rig_after(f.rig, HOP_SILENT_MS);
+	rig_forget(f.rig, BOB);
+	next_is(&f, CAROL, "BYE ");
+	flow_bob_answers(&f, 481, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	next_is(&f, BOB, "BYE ");
+	flow_bob_answers(&f, 200, "", "");
+	rig_expect_silence(f.rig, CAROL);
+	flow_end(&f);
 }
 
 /* A BYE to nobody: the caller has its answer all the same, and nothing is left. */
@@ -576,6 +647,9 @@ int main(void)
 		cmocka_unit_test(what_was_cancelled_goes_nowhere_else),
 		cmocka_unit_test(what_a_token_stands_for),
 		cmocka_unit_test(nobody_is_left),
+		cmocka_unit_test(strangers_end_nothing),
+		cmocka_unit_test(silent_strangers_end_nothing),
+		cmocka_unit_test(strangers_hear_a_bye),
 		cmocka_unit_test(a_bye_finds_nobody),
 		cmocka_unit_test(a_response_finds_another_connection),
 	};
