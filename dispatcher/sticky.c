@@ -32,9 +32,9 @@ const struct counter_def sticky_counter_defs[STICKY_COUNTERS] = {
 struct sticky_pool {
 	struct node in_all;
 	struct sticky *s;
-	struct timer timer;          /* when the first of `entries` may have to go */
-	struct node entries;         /* longest unused first */
-	size_t n, share;             /* share: of the pool's max */
+	struct timer timer;          /* when the first of `idle` may have to go */
+	struct node idle, busy;      /* busy: those with calls. Longest unused first, in each */
+	size_t n, share;             /* share: of the pool's max; 0: not adopted yet */
 	uint64_t by;                 /* what its keys are, as a hash of how it is written */
 	uint32_t ttl_ms;
 	bool stays, is_named;        /* is_named: by the snapshot that is being adopted */
@@ -175,35 +175,43 @@ static struct entry *entry_find(const struct sticky *s, const struct sticky_pool
 	return NULL;
 }
 
-static void entry_use(struct entry *e)
+/* NULL: the list is empty. */
+static struct entry *oldest(const struct node *list)
 {
-	e->used_ms = e->pool->s->p.wheel->now_ms;
-	list_del(&e->in_pool);
-	list_push(&e->pool->entries, &e->in_pool);
+	return list_empty(list) ? NULL : owner_of(list->next, struct entry, in_pool);
 }
 
-static struct entry *oldest(const struct sticky_pool *pool)
-{
-	return owner_of(pool->entries.next, struct entry, in_pool);
-}
-
-/* The longest unused one goes; what has calls is in use. */
+/* The longest unused one goes, those with calls last. */
 static void make_room(struct sticky_pool *pool)
 {
-	for (unsigned i = 0; i < STICKY_SPARED && oldest(pool)->calls; i++)
-		entry_use(oldest(pool));
-	entry_free(oldest(pool));
+	struct entry *e = oldest(&pool->idle);
+
+	if (!e && !(e = oldest(&pool->busy)))
+		return;
+	entry_free(e);
 	counter_inc(&pool->s->counters, STICKY_EVICTED);
 }
 
+/* Keys with calls do not expire. */
 static void pool_watch(struct sticky_pool *pool)
 {
-	uint64_t now = pool->s->p.wheel->now_ms, at;
+	const struct entry *e = oldest(&pool->idle);
+	uint64_t soon = pool->s->p.wheel->now_ms + 1, at = e ? e->used_ms + pool->ttl_ms : 0;
 
-	if (list_empty(&pool->entries))
-		return;
-	at = oldest(pool)->used_ms + pool->ttl_ms;
-	wheel_arm(pool->s->p.wheel, &pool->timer, at > now && pool->n <= pool->share ? at : now + 1);
+	if (e || pool->n > pool->share)
+		wheel_arm(pool->s->p.wheel, &pool->timer, at > soon && pool->n <= pool->share ? at : soon);
+}
+
+/* To the end of its list: its calls tell which. */
+static void entry_use(struct entry *e)
+{
+	struct sticky_pool *pool = e->pool;
+
+	e->used_ms = pool->s->p.wheel->now_ms;
+	list_del(&e->in_pool);
+	list_push(e->calls ? &pool->busy : &pool->idle, &e->in_pool);
+	if (!timer_is_armed(&pool->timer))
+		pool_watch(pool);
 }
 
 static void pool_fire(struct timer *t)
@@ -211,16 +219,14 @@ static void pool_fire(struct timer *t)
 	struct sticky_pool *pool = owner_of(t, struct sticky_pool, timer);
 	struct sticky *s = pool->s;
 
-	for (unsigned i = 0; i < STICKY_BATCH && !list_empty(&pool->entries); i++) {
-		struct entry *e = oldest(pool);
+	for (unsigned i = 0; i < STICKY_BATCH; i++) {
+		struct entry *e = oldest(&pool->idle);
 
 		if (pool->n > pool->share) { /* a reload has lowered it */
 			make_room(pool);
-		} else if (is_over(e, s->p.wheel->now_ms)) {
+		} else if (e && is_over(e, s->p.wheel->now_ms)) {
 			counter_inc(&s->counters, STICKY_EXPIRED);
 			entry_free(e);
-		} else if (s->p.wheel->now_ms >= e->used_ms + pool->ttl_ms) {
-			entry_use(e); /* it has calls */
 		} else {
 			break;
 		}
@@ -242,13 +248,11 @@ static struct entry *entry_new(struct sticky *s, struct sticky_pool *pool, uint6
 	memcpy(e->text, text.p, text.len);
 	e->text_len = (uint8_t)text.len;
 	e->pool = pool;
-	e->used_ms = s->p.wheel->now_ms;
 	table_add(&s->table, &e->in_table, key); /* it has no bound of its own */
-	list_push(&pool->entries, &e->in_pool);
 	pool->n++;
+	list_init(&e->in_pool);
+	entry_use(e);
 	count_entries(s);
-	if (!timer_is_armed(&pool->timer))
-		pool_watch(pool);
 	return e;
 }
 
@@ -338,6 +342,7 @@ static void log_move(struct sticky *s, const struct entry *e, const struct conf_
 	         SV_ARG(name_of(from)), SV_ARG(name_of(to)), why);
 }
 
+/* The calls it had where it was are none of its any more; the caller puts it in the list where it belongs now. */
 static void settle(struct sticky *s, struct entry *e, const struct pick *at)
 {
 	e->slot = at->slot;
@@ -393,11 +398,11 @@ static int choose(struct sticky *s, unsigned pool, const struct sticky_question 
 static void join(struct entry *e, struct sticky_question *q)
 {
 	q->slot = e->slot;
+	if (q->counts && e->pool->stays) {
+		e->calls++;
+		q->era = e->era;
+	}
 	entry_use(e);
-	if (!q->counts || !e->pool->stays)
-		return;
-	e->calls++;
-	q->era = e->era;
 }
 
 /* The key has a destination that this request does not go to. */
@@ -529,10 +534,16 @@ int sticky_new(struct sticky **out, const struct sticky_params *p)
 	return 0;
 }
 
+static void free_all(struct node *list)
+{
+	while (!list_empty(list))
+		entry_free(oldest(list));
+}
+
 static void pool_free(struct sticky_pool *pool)
 {
-	while (!list_empty(&pool->entries))
-		entry_free(oldest(pool));
+	free_all(&pool->idle);
+	free_all(&pool->busy);
 	wheel_disarm(pool->s->p.wheel, &pool->timer);
 	list_del(&pool->in_all);
 	free(pool);
@@ -560,10 +571,19 @@ static struct sticky_pool *pool_new(struct sticky *s, const struct conf_pool *is
 		return NULL;
 	pool->s = s;
 	pool->timer.fire = pool_fire;
-	list_init(&pool->entries);
+	list_init(&pool->idle);
+	list_init(&pool->busy);
 	memcpy(pool->name, is->name.p, is->name.len < CONF_NAME_MAX ? is->name.len : CONF_NAME_MAX);
 	list_push(&s->pools, &pool->in_all);
 	return pool;
+}
+
+static int gather_failed(struct sticky *s)
+{
+	list_each_safe(n, &s->pools)
+		if (!owner_of(n, struct sticky_pool, in_all)->share)
+			pool_free(owner_of(n, struct sticky_pool, in_all));
+	return -ENOMEM;
 }
 
 /* All that may fail comes first. */
@@ -577,7 +597,7 @@ static int pools_gather(struct sticky *s, const struct conf *c)
 		if (!c->pools[i].sticky.is_on)
 			continue;
 		if (!(pool = pool_named(s, c->pools[i].name)) && !(pool = pool_new(s, &c->pools[i])))
-			return -ENOMEM;
+			return gather_failed(s);
 		pool->is_named = true;
 	}
 	return 0;
@@ -586,8 +606,8 @@ static int pools_gather(struct sticky *s, const struct conf *c)
 static void forget_all(struct sticky_pool *pool)
 {
 	counter_add(&pool->s->counters, STICKY_FORGOTTEN, pool->n);
-	while (!list_empty(&pool->entries))
-		entry_free(oldest(pool));
+	free_all(&pool->idle);
+	free_all(&pool->busy);
 }
 
 static void pool_adopt(struct sticky_pool *pool, const struct conf_pool *is)
@@ -670,6 +690,17 @@ static struct sticky_info info_of(const struct sticky *s, const struct entry *e)
 	return info;
 }
 
+static bool each_of(const struct sticky *s, const struct node *list, bool (*fn)(void *ctx, const struct sticky_info *i), void *ctx)
+{
+	list_each(n, list) {
+		struct sticky_info info = info_of(s, owner_of(n, struct entry, in_pool));
+
+		if (!fn(ctx, &info))
+			return false;
+	}
+	return true;
+}
+
 void sticky_each(const struct sticky *s, struct sv pool, struct sv text, bool (*fn)(void *ctx, const struct sticky_info *i), void *ctx)
 {
 	const struct sticky_pool *p = pool_named(s, pool);
@@ -684,13 +715,8 @@ void sticky_each(const struct sticky *s, struct sv pool, struct sv text, bool (*
 		}
 		return;
 	}
-	if (!p)
-		return;
-	list_each(n, &p->entries) {
-		info = info_of(s, owner_of(n, struct entry, in_pool));
-		if (!fn(ctx, &info))
-			return;
-	}
+	if (p && each_of(s, &p->idle, fn, ctx))
+		each_of(s, &p->busy, fn, ctx);
 }
 
 bool sticky_forget(struct sticky *s, struct sv pool, struct sv text)
@@ -727,11 +753,18 @@ static void put_entry(const struct sticky *s, const struct entry *e, struct stic
 		sink->put(sink, e->in_table.key, (struct sv){ o.p, o.len });
 }
 
+static void put_entries(const struct sticky *s, const struct node *list, struct sticky_sink *sink)
+{
+	list_each(n, list)
+		put_entry(s, owner_of(n, struct entry, in_pool), sink);
+}
+
 void sticky_export(const struct sticky *s, struct sticky_sink *sink)
 {
-	list_each(p, &s->pools)
-		list_each(n, &owner_of(p, struct sticky_pool, in_all)->entries)
-			put_entry(s, owner_of(n, struct entry, in_pool), sink);
+	list_each(p, &s->pools) { /* in order of what is left to them */
+		put_entries(s, &owner_of(p, struct sticky_pool, in_all)->idle, sink);
+		put_entries(s, &owner_of(p, struct sticky_pool, in_all)->busy, sink);
+	}
 }
 
 struct record {
@@ -762,10 +795,10 @@ uint16_t sticky_record_shard(const struct hash_key *key, struct sv record)
 /* Behind those that were used before it. Records come in the order of use, so the place is near the end. */
 static void put_in_order(struct sticky_pool *pool, struct entry *e)
 {
-	struct node *at = &pool->entries;
+	struct node *at = &pool->idle;
 
 	list_del(&e->in_pool);
-	for (unsigned i = 0; i < STICKY_BATCH && at->prev != &pool->entries; i++, at = at->prev)
+	for (unsigned i = 0; i < STICKY_BATCH && at->prev != &pool->idle; i++, at = at->prev)
 		if (owner_of(at->prev, struct entry, in_pool)->used_ms <= e->used_ms)
 			break;
 	list_push(at, &e->in_pool);

@@ -14,7 +14,6 @@ enum sticky_limits {
 	STICKY_TEXT_MAX = 128,       /* bytes of a key: of a longer one its beginning and a hash of it */
 	STICKY_RECORD_MAX = 1024,
 	STICKY_BATCH = 256,          /* entries that go in one turn because their time is over */
-	STICKY_SPARED = 8,           /* that have calls, and are passed over when one has to go */
 	STICKY_LOGGED = 10,          /* moves told one by one within STICKY_LOG_MS; further ones as a number */
 	STICKY_LOG_MS = 10000,
 };
@@ -84,7 +83,7 @@ struct sticky_info {
 	uint64_t idle_ms, left_ms;   /* since it was used last; until it goes */
 	uint32_t calls;
 };
-/* All keys of the pool, longest unused first; with `text` that one. Stops when `fn` returns false. */
+/* All keys of the pool, longest unused first, then those with calls; with `text` that one. Stops when `fn` returns false. */
 void sticky_each(const struct sticky *s, struct sv pool, struct sv text, bool (*fn)(void *ctx, const struct sticky_info *i), void *ctx);
 /* False: it has no such key. */
 bool sticky_forget(struct sticky *s, struct sv pool, struct sv text);

@@ -10,6 +10,14 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+/* Two pools become sticky at once. */
+#define FLOW_STICKY \
+	FLOW_ZONES \
+	"pools: { apps: { zone: core, probe: off, sticky: { by: to-user, on-drain: stay }, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }] }, " \
+	"more: { zone: core, probe: off, sticky: { by: to-user }, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }] } }\n" FLOW_ROUTES
+
+enum { USERS = 8 };
+
 static uint64_t adopted(void *ctx)
 {
 	struct rig *r = ctx;
@@ -45,8 +53,25 @@ static void publisher_begin(struct publisher *p, struct rig *r, char *file)
 	r->conf->file = sv_from(file);
 }
 
+/* There is memory for all they need but for what the reload lacked: a worker that has the new snapshot asks one that has not. */
+static void users_write(struct flow *f)
+{
+	struct got g = { 0 };
+
+	oom_pause();
+	for (unsigned i = 0; i < USERS; i++)
+		rig_say(f->rig, ALICE, EDGE, "",
+		        "MESSAGE sip:user%u@example.com SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKuser%u\nMax-Forwards: 70\n"
+		        "From: <sip:alice@example.com>;tag=a%u\nTo: <sip:user%u@example.com>\nCall-ID: user%u\nCSeq: 1 MESSAGE\n", i, i, i, i, i);
+	rig_after(f->rig, 0);
+	while (rig_take(f->rig, BOB, "MESSAGE ", &g))
+		flow_answer(f->rig, BOB, CORE, &g, 200, NULL, NULL, "", "");
+	got_free(&g);
+	oom_resume();
+}
+
 /* Returns whether an allocation failed. */
-static bool reload_once(unsigned long n, unsigned long more, char *file)
+static bool reload_once(unsigned long n, unsigned long more, char *file, const char *to)
 {
 	struct conf_notes notes;
 	struct publisher p;
@@ -57,13 +82,14 @@ static bool reload_once(unsigned long n, unsigned long more, char *file)
 	int err;
 
 	flow_answered(&f, FLOW_ONE, 2, 1);
-	file_write(file, FLOW_TWO);
+	file_write(file, to);
 	publisher_begin(&p, f.rig, file);
 	before = p.now->gen;
 	conf_notes_init(&notes);
 	oom_arm(n, more);
 	err = publisher_reload(&p, &notes);
 	tick(f.rig);
+	users_write(&f);
 	tick(f.rig);
 	has_failed = oom_disarm();
 	assert_true(err ? p.now->gen == before : p.now->gen == before + 1);
@@ -77,28 +103,30 @@ static bool reload_once(unsigned long n, unsigned long more, char *file)
 	assert_int_equal(p.n_old, 0);
 	conf_notes_fini(&notes);
 	f.rig->conf = p.now;
+	rig_after(f.rig, 100);
+	rig_forget(f.rig, ALICE);
 	flow_alice_says(&f, "BYE", "", "");
 	flow_expect_at_bob(&f, "BYE ");
 	flow_bob_answers(&f, 200, "", "");
 	flow_expect_at_alice(&f, "SIP/2.0 200");
+	rig_reload(f.rig, FLOW_ONE); /* keys are forgotten */
 	flow_end(&f);
 	assert_int_equal(oom_live(), live);
 	return has_failed;
 }
 
-static void each_allocation_of_a_reload(void **state)
+static void each_allocation(const char *to)
 {
 	static const unsigned long more[] = { 0, 1, 100000 };
 	char file[] = "/tmp/alloc-reload-XXXXXX";
 	int fd = mkstemp(file);
 
-	(void)state;
 	assert_true(fd >= 0);
 	close(fd);
 	for (unsigned i = 0; i < 3; i++) {
 		unsigned long n = 1;
 
-		while (reload_once(n, more[i], file))
+		while (reload_once(n, more[i], file, to))
 			n++;
 		if (i == 0)
 			print_message("reload: %lu allocations, each of them failed\n", n - 1);
@@ -107,9 +135,21 @@ static void each_allocation_of_a_reload(void **state)
 	unlink(file);
 }
 
+static void each_allocation_of_a_reload(void **state)
+{
+	(void)state;
+	each_allocation(FLOW_TWO);
+}
+
+static void each_allocation_of_a_sticky_reload(void **state)
+{
+	(void)state;
+	each_allocation(FLOW_STICKY);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(each_allocation_of_a_reload) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(each_allocation_of_a_reload), cmocka_unit_test(each_allocation_of_a_sticky_reload) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -208,18 +208,18 @@ static void calls_are_counted_where_they_are(void **state)
 	assert_int_equal(sticky_ask(n.s, &a), 0);
 	assert_int_equal(sticky_ask(n.s, &b), 0);
 	assert_int_equal(sticky_ask(n.s, &b), 0); /* asked anew: once */
-	assert_int_equal(oldest(pool_named(n.s, SV("p")))->calls, 2);
+	assert_int_equal(oldest(&pool_named(n.s, SV("p"))->busy)->calls, 2);
 	old = a.era;
 	a.tried[a.n_tried++] = a.slot;
 	assert_int_equal(sticky_ask(n.s, &a), 0);
 	assert_int_not_equal(a.era, old);
-	assert_int_equal(oldest(pool_named(n.s, SV("p")))->calls, 1);
+	assert_int_equal(oldest(&pool_named(n.s, SV("p"))->busy)->calls, 1);
 	sticky_end(n.s, b.key, b.era); /* it was where the key is no more */
 	sticky_end(n.s, a.key, a.era + 1);
-	assert_int_equal(oldest(pool_named(n.s, SV("p")))->calls, 1);
+	assert_int_equal(oldest(&pool_named(n.s, SV("p"))->busy)->calls, 1);
 	sticky_end(n.s, a.key, a.era);
 	sticky_end(n.s, a.key, a.era);
-	assert_int_equal(oldest(pool_named(n.s, SV("p")))->calls, 0);
+	assert_int_equal(oldest(&pool_named(n.s, SV("p"))->idle)->calls, 0);
 	peer_end(&n);
 	n = (struct peer){ 0 };
 	peer_begin(&n, YAML("on-drain: move"), 1);
@@ -357,6 +357,88 @@ static void what_has_calls_goes_last(void **state)
 	peer_end(&n);
 }
 
+static struct sticky_question calls_room(struct peer *n, unsigned i)
+{
+	char text[32];
+	struct sticky_question q;
+
+	snprintf(text, sizeof(text), "room%u", i);
+	q = question(text);
+	q.counts = true;
+	assert_int_equal(sticky_ask(n->s, &q), 0);
+	q.text = SV(""); /* not borrowed from here */
+	return q;
+}
+
+static unsigned rooms_known(const struct peer *n, unsigned from, unsigned to)
+{
+	char text[32];
+	unsigned sum = 0;
+
+	for (unsigned i = from; i < to; i++) {
+		snprintf(text, sizeof(text), "room%u", i);
+		sum += known(n, text);
+	}
+	return sum;
+}
+
+/* However many long conferences in a row are the oldest of all, users nobody calls go first. */
+static void conferences_outlast_users(void **state)
+{
+	struct sticky_question q[130];
+	struct peer n = { 0 };
+
+	(void)state;
+	peer_begin(&n, YAML("max: 100, ttl: 10s, on-drain: stay"), 1);
+	for (unsigned i = 0; i < 60; i++)
+		q[i] = calls_room(&n, i);
+	fill(&n, 0, 40);
+	for (unsigned i = 60; i < 100; i++)
+		q[i] = calls_room(&n, i);
+	assert_int_equal(rooms_known(&n, 0, 100), 100);
+	assert_int_equal(known(&n, ""), 100);
+	assert_int_equal(counted(&n, STICKY_EVICTED), 40);
+	q[100] = calls_room(&n, 100); /* nobody else is left: then the oldest of them */
+	assert_int_equal(rooms_known(&n, 0, 1), 0);
+	assert_int_equal(rooms_known(&n, 1, 101), 100);
+	passes(&n, 60000);
+	assert_int_equal(known(&n, ""), 100);
+	sticky_end(n.s, q[0].key, q[0].era); /* of one that was forgotten */
+	for (unsigned i = 50; i < 60; i++)
+		sticky_end(n.s, q[i].key, q[i].era);
+	q[101] = calls_room(&n, 101);
+	assert_int_equal(rooms_known(&n, 50, 51), 0); /* the first that has no calls any more */
+	passes(&n, 9999);
+	assert_int_equal(known(&n, ""), 100);
+	passes(&n, 1);
+	assert_int_equal(known(&n, ""), 91); /* the last call's end was ttl ago */
+	assert_int_equal(adopt(&n, YAML("max: 10, ttl: 10s, on-drain: stay")), 0);
+	passes(&n, 2);
+	assert_int_equal(known(&n, ""), 10);
+	assert_int_equal(rooms_known(&n, 92, 102), 10);
+	assert_int_equal(adopt(&n, PLAIN), 0);
+	assert_int_equal(counted(&n, STICKY_ENTRIES), 0);
+	peer_end(&n);
+}
+
+/* A conference that moves has no calls where it goes, until they come. */
+static void a_conference_that_moved_is_idle(void **state)
+{
+	struct sticky_question q;
+	struct peer n = { 0 };
+
+	(void)state;
+	peer_begin(&n, YAML("ttl: 10s, on-drain: stay"), 1);
+	q = calls_room(&n, 0);
+	dest_put_wish(n.pools, q.slot, WISH_DISABLED, n.wheel.now_ms);
+	asks(&n, "room0"); /* no call */
+	assert_int_equal(counted(&n, STICKY_MOVED_DISABLED), 1);
+	passes(&n, 10000);
+	assert_int_equal(known(&n, ""), 0);
+	sticky_end(n.s, q.key, q.era);
+	peer_end(&n);
+}
+
 /* Records ---------------------------------------------------------------------------------------------------------- */
 
 struct kept {
@@ -388,14 +470,15 @@ static void records_tell_all(void **state)
 
 	(void)state;
 	first = second = (struct kept){ .sink = { keep } };
-	peer_begin(&a, YAML("ttl: 1h"), 1);
-	peer_begin(&b, YAML("ttl: 1h"), 1);
+	peer_begin(&a, YAML("ttl: 1h, on-drain: stay"), 1);
+	peer_begin(&b, YAML("ttl: 1h, on-drain: stay"), 1);
 	asks(&a, "old");
 	passes(&a, 600000);
 	fill(&a, 0, 1000);
 	where = asks(&a, "user7");
+	calls_room(&a, 1);
 	sticky_export(a.s, &first.sink);
-	assert_int_equal(first.n, 1001);
+	assert_int_equal(first.n, 1002);
 	for (unsigned i = 0; i < first.n; i++) {
 		struct sv record = record_at(&first, i);
 
@@ -534,6 +617,35 @@ static void without_memory(void **state)
 	peer_end(&n);
 }
 
+#define BOTH \
+	"node: n\nzones: { a: { listen: \"udp:127.0.0.1:5060\" } }\npools: { p: { zone: a, sticky: { by: to-user }, destinations: " \
+	"[{ name: x, uri: \"sip:10.0.0.1\" }] }, q: { zone: a, sticky: { by: to-user }, destinations: [{ name: x, uri: \"sip:10.0.0.1\" }] } }\n" \
+	"routes: [{ to: { pool: p } }]\n"
+
+/* A snapshot that could not be taken leaves nothing behind, while others have it already and ask by it. */
+static void half_a_reload(void **state)
+{
+	struct sticky_question q = question("a");
+	struct peer n = { 0 };
+
+	(void)state;
+	peer_begin(&n, PLAIN, 1);
+	for (unsigned failures = 1; failures < 3; failures++) {
+		oom_in = failures;
+		assert_int_equal(adopt(&n, BOTH), -ENOMEM);
+		assert_int_equal(sticky_ask(n.s, &q), -ENOENT);
+		assert_int_equal(counted(&n, STICKY_ENTRIES), 0);
+	}
+	assert_int_equal(adopt(&n, BOTH), 0);
+	asks(&n, "a");
+	oom_in = 1;
+	assert_int_equal(adopt(&n, YAML("max: 10")), 0); /* those that are there stay */
+	assert_int_equal(oom_in, 1);
+	oom_in = 0;
+	assert_int_equal(known(&n, "a"), 1);
+	peer_end(&n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -545,10 +657,13 @@ int main(void)
 		cmocka_unit_test(many_expire_in_turns),
 		cmocka_unit_test(a_share_of_the_bound),
 		cmocka_unit_test(what_has_calls_goes_last),
+		cmocka_unit_test(conferences_outlast_users),
+		cmocka_unit_test(a_conference_that_moved_is_idle),
 		cmocka_unit_test(records_tell_all),
 		cmocka_unit_test(hostile_records),
 		cmocka_unit_test(a_drain_does_not_flood_the_log),
 		cmocka_unit_test(without_memory),
+		cmocka_unit_test(half_a_reload),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
