@@ -204,55 +204,57 @@ static bool start_slowly(const struct picking *k, const struct conf_pool *pool, 
 	return is_starting;
 }
 
-/* A place there, and within what its trunk may take. */
-static bool take_place(const struct picking *k, const struct conf_pool *pool, const struct candidate *c)
+/* What came of it: other workers may have been faster at the destination, or at what its trunk may take. The latter is the same at each
+ * destination of the pool: a call is refused by its trunk once. */
+enum place { PLACE_TAKEN, PLACE_NONE, PLACE_NONE_IN_TRUNK };
+
+static enum place take_place(const struct picking *k, const struct conf_pool *pool, const struct candidate *c)
 {
 	if (!dest_take(k->p, k->q->worker, c->slot, &k->c->destinations[c->destination], k->q->now_ms))
-		return false;
+		return PLACE_NONE;
 	if (!pool->trunk || trunk_takes(k->p, k->map, k->c, pool, k->q->now_ms, !k->q->n_tried))
-		return true;
-	dest_release(k->p, k->q->worker, c->slot);
-	return false;
+		return PLACE_TAKEN;
+	dest_untake(k->p, k->q->worker, c->slot);
+	return PLACE_NONE_IN_TRUNK;
 }
 
-/* Of these, all of one tier; false: other workers were faster at each. */
-static bool take_one(struct picking *k, const struct conf_pool *pool, struct candidate *c, unsigned n)
+/* Of these, all of one tier. */
+static enum place take_one(struct picking *k, const struct conf_pool *pool, struct candidate *c, unsigned n)
 {
 	struct turn turn = { .key = k->q->key, .bound = pool->hash.bound, .is_starting = start_slowly(k, pool, c, n) };
+	enum place place = PLACE_NONE;
 
 	/* A second try does not take a turn: else the turns of first tries would fall on every other destination only. */
 	turn.number = k->has_turn ? k->turn : next_turn(k->p, (unsigned)(pool - k->c->pools), k->q->n_tried > 0);
-	for (; n; n--) {
+	for (; n && place == PLACE_NONE; n--) {
 		unsigned i = balance_choose(pool->balance, c, n, &turn);
 
-		if (take_place(k, pool, &c[i])) {
+		if ((place = take_place(k, pool, &c[i])) == PLACE_TAKEN)
 			*k->out = (struct pick){ c[i].slot, c[i].destination };
-			return true;
-		}
-		k->was_full = true;
+		else
+			k->was_full = true;
 		c[i] = c[n - 1];
 	}
-	return false;
+	return place;
 }
 
 static bool pick_of(struct picking *k, const struct conf_pool *pool, unsigned badness)
 {
 	struct candidate all[POOL_DESTINATIONS_MAX], *c = all;
-	unsigned n, tier;
+	unsigned n = gather(k, pool, badness, all), tier;
+	enum place place = PLACE_NONE;
 
-	if (pool->trunk && !trunk_has_room(k->p, k->map, k->c, pool, k->q->now_ms, !k->q->n_tried && !k->is_asking)) {
+	if (n && pool->trunk && !trunk_has_room(k->p, k->map, k->c, pool, k->q->now_ms, !k->q->n_tried && !k->is_asking)) {
 		k->was_full = true;
 		return false;
 	}
-	n = gather(k, pool, badness, all);
 	if (k->is_asking)
 		return n > 0;
-	for (; n; n -= tier, c += tier) {
+	for (; n && place == PLACE_NONE; n -= tier, c += tier) {
 		tier = best_tier(c, n);
-		if (take_one(k, pool, c, tier))
-			return true;
+		place = take_one(k, pool, c, tier);
 	}
-	return false;
+	return place == PLACE_TAKEN;
 }
 
 /* The next pool that calls spill into, or NULL. */

@@ -295,7 +295,7 @@ int sticky_take(struct pools *p, const struct conf *c, uint16_t pool, unsigned w
 	if (!dest_take(p, worker, slot, &calls_only, 0))
 		return -EBUSY;
 	if (c->pools[d->pool].trunk && !trunk_takes(p, map, c, &c->pools[d->pool], 0, false)) {
-		dest_release(p, worker, slot);
+		dest_untake(p, worker, slot);
 		return -EBUSY;
 	}
 	*out = (struct pick){ slot, d->id };

@@ -22,15 +22,6 @@ static int slot_by_name(const struct pools *p, struct sv name)
 	return -1;
 }
 
-/* A free one that none of the first `n` trunks of `next` was given. */
-static int slot_free(const struct pools *p, const struct conf *next, unsigned *from)
-{
-	for (; *from < CONF_TRUNKS_MAX; ++*from)
-		if (!is_taken(&p->trunks[*from], next))
-			return (int)(*from)++;
-	return -ENOSPC;
-}
-
 static void slot_claim(struct trunk_state *s, struct sv name)
 {
 	s->name_len = (uint8_t)name.len;
@@ -43,31 +34,45 @@ static void slot_claim(struct trunk_state *s, struct sv name)
 		atomic_store(&s->refused[i], 0);
 }
 
-int trunks_adopt(struct pools *p, struct conf *next)
+/* A slot for each trunk of `next`, its own or one that nobody has, before anything changes. */
+static int slots_choose(const struct pools *p, struct conf *next, bool is_new[CONF_TRUNKS_MAX])
 {
+	bool is_given[CONF_TRUNKS_MAX] = { false };
 	unsigned from = 0;
 
 	for (unsigned i = 0; i < next->n_trunks; i++) {
-		struct conf_trunk *t = &next->trunks[i];
-		int slot = slot_by_name(p, t->name);
+		int slot = slot_by_name(p, next->trunks[i].name);
 
-		t->slot = (uint16_t)slot;
-		if (slot >= 0)
-			p->trunks[slot].gen = next->gen; /* first of all, so that no new name gets it */
-		else
-			t->slot = UINT16_MAX;
+		if ((is_new[i] = slot < 0))
+			continue;
+		next->trunks[i].slot = (uint16_t)slot;
+		is_given[slot] = true;
 	}
 	for (unsigned i = 0; i < next->n_trunks; i++) {
-		struct conf_trunk *t = &next->trunks[i];
-		int slot;
-
-		if (t->slot != UINT16_MAX)
+		if (!is_new[i])
 			continue;
-		if ((slot = slot_free(p, next, &from)) < 0)
-			return slot;
-		t->slot = (uint16_t)slot;
-		p->trunks[slot].gen = next->gen;
-		slot_claim(&p->trunks[slot], t->name);
+		while (from < CONF_TRUNKS_MAX && (is_given[from] || is_taken(&p->trunks[from], next)))
+			from++;
+		if (from == CONF_TRUNKS_MAX)
+			return -ENOSPC;
+		next->trunks[i].slot = (uint16_t)from++;
+	}
+	return 0;
+}
+
+int trunks_adopt(struct pools *p, struct conf *next)
+{
+	bool is_new[CONF_TRUNKS_MAX];
+	int err = next->n_trunks <= CONF_TRUNKS_MAX ? slots_choose(p, next, is_new) : -ENOSPC;
+
+	if (err)
+		return err;
+	for (unsigned i = 0; i < next->n_trunks; i++) {
+		struct trunk_state *s = &p->trunks[next->trunks[i].slot];
+
+		s->gen = next->gen;
+		if (is_new[i])
+			slot_claim(s, next->trunks[i].name);
 	}
 	return 0;
 }
@@ -102,12 +107,14 @@ static void count(struct trunk_state *s, enum trunk_refusal why)
 	atomic_fetch_add_explicit(&s->refused[why], 1, memory_order_relaxed);
 }
 
-/* Each has its place before it looks whether there was one: of two who take the last at once both may be refused, never both admitted. */
+/* Each has its place before it looks whether there was one: of two who take the last at once both may be refused, never both admitted.
+ * Their places may be in different words (calls_in, `reserved` of each destination), so each also changes calls_in in between: of these
+ * changes one comes second, and who made that one sees the other's place. */
 int trunk_enter(struct pools *p, const struct conf *c, const struct conf_trunk *t, uint64_t now_ms)
 {
 	struct trunk_state *s = &p->trunks[t->slot];
 
-	atomic_fetch_add_explicit(&s->calls_in, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&s->calls_in, 1, memory_order_acq_rel);
 	if (t->max_calls && calls_of(p, pools_map(p, c), c, t) > t->max_calls) {
 		trunk_leave(p, t->slot);
 		count(s, TRUNK_FULL);
@@ -154,8 +161,12 @@ bool trunk_takes(struct pools *p, const struct map *map, const struct conf *c, c
 {
 	const struct conf_trunk *t = &c->trunks[pool->trunk - 1];
 	struct trunk_state *s = &p->trunks[t->slot];
-	bool is_full = t->max_calls && calls_of(p, map, c, t) > t->max_calls;
+	bool is_full = false;
 
+	if (t->max_calls) {
+		atomic_fetch_add_explicit(&s->calls_in, 0, memory_order_acq_rel); /* see trunk_enter */
+		is_full = calls_of(p, map, c, t) > t->max_calls;
+	}
 	if (!is_full && (!is_new || !t->rate || bucket_take_rate(&s->bucket_us, t->rate, now_ms)))
 		return true;
 	count(s, is_full ? TRUNK_FULL : TRUNK_FAST);
