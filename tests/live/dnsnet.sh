@@ -55,7 +55,7 @@ pool() {
 net_start() {
 	{
 		printf '%s\n' "node: live" "workers: 2" "zones:" \
-			"  public: { listen: \"udp:127.0.0.1:5060\", domains: [example.com] }" \
+			"  public: { listen: \"udp:127.0.0.1:5060\", domains: [example.com], nat: ${NAT:-auto} }" \
 			"  core: { listen: [\"udp:$SBC_AT:5060\", \"udp:[fd53:1::1]:5060\"], trust: [\"198.18.1.0/24\", \"fd53:1::/64\"] }" \
 			"pools:" "${POOLS[@]}" "routes:" "${ROUTES[@]}" "state: state" "shutdown: { grace: 1s }" "admin: { socket: ctl.sock }"
 	} >sbc.yaml
@@ -400,4 +400,53 @@ live_dnsnet_each_address() {
 		others_end "$dead_name was dead"
 	done
 	sbc_end
+}
+
+# Hundreds of callers a second whose Contact is a name that the server never answers for: they wait, and are refused in the end; names of
+# the configuration are found as ever, known or not.
+live_dnsnet_strangers() {
+	local start
+	net_begin
+	app one $ONE_AT
+	zone <<-.
+		_sip._udp IN SRV 10 0 5060 one
+		one IN A $ONE_AT
+		cold IN A $ONE_AT
+	.
+	nsd_start
+	scenario callee leaves <<-'.'
+		<- INVITE
+		-> 200 sdp
+		<- ACK
+		-> BYE
+		== 30000
+		<- 200
+	.
+	scenario caller stranger <<-'.'
+		-> INVITE sdp
+		<- 100?
+		<- 200
+		-> ACK
+	.
+	sed -i 's/Contact: .*/Contact: <sip:alice@zz.n[call_number].example.test:5060>/' stranger.xml
+	app flood $TWO_AT -sf leaves.xml
+	pool named "sip:example.test"
+	pool cold "sip:cold.example.test:5060"
+	pool flood "sip:$TWO_AT"
+	NAT=never net_start # else nobody would ask: they are behind a NAT for all we know
+	filter dns 'udp dport 53 @th,160,24 0x027a7a counter drop comment "strangers"' # a first label of "zz"
+	calls named before -m 8 -r 16 || fail "calls before: $(ctl dns)"
+	others_begin
+	child strangers.out ip netns exec "$LAB-sbc" sipp -sf stranger.xml -i 127.0.0.3 -p 5060 -nostdin -s flood -r 500 -l 20000 -m 5000 \
+		127.0.0.1:5060
+	wait_until 20 eval '(($(metric sbc_dns_refused_foreign_total) > 0))' || fail "no stranger was refused: $(ctl metrics | grep dns)"
+	start=$(now_ms)
+	calls cold cold -m 4 -r 8 || fail "a name of ours that was not known yet: $(ctl metrics | grep dns)"
+	echo "four calls to a name not known yet took $(($(now_ms) - start)) ms, of which the talk and the ringing 1400"
+	calls named named -m 10 -r 5 || fail "a name of ours: $(ctl metrics | grep dns)"
+	echo "$(metric sbc_dns_refused_foreign_total) names of strangers refused, $(metric sbc_dns_waiting) waiting, $(metric sbc_dns_cached) kept"
+	ctl metrics | awk '/^sbc_dns_refused/ { at[$1] += $2 } END { exit at["sbc_dns_refused_total"] != at["sbc_dns_refused_foreign_total"] }' ||
+		fail "a name of ours was refused"
+	others_end "strangers asked for names"
+	sbc_is_up || fail "the SBC is gone"
 }

@@ -12,7 +12,7 @@
 
 /* A message under construction: the question's name is at 12, so that 0xc0 0x0c points to it. */
 struct message {
-	unsigned char p[4096];
+	unsigned char p[8192];
 	size_t len;
 	size_t data;             /* where the present record's length is */
 };
@@ -256,6 +256,48 @@ static void services_come_in_order_of_preference(void **state)
 	assert_string_equal(s.srv[2].host, "a");
 	assert_int_equal(s.srv[2].priority, 20);
 	assert_int_equal(s.ttl_s, 256);
+}
+
+/* Of hundreds of records the first DNS_RECORDS_MAX are looked at. */
+static void hundreds_of_records_are_not_all_read(void **state)
+{
+	struct message m;
+	struct dns_set s;
+
+	(void)state;
+	begin(&m, "example", DNS_SRV);
+	for (unsigned i = 1; i <= 300; i++)
+		srv(&m, i == DNS_RECORDS_MAX || i == DNS_RECORDS_MAX + 1 ? 1 : 9, 0, (uint16_t)i, "a");
+	m.p[6] = 300 >> 8;
+	m.p[7] = 300 & 0xff;
+	assert_int_equal(parse(&s, DNS_SRV, "example", &m), 0);
+	assert_int_equal(s.n, DNS_KEPT_MAX);
+	assert_int_equal(s.srv[0].port, DNS_RECORDS_MAX);
+	assert_int_equal(s.srv[1].priority, 9);
+}
+
+/* The longest name there is, and one of a byte more, put together by a pointer. */
+static void names_have_a_length(void **state)
+{
+	struct message m;
+	struct dns_set s;
+	char name[DNS_NAME_MAX + 8];
+
+	(void)state;
+	memset(name, 'n', sizeof(name));
+	for (size_t i = 50; i < sizeof(name); i += 51)
+		name[i] = '.';
+	for (size_t len = DNS_NAME_MAX - 2; len <= DNS_NAME_MAX - 1; len++) {
+		name[len] = '\0';
+		begin(&m, name, DNS_SRV);
+		srv(&m, 1, 2, 5060, "x");
+		m.len--;
+		put16(&m, 0xc00c);
+		end(&m);
+		assert_int_equal(parse(&s, DNS_SRV, name, &m), len == DNS_NAME_MAX - 2 ? 0 : -EBADMSG);
+		assert_int_equal(s.n ? strlen(s.srv[0].host) : DNS_NAME_MAX, DNS_NAME_MAX);
+		name[len] = 'n';
+	}
 }
 
 /* kamailio/kamailio#2651: with too many records the best are used, not none. */
@@ -507,6 +549,8 @@ int main(void)
 		cmocka_unit_test(what_no_host_is_called_is_no_target),
 		cmocka_unit_test(services_come_in_order_of_preference),
 		cmocka_unit_test(of_too_many_the_best_stay),
+		cmocka_unit_test(hundreds_of_records_are_not_all_read),
+		cmocka_unit_test(names_have_a_length),
 		cmocka_unit_test(the_root_as_a_target),
 		cmocka_unit_test(ways_to_speak_sip),
 		cmocka_unit_test(other_services_are_none_of_ours),
