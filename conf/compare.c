@@ -33,6 +33,11 @@ static void add_number(struct words *w, const char *what, unsigned was, unsigned
 		add(w, "%s%s %u -> %u", w->len ? ", " : "", what, was, is);
 }
 
+static void add_text(struct words *w, const char *what, struct sv was, struct sv is)
+{
+	add(w, "%s%s %.*s -> %.*s", w->len ? ", " : "", what, SV_ARG(was), SV_ARG(is));
+}
+
 static void differences(struct words *w, const struct conf_destination *was, const struct conf_destination *is)
 {
 	add_number(w, "weight", was->weight, is->weight);
@@ -40,9 +45,13 @@ static void differences(struct words *w, const struct conf_destination *was, con
 	add_number(w, "max-cps", was->max_cps, is->max_cps);
 	add_number(w, "priority", was->priority, is->priority);
 	if (!sv_eq(was->path, is->path))
-		add(w, "%spath %.*s -> %.*s", w->len ? ", " : "", SV_ARG(was->path), SV_ARG(is->path));
-	if (!sv_eq(was->uri, is->uri))
-		add(w, "%suri %.*s -> %.*s (begins anew)", w->len ? ", " : "", SV_ARG(was->uri), SV_ARG(is->uri));
+		add_text(w, "path", was->path, is->path);
+	if (!sv_eq(was->tls_name, is->tls_name))
+		add_text(w, "tls-name", conf_tls_name(was), conf_tls_name(is));
+	if (sv_eq(was->uri, is->uri))
+		return;
+	add_text(w, "uri", was->uri, is->uri);
+	add(w, " (begins anew)");
 }
 
 static void tell_of(const struct conf *was, const struct conf *is, const struct conf_destination *d, conf_tell *tell, void *ctx)

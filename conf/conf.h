@@ -454,6 +454,7 @@ static inline uint8_t conf_open_transports(uint8_t usual)
 	return usual == T_TLS ? 1u << T_TLS | 1u << T_WSS : 1u << T_UDP | 1u << T_TCP | 1u << T_TLS | 1u << T_WS | 1u << T_WSS;
 }
 /* Where its name leads, as its zone can get there. */
+struct resolve_query conf_query_of(const struct conf_zone *z, const struct conf_destination *d);
 struct resolve_query conf_destination_query(const struct conf *c, const struct conf_destination *d);
 int conf_find_rules(const struct conf *c, struct sv name);
 int conf_find_trunk(const struct conf *c, struct sv name);

@@ -260,6 +260,8 @@ static void add_destination(struct text *t, const struct conf_pool *p, const str
 {
 	text_add(t, "  %.*s at %.*s%s%.*s%s", SV_ARG(d->name), SV_ARG(d->uri), d->path.len ? ", path " : "", SV_ARG(d->path),
 	         d->each_address && !d->is_numeric ? ", each address of it" : "");
+	if (d->tls_name.len)
+		text_add(t, ", which proves to be %.*s", SV_ARG(d->tls_name));
 	if (p->balance != BALANCE_ROUND_ROBIN)
 		text_add(t, ", weight %u", d->weight);
 	if (d->max_calls)
@@ -376,6 +378,8 @@ static void add_trunk(struct text *t, const struct conf *c, const struct conf_tr
 	if (k->pool >= 0)
 		text_add(t, ", reached by pool %.*s", SV_ARG(c->pools[k->pool].name));
 	add_prefixes(t, ", calls come from ", " or ", k->sources, k->n_sources);
+	if (k->tls_name.len)
+		text_add(t, "%s whoever proves to be %.*s over TLS", k->n_sources ? " or" : ", calls come from", SV_ARG(k->tls_name));
 	text_add(t, "\n");
 	if (k->domain.len && k->pool >= 0)
 		text_add(t, "  there Request-URI, From and To have the host %.*s\n", SV_ARG(k->domain));

@@ -307,16 +307,11 @@ static void expand(struct members *m, const struct conf_live *live)
 
 static struct conf_name name_of(const struct reader *r, const struct conf_pool *p, const struct conf_destination *d)
 {
-	struct conf_name n = { .pool = p->name, .name = d->name, .host = d->host, .port = d->port,
-		               .transport = d->is_open ? T_NONE : d->transport };
+	const struct conf_zone none = { 0 }; /* it is said that there is no such zone */
+	struct resolve_query q = conf_query_of(p->zone < r->conf->n_zones ? &r->conf->zones[p->zone] : &none, d);
 
-	if (p->zone < r->conf->n_zones) {
-		struct conf_reach reach = conf_zone_reach(&r->conf->zones[p->zone]);
-
-		n.family = reach.family;
-		n.transports = d->is_open ? conf_open_transports(d->transport) & reach.transports : 0;
-	}
-	return n;
+	return (struct conf_name){ .pool = p->name, .name = d->name, .host = q.host, .port = q.port, .transport = q.transport,
+		                   .transports = q.transports, .family = q.family };
 }
 
 /* Those whose addresses somebody has to ask for. */

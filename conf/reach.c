@@ -17,11 +17,16 @@ struct conf_reach conf_zone_reach(const struct conf_zone *z)
 	return reach;
 }
 
-struct resolve_query conf_destination_query(const struct conf *c, const struct conf_destination *d)
+struct resolve_query conf_query_of(const struct conf_zone *z, const struct conf_destination *d)
 {
-	struct conf_reach reach = conf_zone_reach(&c->zones[c->pools[d->pool].zone]);
+	struct conf_reach reach = conf_zone_reach(z);
 
 	return (struct resolve_query){ .host = d->host, .port = d->port, .family = reach.family,
 		                       .transport = d->is_open ? T_NONE : d->transport,
 		                       .transports = d->is_open ? conf_open_transports(d->transport) & reach.transports : 0 };
+}
+
+struct resolve_query conf_destination_query(const struct conf *c, const struct conf_destination *d)
+{
+	return conf_query_of(&c->zones[c->pools[d->pool].zone], d);
 }

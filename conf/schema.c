@@ -519,7 +519,8 @@ static const struct row rows[] = {
 	{ .path = "trunks.*.match.source[]", .type = TY_PREFIX, WHOLE(struct prefix), .help = "A network, or one address." },
 	{ .path = "trunks.*.match.tls-name", .type = TY_HOST, FIELD(conf_trunk, tls_name),
 	  .help = "Or by a name that its certificate proves (RFC 5922), over TLS or WSS; before its address is asked. A name belongs to "
-	          "one trunk of a zone, whose listeners have to `verify-client`." },
+	          "one trunk of a zone. Clients prove theirs to listeners that ask (`verify-client`), the servers of its pool "
+	          "to us when we connect, unless `verify-server` is off." },
 	{ .path = "trunks.*.pool", .type = TY_POOL, .take = on_trunk_pool,
 	  .help = "Where calls to it go; in its zone, and its own: whatever a rule sends there goes to this trunk." },
 	{ .path = "trunks.*.domain", .type = TY_HOST, FIELD(conf_trunk, domain),

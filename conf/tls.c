@@ -116,13 +116,19 @@ static const char *text_of(struct sv v, char out[CONF_TEXT_MAX + 1])
 	return v.len ? out : NULL;
 }
 
+/* No fault of a file. */
+static bool may_pass(int err)
+{
+	return err == -ENOMEM || err == -EMFILE || err == -ENFILE;
+}
+
 static void say(struct reader *r, int err, struct sv file, const char *text)
 {
 	char word[72];
 
-	if (err == -ENOMEM)
-		r->err = -ENOMEM;
-	else
+	if (may_pass(err))
+		r->err = err;
+	if (err != -ENOMEM)
 		note_error(r, "%s %s", printable(file, word), text);
 }
 
@@ -253,7 +259,7 @@ bool tls_asks_clients(const struct conf_zone *z)
 	for (unsigned i = 0; i < z->n_listeners; i++) {
 		struct conf_tls o = options_of(z, &z->listeners[i]);
 
-		if (verify_client_of(&o) != TLS_VERIFY_NONE)
+		if (is_secure(&z->listeners[i]) && verify_client_of(&o) != TLS_VERIFY_NONE)
 			return true;
 	}
 	return false;
@@ -297,7 +303,7 @@ static void load_trust(struct reader *r, struct conf_zone *z)
 	err = tls_trust_new(&z->believes, text_of(z->ca.path, ca), text_of(z->crl.path, crl), &why);
 	if (!err)
 		return;
-	if (why.file == TLS_CA && !z->ca.path.len) {
+	if (why.file == TLS_CA && !z->ca.path.len && !may_pass(err)) {
 		at(r, z->mark, "zones.%.*s", SV_ARG(z->name));
 		note_warning(r, "the system believes nobody (install ca-certificates, or write tls-options: { ca: FILE }): no connection "
 		                "is made over TLS");

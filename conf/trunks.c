@@ -223,6 +223,21 @@ static void check_domain(struct reader *r, const struct conf_trunk *t)
 		             SV_ARG(r->conf->zones[t->zone].name));
 }
 
+/* Is there a destination of its pool whose server has to prove who it is? */
+static bool verifies_servers(const struct conf *c, const struct conf_trunk *t)
+{
+	const struct conf_zone *z = &c->zones[t->zone];
+	const struct conf_pool *pool = t->pool < 0 ? NULL : &c->pools[t->pool];
+
+	for (unsigned i = 0; pool && !z->trusts_servers && i < pool->n_destinations; i++) {
+		struct resolve_query q = conf_query_of(z, &pool->destinations[i]);
+
+		if ((q.transport ? 1u << q.transport : q.transports) & (1u << T_TLS | 1u << T_WSS))
+			return true;
+	}
+	return false;
+}
+
 /* Of two trunks with one name the first would get all. */
 static void check_name(struct reader *r, const struct conf_trunk *t)
 {
@@ -233,9 +248,10 @@ static void check_name(struct reader *r, const struct conf_trunk *t)
 	if (first >= 0 && &c->trunks[first] != t)
 		note_error(r, "match.tls-name: %.*s is the name of trunk %.*s, too: a request comes from one", SV_ARG(t->tls_name),
 		           SV_ARG(c->trunks[first].name));
-	if (!tls_asks_clients(&c->zones[t->zone]) && t->pool < 0)
-		note_warning(r, "match.tls-name: nobody is asked for a certificate in zone %.*s; write `tls-options: { "
-		                "verify-client: optional }` there",
+	if (!tls_asks_clients(&c->zones[t->zone]) && !verifies_servers(c, t))
+		note_warning(r, "match.tls-name: nobody proves a name in zone %.*s: a tls or wss listener there has to ask for "
+		                "certificates (`tls-options: { verify-client: optional }`), or the pool be reached over TLS, with "
+		                "`verify-server`",
 		             SV_ARG(c->zones[t->zone].name));
 }
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { DAY_S = 86400 };
+enum { DAY_S = 86400, AGAIN_POLLS = 20 };
 
 static void log_notes(const struct certs *c, const struct conf_notes *notes)
 {
@@ -20,7 +20,7 @@ static void log_notes(const struct certs *c, const struct conf_notes *notes)
 	}
 }
 
-/* Whatever comes of it, the files as they are now are not read again by themselves. */
+/* Files that are in use now, or no good, are not read again by themselves. Anything else (no memory, no descriptor) may pass. */
 static int renew(struct certs *c, struct conf_notes *notes)
 {
 	uint64_t stamp = conf_certs_stamp(c->publisher->now);
@@ -28,7 +28,10 @@ static int renew(struct certs *c, struct conf_notes *notes)
 
 	if (err == -EBUSY)
 		return err;
-	c->refused = stamp;
+	if (err && err != -EINVAL)
+		c->wait = AGAIN_POLLS;
+	else
+		c->refused = stamp;
 	if (err) {
 		log_error(c->log, "certificates.rejected", "errors=%u error=%s", notes->errors, strerror(-err));
 		return err;
@@ -47,6 +50,10 @@ void certs_poll(struct certs *c)
 	c->seen = stamp;
 	if (!is_settled || stamp == c->publisher->now->certs_stamp || stamp == c->refused)
 		return;
+	if (c->wait) {
+		c->wait--;
+		return;
+	}
 	conf_notes_init(&notes);
 	if (renew(c, &notes))
 		log_notes(c, &notes);

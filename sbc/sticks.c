@@ -40,21 +40,26 @@ static void question_end(struct stick_question *q)
 
 /* On the worker ------------------------------------------------------------------------------------------------------ */
 
+static bool grow(struct stick_part *part)
+{
+	size_t room = part->room ? part->room * 2 : 16;
+	struct stick_row *rows = realloc(part->rows, room * sizeof(*rows));
+
+	if (!rows)
+		return false;
+	part->rows = rows;
+	part->room = room;
+	return true;
+}
+
 static bool add_row(void *ctx, const struct sticky_info *i)
 {
 	struct stick_part *part = ctx;
 	struct stick_row *row;
 
-	if (part->n == part->room) {
-		size_t room = part->room ? part->room * 2 : 16;
-		struct stick_row *rows = part->n < STICKS_ROWS_MAX ? realloc(part->rows, room * sizeof(*rows)) : NULL;
-
-		if (!rows) {
-			part->is_cut = true;
-			return false;
-		}
-		part->rows = rows;
-		part->room = room;
+	if (part->n == STICKS_ROWS_MAX || (part->n == part->room && !grow(part))) {
+		part->is_cut = true;
+		return false;
 	}
 	row = &part->rows[part->n++];
 	*row = (struct stick_row){ .idle_ms = i->idle_ms, .left_ms = i->left_ms, .calls = i->calls };

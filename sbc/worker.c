@@ -219,8 +219,6 @@ static uint16_t register_shard(struct worker *w, struct arrival *a, struct regis
 	return shard;
 }
 
-/* Of a request that begins something: a leg as others may name it, or a contact that a registrar behind us has of us, as it is asked for
- * or by the Path we gave it. */
 /* Slot + 1 of the trunk that the other end of its connection has proved to be (RFC 5922 §7.1); 0: none. Only the worker that has the
  * connection can tell. */
 static uint16_t proven_trunk(const struct worker *w, const struct path *from)
@@ -234,6 +232,8 @@ static uint16_t proven_trunk(const struct worker *w, const struct path *from)
 	return index < 0 ? 0 : (uint16_t)(w->conf->trunks[index].slot + 1);
 }
 
+/* Of a request that begins something: a leg as others may name it, or a contact that a registrar behind us has of us, as it is asked for
+ * or by the Path we gave it. */
 static void read_other_tokens(struct worker *w, struct request *r)
 {
 	struct sv text = uri_token(r->v), route = r->v->first[HDR_ROUTE] ? view_value(r->v, HDR_ROUTE) : SV("");

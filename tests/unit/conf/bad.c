@@ -545,15 +545,17 @@ static const struct bad {
 	  "u: { zone: a, match: { source: 192.0.2.2 }, domain: \"[2001:db8::1]\" } }\n",
 	  "5:14: trunks.t: domain: write an IPv6 address in brackets" },
 	{ NODE ZONES POOLS ROUTES "trunks: { t: { zone: a, match: { source: 192.0.2.1, tls-name: sip.example.net }, register: { user: x } } }\n",
-	  "5:11: warning: trunks.t: match.tls-name: nobody is asked for a certificate in zone a; write `tls-options: { "
-	  "verify-client: optional }` there\n"
+	  "5:11: warning: trunks.t: match.tls-name: nobody proves a name in zone a: a tls or wss listener there has to ask for "
+	  "certificates (`tls-options: { verify-client: optional }`), or the pool be reached over TLS, with `verify-server`\n"
 	  "5:14: trunks.t: register: `pool:` is missing: where we register\n"
 	  "5:14: trunks.t: register: `domain:` is missing: where `x` belongs to" },
 	{ NODE ZONES POOLS ROUTES "trunks: { t: { zone: a, match: { tls-name: sip.example.net } }, u: { zone: a, match: { tls-name: SIP.example.net "
 	  "}, pool: p } }\n",
-	  "5:11: warning: trunks.t: match.tls-name: nobody is asked for a certificate in zone a; write `tls-options: { "
-	  "verify-client: optional }` there\n"
-	  "5:65: trunks.u: match.tls-name: SIP.example.net is the name of trunk t, too: a request comes from one" },
+	  "5:11: warning: trunks.t: match.tls-name: nobody proves a name in zone a: a tls or wss listener there has to ask for "
+	  "certificates (`tls-options: { verify-client: optional }`), or the pool be reached over TLS, with `verify-server`\n"
+	  "5:65: trunks.u: match.tls-name: SIP.example.net is the name of trunk t, too: a request comes from one\n"
+	  "5:65: warning: trunks.u: match.tls-name: nobody proves a name in zone a: a tls or wss listener there has to ask for "
+	  "certificates (`tls-options: { verify-client: optional }`), or the pool be reached over TLS, with `verify-server`" },
 	{ NODE ZONES POOLS ROUTES "trunks: { t: { zone: a, match: { source: 192.0.2.1 }, domain: x.com, realm: 'a\"b', register: { user: \"x y\" }, "
 	  "credentials: \"${SBC_TEST_SECRET}\" } }\n",
 	  "5:14: trunks.t: a realm has at most 255 bytes, no quotes, backslashes and colons\n"

@@ -239,7 +239,7 @@ static void tell(void *ctx, enum conf_fate fate, struct sv pool, struct sv name,
 
 static void every_difference_is_named(void **state)
 {
-	struct conf *was = parsed(NODE ZONES DESTINATIONS(D("a") ", " D("b") ", " D("c") ", " D("d")) ROUTES), *is = NULL;
+	struct conf *was = parsed(NODE ZONES DESTINATIONS(D("a") ", " D("b") ", " D("c") ", " D("d") ", " D("f")) ROUTES), *is = NULL;
 	struct conf_leaving gone = { { "p", "d" }, "sip:127.0.0.1:5080" };
 	struct conf_live live = { .leaving = &gone, .n_leaving = 1 };
 	struct conf_notes notes;
@@ -248,13 +248,14 @@ static void every_difference_is_named(void **state)
 	(void)state;
 	conf_notes_init(&notes);
 	assert_int_equal(conf_parse_live(&is, "f", SV(NODE ZONES DESTINATIONS(
-		"{ name: b, uri: \"sip:127.0.0.1:5081\", weight: 4, max-calls: 9, max-cps: 8, priority: 7 }, " D("a") ", " D("e")) ROUTES),
+		"{ name: b, uri: \"sip:127.0.0.1:5081\", weight: 4, max-calls: 9, max-cps: 8, priority: 7 }, " D("a") ", " D("e") ", "
+		"{ name: f, uri: \"sip:127.0.0.1:5080\", weight: 3, tls-name: gw.example }") ROUTES),
 		&live, &notes), 0);
 	conf_compare(was, is, tell, text);
 	assert_string_equal(text,
 		"p/b changed weight 3 -> 4, max-calls 0 -> 9, max-cps 0 -> 8, priority 0 -> 7, uri sip:127.0.0.1:5080 -> "
 		"sip:127.0.0.1:5081 (begins anew)\n"
-		"p/a kept \np/e added \np/d leaving \np/c removed \n");
+		"p/a kept \np/e added \np/f changed tls-name 127.0.0.1 -> gw.example\np/d leaving \np/c removed \n");
 	conf_notes_fini(&notes);
 	conf_free(was);
 	conf_free(is);

@@ -3,6 +3,8 @@
 #include "tests/unit/certs.h"
 #include "conf/live.h"
 #include "transports/tls.h"
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static struct certs certs;
@@ -124,6 +126,62 @@ static void who_shares_a_port_shares_its_settings(void **state)
 	     POOLS ROUTES, 0, ""); /* each has a port of its own */
 }
 
+/* What is no fault of the files is told as what it is. */
+static void no_descriptor_is_left(void **state)
+{
+	int free_fd = open("/dev/null", O_RDONLY), err;
+	struct rlimit limit, none;
+	const char *text;
+	struct conf *c;
+
+	(void)state;
+	use("sip");
+	assert_true(free_fd >= 0);
+	close(free_fd);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = limit;
+	none.rlim_cur = (rlim_t)free_fd;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	text = said(TLS(", tls-options: { ca: ca.pem }"), NULL, &c, &err);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(err, -EMFILE);
+	assert_non_null(strstr(text, "used.pem cannot be read: Too many open files"));
+	says(TLS(", tls-options: { ca: ca.pem }"), 0, "");
+}
+
+/* By which a trunk is known: a client shows it where it is asked, a server where we verify it. */
+static void a_name_that_nobody_proves_is_said(void **state)
+{
+#define TRUNK(listen, options, uri) NODE "zones: { a: { listen: [\"udp:127.0.0.1:5060\"" listen "], tls: [{ name: sip.example.com, cert: used.pem, " \
+	"key: used.key }], tls-options: { ca: ca.pem" options " } } }\npools: { p: { zone: a, destinations: [{ name: d, uri: \"sip:127.0.0.1:5080\" }] }, " \
+	"q: { zone: a, destinations: [{ name: d, uri: \"sip:127.0.0.1:5080\" }, { name: e, uri: \"" uri "\" }] } }\n" ROUTES \
+	"trunks: { t: { zone: a, pool: q, match: { tls-name: gw.example } } }\n"
+#define SECURE ", \"tls:127.0.0.1:5061\""
+	static const struct { const char *yaml; bool is_said; } of[] = {
+		{ TRUNK(SECURE, "", "sip:192.0.2.1"), true },
+		{ TRUNK(SECURE, "", "sip:192.0.2.1;transport=tls"), false },
+		{ TRUNK(SECURE, "", "sips:192.0.2.1"), false },
+		{ TRUNK(SECURE, "", "sip:gw.example"), false }, /* NAPTR may say TLS */
+		{ TRUNK("", "", "sip:gw.example"), true },      /* but there is nothing to go there by */
+		{ TRUNK(SECURE, ", verify-server: off", "sip:192.0.2.1;transport=tls"), true },
+		{ TRUNK(SECURE, ", verify-client: optional", "sip:192.0.2.1"), false },
+		{ TRUNK("", ", verify-client: optional", "sip:192.0.2.1"), true },
+		{ TRUNK(SECURE ", { bind: \"tcp:127.0.0.1:5060\", tls-options: { verify-client: require } }", "", "sip:192.0.2.1"), true },
+	};
+
+	(void)state;
+	use("sip");
+	for (size_t i = 0; i < COUNT_OF(of); i++) {
+		struct conf *c;
+		int err;
+		const char *text = said(of[i].yaml, NULL, &c, &err);
+
+		if (err || (strstr(text, "trunks.t: match.tls-name: nobody proves a name in zone a") != NULL) != of[i].is_said)
+			fail_msg("%s says %d:\n%s", of[i].yaml, err, text);
+		conf_free(c);
+	}
+}
+
 static void settings_of_a_zone_and_its_listeners(void **state)
 {
 	struct conf *c;
@@ -193,6 +251,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_problem_has_its_place),
 		cmocka_unit_test(who_shares_a_port_shares_its_settings),
+		cmocka_unit_test(no_descriptor_is_left),
+		cmocka_unit_test(a_name_that_nobody_proves_is_said),
 		cmocka_unit_test(settings_of_a_zone_and_its_listeners),
 		cmocka_unit_test(files_are_read_again_when_they_should_be),
 	};

@@ -6,7 +6,9 @@
 		   "trunks:\n" \
 		   "  big: { zone: a, pool: p, domain: carrier.example, match: { source: [10.0.0.0/8, \"2001:db8::/32\"] },\n" \
 		   "         limits: { calls: 30, rate: 10/s }, register: { user: \"+4930\", expires: 30m }, credentials: \"${SBC_TEST_SECRET}\" }\n" \
-		   "  small: { zone: a, realm: voip, match: { source: [10.1.0.0/16, 10.2.3.4, 10.2.3.5, \"2001:db8:0:8000::/49\"] } }\n"
+		   "  small: { zone: a, realm: voip, match: { source: [10.1.0.0/16, 10.2.3.4, 10.2.3.5, \"2001:db8:0:8000::/49\"], " \
+		   "tls-name: sip.voip.example } }\n" \
+		   "  named: { zone: a, match: { tls-name: gw.example } }\n"
 
 static int at(const struct conf *c, uint16_t zone, const char *address)
 {
@@ -22,7 +24,7 @@ static void trunks_are_read(void **state)
 	const struct conf_trunk *t = c->trunks;
 
 	(void)state;
-	assert_int_equal(c->n_trunks, 2);
+	assert_int_equal(c->n_trunks, 3);
 	assert_int_equal(conf_find_trunk(c, SV("small")), 1);
 	assert_int_equal(conf_find_trunk(c, SV("medium")), -1);
 	assert_int_equal(t->pool, 0);
@@ -74,6 +76,9 @@ static void trunks_are_described(void **state)
 	                               "  at most 10/s new calls\n"
 	                               "  we register there as +4930 for 30m\n"
 	                               "  its challenges for realm carrier.example are answered\n"));
+	assert_non_null(strstr(text.p, "trunk small in zone a, calls come from 10.1.0.0/16 or 10.2.3.4/32 or 10.2.3.5/32 or 2001:db8:0:8000::/49 "
+	                               "or whoever proves to be sip.voip.example over TLS\n"));
+	assert_non_null(strstr(text.p, "trunk named in zone a, calls come from whoever proves to be gw.example over TLS\n"));
 	assert_null(strstr(text.p, "pass:word"));
 	free(text.p);
 	conf_free(c);
