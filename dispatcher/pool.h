@@ -62,6 +62,8 @@ bool pool_has(struct pools *p, const struct conf *c, uint16_t pool, const struct
 /* A call restored from a record goes to this slot whatever its state. */
 void dest_reserve(struct pools *p, unsigned worker, uint16_t slot);
 void dest_release(struct pools *p, unsigned worker, uint16_t slot);
+/* What was reserved was not meant for a call, or may not stay: it never was there. */
+void dest_untake(struct pools *p, unsigned worker, uint16_t slot);
 uint32_t dest_load(const struct pools *p, uint16_t slot);  /* sum over the workers */
 
 /* Evidence. PROBE_*: from probes; CALL_*: from real calls (failed: transport error, time-out, 503). `now_ms` is the worker's

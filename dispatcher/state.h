@@ -123,8 +123,6 @@ bool trunk_has_room(struct pools *p, const struct map *map, const struct conf *c
 bool trunk_takes(struct pools *p, const struct map *map, const struct conf *c, const struct conf_pool *pool, uint64_t now_ms,
                  bool is_new);
 
-/* What dest_take and pool_pick reserved was not meant for a call: it never was there. */
-void dest_untake(struct pools *p, unsigned worker, uint16_t slot);
 /* Has it (and its trunk) room for one more call, whatever its state? Takes a place in max-cps and the trunk's rate, and reserves none. */
 bool dest_admits(struct pools *p, const struct map *map, const struct conf *c, const struct conf_destination *d, uint64_t now_ms);
 

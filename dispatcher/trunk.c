@@ -156,17 +156,22 @@ bool trunk_has_room(struct pools *p, const struct map *map, const struct conf *c
 	return true;
 }
 
+/* Asked by who has reserved a place at a destination (see trunk_enter). */
+static bool is_beyond(struct pools *p, const struct map *map, const struct conf *c, const struct conf_trunk *t)
+{
+	if (!t->max_calls)
+		return false;
+	atomic_fetch_add_explicit(&p->trunks[t->slot].calls_in, 0, memory_order_acq_rel);
+	return calls_of(p, map, c, t) > t->max_calls;
+}
+
 bool trunk_takes(struct pools *p, const struct map *map, const struct conf *c, const struct conf_pool *pool, uint64_t now_ms,
                  bool is_new)
 {
 	const struct conf_trunk *t = &c->trunks[pool->trunk - 1];
 	struct trunk_state *s = &p->trunks[t->slot];
-	bool is_full = false;
+	bool is_full = is_beyond(p, map, c, t);
 
-	if (t->max_calls) {
-		atomic_fetch_add_explicit(&s->calls_in, 0, memory_order_acq_rel); /* see trunk_enter */
-		is_full = calls_of(p, map, c, t) > t->max_calls;
-	}
 	if (!is_full && (!is_new || !t->rate || bucket_take_rate(&s->bucket_us, t->rate, now_ms)))
 		return true;
 	count(s, is_full ? TRUNK_FULL : TRUNK_FAST);
@@ -175,7 +180,7 @@ bool trunk_takes(struct pools *p, const struct map *map, const struct conf *c, c
 
 bool trunk_fits(struct pools *p, const struct conf *c, const struct conf_pool *pool)
 {
-	return !pool->trunk || trunk_takes(p, pools_map(p, c), c, pool, 0, false);
+	return !pool->trunk || !is_beyond(p, pools_map(p, c), c, &c->trunks[pool->trunk - 1]);
 }
 
 void trunk_registered(struct pools *p, uint16_t slot, const struct trunk_registration *r)

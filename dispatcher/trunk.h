@@ -19,7 +19,8 @@ int trunk_enter(struct pools *p, const struct conf *c, const struct conf_trunk *
 /* One restored from a record has its place whatever the limits. */
 void trunk_reserve(struct pools *p, uint16_t slot);
 void trunk_leave(struct pools *p, uint16_t slot);
-/* A call has taken its place at a destination of this pool without being asked for limits (dest_reserve): may it stay? */
+/* A call has taken its place at a destination of this pool without being asked for limits (dest_reserve): may it stay? Not
+ * counted: a call that may not is asked for again, by pool_pick. */
 bool trunk_fits(struct pools *p, const struct conf *c, const struct conf_pool *pool);
 /* The one that has this slot in the snapshot; NULL: it is gone. */
 const struct conf_trunk *trunk_of_slot(const struct conf *c, uint16_t slot);

@@ -174,7 +174,7 @@ static bool pick_wanted(struct setup *s, const struct conf_pool *pool)
 		return false;
 	dest_reserve(b->p.pools, b->p.worker, slot);
 	if (!trunk_fits(b->p.pools, b->conf, pool)) {
-		dest_release(b->p.pools, b->p.worker, slot);
+		dest_untake(b->p.pools, b->p.worker, slot);
 		return false;
 	}
 	s->ahead = t ? t->ahead : 0;

@@ -135,6 +135,38 @@ static void calls_at_once(void **state)
 	end(r);
 }
 
+/* The same call with credentials wants to go where it was challenged: there is no room, and that is one refusal. */
+static void a_call_that_comes_again_is_refused_once(void **state)
+{
+	struct rig *r = rig_new(TRUNK(", limits: { calls: 1 }"), 1, 1);
+	struct got in = { 0 }, g = { 0 };
+	struct dest_info first;
+
+	(void)state;
+	calls_out(r, 1);
+	rig_expect(r, CARRIER, "INVITE ", &g);
+	answers(r, CARRIER, &g, 407, "Proxy-Authenticate: Digest realm=\"x\", nonce=\"n\"\n");
+	rig_after(r, 10);
+	rig_forget(r, BOB);
+	rig_forget(r, CARRIER);
+	calls_in(r, CARRIER, 2);
+	rig_expect(r, BOB, "INVITE ", &in);
+	rig_say(r, BOB, CORE, SDP,
+	        "INVITE sip:+49176@10.0.0.10 SIP/2.0\nVia: SIP/2.0/UDP " BOB ";branch=z9hG4bKagain;rport\nMax-Forwards: 70\n"
+	        "From: \"Bob\" <sip:+4930@10.0.0.21>;tag=t1\nTo: <sip:+49176@10.0.0.10>\nCall-ID: trunk1\nCSeq: 2 INVITE\n"
+	        "Contact: <sip:me@" BOB ">\nContent-Type: application/sdp\n"
+	        "Proxy-Authorization: Digest username=\"b\", realm=\"x\", nonce=\"n\", uri=\"sip:+49176@10.0.0.10\", response=\"0\"\n");
+	rig_expect(r, BOB, "SIP/2.0 100", &g);
+	rig_expect(r, BOB, "SIP/2.0 503", &g);
+	assert_int_equal(info(r).refused[TRUNK_FULL], 1);
+	dest_info(r->shared.pools, pools_slot(r->shared.pools, r->conf, 1), &first);
+	assert_int_equal(first.calls, 1); /* the second never was there */
+	answers(r, BOB, &in, 486, "");
+	got_free(&in);
+	got_free(&g);
+	end(r);
+}
+
 /* Two a second, of which both may come at once. */
 static void new_calls_a_second(void **state)
 {
@@ -302,6 +334,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_trunk_is_known_by_its_source),
 		cmocka_unit_test(calls_at_once),
+		cmocka_unit_test(a_call_that_comes_again_is_refused_once),
 		cmocka_unit_test(new_calls_a_second),
 		cmocka_unit_test(a_full_trunk_spills),
 		cmocka_unit_test(call_records_name_it),
