@@ -369,7 +369,8 @@ static void leg_fini(struct b2bua *b, struct leg *l)
 	leg_release(b, l);
 	if (l->is_tied)
 		leg_untie(b, l);
-	table_del(&b->legs, &l->in_table);
+	if (l->call)
+		table_del(&b->legs, &l->in_table);
 	blocks_free(&b->texts, l->text, leg_text_len(l));
 }
 

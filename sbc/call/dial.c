@@ -690,6 +690,17 @@ void attempt_drop(struct attempt *a)
 	slab_free(&a->b->attempts, a);
 }
 
+/* Its call goes on without it, or has ended. Only its transaction leads to it: one in a table for each time that somebody calls and cancels
+ * would make a long way for all that have the same id. */
+static void leg_give_up(struct b2bua *b, struct leg *far)
+{
+	if (far->has_slot)
+		dest_release(b->p.pools, b->p.worker, far->slot);
+	far->has_slot = false;
+	far->call = NULL;
+	table_del(&b->legs, &far->in_table);
+}
+
 void attempt_abandon(struct attempt *a)
 {
 	struct b2bua *b = a->b;
@@ -700,10 +711,7 @@ void attempt_abandon(struct attempt *a)
 	}
 	a->setup = NULL;
 	a->direct = NULL;
-	a->leg->call = NULL;
-	if (a->leg->has_slot)
-		dest_release(b->p.pools, b->p.worker, a->leg->slot);
-	a->leg->has_slot = false;
+	leg_give_up(b, a->leg);
 	list_push(&b->attempts_lost, &a->in_lost);
 	client_cancel(a->ct, SV("")); /* before a provisional it is refused, and done at the first one */
 	wheel_arm_in(b->p.wheel, &a->timer, SIP_TIMEOUT);
@@ -718,10 +726,7 @@ void attempt_adopt(struct b2bua *b, struct leg *far)
 		return;
 	}
 	*a = (struct attempt){ .b = b, .leg = far, .ct = STEAL(far->invite), .timer = { .fire = attempt_fire } };
-	if (far->has_slot)
-		dest_release(b->p.pools, b->p.worker, far->slot);
-	far->has_slot = false;
-	far->call = NULL;
+	leg_give_up(b, far);
 	client_own(a->ct, &attempt_ops, a);
 	list_push(&b->attempts_lost, &a->in_lost);
 	wheel_arm_in(b->p.wheel, &a->timer, SIP_TIMEOUT);

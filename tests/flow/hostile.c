@@ -1,6 +1,7 @@
 /* Requests that are not what they say: forged, stolen and stale identifiers, the wrong zone, loops, merges (DECISIONS 1, 5, 15, 16;
  * RFC 3261 §8.2.2.2, §16.3). Whatever comes, the call in progress goes on as if it had not come. */
 #include "tests/flow/flow.h"
+#include "sbc/call/call.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -283,6 +284,31 @@ static void too_many_messages(void **state)
 	flow_drop(&f);
 }
 
+/* What a destination has not answered yet is waited for, and found by its transaction alone: all of them have one id. */
+static void calls_and_cancels_again_and_again(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_begin(&f, FLOW_ONE, 1, 1);
+	for (unsigned i = 0; i < 5; i++) {
+		f.alice_cseq++;
+		flow_invite(&f, BOB);
+		flow_cancel(&f);
+		rig_after(f.rig, 1);
+		rig_forget(f.rig, ALICE);
+		assert_int_equal(f.rig->workers[0].calls->legs.count, 0);
+	}
+	assert_int_equal(rig_calls(f.rig), 0);
+	flow_bob_answers(&f, 200, "Content-Type: application/sdp\n", SDP); /* too late */
+	rig_expect(f.rig, BOB, "ACK ", &f.at_bob);
+	rig_expect(f.rig, BOB, "BYE ", &f.at_bob);
+	rig_after(f.rig, 2 * SIP_TIMEOUT);
+	rig_forget(f.rig, ALICE);
+	rig_forget(f.rig, BOB);
+	flow_end(&f);
+}
+
 /* Two messages typed quickly: the second need not wait for the answer to the first. Only the same one again is merged. */
 static void pipelined_messages(void **state)
 {
@@ -432,6 +458,7 @@ int main(void)
 		cmocka_unit_test(merged_request),
 		cmocka_unit_test(pipelined_messages),
 		cmocka_unit_test(too_many_messages),
+		cmocka_unit_test(calls_and_cancels_again_and_again),
 		cmocka_unit_test(max_forwards_counts_down),
 		cmocka_unit_test(challenge_and_credentials),
 		cmocka_unit_test(the_same_identifiers_again_while_the_old_leg_dies),
