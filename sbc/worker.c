@@ -566,7 +566,8 @@ static int probe_start(struct probe *p, const struct addr *to, uint8_t transport
 	                      .shard = (uint16_t)w->index };
 	SCOPED(buf_putp) struct buf *b = NULL;
 	char branch[TOKEN_LEN + 1] = "", tag[TOKEN_LEN + 1] = "", text[1024];
-	struct path path = { .remote = *to, .transport = transport, .name = net_name_for(w->net, transport, conf_tls_name(d), d->path) };
+	struct path path = { .remote = *to, .transport = transport,
+	                     .name = net_name_for(w->net, transport, conf_tls_name(d), d->path, true) };
 	struct client_txn *ct;
 	int n;
 

@@ -3,14 +3,9 @@
 #include <errno.h>
 
 enum {
-	COMPLAINT_MS = 10000,           /* at most one line of the log about peers that cannot be believed */
+	COMPLAINT_MS = 10000,           /* at most one line of the log about one peer that cannot be believed */
 	EMPTY_RECORD_COST = 1024,       /* bytes that a record without any counts for (SOCKETS_TURN_BYTES) */
 };
-
-static bool is_secure(const struct conn *c)
-{
-	return c->transport == T_TLS || c->transport == T_WSS;
-}
 
 void conn_open(struct conn *c)
 {
@@ -31,7 +26,7 @@ void conn_open(struct conn *c)
 
 void conn_begin(struct conn *c)
 {
-	if (!is_secure(c)) {
+	if (!transport_is_secure(c->transport)) {
 		conn_open(c);
 		return;
 	}
@@ -54,6 +49,14 @@ static struct sv expected_of(const struct conn *c, char area[ADDR_TEXT])
 	return name.len ? name : sv_from(addr_print_ip(&c->remote, area));
 }
 
+bool conn_expects_nobody(const struct conn *c)
+{
+	if (c->is_accepted || !c->name || expected_name(&c->s->expected, c->name).len)
+		return false;
+	counter_inc(&c->s->counters, NET_TLS_NAMES_FULL);
+	return true;
+}
+
 static void count_shaking(struct conn *c, int more)
 {
 	unsigned *n = c->s->n_shaking;
@@ -72,6 +75,8 @@ static int begin_link(struct conn *c)
 	                              .expects = c->is_accepted ? NULL : &name, .fd = c->watch.fd };
 	int err;
 
+	if (conn_expects_nobody(c))
+		return -ENOKEY;
 	if (!x || (err = tls_open(&c->tls, &p))) {
 		counter_inc(&c->s->counters, NET_TLS_NO_SETTINGS);
 		return x ? err : -ENOKEY;
@@ -90,16 +95,24 @@ static void stop_shaking(struct conn *c)
 	count_shaking(c, -1);
 }
 
-/* What anybody can cause by connecting is counted; whom we dial is configured, and an operator wants to know. */
+/* A configured name has its own, whatever becomes of the names that clients make up. */
+static uint64_t *said_clock(struct conn *c, struct sv expected)
+{
+	uint64_t *own = expected_said_ms(&c->s->expected, c->name);
+
+	return own ? own : &c->s->said_ms[hash_nocase(&c->s->key, expected) % SAID_CLOCKS];
+}
+
+/* What anybody can cause by connecting is counted; of whom we dial an operator wants to know. */
 static void complain(struct conn *c, const char *why)
 {
 	char area[ADDR_TEXT], text[ADDR_TEXT], name[256];
 	struct sv expected = expected_of(c, area);
-	uint64_t now = c->s->p.wheel->now_ms;
+	uint64_t now = c->s->p.wheel->now_ms, *said = said_clock(c, expected);
 
-	if (c->is_accepted || (c->s->complained_ms && now < c->s->complained_ms + COMPLAINT_MS))
+	if (c->is_accepted || (*said && now < *said + COMPLAINT_MS))
 		return;
-	c->s->complained_ms = now;
+	*said = now;
 	memcpy(name, expected.p, expected.len);
 	name[expected.len] = '\0';
 	log_warn(c->s->p.log, "tls.not_connected", "remote=%s name=%s why=%s", addr_print(&c->remote, text), name, why);
@@ -278,7 +291,7 @@ bool conn_is_for(const struct conn *c, const struct path *to)
 
 	if (!c->is_accepted && c->name == to->name)
 		return true;
-	if (!is_secure(c)) /* a WebSocket has a path, if anybody said one */
+	if (!transport_is_secure(c->transport)) /* a WebSocket has a path, if anybody said one */
 		return c->is_accepted || c->transport != T_WS || !to->name;
 	return c->is_accepted && (!tls_context_verifies(l->client) || has_proved(c, to));
 }

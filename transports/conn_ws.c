@@ -242,6 +242,10 @@ static void begin(struct conn *c)
 	c->is_blocked = false;
 	c->until = c->s->p.wheel->now_ms + NET_UPGRADE_MS;
 	c->message_until = 0;
+	if (conn_expects_nobody(c)) {
+		conn_die(c, NET_CLOSED_UPGRADE, ENOKEY);
+		return;
+	}
 	c->ws = slab_alloc(&c->s->websockets);
 	if (!c->ws || (!c->is_accepted && make_request(c))) {
 		conn_die(c, NET_CLOSED_MEMORY, ENOMEM);

@@ -1,5 +1,5 @@
 #include "transports/expected.h"
-#include "base/list.h"
+#include "transports/net.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -8,9 +8,11 @@ _Static_assert(EXPECTED_MAX == 1 << SLOT_BITS, "a number is a generation and a s
 
 struct name {
 	struct link in_table;
-	uint64_t used_ms;
+	struct node by_use;
+	uint64_t used_ms, said_ms;
 	uint32_t id;
-	uint32_t len;
+	uint16_t len;
+	bool is_configured;
 	char text[];
 };
 
@@ -18,6 +20,8 @@ int expected_init(struct expected *s)
 {
 	int err = random_bytes(&s->key, sizeof(s->key));
 
+	list_init(&s->by_use[false]);
+	list_init(&s->by_use[true]);
 	return err ? err : table_init(&s->by_name, EXPECTED_MAX);
 }
 
@@ -46,20 +50,31 @@ static struct name *find(const struct expected *s, struct sv text, uint64_t key)
 	return NULL;
 }
 
-/* A slot of its own, or that of whoever has been silent for longest, if that is long. NULL: neither. */
+/* Who makes room. NULL: all of them are configured, and have been asked for lately. */
+static struct name *oldest(const struct expected *s, uint64_t now_ms)
+{
+	struct name *n;
+
+	if (!list_empty(&s->by_use[false]))
+		return owner_of(s->by_use[false].next, struct name, by_use);
+	n = owner_of(s->by_use[true].next, struct name, by_use);
+	return n->used_ms + EXPECTED_KEEP_MS <= now_ms ? n : NULL;
+}
+
+static uint32_t slot_of(uint32_t id)
+{
+	return id & (EXPECTED_MAX - 1);
+}
+
 static struct name **place(struct expected *s, uint64_t now_ms)
 {
-	struct name **oldest;
+	struct name *n;
 
 	if (!s->slots)
 		return s->slots = calloc(EXPECTED_MAX, sizeof(struct name *)); /* all of them are free */
 	if (s->n < EXPECTED_MAX)
 		return &s->slots[s->n];
-	oldest = &s->slots[0];
-	for (uint32_t i = 1; i < EXPECTED_MAX; i++)
-		if (s->slots[i]->used_ms < (*oldest)->used_ms)
-			oldest = &s->slots[i];
-	return (*oldest)->used_ms + EXPECTED_KEEP_MS <= now_ms ? oldest : NULL;
+	return (n = oldest(s, now_ms)) ? &s->slots[slot_of(n->id)] : NULL;
 }
 
 static struct name *add(struct expected *s, struct sv text, uint64_t key, uint64_t now_ms)
@@ -69,43 +84,62 @@ static struct name *add(struct expected *s, struct sv text, uint64_t key, uint64
 	if (!n)
 		return NULL;
 	if (*at) {
+		list_del(&(*at)->by_use);
 		table_del(&s->by_name, &(*at)->in_table);
 		free(*at);
 	} else {
 		s->n++;
 	}
-	if (++s->generation >> (32 - SLOT_BITS))
+	if (++s->generation >= NET_NAME_NOBODY >> SLOT_BITS)
 		s->generation = 1;
-	*n = (struct name){ .id = s->generation << SLOT_BITS | (uint32_t)(at - s->slots), .len = (uint32_t)text.len };
+	*n = (struct name){ .id = s->generation << SLOT_BITS | (uint32_t)(at - s->slots), .len = (uint16_t)text.len };
+	list_init(&n->by_use);
 	memcpy(n->text, text.p, text.len);
 	*at = n;
 	(void)table_add(&s->by_name, &n->in_table, key); /* there is room: as many as slots */
 	return n;
 }
 
-uint32_t expected_id(struct expected *s, struct sv name, uint64_t now_ms)
+uint32_t expected_id(struct expected *s, struct sv name, bool is_configured, uint64_t now_ms)
 {
 	uint64_t key;
 	struct name *n;
 
 	if (name.len && name.p[name.len - 1] == '.' && sv_chr(name, '/') == name.len)
 		name.len--;
-	if (!name.len || sv_chr(name, '/') > NET_HOST_MAX || name.len > EXPECTED_LEN_MAX)
+	if (!name.len)
 		return 0;
+	if (sv_chr(name, '/') > NET_HOST_MAX || name.len > EXPECTED_LEN_MAX)
+		return NET_NAME_NOBODY;
 	key = hash_nocase(&s->key, name);
 	if (!(n = find(s, name, key)) && !(n = add(s, name, key, now_ms)))
-		return 0;
+		return NET_NAME_NOBODY;
 	n->used_ms = now_ms;
+	n->is_configured |= is_configured;
+	list_del(&n->by_use);
+	list_push(&s->by_use[n->is_configured], &n->by_use);
 	return n->id;
+}
+
+static struct name *find_id(const struct expected *s, uint32_t id)
+{
+	uint32_t slot = slot_of(id);
+
+	return slot < s->n && s->slots[slot]->id == id ? s->slots[slot] : NULL;
 }
 
 struct sv expected_name(const struct expected *s, uint32_t id)
 {
-	uint32_t slot = id & (EXPECTED_MAX - 1);
+	const struct name *n = find_id(s, id);
 
-	if (slot >= s->n || s->slots[slot]->id != id)
-		return (struct sv){ NULL, 0 };
-	return (struct sv){ s->slots[slot]->text, s->slots[slot]->len };
+	return n ? (struct sv){ n->text, n->len } : (struct sv){ NULL, 0 };
+}
+
+uint64_t *expected_said_ms(struct expected *s, uint32_t id)
+{
+	struct name *n = find_id(s, id);
+
+	return n && n->is_configured ? &n->said_ms : NULL;
 }
 
 struct sv expected_host(const struct expected *s, uint32_t id)

@@ -22,7 +22,7 @@ _Static_assert(UDP_STRIDE % 4096 == 64, "places must not share cache sets");
 _Static_assert((SOCKETS_UDP_QUEUE_MAX & (SOCKETS_UDP_QUEUE_MAX - 1)) == 0, "ring indexes are masked");
 
 struct sockets;
-enum { NO_SLOT = UINT32_MAX };
+enum { NO_SLOT = UINT32_MAX, SAID_CLOCKS = 16 };
 
 struct listen_set {
 	size_t n;
@@ -198,6 +198,8 @@ void conn_layers_end(struct conn *c);
 /* Is what goes to `to` meant for the peer of `c`? Over TLS one address may have several names; and whoever connected to us has to have
  * proved the one that is wanted. */
 bool conn_is_for(const struct conn *c, const struct path *to);
+/* We made it, and the name that it was made for has made room meanwhile: nobody can prove it, and counted. */
+bool conn_expects_nobody(const struct conn *c);
 /* Bytes; 0: the peer's end; -EAGAIN; what is wrong. */
 ssize_t conn_recv(struct conn *c, char *bytes, size_t size);
 ssize_t conn_send_iov(struct conn *c, const struct iovec *iov, size_t n);
@@ -274,7 +276,7 @@ struct sockets {
 	unsigned handshakes_left;    /* steps in this turn */
 	unsigned n_shaking[2];       /* ours; accepted */
 	struct expected expected;
-	uint64_t complained_ms;      /* last time that a peer's certificate was logged */
+	uint64_t said_ms[SAID_CLOCKS]; /* when the log heard last of a peer that is not configured by name, by whom we wanted */
 	struct conn *work, **work_end;
 	struct stream_budget held;
 	size_t read_in_turn;         /* bytes of all connections */

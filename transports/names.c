@@ -18,19 +18,23 @@ uint8_t transport_parse(struct sv name)
 	return T_NONE;
 }
 
-uint32_t net_name_for(struct net *net, uint8_t transport, struct sv host, struct sv path)
+static uint32_t name_of(struct net *net, struct sv text, bool is_configured)
 {
-	bool is_secure = transport == T_TLS || transport == T_WSS;
+	return is_configured ? net_name_configured(net, text) : net_name(net, text);
+}
+
+uint32_t net_name_for(struct net *net, uint8_t transport, struct sv host, struct sv path, bool is_configured)
+{
 	char text[NET_HOST_MAX + NET_URL_PATH_MAX + 1];
 	struct addr addr;
 	int n;
 
-	if (transport != T_WS && transport != T_WSS)
-		return is_secure ? net_name(net, host) : 0;
-	if (!is_secure || addr_parse(&addr, host) == 0)
+	if (!transport_is_websocket(transport))
+		return transport_is_secure(transport) ? name_of(net, host, is_configured) : 0;
+	if (!transport_is_secure(transport) || addr_parse(&addr, host) == 0)
 		host.len = 0;
 	if (host.len && host.p[host.len - 1] == '.')
 		host.len--;
 	n = snprintf(text, sizeof(text), "%.*s%.*s", SV_ARG(host), SV_ARG(path.len ? path : SV("/")));
-	return n < 0 || (size_t)n >= sizeof(text) ? 0 : net_name(net, (struct sv){ text, (size_t)n });
+	return n < 0 || (size_t)n >= sizeof(text) ? NET_NAME_NOBODY : name_of(net, (struct sv){ text, (size_t)n }, is_configured);
 }

@@ -66,6 +66,8 @@ static inline bool path_eq(const struct path *a, const struct path *b)
 	return a->flow == b->flow && a->transport == b->transport && a->listener == b->listener && addr_eq(&a->remote, &b->remote);
 }
 
+enum { NET_NAME_NOBODY = UINT32_MAX }; /* path.name that nobody can prove */
+
 struct net;
 struct upgrade_rules;
 
@@ -99,7 +101,7 @@ struct net_ops {
 	void (*flow_close)(struct net *net, uint64_t flow);
 	int (*ping)(struct net *net, const struct path *to);
 	int (*alias)(struct net *net, const struct path *of, uint16_t port);
-	uint32_t (*name)(struct net *net, struct sv host);                                              /* may be NULL, as the next */
+	uint32_t (*name)(struct net *net, struct sv host, bool is_configured); /* may be NULL, as the next */
 	struct sv (*name_text)(struct net *net, uint32_t name);
 	unsigned (*peer_names)(struct net *net, const struct path *of, struct sv *out, unsigned max);
 };
@@ -133,15 +135,20 @@ static inline int net_alias(struct net *net, const struct path *of, uint16_t por
 {
 	return net->ops->alias(net, of, port);
 }
-/* The number of `host`, a name or an address in text, for paths of this worker. 0 for the address itself, and when there is no room: then
- * the address has to be proved. */
+/* The number of `host`, a name or an address in text, for paths of this worker. 0: the address itself has to be proved. NET_NAME_NOBODY:
+ * there is no room for the name, and nothing is sent there. */
 static inline uint32_t net_name(struct net *net, struct sv host)
 {
-	return net->ops->name ? net->ops->name(net, host) : 0;
+	return net->ops->name ? net->ops->name(net, host, false) : 0;
+}
+/* The same for a name of the configuration: it makes no room for others. */
+static inline uint32_t net_name_configured(struct net *net, struct sv host)
+{
+	return net->ops->name ? net->ops->name(net, host, true) : 0;
 }
 /* The same for what is reached over `transport`. A WebSocket's has its path, too ("sip.example.com/ws"; "/ws" where nobody has to prove a
  * name): connections that ask for another one are others. 0: no TLS and no WebSocket, or as net_name. */
-uint32_t net_name_for(struct net *net, uint8_t transport, struct sv host, struct sv path);
+uint32_t net_name_for(struct net *net, uint8_t transport, struct sv host, struct sv path, bool is_configured);
 /* What a number of net_name stands for; empty: nobody any more. */
 static inline struct sv net_name_text(struct net *net, uint32_t name)
 {

@@ -140,11 +140,22 @@ void sockets_tell_failed(struct sockets *s, const struct path *to, uint64_t cook
 
 /* What struct net offers ------------------------------------------------------------------------------------------ */
 
+/* A name that has made room, or has had none, is not the address's: who sits there need not be whom we want. */
+static bool is_for_nobody(const struct sockets *s, const struct path *to)
+{
+	return to->name && !expected_name(&s->expected, to->name).len;
+}
+
 static int send_anywhere(struct sockets *s, const struct path *to, struct buf *msg, uint64_t cookie)
 {
 	struct conn *c;
-	int err = conn_connect(s, to, &c);
+	int err;
 
+	if (is_for_nobody(s, to)) {
+		counter_inc(&s->counters, NET_TLS_NAMES_FULL);
+		return -ENOBUFS;
+	}
+	err = conn_connect(s, to, &c);
 	return err ? err : conn_send(c, msg, cookie, (uint16_t)s->p.worker);
 }
 
@@ -237,15 +248,12 @@ static int on_alias(struct net *net, const struct path *of, uint16_t port)
 	return c ? conn_alias(c, port) : -ENOTCONN;
 }
 
-static uint32_t on_name(struct net *net, struct sv host)
+static uint32_t on_name(struct net *net, struct sv host, bool is_configured)
 {
 	struct sockets *s = sockets_of(net);
 	struct addr addr;
-	uint32_t id = addr_parse(&addr, host) == 0 ? 0 : expected_id(&s->expected, host, s->p.wheel->now_ms);
 
-	if (!id && addr_parse(&addr, host))
-		counter_inc(&s->counters, NET_TLS_NAMES_FULL);
-	return id;
+	return addr_parse(&addr, host) == 0 ? 0 : expected_id(&s->expected, host, is_configured, s->p.wheel->now_ms);
 }
 
 static struct sv on_name_text(struct net *net, uint32_t name)

@@ -2,11 +2,6 @@
  * a WebSocket to a destination asks for. */
 #include "sbc/call/call.h"
 
-static bool is_secure(const struct path *path)
-{
-	return path->transport == T_TLS || path->transport == T_WSS;
-}
-
 /* A destination that is written as this address and has a name of its own keeps it where its Contact or Record-Route is an address, too. */
 static struct sv name_at(const struct b2bua *b, const struct path *path)
 {
@@ -27,10 +22,10 @@ void path_expect(const struct b2bua *b, struct path *path, struct sv host)
 {
 	struct sv name;
 
-	if (!is_secure(path))
+	if (!transport_is_secure(path->transport))
 		return;
 	name = name_at(b, path);
-	path->name = net_name(b->p.stack->net, name.len ? name : host);
+	path->name = name.len ? net_name_configured(b->p.stack->net, name) : net_name(b->p.stack->net, host);
 }
 
 static void expect_hop(const struct b2bua *b, struct path *path, struct sv target, struct sv routes)
@@ -44,7 +39,7 @@ static void expect_hop(const struct b2bua *b, struct path *path, struct sv targe
 
 void path_expect_direct(const struct b2bua *b, struct path *path, const struct direct *direct)
 {
-	if (is_secure(path))
+	if (transport_is_secure(path->transport))
 		expect_hop(b, path, direct_uri(direct), direct_routes(direct));
 }
 
@@ -55,16 +50,16 @@ static void keep_url_path(const struct b2bua *b, struct path *path, uint32_t was
 	struct sv text = net_name_text(net, was), url_path = sv_skip(text, sv_chr(text, '/'));
 
 	if (url_path.len)
-		path->name = net_name_for(net, path->transport, net_name_text(net, path->name), url_path);
+		path->name = net_name_for(net, path->transport, net_name_text(net, path->name), url_path, false);
 }
 
 void path_expect_within(const struct relay *r, struct path *path, uint32_t was)
 {
 	const struct call *call = r->call;
 
-	if (is_secure(path) && r->from == NEAR)
+	if (transport_is_secure(path->transport) && r->from == NEAR)
 		expect_hop(call->b, path, dialog_target(r->dialog), dialog_routes(r->dialog));
-	else if (is_secure(path))
+	else if (transport_is_secure(path->transport))
 		expect_hop(call->b, path, leg_target(&call->near), leg_routes(&call->near));
 	keep_url_path(call->b, path, was);
 }
@@ -72,5 +67,5 @@ void path_expect_within(const struct relay *r, struct path *path, uint32_t was)
 void path_expect_destination(const struct b2bua *b, struct path *path, const struct conf_destination *d)
 {
 	if (path->transport > T_TCP)
-		path->name = net_name_for(b->p.stack->net, path->transport, conf_tls_name(d), d->path);
+		path->name = net_name_for(b->p.stack->net, path->transport, conf_tls_name(d), d->path, true);
 }

@@ -175,12 +175,12 @@ static int net_alias_virtual(struct net *net, const struct path *of, uint16_t po
 	return 0;
 }
 
-static uint32_t net_name_virtual(struct net *net, struct sv host)
+static uint32_t net_name_virtual(struct net *net, struct sv host, bool is_configured)
 {
 	struct rig *r = owner_of(net, struct rig_net, net)->rig;
 	struct addr addr;
 
-	return addr_parse(&addr, host) == 0 ? 0 : expected_id(&r->expected, host, r->now_ms);
+	return addr_parse(&addr, host) == 0 ? 0 : expected_id(&r->expected, host, is_configured, r->now_ms);
 }
 
 static struct sv net_name_text_virtual(struct net *net, uint32_t name)

@@ -812,29 +812,112 @@ static void names_and_their_numbers(void **state)
 {
 	struct expected e = { .n = 0 };
 	char text[300];
-	uint32_t first, id;
+	uint32_t first, second, id;
 
 	(void)state;
 	assert_int_equal(expected_init(&e), 0);
-	first = expected_id(&e, SV("Sip.Example.com"), 1);
-	assert_true(first != 0);
-	assert_int_equal(expected_id(&e, SV("sip.example.com."), 2), first);
+	first = expected_id(&e, SV("Sip.Example.com"), false, 1);
+	assert_true(first != 0 && first != NET_NAME_NOBODY);
+	assert_int_equal(expected_id(&e, SV("sip.example.com."), false, 2), first);
 	assert_true(sv_eq(expected_name(&e, first), SV("Sip.Example.com")));
-	assert_int_equal(expected_id(&e, SV(""), 2), 0);
+	assert_int_equal(expected_id(&e, SV(""), false, 2), 0);
 	memset(text, 'a', sizeof text);
-	assert_int_equal(expected_id(&e, (struct sv){ text, EXPECTED_LEN_MAX + 1 }, 2), 0);
+	assert_int_equal(expected_id(&e, (struct sv){ text, EXPECTED_LEN_MAX + 1 }, false, 2), NET_NAME_NOBODY);
 	assert_int_equal(expected_name(&e, 0).len, 0);
+	assert_int_equal(expected_name(&e, NET_NAME_NOBODY).len, 0);
 	assert_int_equal(expected_name(&e, first + 1).len, 0);
-	for (int i = 1; i < EXPECTED_MAX; i++) {
+	second = expected_id(&e, SV("second"), false, 3);
+	for (int i = 2; i < EXPECTED_MAX; i++) {
 		snprintf(text, sizeof text, "n%d", i);
-		assert_true(expected_id(&e, sv_from(text), 3) != 0);
+		assert_true(expected_id(&e, sv_from(text), false, 3) != NET_NAME_NOBODY);
 	}
-	assert_int_equal(expected_id(&e, SV("one.more"), 3), 0); /* all of them were asked for a moment ago */
-	id = expected_id(&e, SV("one.more"), 2 + EXPECTED_KEEP_MS);
-	assert_true(id != 0 && id != first);                     /* in the place of who was silent for longest */
-	assert_int_equal(expected_name(&e, first).len, 0);       /* whose number means nobody now */
+	assert_int_equal(expected_id(&e, SV("sip.example.com"), false, 4), first);
+	id = expected_id(&e, SV("one.more"), false, 4);
+	assert_true(id != NET_NAME_NOBODY && id != second);  /* in the place of who was silent for longest */
+	assert_int_equal(expected_name(&e, second).len, 0);   /* whose number means nobody now */
 	assert_true(sv_eq(expected_name(&e, id), SV("one.more")));
+	assert_int_equal(expected_name(&e, first).len, 15);
 	expected_fini(&e);
+}
+
+/* Clients make up names, in their Contacts; what is configured stays. */
+static void names_that_are_configured(void **state)
+{
+	enum { OURS = 100 };
+	struct expected e = { .n = 0 };
+	uint32_t ours[OURS];
+	char text[32];
+
+	(void)state;
+	assert_int_equal(expected_init(&e), 0);
+	for (int i = 0; i < OURS; i++) {
+		snprintf(text, sizeof text, "ours%d", i);
+		ours[i] = expected_id(&e, sv_from(text), i > 0, 1); /* one is known before it is configured */
+	}
+	assert_int_equal(expected_id(&e, SV("ours0"), true, 1), ours[0]);
+	assert_int_equal(expected_id(&e, SV("ours1"), false, 1), ours[1]); /* and stays so */
+	for (int i = 0; i < 2 * EXPECTED_MAX; i++) {
+		snprintf(text, sizeof text, "theirs%d", i);
+		assert_true(expected_id(&e, sv_from(text), false, 1) != NET_NAME_NOBODY);
+	}
+	for (int i = 0; i < OURS; i++)
+		assert_true(expected_name(&e, ours[i]).len > 4);
+	for (int i = OURS; i < EXPECTED_MAX; i++) {
+		snprintf(text, sizeof text, "ours%d", i);
+		assert_true(expected_id(&e, sv_from(text), true, 1) != NET_NAME_NOBODY);
+	}
+	assert_int_equal(expected_id(&e, SV("one.more"), false, EXPECTED_KEEP_MS), NET_NAME_NOBODY);
+	assert_true(expected_id(&e, SV("one.more"), false, 1 + EXPECTED_KEEP_MS) != NET_NAME_NOBODY); /* the oldest may be no more */
+	expected_fini(&e);
+}
+
+/* Room for a name that is gone is not its address's: before it is connected to, and before hands are shaken. */
+static void a_name_that_is_gone_is_nobody(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	struct server s;
+	struct path to;
+	char text[32];
+
+	server_open(&s);
+	to = to_server(r, &s, "sip.example.com");
+	assert_int_equal(send_text(r, &to, OPT, 7), 0);
+	for (int i = 0; i < EXPECTED_MAX; i++) {
+		snprintf(text, sizeof text, "n%d", i);
+		net_name(r->net, sv_from(text));
+	}
+	until(r, r->n_failed == 1);
+	assert_int_equal(r->failed[0].error, -ENOKEY);
+	assert_int_equal(send_text(r, &to, OPT, 8), -ENOBUFS);
+	assert_int_equal(count(r, NET_TLS_NAMES_FULL), 2);
+	to.name = NET_NAME_NOBODY;
+	assert_int_equal(send_text(r, &to, OPT, 9), -ENOBUFS);
+	assert_int_equal(count(r, NET_TCP_CONNECTS), 1);
+	close(s.fd);
+}
+
+/* What is said of a stranger leaves a line for whom an operator has configured, and for others. */
+static void each_peer_has_its_line_in_the_log(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	struct sockets *s = sockets_of(r->net);
+	uint32_t ours = net_name_configured(r->net, SV("sip.example.com"));
+	uint64_t *said = expected_said_ms(&s->expected, ours);
+	unsigned others = 0;
+
+	assert_non_null(said);
+	refused(o, "n1.example.net", "uri", -EKEYREJECTED);
+	refused(o, "n2.example.net", "uri", -EKEYREJECTED);
+	assert_int_equal(*said, 0);
+	for (unsigned i = 0; i < SAID_CLOCKS; i++)
+		others += s->said_ms[i] != 0;
+	assert_in_range(others, 1, 2);
+	after_ms(r, 1000);
+	refused(o, "sip.example.com", "uri", -EKEYREJECTED);
+	assert_int_equal(*said, r->wheel.now_ms);
+	assert_null(expected_said_ms(&s->expected, net_name(r->net, SV("n1.example.net"))));
 }
 
 #define WITH_NET(test) cmocka_unit_test_setup_teardown(test, secure_setup, one_teardown)
@@ -866,7 +949,10 @@ int main(void)
 		WITH_NET(nothing_but_changes_of_keys),
 		WITH_NET(a_listener_without_certificates),
 		WITH_NET(everybody_vanishes),
+		WITH_NET(a_name_that_is_gone_is_nobody),
+		WITH_NET(each_peer_has_its_line_in_the_log),
 		cmocka_unit_test(names_and_their_numbers),
+		cmocka_unit_test(names_that_are_configured),
 	};
 
 	return cmocka_run_group_tests(tests, make_files, drop_files);

@@ -742,7 +742,7 @@ static void a_connection_for_each_path(void **state)
 	char key[UPGRADE_KEY_LEN + 1], line[64];
 
 	for (unsigned i = 0; i < 3; i++) {
-		to.name = net_name_for(r->net, T_WS, SV("whoever.example.com"), sv_from(paths[i]));
+		to.name = net_name_for(r->net, T_WS, SV("whoever.example.com"), sv_from(paths[i]), false);
 		assert_int_equal(send_text(r, &to, texts[i], 1), 0);
 		snprintf(line, sizeof(line), "GET %s HTTP/1.1\r\n", paths[i]);
 		fds[i] = take_request_for(r, listening, line, key);
@@ -750,7 +750,7 @@ static void a_connection_for_each_path(void **state)
 		expect_masked(r, fds[i], 0x81, texts[i]);
 	}
 	for (unsigned i = 0; i < 3; i++) {
-		to.name = net_name_for(r->net, T_WS, SV(""), sv_from(paths[i]));
+		to.name = net_name_for(r->net, T_WS, SV(""), sv_from(paths[i]), false);
 		assert_int_equal(send_text(r, &to, texts[i], 1), 0);
 		expect_masked(r, fds[i], 0x81, texts[i]);
 	}
@@ -760,6 +760,29 @@ static void a_connection_for_each_path(void **state)
 	assert_int_equal(count(r, NET_TCP_CONNECTS), 3);
 	for (unsigned i = 0; i < 3; i++)
 		close(fds[i]);
+	close(listening);
+}
+
+/* A path whose number has made room while the connection was being made: no other one is asked for instead. */
+static void a_path_that_is_gone(void **state)
+{
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	struct addr there;
+	int listening = listen_somewhere(4, &there);
+	struct path to = path_to(there, SOLE, T_WS);
+	char text[32];
+
+	to.name = net_name_for(r->net, T_WS, SV(""), SV("/x"), false);
+	assert_int_equal(send_text(r, &to, OPT, 1), 0);
+	for (int i = 0; i < EXPECTED_MAX; i++) {
+		snprintf(text, sizeof(text), "n%d", i);
+		net_name(r->net, sv_from(text));
+	}
+	until(r, r->n_failed == 1);
+	assert_int_equal(r->failed[0].error, -ENOKEY);
+	assert_int_equal(count(r, NET_CLOSED_UPGRADE), 1);
+	assert_int_equal(count(r, NET_TLS_NAMES_FULL), 1);
 	close(listening);
 }
 
@@ -777,7 +800,7 @@ static void names_with_paths(void **state)
 	struct rig *r = ((struct one *)*state)->rig;
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		uint32_t id = net_name_for(r->net, names[i].transport, sv_from(names[i].host), sv_from(names[i].path));
+		uint32_t id = net_name_for(r->net, names[i].transport, sv_from(names[i].host), sv_from(names[i].path), false);
 		struct sv text = net_name_text(r->net, id);
 
 		assert_int_equal(text.len, strlen(names[i].text));
@@ -785,9 +808,9 @@ static void names_with_paths(void **state)
 	}
 	memset(path + 1, 'p', NET_URL_PATH_MAX - 1);
 	memset(host, 'h', NET_HOST_MAX);
-	assert_int_equal(net_name_text(r->net, net_name_for(r->net, T_WSS, sv_from(host), sv_from(path))).len, NET_HOST_MAX + NET_URL_PATH_MAX);
+	assert_int_equal(net_name_text(r->net, net_name_for(r->net, T_WSS, sv_from(host), sv_from(path), false)).len, NET_HOST_MAX + NET_URL_PATH_MAX);
 	path[NET_URL_PATH_MAX] = 'p';
-	assert_int_equal(net_name_for(r->net, T_WSS, sv_from(host), sv_from(path)), 0);
+	assert_int_equal(net_name_for(r->net, T_WSS, sv_from(host), sv_from(path), false), NET_NAME_NOBODY);
 }
 
 static void masks_differ(void **state)
@@ -939,6 +962,7 @@ int main(void)
 		TEST(the_first_bytes_in_pieces),
 		TEST(a_connection_is_made_and_used_again),
 		TEST(a_connection_for_each_path),
+		TEST(a_path_that_is_gone),
 		TEST(names_with_paths),
 		TEST(masks_differ),
 		TEST(answers_that_make_no_websocket),
