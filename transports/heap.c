@@ -24,6 +24,7 @@ struct piece {
 
 struct heap {
 	struct slab slabs[CLASSES];
+	unsigned long refused;
 	_Atomic(struct piece *) returned;
 };
 
@@ -55,6 +56,7 @@ static struct heap *heap_new(void)
 
 	if (!h)
 		return NULL;
+	h->refused = 0;
 	for (unsigned i = 0; i < CLASSES; i++)
 		slab_init(&h->slabs[i], "openssl", class_size(i), 0);
 	atomic_init(&h->returned, NULL);
@@ -105,6 +107,8 @@ void *heap_alloc(size_t size)
 	unsigned class = size < (size_t)1 << (LAST_BITS + 1) ? class_of(size + sizeof(struct piece)) : CLASSES;
 	struct piece *p = class < CLASSES ? short_piece(class) : long_piece(size);
 
+	if (!p && own)
+		own->refused++;
 	return p ? p + 1 : NULL;
 }
 
@@ -164,6 +168,11 @@ size_t heap_bytes(void)
 	for (unsigned i = 0; own && i < CLASSES; i++)
 		n += own->slabs[i].pages * PAGE_BYTES;
 	return n;
+}
+
+unsigned long heap_refused(void)
+{
+	return own ? own->refused : 0;
 }
 
 static void *alloc_for(size_t size, const char *file, int line)

@@ -15,6 +15,10 @@ void heap_trim(void);
 /* Bytes of pages that this thread's heap holds. */
 size_t heap_bytes(void);
 
+/* How many requests of this thread have been refused for want of memory. OpenSSL does not always say so: what it could not make out, or
+ * fetch, is missing or invalid from then on. */
+unsigned long heap_refused(void);
+
 /* As malloc, realloc and free; 16-byte aligned. Any thread. */
 void *heap_alloc(size_t size);
 void *heap_realloc(void *p, size_t size);

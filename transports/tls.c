@@ -1,4 +1,5 @@
 /* transports/tls.c - the settings of a listener, or of the connections we make, as OpenSSL takes them. */
+#include "transports/heap.h"
 #include "transports/link.h"
 #include "transports/tls_inside.h"
 #include <errno.h>
@@ -250,6 +251,7 @@ static int fill(struct tls_context *x, const struct tls_context_params *p, char 
 int tls_context_new(struct tls_context **out, const struct tls_context_params *p, char *why, size_t size)
 {
 	struct tls_context *x = calloc(1, sizeof(*x));
+	unsigned long refused = heap_refused();
 	int err;
 
 	if (!x) {
@@ -258,7 +260,10 @@ int tls_context_new(struct tls_context **out, const struct tls_context_params *p
 	}
 	x->refs = 1;
 	ERR_clear_error();
-	if ((err = fill(x, p, why, size))) {
+	err = fill(x, p, why, size);
+	if (heap_refused() != refused) /* it may lack a cipher, or the means to verify, and say nothing */
+		err = say(why, size, -ENOMEM, "out of memory");
+	if (err) {
 		tls_context_put(x);
 		return err;
 	}

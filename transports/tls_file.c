@@ -1,6 +1,7 @@
 /* transports/tls_file.c - certificates, keys and whom to believe, out of their files. Control thread. */
 #include "base/addr.h"
 #include "base/list.h"
+#include "transports/heap.h"
 #include "transports/tls_inside.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +27,12 @@ static int fail(struct tls_problem *why, enum tls_file file, int err, const char
 	va_end(ap);
 	ERR_clear_error();
 	return err;
+}
+
+/* What OpenSSL could not make out for want of memory it takes for invalid ever after, a key or an extension, and does not always say so. */
+static int whole(int err, unsigned long refused, enum tls_file file, struct tls_problem *why)
+{
+	return heap_refused() == refused ? err : fail(why, err ? why->file : file, -ENOMEM, "out of memory");
 }
 
 const char *tls_complaint(char *out, size_t size)
@@ -284,6 +291,7 @@ static void describe(struct tls_cert *c)
 int tls_cert_new(struct tls_cert **out, const struct tls_cert_files *files, struct tls_problem *why)
 {
 	struct tls_cert *c = calloc(1, sizeof(*c));
+	unsigned long refused = heap_refused();
 	int err;
 
 	if (!c)
@@ -291,12 +299,14 @@ int tls_cert_new(struct tls_cert **out, const struct tls_cert_files *files, stru
 	c->refs = 1;
 	snprintf(c->name, sizeof(c->name), "%.*s", SV_ARG(files->name));
 	ERR_clear_error();
-	if ((err = read_chain(c, files->cert, why)) || (err = read_key(c, files->key, why)) ||
-	    (files->ocsp && (err = read_ocsp(c, files->ocsp, why)))) {
+	if (!(err = read_chain(c, files->cert, why)) && !(err = read_key(c, files->key, why)) && files->ocsp)
+		err = read_ocsp(c, files->ocsp, why);
+	if (!err)
+		describe(c);
+	if ((err = whole(err, refused, TLS_CERT, why))) {
 		tls_cert_put(c);
 		return err;
 	}
-	describe(c);
 	*out = c;
 	return 0;
 }
@@ -341,6 +351,7 @@ static int add_cas(struct tls_trust *t, const char *path, struct tls_problem *wh
 	while ((ca = PEM_read_bio_X509(bio, NULL, no_password, NULL))) {
 		int ok = X509_STORE_add_cert(t->store, ca);
 
+		(void)X509_check_purpose(ca, -1, 0); /* reads its extensions now: by whomever is verified first it would be too late */
 		X509_free(ca);
 		if (!ok)
 			return fail(why, TLS_CA, -ENOMEM, "out of memory");
@@ -383,6 +394,7 @@ static int add_crls(struct tls_trust *t, const char *path, struct tls_problem *w
 int tls_trust_new(struct tls_trust **out, const char *ca, const char *crl, struct tls_problem *why)
 {
 	struct tls_trust *t = calloc(1, sizeof(*t));
+	unsigned long refused = heap_refused();
 	int err;
 
 	if (!t)
@@ -394,7 +406,7 @@ int tls_trust_new(struct tls_trust **out, const char *ca, const char *crl, struc
 		err = fail(why, TLS_CA, -ENOMEM, "out of memory");
 	else if (!(err = add_cas(t, ca ? ca : SYSTEM_CA, why)) && crl)
 		err = add_crls(t, crl, why);
-	if (err) {
+	if ((err = whole(err, refused, TLS_CA, why))) {
 		tls_trust_put(t);
 		return err;
 	}

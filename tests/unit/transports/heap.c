@@ -109,10 +109,12 @@ static void what_another_thread_frees_comes_back(void **state)
 static void what_cannot_be_had_is_refused(void **state)
 {
 	char *p = heap_alloc(10);
+	unsigned long refused = heap_refused();
 
 	(void)state;
 	assert_null(heap_alloc(SIZE_MAX));
 	assert_null(heap_realloc(p, SIZE_MAX - 8));
+	assert_int_equal(heap_refused(), refused + 2);
 	memset(p, 'x', 10); /* it is still there */
 	heap_free(p);
 }
