@@ -76,7 +76,8 @@ secure_linphone() {
 }
 
 registers() { # registers NAME
-	wait_until 10 eval "ctl bindings | grep -qE '^$1@.* TLS '" || fail "$1 does not register: $(grep -E 'error|flags=|reason' "$1/debug.log" | tail -n 4)"
+	wait_until 10 eval "ctl bindings | grep -qE '^$1@.* TLS '" ||
+		fail "$1 does not register: $(grep -E 'error|flags=|reason' "$1/debug.log" | tail -n 4)"
 }
 
 gives_up() { # gives_up NAME
@@ -133,7 +134,8 @@ not_believed() { # not_believed NAME OWN: by the SBC
 	local before
 	before=$(metric sbc_tls_untrusted_total)
 	secure_linphone "$1" ca "$2"
-	wait_until 10 eval '(($(metric sbc_tls_untrusted_total) > before))' || fail "the SBC does not refuse $1: $(tail -n 2 "$1/debug.log")"
+	wait_until 10 eval '(($(metric sbc_tls_untrusted_total) > before))' ||
+		fail "the SBC does not refuse $1: $(tail -n 2 "$1/debug.log")"
 	kill "$CHILD"
 	wait_until 5 eval '! kill -0 "$CHILD" 2>/dev/null' || fail "$1 does not end"
 }
