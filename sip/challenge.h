@@ -27,9 +27,9 @@ struct challenge {
 /* Of the 401 or 407 `v`, the first challenge for this realm that we can answer (the server's order is its preference, RFC 7616 §3.7). 0,
  * or -ENOENT: there is none. */
 int challenge_find(struct challenge *out, const struct view *v, struct sv realm);
-/* Which try may answer `c` after `request` was refused with it: 1 or 2; 0: none any more, nor where what it carries cannot be read. A second one needs stale=true: who did not take
- * our credentials once will not take them the next time. Nothing is kept for that: the cnonce in `request` says which try it is (without
- * qop there is none, and no second try). */
+/* Which try may answer `c` after `request` was refused with it: 1 or 2; 0: none any more, nor where what it carries cannot be read. A
+ * second one needs stale=true: who did not take our credentials once will not take them the next time. Nothing is kept for that: the
+ * cnonce in `request` says which try it is (without qop there is none, and no second try). */
 unsigned challenge_try(const struct challenge *c, const struct view *request, struct sv user);
 /* Who we are. */
 struct challenge_self {

@@ -80,9 +80,9 @@ static enum reason check_uri(struct sv uri)
 {
 	if (uri.len > VIEW_URI_MAX)
 		return LONG_URI;
+	/* RFC 3986 has no backslash, and a quoted string of one (RFC 3261 §25.1, digest-uri) would say something else. */
 	for (size_t i = 0; i < uri.len; i++)
-		if ((uint8_t)uri.p[i] <= ' ' || uri.p[i] == '<' || uri.p[i] == '>' || uri.p[i] == '"' ||
-		    uri.p[i] == '\\') /* RFC 3986 has none, and a quoted string of it (RFC 3261 §25.1, digest-uri) would say something else */
+		if ((uint8_t)uri.p[i] <= ' ' || uri.p[i] == '<' || uri.p[i] == '>' || uri.p[i] == '"' || uri.p[i] == '\\')
 			return BAD_URI;
 	if (!uri.len)
 		return BAD_URI;

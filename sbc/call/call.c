@@ -65,7 +65,7 @@ const struct counter_def call_counter_defs[CALL_COUNTERS] = {
 	[CHALLENGES_REFUSED] = { "trunk_challenges_refused_total",
 	                         "Challenges of trunks that could not be answered, or not again: our credentials were not taken", false },
 	[CHALLENGES_ASTRAY] = { "trunk_challenges_astray_total",
-	                        "Challenges within calls of trunks with credentials, from addresses that are not known to be theirs", false },
+	                        "Challenges within calls of trunks with credentials, from addresses not known to be theirs", false },
 	[CALLS_SILENT] = { "calls_silent_total", "Calls ended because an end did not answer any more", false },
 };
 

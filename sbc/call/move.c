@@ -209,7 +209,7 @@ static struct buf *carrier(struct b2bua *b, const struct leg *l, struct sv uri, 
 	return o.is_full ? NULL : buf_copy_in(b->p.stack->bufs, out_done(&o));
 }
 
-/* An INVITE, or the ACK of `invite`, within the dialog, with what `with`, a carrier of the other side's, has in it; NULL: without a body. */
+/* An INVITE, or the ACK of `invite`, within the dialog, with what `with`, a carrier of the other side's, has in it; NULL: no body. */
 static struct buf *within(struct call *c, const struct outgoing *m, const struct client_txn *invite, const struct buf *with,
                           const struct path *from)
 {
@@ -537,7 +537,8 @@ bool move_answered(struct attempt *a, struct dialog *d, const struct view *v, co
 	if (!d || !dialog_target(d).len || !v->body_len || m->is_named)
 		return false;
 	if (!(answer = carrier(c->b, a->leg, SV(CARRIER_URI), v, false)) ||
-	    !(to_near = ack_of(dialog_of(c), NEAR, m->near_cseq, m->near, answer, from)) || !(to_far = ack_of(d, FAR, v->cseq, a->ct, NULL, NULL)))
+	    !(to_near = ack_of(dialog_of(c), NEAR, m->near_cseq, m->near, answer, from)) ||
+	    !(to_far = ack_of(d, FAR, v->cseq, a->ct, NULL, NULL)))
 		return true; /* memory is out: the 2xx comes again */
 	change_places(m, a, d);
 	session_settled(c, FAR, v, true);

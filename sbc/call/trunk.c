@@ -174,7 +174,7 @@ static void answered(void *ctx, int err, const struct resolve_answer *a)
 /* A name's addresses as far as they are known now. */
 static bool name_has(const struct b2bua *b, const struct conf_destination *d, const struct addr *to)
 {
-	struct resolve_query q = conf_destination_query(b->conf, d); /* as its calls ask: who asks otherwise waits for an answer of his own */
+	struct resolve_query q = conf_destination_query(b->conf, d); /* as its calls ask: who asks otherwise waits for his own answer */
 	struct resolve_answer a;
 	uint64_t id;
 	int err = resolve(b->p.resolver, &q, &a, answered, NULL, &id);
