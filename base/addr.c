@@ -76,13 +76,15 @@ static int parse_port(struct sv text, uint64_t *port)
 int addr_parse(struct addr *out, struct sv text)
 {
 	struct sv host = text, port = { NULL, 0 };
+	bool has_bracket = text.len && text.p[0] == '[', has_port = false;
+	size_t colon, close;
 	uint64_t number = 0;
 	struct addr a;
-	size_t colon = sv_chr(text, ':');
-	bool has_bracket = text.len && text.p[0] == '[';
-	size_t close = has_bracket ? sv_chr(text, ']') : text.len;
-	bool has_port = false;
 
+	if (parse_ip4(out, text) == 0)
+		return 0;
+	colon = sv_chr(text, ':');
+	close = has_bracket ? sv_chr(text, ']') : text.len;
 	if (has_bracket) {
 		if (close == text.len)
 			return -EBADMSG;

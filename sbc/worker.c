@@ -189,7 +189,9 @@ static void answer_fault(struct worker *w, const struct view *v, const struct pa
 /* The user of the Request-URI; empty when it has not the length of a token. */
 static struct sv uri_token(const struct view *v)
 {
-	struct sv uri = view_uri(v), user = sv_skip(uri, sv_chr(uri, ':') + 1);
+	struct sv uri = view_uri(v);
+	bool is_sip = uri.len >= 4 && memcmp(uri.p, "sip:", 4) == 0; /* as nearly always */
+	struct sv user = sv_skip(uri, is_sip ? 4 : sv_chr(uri, ':') + 1);
 
 	return (struct sv){ user.p, user.len > TOKEN_LEN && user.p[TOKEN_LEN] == '@' ? TOKEN_LEN : 0 };
 }

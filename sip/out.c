@@ -11,7 +11,10 @@ void out_sv(struct out *o, struct sv v)
 
 void out_u64(struct out *o, uint64_t v)
 {
-	char digits[SV_DECIMAL];
+	char digits[SV_DECIMAL], one = (char)('0' + v);
 
-	out_sv(o, sv_decimal(v, digits));
+	if (v < 10)
+		out_known(o, &one, 1);
+	else
+		out_sv(o, sv_decimal(v, digits));
 }

@@ -121,28 +121,25 @@ static bool option_ends_here(struct hide *h, struct sv tag)
 static void options_line(struct out *o, struct hide *h, struct sv name, struct sv value)
 {
 	struct sv rest = value, tag;
-	unsigned passed = 0;
-	bool any_stays = false;
+	unsigned passed = 0, ended = 0;
+	char *begin = o->at;
 
-	while (option_next(&tag, &rest))
-		any_stays |= option_ends_here(h, tag);
-	if (!any_stays) {
-		hide_line(o, name, value);
-		return;
-	}
-	for (rest = value; option_next(&tag, &rest);) {
-		if (option_ends_here(h, tag))
+	while (option_next(&tag, &rest)) {
+		if (option_ends_here(h, tag)) {
+			ended++;
 			continue;
-		if (passed++ == 0) {
-			out_sv(o, name);
-			out_lit(o, ": ");
-		} else {
-			out_lit(o, ", ");
 		}
+		out_sv(o, passed ? SV(", ") : name);
+		if (!passed++)
+			out_lit(o, ": ");
 		out_sv(o, tag);
 	}
-	if (passed)
+	if (ended && passed) {
 		out_lit(o, "\r\n");
+	} else if (!ended) { /* as it came */
+		o->at = begin;
+		hide_line(o, name, value);
+	}
 }
 
 /* A challenge is `scheme param *(, param)`: where the parameters begin. */

@@ -157,6 +157,23 @@ static void numbers_written(void **state)
 	}
 }
 
+/* Each length has its way: what is copied, what is returned, and what lies around it. */
+static void short_texts_copied(void **state)
+{
+	char from[80], to[82];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(from); i++)
+		from[i] = (char)(i + 1);
+	for (size_t len = 0; len <= sizeof(from); len++) {
+		memset(to, 0, sizeof(to));
+		assert_ptr_equal(sv_copy(to + 1, (struct sv){ from + sizeof(from) - len, len }), to + 1 + len);
+		assert_memory_equal(to + 1, from + sizeof(from) - len, len);
+		assert_true(to[0] == 0 && to[len + 1] == 0);
+	}
+	assert_ptr_equal(sv_copy(to, (struct sv){ NULL, 0 }), to);
+}
+
 /* Every byte at every place of words of every length. */
 static void capitals_are_told(void **state)
 {
@@ -183,7 +200,7 @@ int main(void)
 		cmocka_unit_test(searching),        cmocka_unit_test(cutting),
 		cmocka_unit_test(numbers),          cmocka_unit_test(globs),
 		cmocka_unit_test(globs_as_defined), cmocka_unit_test(hostile_glob_ends),
-		cmocka_unit_test(numbers_written),
+		cmocka_unit_test(numbers_written),  cmocka_unit_test(short_texts_copied),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -276,6 +276,23 @@ static void ignore(struct timer *t)
 	(void)t;
 }
 
+/* What is armed no more wakes nobody. */
+static void disarmed_is_not_next(void **state)
+{
+	struct timer soon = { .fire = ignore }, late = { .fire = ignore };
+	struct wheel w;
+
+	(void)state;
+	wheel_init(&w, 0);
+	wheel_arm(&w, &soon, 5);
+	wheel_arm(&w, &late, 70);
+	assert_int_equal(wheel_next(&w), 5);
+	wheel_disarm(&w, &soon);
+	assert_int_equal(wheel_next(&w), 70);
+	wheel_disarm(&w, &late);
+	assert_true(wheel_next(&w) == UINT64_MAX);
+}
+
 static double seconds(void)
 {
 	struct timespec t;
@@ -322,7 +339,7 @@ int main(void)
 		cmocka_unit_test(agrees_with_a_sorted_list),     cmocka_unit_test(next_leads_to_each),
 		cmocka_unit_test(ties_fire_in_order_of_arming),  cmocka_unit_test(past_and_present_mean_next_ms),
 		cmocka_unit_test(far_future_is_clamped),         cmocka_unit_test(gap_is_one_firing),
-		cmocka_unit_test(timer_may_free_itself),         cmocka_unit_test(a_million_timers),
+		cmocka_unit_test(timer_may_free_itself),         cmocka_unit_test(disarmed_is_not_next), cmocka_unit_test(a_million_timers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

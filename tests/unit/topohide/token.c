@@ -123,6 +123,30 @@ static void forged_tokens_are_refused(void **state)
 	token_codec_free(c);
 }
 
+/* Every byte at every place: a letter in either case is the same, no other byte is. */
+static void bytes_have_one_meaning(void **state)
+{
+	struct token_codec *c = one_key();
+	uint64_t seed = 4;
+	char text[TOKEN_LEN];
+	struct token t;
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		token_write(c, i % TOKEN_KINDS, (struct token){ .id = random_next(&seed), .shard = (uint16_t)i }, text);
+		for (unsigned at = 0; at < TOKEN_LEN; at++) {
+			int good = text[at];
+
+			for (int byte = 0; byte < 256; byte++) {
+				text[at] = (char)byte;
+				assert_int_equal(reads(c, i % TOKEN_KINDS, text, &t), byte == good || byte == toupper(good));
+			}
+			text[at] = (char)good;
+		}
+	}
+	token_codec_free(c);
+}
+
 static void what_is_no_token_is_refused(void **state)
 {
 	static const char *const bad[] = {
@@ -273,7 +297,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_tokens_come_back),
 		cmocka_unit_test(extreme_tokens_come_back),
-		cmocka_unit_test(forged_tokens_are_refused),
+		cmocka_unit_test(forged_tokens_are_refused), cmocka_unit_test(bytes_have_one_meaning),
 		cmocka_unit_test(what_is_no_token_is_refused),
 		cmocka_unit_test(low_bits_of_the_shard_are_clear),
 		cmocka_unit_test(keys_rotate),
