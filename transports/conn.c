@@ -207,10 +207,10 @@ static void until_passed(struct conn *c)
 		conn_die(c, NET_CLOSED_CONNECT, ETIMEDOUT);
 		break;
 	case CONN_HANDSHAKING:
-		if (list_empty(&c->in_handshakes))
-			conn_die(c, NET_CLOSED_SLOW_HANDSHAKE, ETIMEDOUT);
-		else
+		if (c->waits)
 			conn_shift_deadline(c);
+		else
+			conn_die(c, NET_CLOSED_SLOW_HANDSHAKE, ETIMEDOUT);
 		break;
 	case CONN_UPGRADING:
 		conn_die(c, NET_CLOSED_SLOW_UPGRADE, ETIMEDOUT);

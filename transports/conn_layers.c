@@ -150,6 +150,8 @@ static void step(struct conn *c)
 		err = tls_shake(c->tls, &fault, why, sizeof(why));
 	if (err == -EAGAIN) {
 		c->is_blocked = c->tls->wants_write;
+		if (c->is_accepted)
+			list_push(&c->s->half_open, &c->in_handshakes);
 		conn_watch(c);
 	} else if (err) {
 		fail(c, err, fault, why);
@@ -165,6 +167,7 @@ static void wait(struct conn *c)
 		conn_die(c, NET_CLOSED_MEMORY, ENOMEM);
 		return;
 	}
+	c->waits = true;
 	c->waits_since_ms = (uint32_t)c->s->p.wheel->now_ms;
 	list_push(c->is_accepted ? &c->s->handshakes : &c->s->dials, &c->in_handshakes);
 }
@@ -177,12 +180,29 @@ void conn_shift_deadline(struct conn *c)
 	c->waits_since_ms = now;
 }
 
+/* Whoever shakes hands in earnest answers within moments: the one that was not heard for longest makes room. */
+static bool has_room(struct conn *c)
+{
+	struct sockets *s = c->s;
+	struct conn *oldest;
+
+	if (c->tls || s->n_shaking[c->is_accepted] < NET_HANDSHAKES_MAX)
+		return true;
+	counter_inc(&s->counters, NET_TLS_BUSY);
+	if (!c->is_accepted || list_empty(&s->half_open))
+		return false;
+	oldest = owner_of(s->half_open.next, struct conn, in_handshakes);
+	stop_shaking(oldest);
+	conn_die(oldest, NET_CLOSED_HANDSHAKE, EBUSY);
+	return true;
+}
+
 void conn_shake(struct conn *c)
 {
 	struct sockets *s = c->s;
 
-	if (!c->tls && s->n_shaking[c->is_accepted] >= NET_HANDSHAKES_MAX) {
-		counter_inc(&s->counters, NET_TLS_BUSY);
+	list_del(&c->in_handshakes);
+	if (!has_room(c)) {
 		conn_die(c, NET_CLOSED_HANDSHAKE, EBUSY);
 	} else if (s->handshakes_left) {
 		s->handshakes_left--;
@@ -197,8 +217,8 @@ static void shake_first(struct node *waiting)
 {
 	struct conn *c = owner_of(waiting->next, struct conn, in_handshakes);
 
-	list_del(&c->in_handshakes);
 	conn_shift_deadline(c);
+	c->waits = false;
 	conn_shake(c);
 }
 

@@ -118,7 +118,7 @@ struct conn {
 	struct conn *next_work;
 	struct conn_ws *ws;          /* NULL: not a WebSocket, or not yet or no longer one */
 	struct tls *tls;             /* TLS and WSS, once something came; else NULL */
-	struct node in_handshakes;   /* in sockets.handshakes or .dials, or in no list */
+	struct node in_handshakes;   /* in sockets.handshakes, .dials or .half_open, or in no list */
 	struct alias *alias;         /* where its peer listens, if it said so; NULL: nowhere else */
 	uint64_t last_ms;            /* of the last traffic */
 	uint64_t message_until;      /* 0, or when the incomplete message must be there */
@@ -129,7 +129,7 @@ struct conn {
 	int error;                   /* why it died; given to what was not written */
 	uint16_t listener;
 	uint16_t closed_by;          /* enum net_counter */
-	uint32_t waits_since_ms;     /* in sockets.handshakes or .dials: the clock's lower half */
+	uint32_t waits_since_ms;     /* the clock's lower half */
 	uint8_t state, transport;
 	bool is_blocked : 1;         /* the kernel takes no more; WATCH_WRITE will tell */
 	bool is_accepted : 1;
@@ -139,6 +139,7 @@ struct conn {
 	bool is_told : 1;            /* on_flow_closed was called */
 	bool is_pinged : 1;          /* and has not sent what answers it */
 	bool sniffs : 1;             /* may become a WebSocket by its first bytes, "GET " */
+	bool waits : 1;              /* in sockets.handshakes or .dials: it is our turn, and we have no time */
 	bool is_shaking : 1;         /* counted in sockets.n_shaking[is_accepted] */
 	uint8_t n_sniffed;           /* of which these have come */
 };
@@ -273,6 +274,7 @@ struct sockets {
 	size_t n_paused;
 	struct node handshakes;      /* accepted connections whose next step had to wait */
 	struct node dials;           /* the same of ours */
+	struct node half_open;       /* accepted ones amid a handshake: it is their turn; who was heard last is at the end */
 	unsigned handshakes_left;    /* steps in this turn */
 	unsigned n_shaking[2];       /* ours; accepted */
 	struct expected expected;

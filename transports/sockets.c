@@ -417,6 +417,7 @@ int sockets_new(struct net **out, const struct sockets_params *params)
 	s->held.max = SOCKETS_HELD_MAX;
 	list_init(&s->handshakes);
 	list_init(&s->dials);
+	list_init(&s->half_open);
 	s->handshakes_left = NET_HANDSHAKES_PER_TURN;
 	s->look.fire = on_look;
 	s->reserve_fd = -1;

@@ -587,6 +587,42 @@ static void strangers_keep_no_call_from_going_out(void **state)
 	close(s.fd);
 }
 
+/* Nor do they keep others out: of as many as there may be the one that was silent for longest makes room. */
+static void who_says_nothing_makes_room(void **state)
+{
+	enum { SLOW = 3 };
+	struct one *o = *state;
+	struct rig *r = o->rig;
+	struct addr me;
+	struct peer p;
+	int slow[SLOW];
+
+	sockets_of(r->net)->n_shaking[true] = NET_HANDSHAKES_MAX - SLOW;
+	for (int i = 0; i < SLOW; i++) {
+		slow[i] = dial(r, &o->at[SECURE4], &me);
+		write_all(slow[i], "\x16", 1);
+		settle(r);
+	}
+	write_all(slow[0], "\x03", 1); /* the first one says something more */
+	settle(r);
+	assert_int_equal(count(r, NET_TLS_BUSY), 0);
+	for (int i = 0; i < 2; i++) {
+		peer_dial(&p, r, &o->at[SECURE4], NULL);
+		until(r, peer_shakes(&p));
+		until(r, count(r, NET_TLS_HANDSHAKES) == (uint64_t)i + 1); /* and it has left its room */
+		peer_end(&p);
+		until(r, sockets_connections(r->net) == SLOW - 1);
+	}
+	assert_int_equal(count(r, NET_TLS_BUSY), 1);
+	assert_true(is_readable(slow[1]));
+	assert_false(is_readable(slow[0]));
+	assert_false(is_readable(slow[2]));
+	for (int i = 0; i < SLOW; i++)
+		close(slow[i]);
+	until(r, sockets_connections(r->net) == 0);
+	assert_int_equal(sockets_of(r->net)->n_shaking[true], NET_HANDSHAKES_MAX - SLOW);
+}
+
 /* Nor do they hold it up by coming first. */
 static void a_call_that_goes_out_does_not_queue(void **state)
 {
@@ -941,6 +977,7 @@ int main(void)
 		WITH_NET(another_name_is_another_connection),
 		WITH_NET(a_server_is_somebody_else),
 		WITH_NET(strangers_keep_no_call_from_going_out),
+		WITH_NET(who_says_nothing_makes_room),
 		WITH_NET(a_call_that_goes_out_does_not_queue),
 		WITH_NET(a_server_that_does_not_shake_hands),
 		WITH_NET(an_alias_has_to_be_proved),
