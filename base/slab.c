@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { PAGE = 64 * 1024, ALIGN = 16 };
+enum { ALIGN = 16 };
 
 struct hole {
 	struct hole *next;
@@ -39,30 +39,30 @@ static void *page_map(void)
 	char *p, *aligned;
 
 	if (POISON_ON)
-		return aligned_alloc(PAGE, PAGE);
-	p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		return aligned_alloc(SLAB_PAGE, SLAB_PAGE);
+	p = mmap(NULL, SLAB_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
-	if ((uintptr_t)p % PAGE == 0)
+	if ((uintptr_t)p % SLAB_PAGE == 0)
 		return p; /* usual: the kernel goes down from the last one */
-	munmap(p, PAGE);
-	p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	munmap(p, SLAB_PAGE);
+	p = mmap(NULL, 2 * SLAB_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
-	aligned = (char *)(((uintptr_t)p + PAGE - 1) & ~(uintptr_t)(PAGE - 1));
+	aligned = (char *)(((uintptr_t)p + SLAB_PAGE - 1) & ~(uintptr_t)(SLAB_PAGE - 1));
 	if (aligned > p)
 		munmap(p, (size_t)(aligned - p));
-	munmap(aligned + PAGE, (size_t)(p + PAGE - aligned));
+	munmap(aligned + SLAB_PAGE, (size_t)(p + SLAB_PAGE - aligned));
 	return aligned;
 }
 
 static void page_unmap(struct page *page)
 {
-	unpoison(page, PAGE);
+	unpoison(page, SLAB_PAGE);
 	if (POISON_ON)
 		free(page);
 	else
-		munmap(page, PAGE);
+		munmap(page, SLAB_PAGE);
 }
 
 static struct page *page_new(struct slab *s)
@@ -73,7 +73,7 @@ static struct page *page_new(struct slab *s)
 		return NULL;
 	memset(page, 0, sizeof(*page));
 	page->slab = s;
-	poison((char *)page + head_size(), PAGE - head_size());
+	poison((char *)page + head_size(), SLAB_PAGE - head_size());
 	list_push_front(&s->partial, &page->in_slab);
 	s->pages++;
 	return page;
@@ -88,7 +88,7 @@ static void page_free(struct slab *s, struct page *page)
 
 static struct page *page_of(void *p)
 {
-	return (struct page *)((uintptr_t)p & ~(uintptr_t)(PAGE - 1));
+	return (struct page *)((uintptr_t)p & ~(uintptr_t)(SLAB_PAGE - 1));
 }
 
 static void *page_take(struct page *page, size_t size)
@@ -128,7 +128,7 @@ void slab_init(struct slab *s, const char *name, size_t size, size_t max)
 {
 	*s = (struct slab){ .name = name, .size = size ? size : 1, .max = max };
 	s->slot = round_up(s->size) + POISON_GAP;
-	s->slots = (PAGE - head_size()) / s->slot;
+	s->slots = (SLAB_PAGE - head_size()) / s->slot;
 	assert(s->slots > 0);
 	list_init(&s->partial);
 	list_init(&s->full);

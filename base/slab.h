@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include "base/list.h"
 
+enum { SLAB_PAGE = 64 * 1024 };
+
 struct page;
 
 struct slab {

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Eight sizes for each power of two: 64, 72, 80, ... 61440 bytes. What is longer is rare, and malloc's. */
-enum { FIRST_BITS = 6, LAST_BITS = 15, STEPS = 8, CLASSES = STEPS * (LAST_BITS - FIRST_BITS + 1), PAGE_BYTES = 65536 };
+enum { FIRST_BITS = 6, LAST_BITS = 15, STEPS = 8, CLASSES = STEPS * (LAST_BITS - FIRST_BITS + 1) };
 
 struct heap;
 
@@ -166,7 +166,7 @@ size_t heap_bytes(void)
 	size_t n = 0;
 
 	for (unsigned i = 0; own && i < CLASSES; i++)
-		n += own->slabs[i].pages * PAGE_BYTES;
+		n += own->slabs[i].pages * SLAB_PAGE;
 	return n;
 }
 

@@ -1,4 +1,4 @@
-#include "transports/stream.h"
+#include "transports/held.h"
 #include "transports/net.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -148,17 +148,19 @@ static uint32_t judged_len(const struct scan *sc, enum stream_got got)
 
 /* Holding --------------------------------------------------------------------------------------------------------- */
 
-static void held_drop(struct stream *s, struct stream_budget *budget)
+static size_t size_of(const struct stream_held *h)
 {
-	if (!s->held)
-		return;
-	budget->bytes -= s->held->cap;
-	free(s->held);
+	return h ? sizeof *h + h->cap + BUF_PAD : 0;
+}
+
+static void drop(struct stream *s, struct stream_budget *budget)
+{
+	held_free(s->held, budget, size_of(s->held));
 	s->held = NULL;
 }
 
 /* Makes room for `need` bytes. Grows with what arrives, never with what was only promised. False: refused. */
-static bool held_room(struct stream *s, struct stream_budget *budget, uint32_t need)
+static bool make_room(struct stream *s, struct stream_budget *budget, uint32_t need)
 {
 	uint32_t had = s->held ? s->held->cap : 0, cap = had ? 2 * had : FIRST_CAP;
 	struct stream_held *h;
@@ -169,40 +171,31 @@ static bool held_room(struct stream *s, struct stream_budget *budget, uint32_t n
 		cap = need;
 	if (s->held && s->held->scan.whole && cap > s->held->scan.whole)
 		cap = s->held->scan.whole;
-	if (budget->bytes - had + cap > budget->max)
-		return false;
-	h = realloc(s->held, sizeof *h + cap + BUF_PAD);
+	h = held_resize(s->held, budget, size_of(s->held), sizeof *h + cap + BUF_PAD);
 	if (!h)
 		return false;
 	if (!had)
 		memset(h, 0, sizeof *h);
 	h->cap = cap;
-	budget->bytes += cap - had;
 	s->held = h;
 	return true;
-}
-
-static void take(struct stream_message *in, size_t n)
-{
-	in->p += n;
-	in->len -= n;
 }
 
 static bool held_append(struct stream *s, struct stream_budget *budget, struct stream_message *in, uint32_t n)
 {
 	uint32_t len = s->held ? s->held->len : 0;
 
-	if (!held_room(s, budget, len + n))
+	if (!make_room(s, budget, len + n))
 		return false;
 	memcpy(s->held->data + len, in->p, n);
 	s->held->len = len + n;
-	take(in, n);
+	held_took(in, n);
 	return true;
 }
 
 static enum stream_got is_full(struct stream *s, struct stream_budget *budget)
 {
-	held_drop(s, budget);
+	drop(s, budget);
 	s->is_over = true;
 	return STREAM_FULL;
 }
@@ -224,7 +217,7 @@ static enum stream_got from_input(struct stream *s, struct stream_budget *budget
 		return STREAM_MORE;
 	}
 	*out = (struct stream_message){ in->p, judged_len(&sc, got) };
-	take(in, out->len);
+	held_took(in, out->len);
 	s->is_over = got == STREAM_BROKEN;
 	return got;
 }
@@ -270,7 +263,7 @@ static bool skip_crlf(struct stream *s, struct stream_message *in)
 		bool is_next = *in->p == "\r\n\r\n"[s->crlf];
 
 		s->crlf = is_next ? s->crlf + 1 : *in->p == '\r';
-		take(in, 1);
+		held_took(in, 1);
 		if (s->crlf == 4) {
 			s->crlf = 0;
 			return true;
@@ -285,9 +278,9 @@ enum stream_got stream_next(struct stream *s, struct stream_budget *budget, stru
                             struct stream_message *out)
 {
 	if (s->held && s->held->is_given)
-		held_drop(s, budget);
+		drop(s, budget);
 	if (s->is_over)
-		take(in, in->len);
+		held_took(in, in->len);
 	if (in->len == 0)
 		return STREAM_MORE;
 	if (s->held)
@@ -328,5 +321,5 @@ bool stream_is_partial(const struct stream *s)
 
 void stream_fini(struct stream *s, struct stream_budget *budget)
 {
-	held_drop(s, budget);
+	drop(s, budget);
 }

@@ -1,5 +1,6 @@
 #include "transports/upgrade.h"
 #include "base/hash.h"
+#include "transports/held.h"
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -69,16 +70,18 @@ static bool find_end(struct scan *sc, const char *p, uint32_t len)
 
 /* Holding --------------------------------------------------------------------------------------------------------- */
 
-static void held_drop(struct upgrade *u, struct stream_budget *budget)
+static size_t size_of(const struct upgrade_held *h)
 {
-	if (!u->held)
-		return;
-	budget->bytes -= u->held->cap;
-	free(u->held);
+	return h ? sizeof *h + h->cap : 0;
+}
+
+static void drop(struct upgrade *u, struct stream_budget *budget)
+{
+	held_free(u->held, budget, size_of(u->held));
 	u->held = NULL;
 }
 
-static bool held_room(struct upgrade *u, struct stream_budget *budget, uint32_t need)
+static bool make_room(struct upgrade *u, struct stream_budget *budget, uint32_t need)
 {
 	uint32_t had = u->held ? u->held->cap : 0, cap = had ? had : FIRST_CAP;
 	struct upgrade_held *h;
@@ -87,20 +90,14 @@ static bool held_room(struct upgrade *u, struct stream_budget *budget, uint32_t 
 		cap *= 2;
 	if (cap == had)
 		return true;
-	if (budget->bytes - had + cap > budget->max || !(h = realloc(u->held, sizeof *h + cap)))
+	h = held_resize(u->held, budget, size_of(u->held), sizeof *h + cap);
+	if (!h)
 		return false;
 	if (!had)
 		memset(h, 0, sizeof *h);
 	h->cap = cap;
-	budget->bytes += cap - had;
 	u->held = h;
 	return true;
-}
-
-static void take(struct stream_message *in, size_t n)
-{
-	in->p += n;
-	in->len -= n;
 }
 
 static void give(struct upgrade_head *out, const struct scan *sc, const char *p)
@@ -114,18 +111,18 @@ static enum upgrade_got from_held(struct upgrade *u, struct stream_budget *budge
 	uint32_t n = (uint32_t)(in->len < UPGRADE_HEAD_MAX - len ? in->len : UPGRADE_HEAD_MAX - len);
 	struct upgrade_held *h;
 
-	if (!held_room(u, budget, len + n)) {
-		held_drop(u, budget);
+	if (!make_room(u, budget, len + n)) {
+		drop(u, budget);
 		return UPGRADE_FULL;
 	}
 	h = u->held;
 	memcpy(h->data + len, in->p, n);
 	h->len = len + n;
 	if (!find_end(&h->scan, h->data, h->len)) {
-		take(in, n);
+		held_took(in, n);
 		return UPGRADE_MORE;
 	}
-	take(in, h->scan.at - len); /* it did not end before these */
+	held_took(in, h->scan.at - len); /* it did not end before these */
 	h->is_given = true;
 	give(out, &h->scan, h->data);
 	return UPGRADE_READ;
@@ -136,24 +133,19 @@ enum upgrade_got upgrade_next(struct upgrade *u, struct stream_budget *budget, s
 	struct scan sc = { 0 };
 
 	if (u->held && u->held->is_given)
-		held_drop(u, budget);
+		drop(u, budget);
 	if (!in->len)
 		return UPGRADE_MORE;
 	if (u->held || !find_end(&sc, in->p, in->len < UPGRADE_HEAD_MAX ? (uint32_t)in->len : UPGRADE_HEAD_MAX))
 		return from_held(u, budget, in, out);
 	give(out, &sc, in->p); /* the common case: it came whole */
-	take(in, sc.at);
+	held_took(in, sc.at);
 	return UPGRADE_READ;
-}
-
-bool upgrade_is_partial(const struct upgrade *u)
-{
-	return u->held && !u->held->is_given;
 }
 
 void upgrade_fini(struct upgrade *u, struct stream_budget *budget)
 {
-	held_drop(u, budget);
+	drop(u, budget);
 }
 
 /* Headers --------------------------------------------------------------------------------------------------------- */

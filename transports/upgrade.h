@@ -43,7 +43,6 @@ struct upgrade_head {
 /* Takes what it can from `*bytes` (which it moves) and says what it found; what lies behind the head stays in `*bytes`. What is held
  * counts in `budget`. */
 enum upgrade_got upgrade_next(struct upgrade *u, struct stream_budget *budget, struct stream_message *bytes, struct upgrade_head *out);
-bool upgrade_is_partial(const struct upgrade *u);
 void upgrade_fini(struct upgrade *u, struct stream_budget *budget);
 
 /* Server: 101 and the key for upgrade_answer(), or what to refuse the request with. */

@@ -1,5 +1,6 @@
 #include "transports/ws.h"
 #include "base/json.h"
+#include "transports/held.h"
 #include "transports/net.h"
 #include <endian.h>
 #include <stdlib.h>
@@ -120,25 +121,22 @@ static uint8_t judge(const struct ws *ws, const struct frame *f, uint8_t message
 
 /* Holding --------------------------------------------------------------------------------------------------------- */
 
-static size_t held_cost(const struct ws_held *h)
+static size_t size_of(const struct ws_held *h)
 {
-	return sizeof *h + h->cap;
+	return h ? sizeof *h + h->cap + BUF_PAD : 0;
 }
 
-static void held_drop(struct ws *ws, struct stream_budget *budget)
+static void drop(struct ws *ws, struct stream_budget *budget)
 {
-	if (!ws->held)
-		return;
-	budget->bytes -= held_cost(ws->held);
-	free(ws->held);
+	held_free(ws->held, budget, size_of(ws->held));
 	ws->held = NULL;
 }
 
 /* Makes room for a message of `need` bytes. Grows with what arrives, never with what was only promised. False: refused. */
-static bool held_room(struct ws *ws, struct stream_budget *budget, uint32_t need)
+static bool make_room(struct ws *ws, struct stream_budget *budget, uint32_t need)
 {
 	struct ws_held *h = ws->held;
-	size_t had = h ? held_cost(h) : 0;
+	bool is_new = !h;
 	uint32_t cap = h ? h->cap : 0;
 
 	if (h && need <= cap)
@@ -147,28 +145,19 @@ static bool held_room(struct ws *ws, struct stream_budget *budget, uint32_t need
 		cap = cap ? 2 * cap : FIRST_CAP;
 	if (cap < need)
 		cap = need;
-	if (budget->bytes - had + sizeof *h + cap > budget->max)
-		return false;
-	h = realloc(h, sizeof *h + cap + BUF_PAD);
+	h = held_resize(h, budget, size_of(h), sizeof *h + cap + BUF_PAD);
 	if (!h)
 		return false;
-	if (!had)
+	if (is_new)
 		memset(h, 0, sizeof *h);
 	h->cap = cap;
-	budget->bytes += held_cost(h) - had;
 	ws->held = h;
 	return true;
 }
 
-static void take(struct stream_message *in, size_t n)
-{
-	in->p += n;
-	in->len -= n;
-}
-
 static enum ws_got end(struct ws *ws, struct stream_budget *budget, enum ws_got got)
 {
-	held_drop(ws, budget);
+	drop(ws, budget);
 	ws->is_over = true;
 	return got;
 }
@@ -228,7 +217,7 @@ static enum ws_got from_input(struct ws *ws, struct stream_budget *budget, struc
 	if (!f.is_final || f.len > in->len - f.head)
 		return WS_GOT_MORE;
 	payload = (struct stream_message){ in->p + f.head, f.len };
-	take(in, f.head + f.len);
+	held_took(in, f.head + f.len);
 	apply_mask(payload.p, payload.len, f.mask, 0);
 	return whole(ws, budget, f.opcode, payload, out);
 }
@@ -244,7 +233,7 @@ static void settle(struct ws *ws, struct stream_budget *budget)
 		return;
 	h->is_given = false;
 	if (!h->message)
-		held_drop(ws, budget);
+		drop(ws, budget);
 }
 
 /* Byte by byte: it is 14 at most. True when the frame's head is whole. */
@@ -252,7 +241,7 @@ static bool take_head(struct ws_held *h, struct stream_message *in)
 {
 	while (in->len && !h->has_frame) {
 		h->head[h->n_head++] = (uint8_t)*in->p;
-		take(in, 1);
+		held_took(in, 1);
 		h->has_frame = read_head(&h->frame, h->head, h->n_head);
 	}
 	h->at = 0;
@@ -272,7 +261,7 @@ static bool take_payload(struct ws *ws, struct stream_budget *budget, struct str
 	if (is_control(f->opcode)) {
 		to = ws->held->control + ws->held->at;
 	} else {
-		if (!held_room(ws, budget, ws->held->len + n))
+		if (!make_room(ws, budget, ws->held->len + n))
 			return false;
 		f = &ws->held->frame;
 		to = ws->held->data + ws->held->len;
@@ -281,7 +270,7 @@ static bool take_payload(struct ws *ws, struct stream_budget *budget, struct str
 	memcpy(to, in->p, n);
 	apply_mask(to, n, f->mask, ws->held->at);
 	ws->held->at += n;
-	take(in, n);
+	held_took(in, n);
 	return true;
 }
 
@@ -337,14 +326,14 @@ enum ws_got ws_next(struct ws *ws, struct stream_budget *budget, struct stream_m
 
 	settle(ws, budget);
 	if (ws->is_over)
-		take(in, in->len);
+		held_took(in, in->len);
 	if (!in->len)
 		return WS_GOT_MORE;
 	if (!ws->held) {
 		got = from_input(ws, budget, in, out);
 		if (got != WS_GOT_MORE)
 			return got;
-		if (!held_room(ws, budget, 0))
+		if (!make_room(ws, budget, 0))
 			return end(ws, budget, WS_GOT_FULL);
 	}
 	return from_held(ws, budget, in, out);
@@ -357,7 +346,7 @@ bool ws_is_partial(const struct ws *ws)
 
 void ws_fini(struct ws *ws, struct stream_budget *budget)
 {
-	held_drop(ws, budget);
+	drop(ws, budget);
 }
 
 /* Out ------------------------------------------------------------------------------------------------------------- */

@@ -149,7 +149,7 @@ static void odd_mappings(void **state)
 	p = slab_alloc(&s);
 	assert_non_null(p);
 	assert_false(mmap_is_odd);
-	memset(page_of(p) + 1, 1, PAGE - sizeof(struct page)); /* all of it is ours */
+	memset(page_of(p) + 1, 1, SLAB_PAGE - sizeof(struct page)); /* all of it is ours */
 	assert_int_equal(slab_fini(&s), 1);
 	mmap_is_odd = true;
 	oom_in = 2;

@@ -313,7 +313,7 @@ static void the_largest_message_comes_through(void **state)
 	memcpy(text, head, 33);
 	feed_in_pieces(r, text, 1460);
 	expect(r, 0, STREAM_MESSAGE, text);
-	assert_in_range(r->most, NET_MESSAGE_MAX, NET_MESSAGE_MAX);
+	assert_in_range(r->most, NET_MESSAGE_MAX, NET_MESSAGE_MAX + 128); /* and what we know of it */
 	feed_text(r, text);
 	expect(r, 1, STREAM_MESSAGE, text);
 	free(text);
