@@ -847,7 +847,7 @@ static void everybody_vanishes(void **state)
 static void names_and_their_numbers(void **state)
 {
 	struct expected e = { .n = 0 };
-	char text[300];
+	char text[EXPECTED_LEN_MAX + 2];
 	uint32_t first, second, id;
 
 	(void)state;
@@ -859,6 +859,7 @@ static void names_and_their_numbers(void **state)
 	assert_int_equal(expected_id(&e, SV(""), false, 2), 0);
 	memset(text, 'a', sizeof text);
 	assert_int_equal(expected_id(&e, (struct sv){ text, EXPECTED_LEN_MAX + 1 }, false, 2), NET_NAME_NOBODY);
+	assert_int_equal(expected_id(&e, (struct sv){ text, NET_HOST_MAX + 1 }, false, 2), NET_NAME_NOBODY);
 	assert_int_equal(expected_name(&e, 0).len, 0);
 	assert_int_equal(expected_name(&e, NET_NAME_NOBODY).len, 0);
 	assert_int_equal(expected_name(&e, first + 1).len, 0);
