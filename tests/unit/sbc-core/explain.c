@@ -27,6 +27,7 @@ static struct {
 	unsigned ended;
 } seen;
 
+static void add(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
 static void add(const char *fmt, va_list ap)
 {
 	seen.len += (size_t)vsnprintf(seen.text + seen.len, sizeof(seen.text) - seen.len, fmt, ap);
