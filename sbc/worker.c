@@ -516,7 +516,15 @@ struct probe {
 	uint64_t gen;            /* of the snapshot that `destination` is a number in */
 	struct aim *aim;         /* to a name; NULL: it goes to an address */
 	struct addr at;
+	struct client_txn *ct;   /* NULL: the name is asked for */
+	struct timer deadline;   /* the prober's: later nobody wants to know, and the next one is on its way */
 };
+
+static void probe_free(struct probe *p)
+{
+	wheel_disarm(&p->w->wheel, &p->deadline);
+	slab_free(&p->w->probes, p);
+}
 
 /* NULL without memory: then the first address it is. */
 static struct aim *aim_of(struct worker *w, uint32_t destination)
@@ -530,23 +538,35 @@ static struct aim *aim_of(struct worker *w, uint32_t destination)
 
 static void probe_end(void *owner, struct client_txn *ct)
 {
-	struct probe *p = owner;
-
 	(void)ct;
-	slab_free(&p->w->probes, p);
+	probe_free(owner);
+}
+
+/* Not repeated for the 32 s of a transaction: that would be dozens of them at once to each server that is dead. */
+static void probe_late(struct timer *t)
+{
+	struct probe *p = owner_of(t, struct probe, deadline);
+
+	if (p->ct)
+		client_discard(p->ct);
+	else
+		resolve_cancel(p->w->resolver, p->resolve_id);
+	probe_free(p);
 }
 
 static void probe_response(void *owner, struct client_txn *ct, const struct view *v, const struct path *from)
 {
 	struct probe *p = owner;
 
-	(void)ct;
+	if (v->status < 200)
+		return;
 	if (v->status == 401 || v->status == 407)
 		b2bua_probe_challenged(p->w->calls, v, from);
-	if (v->status >= 200)
-		prober_result(p->w->prober, p->ticket, v->status, 0);
-	if (p->aim && v->status >= 200 && v->status < 500 && v->status != 408) /* what the prober takes for life */
+	prober_result(p->w->prober, p->ticket, v->status, 0);
+	if (p->aim && v->status < 500 && v->status != 408) /* what the prober takes for life */
 		aim_answered(p->aim, &p->at);
+	client_own(ct, NULL, NULL);
+	probe_free(p);
 }
 
 static void probe_failed(void *owner, struct client_txn *ct, int err)
@@ -570,7 +590,6 @@ static int probe_start(struct probe *p, const struct addr *to, uint8_t transport
 	char branch[TOKEN_LEN + 1] = "", tag[TOKEN_LEN + 1] = "", text[1024];
 	struct path path = { .remote = *to, .transport = transport,
 	                     .name = net_name_for(w->net, transport, conf_tls_name(d), d->path, true) };
-	struct client_txn *ct;
 	int n;
 
 	for (unsigned i = 0; i < w->conf->n_listeners; i++) {
@@ -589,7 +608,7 @@ static int probe_start(struct probe *p, const struct addr *to, uint8_t transport
 		             SV_ARG(l->advertise), tag, SV_ARG(d->uri), branch);
 		if (n < 0 || (size_t)n >= sizeof(text) || !(b = buf_copy_in(&w->bufs, (struct sv){ text, (size_t)n })))
 			return -ENOMEM;
-		return client_start(&w->stack, self.id, M_OPTIONS, &path, b, &probe_ops, p, &ct);
+		return client_start(&w->stack, self.id, M_OPTIONS, &path, b, &probe_ops, p, &p->ct);
 	}
 	return -EAFNOSUPPORT;
 }
@@ -609,7 +628,7 @@ static void probe_named(void *ctx, int err, const struct resolve_answer *a)
 	}
 	if (err) {
 		prober_result(w->prober, p->ticket, 0, err);
-		slab_free(&w->probes, p);
+		probe_free(p);
 	}
 }
 
@@ -626,7 +645,8 @@ static void probe_send(void *ctx, uint32_t destination, uint64_t ticket)
 		prober_result(w->prober, ticket, 0, -ENOMEM);
 		return;
 	}
-	*p = (struct probe){ .w = w, .ticket = ticket, .destination = destination, .gen = w->conf->gen };
+	*p = (struct probe){ .w = w, .ticket = ticket, .destination = destination, .gen = w->conf->gen, .deadline.fire = probe_late };
+	wheel_arm_in(&w->wheel, &p->deadline, w->conf->pools[d->pool].probe.timeout_ms);
 	if (d->is_numeric) {
 		a.n = 1;
 		a.addr[0] = d->addr;

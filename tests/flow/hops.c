@@ -338,6 +338,33 @@ static void probes_find_the_address_that_lives(void **state)
 	got_free(&f.at_bob);
 }
 
+/* One that nobody answers is over with its time-out: nothing of it is repeated, or kept, while others come after it. */
+static void a_dead_server_has_one_probe_at_a_time(void **state)
+{
+	struct flow f;
+	unsigned n = 0, at_rest = 0;
+
+	(void)state;
+	flow_begin(&f, FLOW_ZONES "pools: { apps: { zone: core, probe: { every: 1s, timeout: 900ms, down-after: 3 }, "
+	           "destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }] } }\n" FLOW_ROUTES, 1, 1);
+	for (unsigned i = 0; i < 100; i++) {
+		rig_after(f.rig, 100);
+		n += probes_at(&f, BOB, false);
+		assert_true(f.rig->workers[0].probes.in_use <= 1);
+	}
+	assert_in_range(n, 18, 20); /* each once more after 500 ms (timer E) */
+	assert_false(health(&f).is_up);
+	for (unsigned i = 0; i < 100; i++) {
+		rig_after(f.rig, 100);
+		probes_at(&f, BOB, true);
+		at_rest += f.rig->workers[0].probes.in_use == 0;
+	}
+	assert_true(health(&f).is_up);
+	assert_true(at_rest >= 70); /* an answered one has gone, for all that its transaction lives on for T4 */
+	rig_free(f.rig, false);
+	got_free(&f.at_bob);
+}
+
 /* Requests within a dialog --------------------------------------------------------------------------------------- */
 
 /* A call whose far target is a name; Bob has answered it. */
@@ -640,6 +667,7 @@ int main(void)
 		cmocka_unit_test(what_a_redirection_names),
 		cmocka_unit_test(sips_never_goes_in_the_clear),
 		cmocka_unit_test(probes_find_the_address_that_lives),
+		cmocka_unit_test(a_dead_server_has_one_probe_at_a_time),
 		cmocka_unit_test(the_next_one_gets_the_same_request),
 		cmocka_unit_test(whose_name_it_is),
 		cmocka_unit_test(a_late_answer_is_nobodys),
