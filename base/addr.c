@@ -151,9 +151,18 @@ const char *addr_print(const struct addr *a, char buf[ADDR_TEXT])
 	return buf;
 }
 
+int addr_order_ip(const struct addr *a, const struct addr *b)
+{
+	int order = (a->family > b->family) - (a->family < b->family);
+
+	if (!order)
+		order = memcmp(a->ip, b->ip, sizeof(a->ip));
+	return order ? order : (a->scope > b->scope) - (a->scope < b->scope);
+}
+
 bool addr_eq_ip(const struct addr *a, const struct addr *b)
 {
-	return a->family == b->family && a->scope == b->scope && memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
+	return addr_order_ip(a, b) == 0;
 }
 
 bool addr_eq(const struct addr *a, const struct addr *b)

@@ -22,6 +22,7 @@ const char *addr_print_ip(const struct addr *a, char buf[ADDR_TEXT]);
 const char *addr_print(const struct addr *a, char buf[ADDR_TEXT]);
 bool addr_eq(const struct addr *a, const struct addr *b);       /* with port */
 bool addr_eq_ip(const struct addr *a, const struct addr *b);    /* without port */
+int addr_order_ip(const struct addr *a, const struct addr *b);  /* of two that it tells apart one is always first: -, 0, + */
 bool addr_is_any(const struct addr *a);                         /* 0.0.0.0 or :: */
 bool addr_is_loopback(const struct addr *a);                    /* 127.0.0.0/8 or ::1 */
 socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *out);

@@ -143,6 +143,22 @@ static int data_name(const struct cursor *message, const struct rr *rr, size_t s
 	return c.at == rr->data_end ? 0 : -EBADMSG;
 }
 
+/* Of more addresses than are kept the lowest stay: servers rotate them, and each answer is to say the same. */
+static void keep_addr(struct dns_set *out, const struct addr *a)
+{
+	unsigned highest = 0;
+
+	if (out->n < DNS_KEPT_MAX) {
+		out->addr[out->n++] = *a;
+		return;
+	}
+	for (unsigned i = 1; i < out->n; i++)
+		if (addr_order_ip(&out->addr[i], &out->addr[highest]) > 0)
+			highest = i;
+	if (addr_order_ip(a, &out->addr[highest]) < 0)
+		out->addr[highest] = *a;
+}
+
 static int take_addr(const struct rr *rr, struct dns_set *out)
 {
 	size_t len = (size_t)(rr->data_end - rr->data);
@@ -154,8 +170,7 @@ static int take_addr(const struct rr *rr, struct dns_set *out)
 	for (unsigned i = 0; i < out->n; i++)
 		if (addr_eq_ip(&out->addr[i], &a))
 			return 0;
-	if (out->n < DNS_KEPT_MAX)
-		out->addr[out->n++] = a;
+	keep_addr(out, &a);
 	return 0;
 }
 
@@ -175,8 +190,14 @@ static unsigned place_for(struct dns_set *out, const void *one, bool (*is_before
 static bool srv_is_before(const struct dns_set *s, unsigned i, const void *one)
 {
 	const struct dns_srv *a = &s->srv[i], *b = one;
+	int by_host;
 
-	return a->priority != b->priority ? a->priority < b->priority : a->weight >= b->weight;
+	if (a->priority != b->priority)
+		return a->priority < b->priority;
+	if (a->weight != b->weight)
+		return a->weight > b->weight;
+	by_host = strcmp(a->host, b->host); /* and not as they came: servers rotate them */
+	return by_host ? by_host < 0 : a->port <= b->port;
 }
 
 static int take_srv(const struct cursor *message, const struct rr *rr, struct dns_set *out)

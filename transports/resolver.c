@@ -209,6 +209,12 @@ static void add_services_of(struct walk *w, uint8_t transport, uint8_t rank)
 		add_services(w, name, transport, rank);
 }
 
+/* Whoever has waited long does not wait for one answer before he asks for the next: at the deadline, what never answered is done without. */
+static bool is_hurried(const struct walk *w)
+{
+	return w->wishes & ANSWERS_URGENT;
+}
+
 /* §4.1: the host says in NAPTR records how it wants to be spoken to; else the SRV records it has do. */
 static void choose_transport(struct walk *w)
 {
@@ -216,7 +222,7 @@ static void choose_transport(struct walk *w)
 	const struct dns_set *set;
 	int err = get(w, w->what->host, DNS_NAPTR, ANSWERS_OPTIONAL, &set);
 
-	if (err == -EINPROGRESS || err == -ENOBUFS)
+	if (err == -ENOBUFS || (err == -EINPROGRESS && !is_hurried(w)))
 		return;
 	for (unsigned i = 0; !err && i < set->n; i++)
 		if (transports & 1u << set->naptr[i].transport)
@@ -239,23 +245,34 @@ static void walk(struct walk *w)
 		else
 			choose_transport(w);
 	}
-	if (w->n == 0 && !w->is_pending && !w->is_refused && !w->is_starved && transport) /* §4.2: without SRV records the name itself */
+	if (w->n == 0 && (!w->is_pending || is_hurried(w)) && !w->is_refused && !w->is_starved && transport) /* §4.2: without SRV records the name itself */
 		add_target(w, what->host, &(struct found_target){ .transport = transport });
 }
 
-/* All of its targets; a share for each when there are many. */
-static void collect(const struct walk *w, struct found *f)
+static int by_address(const void *a, const void *b)
 {
-	unsigned share = w->n ? RESOLVE_ADDRS_MAX / w->n : 0, at = 0;
+	return addr_order_ip(a, b);
+}
+
+/* All of its targets that have addresses; a share for each when there are many, the same one whatever order they came in. */
+static void collect(struct walk *w, struct found *f)
+{
+	unsigned n = 0, share, at = 0;
 
 	*f = (struct found){ 0 };
+	for (unsigned i = 0; i < w->n; i++)
+		n += w->target[i].n != 0;
+	share = n ? RESOLVE_ADDRS_MAX / n : 0;
 	for (unsigned i = 0; i < w->n; i++) {
 		struct found_target *out = &f->target[f->n];
 
 		if (w->target[i].n == 0)
 			continue;
 		*out = w->target[i];
-		out->n = out->n < share ? out->n : (uint16_t)share;
+		if (out->n > share) {
+			qsort(w->addr[i], out->n, sizeof(*w->addr[i]), by_address);
+			out->n = (uint16_t)share;
+		}
 		memcpy(&f->addr[at], w->addr[i], out->n * sizeof(*f->addr));
 		at += out->n;
 		f->n++;

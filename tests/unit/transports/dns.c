@@ -332,6 +332,37 @@ static void of_too_many_the_best_stay(void **state)
 		assert_int_equal(s.addr[i].ip[3], i); /* each once */
 }
 
+/* Servers rotate what they have. What is kept of too much is the same each time: those of a pool that has each address probed do not change
+ * with every answer. */
+static void of_too_many_the_same_stay(void **state)
+{
+	struct message m;
+	struct dns_set s;
+	unsigned seen[20];
+
+	(void)state;
+	for (unsigned turn = 0; turn < 20; turn++) {
+		memset(seen, 0, sizeof seen);
+		begin(&m, "example", DNS_A);
+		for (unsigned i = 0; i < 20; i++)
+			address(&m, NULL, 60, (unsigned char)((turn + i * 7) % 20));
+		assert_int_equal(parse(&s, DNS_A, "example", &m), 0);
+		assert_int_equal(s.n, DNS_KEPT_MAX);
+		for (unsigned i = 0; i < s.n; i++)
+			seen[s.addr[i].ip[3]]++;
+		for (unsigned i = 0; i < DNS_KEPT_MAX; i++)
+			assert_int_equal(seen[i], 1);
+		begin(&m, "example", DNS_SRV);
+		for (unsigned i = 0; i < 20; i++)
+			srv(&m, 1, 5, (uint16_t)(5060 + (turn + i * 7) % 20 / 4), (const char *[]){ "a", "b", "c", "d" }[(turn + i * 7) % 4]);
+		assert_int_equal(parse(&s, DNS_SRV, "example", &m), 0);
+		for (unsigned i = 0; i < DNS_KEPT_MAX; i++) {
+			assert_string_equal(s.srv[i].host, i < 5 ? "a" : "b");
+			assert_int_equal(s.srv[i].port, 5060 + i % 5);
+		}
+	}
+}
+
 /* RFC 2782: "." alone means that there is no such service; beside others it is nonsense. */
 static void the_root_as_a_target(void **state)
 {
@@ -549,6 +580,7 @@ int main(void)
 		cmocka_unit_test(what_no_host_is_called_is_no_target),
 		cmocka_unit_test(services_come_in_order_of_preference),
 		cmocka_unit_test(of_too_many_the_best_stay),
+		cmocka_unit_test(of_too_many_the_same_stay),
 		cmocka_unit_test(hundreds_of_records_are_not_all_read),
 		cmocka_unit_test(names_have_a_length),
 		cmocka_unit_test(the_root_as_a_target),

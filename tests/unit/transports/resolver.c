@@ -532,6 +532,43 @@ static void targets_share_the_places(void **state)
 	assert_int_equal(a.n, 1);
 }
 
+/* Targets without addresses take no places from those that have some, and which ones are kept does not depend on the order they come in. */
+static void the_live_target_has_the_places(void **state)
+{
+	struct rig *r = rig_of(state);
+	static const char *const rotated[2][4] = { { "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4" },
+		                                   { "192.0.2.3", "192.0.2.4", "192.0.2.1", "192.0.2.2" } };
+	struct record zone[16];
+	struct resolve_answer a;
+
+	for (unsigned i = 0; i < 5; i++)
+		zone[i] = (struct record){ "_sip._udp.example", SRV, 60, (const char *[]){ "live", "x1", "x2", "x3", "x4" }[i], (uint16_t)i, 0, 5060 };
+	for (unsigned i = 0; i < 4; i++)
+		zone[5 + i] = (struct record){ "live", A, 60, rotated[0][i], 0, 0, 0 };
+	r->zone = zone;
+	r->n_zone = 9;
+	assert_int_equal(ask_and_wait(r, query("example", 0, T_UDP, 4), &a), 0);
+	assert_int_equal(a.n, 4);
+	for (unsigned turn = 0; turn < 2; turn++) {
+		struct record three[15];
+		unsigned sum = 0;
+
+		for (unsigned i = 0; i < 3; i++)
+			three[i] = (struct record){ turn ? "_sip._udp.second" : "_sip._udp.first", SRV, 60,
+				                    (const char *[]){ "p", "q", "s" }[i], (uint16_t)i, 0, 5060 };
+		for (unsigned i = 0; i < 12; i++)
+			three[3 + i] = (struct record){ (const char *[]){ "p", "q", "s" }[i / 4], A, 1, rotated[turn][i % 4], 0, 0, 0 };
+		r->zone = three;
+		r->n_zone = 15;
+		after_ms(r, 60000);
+		assert_int_equal(ask_and_wait(r, query(turn ? "second" : "first", 0, T_UDP, 4), &a), 0);
+		assert_int_equal(a.n, 6);
+		for (unsigned i = 0; i < a.n; i++)
+			sum += a.addr[i].ip[3];
+		assert_int_equal(sum, 9); /* 192.0.2.1 and .2 of each */
+	}
+}
+
 /* Weights 3 and 1: about three quarters of the first places, drawn anew each time, from the cache too. */
 static void weights_share_the_load(void **state)
 {
@@ -889,6 +926,31 @@ static void a_server_deaf_to_naptr(void **state)
 	expect_hop(&a, 0, "192.0.2.1:5062", T_UDP);
 	after_ms(r, RESOLVER_RETRY_S * 1000);
 	assert_int_equal(ask(r, open_query("example", ANY), &a), 0); /* asked again, and not waited for */
+}
+
+/* Nor does it cost the one that waits its request: what there is without NAPTR, or without SRV, is asked for in time. */
+static void silence_is_done_without(void **state)
+{
+	struct rig *r = rig_of(state);
+	static const unsigned deaf_to[] = { NAPTR, SRV };
+	struct resolve_answer a;
+
+	ZONE(r, { "_sip._udp.naptr", SRV, 60, "u.example", 0, 0, 5062 }, { "u.example", A, 60, "192.0.2.1", 0, 0, 0 },
+	     { "srv", A, 60, "192.0.2.2", 0, 0, 0 });
+	for (size_t i = 0; i < 2; i++) {
+		r->deaf_to = deaf_to[i];
+		r->n_done = 0;
+		assert_int_equal(ask(r, open_query(i ? "srv" : "naptr", ANY), &a), -EINPROGRESS);
+		for (unsigned ms = 0; ms < RESOLVE_TIMEOUT_MS; ms += 100) {
+			for (int k = 0; k < 20; k++)
+				turn(r);
+			assert_int_equal(r->n_done, 0);
+			after_ms(r, 100);
+		}
+		assert_int_equal(r->n_done, 1);
+		assert_int_equal(r->done[0].err, 0);
+		expect_hop(&r->done[0].answer, 0, i ? "192.0.2.2:5060" : "192.0.2.1:5062", T_UDP);
+	}
 }
 
 /* Many at once ---------------------------------------------------------------------------------------------------- */
@@ -1251,6 +1313,7 @@ int main(void)
 		TEST(a_service_that_is_decidedly_not_there),
 		TEST(a_dead_target_does_not_hide_the_live_one),
 		TEST(targets_share_the_places),
+		TEST(the_live_target_has_the_places),
 		TEST(weights_share_the_load),
 		TEST(more_records_than_fit),
 		TEST(aliases_are_followed),
@@ -1266,6 +1329,7 @@ int main(void)
 		TEST(without_naptr_the_services_there_are),
 		TEST(a_port_settles_it),
 		TEST(a_server_deaf_to_naptr),
+		TEST(silence_is_done_without),
 		TEST(equal_questions_are_asked_once),
 		TEST(who_cancels_hears_nothing),
 		TEST(asking_inside_the_callback),
