@@ -378,9 +378,11 @@ static void on_send_failed(void *ctx, const struct path *to, uint64_t cookie, in
 {
 	struct worker *w = ctx;
 
-	(void)to;
-	if (cookie)
-		sip_client_broken(&w->stack, cookie, NULL, error > 0 ? -error : error);
+	error = error > 0 ? -error : error;
+	if (!cookie)
+		return;
+	sip_client_broken(&w->stack, cookie, NULL, error); /* one of either kind: they are hashes of 64 bits, keyed */
+	sip_server_broken(&w->stack, cookie, to, error);
 }
 
 /* A connection is gone: the workers with contacts over it are told, behind the last REGISTER that came by it. */

@@ -75,6 +75,13 @@ static const struct step other_steps[TERMINATED + 1][EVENTS] = {
 	},
 };
 
+static struct server_txn *server_find(const struct sip_stack *s, uint64_t key)
+{
+	struct link *l = table_find(&s->by_key, key);
+
+	return l ? owner_of(l, struct server_txn, in_table) : NULL;
+}
+
 /* RFC 3261 §18.2.2, RFC 3263 §5: when its connection is gone, a response goes over another one to where the topmost Via says that its
  * sender listens, at the address it came from. A WebSocket client listens nowhere (RFC 7118 §5). */
 static int send_anew(struct sip_stack *s, const struct path *from, struct buf *b)
@@ -86,18 +93,38 @@ static int send_anew(struct sip_stack *s, const struct path *from, struct buf *b
 	if ((from->transport != T_TCP && from->transport != T_TLS) || view_scan(&v, b->data, b->len, false, &fault))
 		return -ENOTCONN;
 	path.remote.port = v.via_port ? v.via_port : resolve_default_port(from->transport);
+	if (from->transport == T_TLS) /* RFC 5922 §7.3 */
+		path.name = net_name(s->net, view_via_host(&v));
 	return net_send(s->net, &path, b, 0);
 }
 
 static void server_transmit(struct server_txn *st, struct buf *b)
 {
-	int err = net_send(st->stack->net, &st->path, b, 0);
+	int err = net_send(st->stack->net, &st->path, b, st->in_table.key);
 
 	counter_inc(&st->stack->counters, SIP_REPLIES);
 	if (err == -ENOTCONN)
 		err = send_anew(st->stack, &st->path, b);
 	if (err)
 		counter_inc(&st->stack->counters, SIP_SEND_ERRORS);
+}
+
+/* The connection took no more; not that there was no room, or that we have closed it. */
+static bool is_gone(int err)
+{
+	return err != -ENOMEM && err != -ENOBUFS && err != -EMSGSIZE && err != -ECANCELED;
+}
+
+void sip_server_broken(struct sip_stack *s, uint64_t id, const struct path *to, int err)
+{
+	struct server_txn *st = server_find(s, id);
+
+	if (!st || !is_gone(err) || !to->flow || st->path.flow == NET_FLOW_GONE)
+		return;
+	if (st->path.flow == to->flow)
+		st->path.flow = NET_FLOW_GONE;
+	if (st->last) /* its 2xx is the call's to repeat */
+		server_transmit(st, st->last);
 }
 
 static void server_free(struct server_txn *st)
@@ -202,13 +229,6 @@ static uint64_t key_of(const struct sip_stack *s, const struct view *v, uint8_t 
 uint64_t sip_request_key(const struct sip_stack *s, const struct view *v)
 {
 	return key_of(s, v, v->method == M_ACK ? M_INVITE : v->method);
-}
-
-static struct server_txn *server_find(const struct sip_stack *s, uint64_t key)
-{
-	struct link *l = table_find(&s->by_key, key);
-
-	return l ? owner_of(l, struct server_txn, in_table) : NULL;
 }
 
 static bool cancel_absorb(struct sip_stack *s, const struct view *v, const struct path *from, uint64_t key)

@@ -116,6 +116,9 @@ bool server_is_final(const struct server_txn *st);
 unsigned server_status(const struct server_txn *st); /* of the last response; 0: none yet */
 uint64_t server_id(const struct server_txn *st); /* its request's key */
 const struct path *server_path(const struct server_txn *st);
+/* A response of the transaction `id` was not written to the connection `to`, which was another worker's or has broken meanwhile: the last
+ * one goes to where its sender listens, and so do those after it. */
+void sip_server_broken(struct sip_stack *s, uint64_t id, const struct path *to, int err);
 /* The client came back over another flow: its responses go there from now on. */
 void server_move(struct server_txn *st, const struct path *path);
 struct sip_stack *server_stack(struct server_txn *st);

@@ -67,6 +67,8 @@ static inline bool path_eq(const struct path *a, const struct path *b)
 }
 
 enum { NET_NAME_NOBODY = UINT32_MAX }; /* path.name that nobody can prove */
+/* The flow of a path whose connection is known to be gone: nobody's, on any worker (net_send: -ENOTCONN). */
+#define NET_FLOW_GONE UINT64_MAX
 
 struct net;
 struct upgrade_rules;

@@ -653,6 +653,74 @@ static void a_response_finds_another_connection(void **state)
 	flow_end(&f);
 }
 
+/* The same where the connection was another worker's, as it is for most calls: it is known only later, for whatever is sent. */
+static void a_response_finds_one_from_any_worker(void **state)
+{
+	static const unsigned status[] = { 486, 200 };
+	struct rig *r = rig_new(FLOW_ONE, 8, 1);
+	struct got alice = { 0 }, bob = { 0 };
+
+	(void)state;
+	r->has_flows = true;
+	for (unsigned i = 0; i < 16; i++) {
+		char from[32], listens[32], to[128];
+
+		snprintf(from, sizeof(from), "192.0.2.10:%u", 40000 + i);
+		snprintf(listens, sizeof(listens), "192.0.2.10:%u", 5070 + i);
+		rig_say(r, from, EDGE_TCP, "",
+		        "INVITE sip:bob@example.com SIP/2.0\nVia: SIP/2.0/TCP %s;branch=z9hG4bKany%u\nMax-Forwards: 70\n"
+		        "From: <sip:alice@example.com>;tag=a%u\nTo: <sip:bob@example.com>\nCall-ID: any%u\nCSeq: 1 INVITE\n"
+		        "Contact: <sip:alice@192.0.2.10:5070;transport=tcp>\n", listens, i, i, i);
+		rig_expect(r, from, "SIP/2.0 100", &alice);
+		rig_expect(r, BOB, "INVITE ", &bob);
+		rig_lose(r, from);
+		snprintf(to, sizeof(to), "%s;tag=bob", got_value(&bob, HDR_TO));
+		flow_answer(r, BOB, CORE, &bob, 180, to, "<sip:bob@10.0.0.21>", "", "");
+		rig_expect(r, listens, "SIP/2.0 180", &alice);
+		flow_answer(r, BOB, CORE, &bob, status[i % 2], to, status[i % 2] < 300 ? "<sip:bob@10.0.0.21>" : NULL, "", "");
+		rig_expect(r, listens, status[i % 2] == 200 ? "SIP/2.0 200" : "SIP/2.0 486", &alice);
+		rig_expect_silence(r, listens); /* once each */
+		if (status[i % 2] == 200) {
+			rig_after(r, 500);
+			rig_expect(r, listens, "SIP/2.0 200", &alice);
+		}
+		rig_forget(r, BOB);
+		rig_after(r, 3600000);
+		rig_forget(r, BOB);
+		rig_forget(r, listens);
+	}
+	got_free(&alice);
+	got_free(&bob);
+	rig_free(r, true);
+}
+
+/* RFC 5922 §7.3: over TLS whoever is connected to has to prove its sent-by. */
+static void a_response_over_tls(void **state)
+{
+	static const char *const hosts[] = { "gw.example.net", "192.0.2.10" };
+
+	(void)state;
+	for (unsigned is_address = 0; is_address < 2; is_address++) {
+		struct rig *r = rig_new(FLOW_ONE, 1, 1);
+		struct got alice = { 0 }, bob = { 0 };
+
+		r->has_flows = true;
+		rig_becomes(r, EDGE_TCP, T_TLS);
+		rig_say(r, "192.0.2.10:40000", "tcp:203.0.113.10:5060", "",
+		        "MESSAGE sip:bob@example.com SIP/2.0\nVia: SIP/2.0/TLS %s:5071;branch=z9hG4bKtls\nMax-Forwards: 70\n"
+		        "From: <sip:alice@example.com>;tag=a\nTo: <sip:bob@example.com>\nCall-ID: tls\nCSeq: 1 MESSAGE\n", hosts[is_address]);
+		rig_expect(r, BOB, "MESSAGE ", &bob);
+		rig_lose(r, "192.0.2.10:40000");
+		flow_answer(r, BOB, CORE, &bob, 200, "<sip:bob@example.com>;tag=bob", NULL, "", "");
+		rig_expect(r, "192.0.2.10:5071", "SIP/2.0 200", &alice);
+		assert_string_equal(alice.packet->tls_name, is_address ? "" : hosts[0]); /* the address itself */
+		got_free(&alice);
+		got_free(&bob);
+		rig_after(r, 3600000);
+		rig_free(r, true);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -680,6 +748,8 @@ int main(void)
 		cmocka_unit_test(strangers_hear_a_bye),
 		cmocka_unit_test(a_bye_finds_nobody),
 		cmocka_unit_test(a_response_finds_another_connection),
+		cmocka_unit_test(a_response_finds_one_from_any_worker),
+		cmocka_unit_test(a_response_over_tls),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

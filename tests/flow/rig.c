@@ -113,6 +113,15 @@ static struct rig_flow *flow_find(struct rig *r, const struct addr *remote)
 	return NULL;
 }
 
+/* Told in the next turn. */
+static void refuse(struct rig_net *n, const struct path *to, uint64_t cookie)
+{
+	struct refusal *refusal = must(calloc(1, sizeof(*refusal)));
+
+	*refusal = (struct refusal){ .worker = n->worker, .path = *to, .cookie = cookie };
+	list_push(&n->rig->refused, &refusal->in_list);
+}
+
 static int net_send_virtual(struct net *net, const struct path *to, struct buf *msg, uint64_t cookie)
 {
 	struct rig_net *n = owner_of(net, struct rig_net, net);
@@ -124,13 +133,14 @@ static int net_send_virtual(struct net *net, const struct path *to, struct buf *
 		return -EMSGSIZE;
 	if (l->bind.family != to->remote.family)
 		return -EAFNOSUPPORT;
-	if (to->flow && (!flow_find(r, &to->remote) || flow_find(r, &to->remote)->flow != to->flow))
-		return -ENOTCONN;
+	if (to->flow && (!flow_find(r, &to->remote) || flow_find(r, &to->remote)->flow != to->flow)) {
+		if (to->flow >> 56 == n->worker->index || to->flow >> 56 >= r->shared.workers)
+			return -ENOTCONN;
+		refuse(n, to, cookie); /* as in production only the worker that had the connection knows */
+		return 0;
+	}
 	if (transport_is_stream(to->transport) && r->is_refusing_streams) {
-		struct refusal *refusal = must(calloc(1, sizeof(*refusal)));
-
-		*refusal = (struct refusal){ .worker = n->worker, .path = *to, .cookie = cookie };
-		list_push(&r->refused, &refusal->in_list);
+		refuse(n, to, cookie);
 		return 0;
 	}
 	p = packet_new(&l->bind, &to->remote, to->transport, to->listener, buf_sv(msg));
