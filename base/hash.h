@@ -10,7 +10,7 @@ struct hash_key {
 /* Fills with getrandom(2). 0 or -errno. */
 int random_bytes(void *out, size_t len);
 uint64_t hash_bytes(const struct hash_key *k, const void *p, size_t len);
-/* Over several parts, each preceded by its length, so that parts cannot be shifted into each other. */
+/* Over several parts and their lengths, so that parts cannot be shifted into each other. */
 uint64_t hash_parts(const struct hash_key *k, const struct sv *parts, size_t n);
 /* Without a key, by a few operations: where nobody gains anything from two texts that give the same. */
 uint64_t hash_weak(uint64_t seed, struct sv v);

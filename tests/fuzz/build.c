@@ -44,7 +44,16 @@ static void check_headers(const struct view *v, const struct view *from, struct 
 	must(count(v, HDR_CONTACT) <= 1, "more than one Contact", text);
 }
 
-static void check(struct compose *c, const struct view *from, bool is_response, bool has_body)
+/* A report of another request or dialog loses what names the inside (transfer.c, watch.c); every other body passes as it is. */
+static bool is_report(const struct view *v)
+{
+	struct sv type = view_value(v, HDR_CONTENT_TYPE);
+
+	type = sv_trim((struct sv){ type.p, sv_chr(type, ';') });
+	return sv_ieq(type, SV("message/sipfrag")) || sv_ieq(type, SV("application/dialog-info+xml"));
+}
+
+static void check(struct compose *c, const struct view *from, bool is_response)
 {
 	struct buf *b = compose_done(c);
 	struct view_fault fault = { .reason = "" };
@@ -56,7 +65,7 @@ static void check(struct compose *c, const struct view *from, bool is_response, 
 	}
 	must(view_scan(&v, b->data, b->len, true, &fault) == 0, fault.reason, buf_sv(b));
 	must((v.status != 0) == is_response, "another kind of message", buf_sv(b));
-	must(!has_body || sv_eq(view_body(&v), view_body(from)), "the body has changed", buf_sv(b));
+	must(is_report(from) || sv_eq(view_body(&v), view_body(from)), "the body has changed", buf_sv(b));
 	check_headers(&v, from, buf_sv(b));
 	buf_put(b);
 }
@@ -72,7 +81,7 @@ static void build_response(struct b2bua *b, const struct view *v, const struct p
 	server_begin(st, &c.o, 183, SV(""), SV("ourtag"));
 	compose_contact(&c, leg, v, from);
 	compose_rest(&c, v, from, leg);
-	check(&c, v, true, true);
+	check(&c, v, true);
 	server_discard(st);
 }
 
@@ -101,7 +110,7 @@ static void build_request(struct b2bua *b, const struct view *v, const struct pa
 		compose_request(&c, &m);
 		compose_contact(&c, leg, v, from);
 		compose_rest(&c, v, from, leg);
-		check(&c, v, false, true);
+		check(&c, v, false);
 	}
 	arena_reset(&arena);
 }
