@@ -9,6 +9,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 #define OPT "OPTIONS sip:a@b SIP/2.0\r\nl: 0\r\n\r\n"
 #define OK "SIP/2.0 200 OK\r\nl: 0\r\n\r\n"
@@ -17,7 +18,7 @@
 	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: sip\r\n\r\n"
 #define FRAMED "\x81\xa1\0\0\0\0" OPT /* masked with zeros */
 
-enum { PLAIN, ASKING, BROWSERS, PLACES, PATIENCE = 300 /* turns */, ERRORS = 16 };
+enum { PLAIN, ASKING, BROWSERS, PLACES, PATIENCE = 300 /* turns */, ERRORS = 16, FIRST_STEP = 13 };
 _Static_assert(sizeof OPT - 1 == 0x21, "a frame says how long it is");
 
 static struct certs files;
@@ -374,6 +375,9 @@ static int world_begin(void **state)
 	w->stranger = peer_context(true, "revoked");
 	w->listening = plain_socket(SOCK_STREAM, 4, &w->there);
 	assert_int_equal(listen(w->listening, 8), 0);
+	for (int i = 0; i < ERRORS; i++)
+		ERR_raise_data(ERR_LIB_USER, 1, "%s", "OpenSSL keeps the room of each complaint in its ring for the next one");
+	ERR_clear_error();
 	*state = w;
 	return 0;
 }
@@ -529,15 +533,51 @@ static void certificates(void **state)
 	}
 }
 
+enum { READ = 0, REFUSED = 1, NOTHING_FAILED = 2 };
+
+/* A process whose first use of OpenSSL this is. */
+static int begins(unsigned long n, unsigned long how_many)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct settings s = { 0 };
+		int err;
+
+		oom_arm(n, how_many);
+		err = settings_read(&s);
+		_exit(!oom_disarm() ? NOTHING_FAILED : err ? REFUSED : READ);
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (!WIFEXITED(status))
+		fail_msg("the first time: allocation %lu: signal %d", n, WTERMSIG(status));
+	assert_in_range(WEXITSTATUS(status), READ, NOTHING_FAILED);
+	return WEXITSTATUS(status);
+}
+
+/* OpenSSL makes itself ready when it is first asked: the program comes up or says why not. A process for each, so not each one is failed. */
+static void the_first_time(void **state)
+{
+	unsigned long n = 1, refused = 0;
+	int end;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++, n = 1)
+		for (end = READ; end != NOTHING_FAILED; n += FIRST_STEP) {
+			end = begins(n, i ? 100000 : 0);
+			refused += end == REFUSED;
+		}
+	assert_true(refused > 1000 / FIRST_STEP);
+}
+
 static int make_files(void **state)
 {
 	(void)state;
 	signal(SIGPIPE, SIG_IGN);
 	if (CRYPTO_set_mem_functions(piece_new, piece_resize, piece_free) != 1)
 		return -1;
-	for (int i = 0; i < ERRORS; i++)
-		ERR_raise_data(ERR_LIB_USER, 1, "%s", "OpenSSL keeps the room of each complaint in its ring for the next one");
-	ERR_clear_error();
 	certs_make(&files);
 	return 0;
 }
@@ -552,6 +592,7 @@ static int drop_files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_first_time), /* before the others */
 		cmocka_unit_test_setup_teardown(certificates, world_begin, world_end),
 		cmocka_unit_test_setup_teardown(connections, world_begin, world_end),
 		cmocka_unit_test_setup_teardown(nobody_is_believed_for_want_of_memory, world_begin, world_end),
