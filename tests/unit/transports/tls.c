@@ -226,6 +226,7 @@ static void whom_a_certificate_is_for(void **state)
 	assert_int_equal(try_name("user", "example.net", "ca.pem", NULL), -EKEYREJECTED);
 	assert_int_equal(try_name("user", "user", "ca.pem", NULL), -EKEYREJECTED); /* a common name counts where nothing else is */
 	assert_int_equal(try_name("cn", "cn.example.com", "ca.pem", NULL), 0);
+	assert_int_equal(try_name("many", "n70.example.com", "ca.pem", NULL), 0);
 }
 
 /* A certificate for these sip: URIs, or DNS names. */
@@ -310,7 +311,7 @@ static struct tls_context *asking_server(uint8_t verify, const char *crl)
 	return x;
 }
 
-/* A client that shows `file` to a server that asks; what the server says, and the first name that it has proved. */
+/* A client that shows `file` to a server that asks; what the server says, and the last name that it has proved. */
 static int show(struct tls_context *server, const char *file, char name[64])
 {
 	struct tls_cert *c = file ? cert_of(file, "own", NULL) : NULL;
@@ -319,14 +320,15 @@ static int show(struct tls_context *server, const char *file, char name[64])
 	                                                                      .n_certs = file != NULL });
 	struct sv names[LINK_NAMES_MAX];
 	struct pair p;
+	unsigned n;
 	int err;
 
 	pair_open(&p, server, client, "sip.example.com");
 	pair_shake(&p);
 	err = p.err[0];
 	*name = '\0';
-	if (!err && tls_peer_names(p.server, names, LINK_NAMES_MAX))
-		snprintf(name, 64, "%.*s", SV_ARG(names[0]));
+	if (!err && (n = tls_peer_names(p.server, names, LINK_NAMES_MAX)))
+		snprintf(name, 64, "%.*s", SV_ARG(names[n - 1]));
 	else if (err)
 		assert_int_equal(p.fault[0], LINK_UNTRUSTED);
 	pair_close(&p);
@@ -344,6 +346,8 @@ static void clients_that_are_asked(void **state)
 	(void)state;
 	assert_int_equal(show(x, "uri", name), 0);
 	assert_string_equal(name, "example.net");
+	assert_int_equal(show(x, "many", name), 0);
+	assert_string_equal(name, "n64.example.com");
 	assert_int_equal(show(x, NULL, name), -EKEYREJECTED);
 	assert_int_equal(show(x, "stranger", name), -EKEYREJECTED);
 	assert_int_equal(show(x, "revoked", name), -EKEYREVOKED);
