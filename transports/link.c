@@ -211,11 +211,18 @@ static bool is_empty_for_long(struct tls *t, int n)
 	return true;
 }
 
+/* The queue is empty nearly always, and clearing it goes over all of its places. */
+static void forget_complaints(void)
+{
+	if (ERR_peek_error())
+		ERR_clear_error();
+}
+
 ssize_t tls_recv(struct tls *t, char *bytes, size_t size)
 {
 	int n;
 
-	ERR_clear_error();
+	forget_complaints();
 	errno = 0;
 	t->n_records = 0;
 	n = SSL_read(t->ssl, bytes, (int)size);
@@ -245,7 +252,7 @@ ssize_t tls_send(struct tls *t, const struct iovec *iov, size_t n, char *area)
 	struct iovec one = gather(iov, n, area);
 	int sent;
 
-	ERR_clear_error();
+	forget_complaints();
 	errno = 0;
 	sent = SSL_write(t->ssl, one.iov_base, (int)one.iov_len);
 	if (sent > 0)
