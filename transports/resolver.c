@@ -209,7 +209,8 @@ static void add_services_of(struct walk *w, uint8_t transport, uint8_t rank)
 		add_services(w, name, transport, rank);
 }
 
-/* Whoever has waited long does not wait for one answer before he asks for the next: at the deadline, what never answered is done without. */
+/* Whoever has waited long does not wait for one answer before he asks for the next: at the deadline, what never answered is done
+ * without. */
 static bool is_hurried(const struct walk *w)
 {
 	return w->wishes & ANSWERS_URGENT;
@@ -245,7 +246,8 @@ static void walk(struct walk *w)
 		else
 			choose_transport(w);
 	}
-	if (w->n == 0 && (!w->is_pending || is_hurried(w)) && !w->is_refused && !w->is_starved && transport) /* §4.2: without SRV records the name itself */
+	/* §4.2: without SRV records the name itself. */
+	if (w->n == 0 && (!w->is_pending || is_hurried(w)) && !w->is_refused && !w->is_starved && transport)
 		add_target(w, what->host, &(struct found_target){ .transport = transport });
 }
 
