@@ -85,6 +85,8 @@ static void note_line(struct scan *sc, const char *p, uint32_t end)
 
 	if (sc->line == 0 || (first != 'c' && first != 'l'))
 		return;
+	if (first == 'c' && (end - sc->line < 9 || (p[sc->line + 8] | 0x20) != 'l'))
+		return; /* Contact, Call-ID, CSeq, Content-Type: one look instead of a comparison each */
 	if (!length_name(sv_span(p + sc->line, p + end)))
 		return;
 	if (sc->length)
