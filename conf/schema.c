@@ -309,8 +309,8 @@ static const struct row rows[] = {
 	  .help = "Where it takes WebSockets (ws and wss). Default: `/`." },
 	{ .path = "pools.*.destinations[].each-address", .type = TY_BOOL, .unset = "off", FIELD(conf_destination, each_address),
 	  .help = "`on`: every address that the name leads to (SRV, A, AAAA; eight at most, of more always the same) is a destination of "
-	          "its own, NAME/ADDRESS, with a health, a load and these limits of its own; asked for again when its time to live is over. "
-	          "Those that disappear get no new calls. `off`: one destination, its addresses tried in turn." },
+	          "its own, NAME/ADDRESS, with a health, a load and these limits of its own; asked for again when its time to live is "
+	          "over. Those that disappear get no new calls. `off`: one destination, its addresses tried in turn." },
 	{ .path = "pools.*.destinations[].tls-name", .type = TY_HOST, FIELD(conf_destination, tls_name),
 	  .help = "Over TLS: the name its certificate has to be for, when that is not the host of `uri`." },
 	{ .path = "pools.*.destinations[].weight", .type = TY_INT, .unset = "1", .max = 1000, FIELD(conf_destination, weight),
