@@ -12,7 +12,7 @@ enum {
 struct scan {
 	uint32_t at;       /* looked at so far */
 	uint32_t line;     /* where the current line begins */
-	uint32_t length;   /* where the Content-Length line begins; 0 = none seen */
+	uint32_t length;   /* what stands behind the name and colon of Content-Length; 0 = none seen */
 	uint32_t head;     /* the head's bytes with its empty line; 0 = not known yet */
 	uint32_t whole;    /* head and body */
 	bool is_twice;     /* Content-Length was there before */
@@ -59,10 +59,10 @@ static size_t skip_lws(struct sv v, size_t at)
 	}
 }
 
-/* `head` from its Content-Length line on. 0, or -EBADMSG: not one number, or more than any message may have. */
+/* `head` from behind the colon of its Content-Length on. 0, or -EBADMSG: not one number, or more than any message may have. */
 static int read_length(struct sv head, uint32_t *out)
 {
-	size_t at = skip_lws(head, length_name(head)), first = at;
+	size_t at = skip_lws(head, 0), first = at;
 	uint32_t n = 0;
 
 	for (; at < head.len && head.p[at] >= '0' && head.p[at] <= '9'; at++) {
@@ -82,17 +82,18 @@ static int read_length(struct sv head, uint32_t *out)
 static void note_line(struct scan *sc, const char *p, uint32_t end)
 {
 	char first = p[sc->line] | 0x20;
+	size_t name;
 
 	if (sc->line == 0 || (first != 'c' && first != 'l'))
 		return;
 	if (first == 'c' && (end - sc->line < 9 || (p[sc->line + 8] | 0x20) != 'l'))
 		return; /* Contact, Call-ID, CSeq, Content-Type: one look instead of a comparison each */
-	if (!length_name(sv_span(p + sc->line, p + end)))
+	if (!(name = length_name(sv_span(p + sc->line, p + end))))
 		return;
 	if (sc->length)
 		sc->is_twice = true;
 	else
-		sc->length = sc->line;
+		sc->length = sc->line + (uint32_t)name;
 }
 
 /* Looks for the empty line among `len` bytes; only CRLF ends a line, so that our idea of a head is never longer or
