@@ -112,11 +112,16 @@ static bool free_oldest(struct answers *a, bool is_foreign)
 	return true;
 }
 
+/* Each kind makes room for itself alone, and has more answers than questions under way: the one that goes has not been used for hundreds of
+ * others, and is none that somebody holds who asks for this one (answers_get). */
 static bool make_room(struct answers *a, bool is_foreign)
 {
-	if (is_foreign && a->n_foreign >= RESOLVE_FOREIGN_CACHE_MAX)
-		return free_oldest(a, true);
-	return a->table.count < RESOLVE_CACHE_MAX || free_oldest(a, true) || free_oldest(a, false);
+	size_t max = is_foreign ? RESOLVE_FOREIGN_CACHE_MAX : RESOLVE_CACHE_MAX;
+
+	while ((is_foreign ? a->n_foreign : a->table.count - a->n_foreign) >= max)
+		if (!free_oldest(a, is_foreign))
+			return false;
+	return true;
 }
 
 /* NULL: memory is out, or all places are taken by what is asked for. */

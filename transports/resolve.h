@@ -7,11 +7,12 @@
 
 enum resolve_limits {
 	RESOLVE_ADDRS_MAX = 8,
-	RESOLVE_CACHE_MAX = 4096,       /* answers of name servers */
+	RESOLVE_CACHE_MAX = 4096,       /* answers of name servers, without those of names of messages */
 	RESOLVE_PENDING_MAX = 1024,     /* who waits */
 	RESOLVE_QUESTIONS_MAX = 2048,   /* to the servers, at once */
-	/* Of these, what names of messages may have at most, so that nobody outside keeps us from names of the configuration. */
-	RESOLVE_FOREIGN_CACHE_MAX = 2048, RESOLVE_FOREIGN_PENDING_MAX = 512, RESOLVE_FOREIGN_QUESTIONS_MAX = 1024,
+	/* What names of messages may have, so that nobody outside keeps us from names of the configuration: of the above at most, and beside
+	 * its answers. */
+	RESOLVE_FOREIGN_PENDING_MAX = 512, RESOLVE_FOREIGN_QUESTIONS_MAX = 1024, RESOLVE_FOREIGN_CACHE_MAX = 2048,
 	RESOLVE_TIMEOUT_MS = 4000,
 	RESOLVE_TTL_MIN_S = 5, RESOLVE_TTL_MAX_S = 3600,
 	RESOLVE_NEGATIVE_S = 10, RESOLVE_NEGATIVE_MAX_S = 300, /* what is not there: unless the zone says so; at most */

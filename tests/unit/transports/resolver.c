@@ -1124,15 +1124,36 @@ static void strangers_drive_out_strangers(void **state)
 	assert_int_equal(ask(r, query("ours.example", 5060, T_UDP, 4), &a), 0);
 	assert_int_equal(ask(r, query("both.example", 5060, T_UDP, 4), &a), 0);
 	assert_int_equal(ask_only(r, foreign("theirs.example")), -EINPROGRESS);
-	for (int i = 0; i < RESOLVE_CACHE_MAX + 5; i++) { /* but ours do not go before all of theirs have */
+	for (int i = 0; i < RESOLVE_CACHE_MAX + 5; i++) { /* nor do ours drive out theirs */
 		snprintf(name, sizeof name, "m%d.example", i);
 		r->n_asked = 0;
 		r->n_done = 0;
 		assert_int_equal(ask_and_wait(r, query(name, 5060, T_UDP, 4), &a), -ENOENT);
-		if (i == RESOLVE_FOREIGN_CACHE_MAX)
-			assert_int_equal(ask(r, query("ours.example", 5060, T_UDP, 4), &a), 0);
 	}
-	assert_int_equal(counted(r, RESOLVER_CACHED), RESOLVE_CACHE_MAX);
+	assert_int_equal(counted(r, RESOLVER_CACHED), RESOLVE_CACHE_MAX + RESOLVE_FOREIGN_CACHE_MAX);
+}
+
+/* All that leads to a stranger's name stays while it is followed, however full we are of names of our own. */
+static void a_strangers_name_has_its_own_room(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct resolve_query q = open_query("theirs", 1u << T_UDP);
+	struct resolve_answer a;
+	char name[32];
+
+	ZONE(r, { "theirs", NAPTR, 60, "SIP+D2U _sip._udp.theirs", 50, 50, 0 }, { "_sip._udp.theirs", SRV, 60, "a.theirs", 1, 0, 5062 },
+	     { "_sip._udp.theirs", SRV, 60, "b.theirs", 2, 0, 5063 }, { "a.theirs", A, 60, "192.0.2.1", 0, 0, 0 },
+	     { "b.theirs", A, 60, "192.0.2.2", 0, 0, 0 });
+	for (int i = 0; i < RESOLVE_CACHE_MAX; i++) {
+		snprintf(name, sizeof name, "m%d.example", i);
+		r->n_asked = 0;
+		r->n_done = 0;
+		assert_int_equal(ask_and_wait(r, query(name, 5060, T_UDP, 4), &a), -ENOENT);
+	}
+	q.is_foreign = true;
+	assert_int_equal(ask_and_wait(r, q, &a), 0);
+	assert_int_equal(a.n, 2);
+	expect_hop(&a, 1, "192.0.2.2:5063", T_UDP);
 }
 
 /* What could not be asked for is not taken for absent: SRV records may say quite another place than the name's address. */
@@ -1338,6 +1359,7 @@ int main(void)
 		TEST(strangers_have_half_of_the_places),
 		TEST(strangers_have_half_of_the_questions),
 		TEST(strangers_drive_out_strangers),
+		TEST(a_strangers_name_has_its_own_room),
 		TEST(what_cannot_be_asked_for_is_not_absent),
 		TEST(a_dead_server_costs_a_deadline),
 		TEST(an_old_answer_bridges_a_dead_server),
