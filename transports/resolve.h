@@ -10,8 +10,8 @@ enum resolve_limits {
 	RESOLVE_CACHE_MAX = 4096,       /* answers of name servers, without those of names of messages */
 	RESOLVE_PENDING_MAX = 1024,     /* who waits */
 	RESOLVE_QUESTIONS_MAX = 2048,   /* to the servers, at once */
-	/* What names of messages may have, so that nobody outside keeps us from names of the configuration: of the above at most, and beside
-	 * its answers. */
+	/* What names of messages may have, so that nobody outside keeps us from names of the configuration: of the above at most, answers
+	 * beside them. */
 	RESOLVE_FOREIGN_PENDING_MAX = 512, RESOLVE_FOREIGN_QUESTIONS_MAX = 1024, RESOLVE_FOREIGN_CACHE_MAX = 2048,
 	RESOLVE_TIMEOUT_MS = 4000,
 	RESOLVE_TTL_MIN_S = 5, RESOLVE_TTL_MAX_S = 3600,
