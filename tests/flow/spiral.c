@@ -225,7 +225,7 @@ static void a_proxy_that_turns_round_is_a_loop(void **state)
 	struct flow f;
 
 	(void)state;
-	for (unsigned workers = 1; workers <= 8; workers *= 2) {
+	for (unsigned workers = 1; workers <= 8; workers++) { /* by another word the same worker would be found now and then */
 		flow_begin(&f, LOOP, workers, 3);
 		flow_alice_calls(&f, "", SDP);
 		flow_expect_at_alice(&f, "SIP/2.0 100");
