@@ -207,10 +207,7 @@ static void until_passed(struct conn *c)
 		conn_die(c, NET_CLOSED_CONNECT, ETIMEDOUT);
 		break;
 	case CONN_HANDSHAKING:
-		if (c->waits)
-			conn_shift_deadline(c);
-		else
-			conn_die(c, NET_CLOSED_SLOW_HANDSHAKE, ETIMEDOUT);
+		conn_die(c, NET_CLOSED_SLOW_HANDSHAKE, ETIMEDOUT);
 		break;
 	case CONN_UPGRADING:
 		conn_die(c, NET_CLOSED_SLOW_UPGRADE, ETIMEDOUT);
@@ -235,8 +232,6 @@ static void on_timer(struct timer *t)
 		c->message_until = now + NET_MESSAGE_MS; /* it is us who do not read */
 	if (c->until && c->until <= now) {
 		until_passed(c);
-		if (c->state == CONN_HANDSHAKING)
-			conn_heed_deadlines(c);
 	} else if (c->message_until && c->message_until <= now) {
 		conn_die(c, NET_CLOSED_SLOW_MESSAGE, ETIMEDOUT);
 	} else if (idle_until(c) <= now) {

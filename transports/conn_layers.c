@@ -3,7 +3,7 @@
 #include <errno.h>
 
 enum {
-	COMPLAINT_MS = 10000,           /* at most one line of the log about one peer that cannot be believed */
+	COMPLAINT_MS = 10000,           /* at most one line of the log within these, by each of its clocks */
 	EMPTY_RECORD_COST = 1024,       /* bytes that a record without any counts for (SOCKETS_TURN_BYTES) */
 };
 
@@ -95,12 +95,12 @@ static void stop_shaking(struct conn *c)
 	count_shaking(c, -1);
 }
 
-/* A configured name has its own, whatever becomes of the names that clients make up. */
-static uint64_t *said_clock(struct conn *c, struct sv expected)
+/* A configured name has its own; the names that clients make up share one, and leave addresses, which may be configured, theirs. */
+static uint64_t *said_clock(struct conn *c)
 {
 	uint64_t *own = expected_said_ms(&c->s->expected, c->name);
 
-	return own ? own : &c->s->said_ms[hash_nocase(&c->s->key, expected) % SAID_CLOCKS];
+	return own ? own : &c->s->said_ms[c->name ? SAID_OF_NAMES : SAID_OF_ADDRESSES];
 }
 
 /* What anybody can cause by connecting is counted; of whom we dial an operator wants to know. */
@@ -108,7 +108,7 @@ static void complain(struct conn *c, const char *why)
 {
 	char area[ADDR_TEXT], text[ADDR_TEXT], name[256];
 	struct sv expected = expected_of(c, area);
-	uint64_t now = c->s->p.wheel->now_ms, *said = said_clock(c, expected);
+	uint64_t now = c->s->p.wheel->now_ms, *said = said_clock(c);
 
 	if (c->is_accepted || (*said && now < *said + COMPLAINT_MS))
 		return;
@@ -160,24 +160,17 @@ static void step(struct conn *c)
 	}
 }
 
-/* Not watched while it waits: what came would wake us again and again. */
+/* Not watched while it waits: what came would wake us again and again. Its deadline waits with it, since it is us who are slow: whatever is
+ * left of it counts again from shake_first on. */
 static void wait(struct conn *c)
 {
 	if (watch_set(c->s->p.poller, &c->watch, 0)) {
 		conn_die(c, NET_CLOSED_MEMORY, ENOMEM);
 		return;
 	}
-	c->waits = true;
+	wheel_disarm(c->s->p.wheel, &c->timer);
 	c->waits_since_ms = (uint32_t)c->s->p.wheel->now_ms;
 	list_push(c->is_accepted ? &c->s->handshakes : &c->s->dials, &c->in_handshakes);
-}
-
-void conn_shift_deadline(struct conn *c)
-{
-	uint32_t now = (uint32_t)c->s->p.wheel->now_ms;
-
-	c->until += now - c->waits_since_ms;
-	c->waits_since_ms = now;
 }
 
 /* Whoever shakes hands in earnest answers within moments: the one that was not heard for longest makes room. */
@@ -217,8 +210,8 @@ static void shake_first(struct node *waiting)
 {
 	struct conn *c = owner_of(waiting->next, struct conn, in_handshakes);
 
-	conn_shift_deadline(c);
-	c->waits = false;
+	c->until += (uint32_t)c->s->p.wheel->now_ms - c->waits_since_ms;
+	conn_heed_deadlines(c);
 	conn_shake(c);
 }
 

@@ -126,10 +126,10 @@ static bool free_one(void *ctx, struct link *l)
 	return true;
 }
 
-static void clear(struct hosts *h)
+static void names_free(struct table *t)
 {
-	table_each(&h->table, free_one, NULL);
-	table_fini(&h->table);
+	table_each(t, free_one, NULL);
+	table_fini(t);
 }
 
 /* What does not fit is left out. -ENOMEM. */
@@ -165,12 +165,30 @@ static void freep(char **p)
 	free(*p);
 }
 
+/* The names of `text`, or on -ENOMEM those that were there before. */
+static int names_replace(struct hosts *h, struct sv text)
+{
+	struct table fresh, was = h->table;
+	int err = table_init(&fresh, 0);
+
+	if (err)
+		return err;
+	h->table = fresh;
+	err = take_text(h, text);
+	if (err) {
+		names_free(&h->table);
+		h->table = was;
+	} else {
+		names_free(&was);
+	}
+	return err;
+}
+
 /* Up to HOSTS_BYTES_MAX of them. -errno. */
 static int read_text(struct hosts *h)
 {
 	SCOPED(closep) int fd = open(h->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	SCOPED(freep) char *bytes = fd < 0 ? NULL : malloc(HOSTS_BYTES_MAX);
-	struct table fresh;
 	size_t len = 0;
 	ssize_t got = 1;
 
@@ -180,11 +198,7 @@ static int read_text(struct hosts *h)
 		len += (size_t)got;
 	if (!bytes || got < 0)
 		return bytes ? -errno : -ENOMEM;
-	if (table_init(&fresh, 0))
-		return -ENOMEM;
-	clear(h);
-	h->table = fresh;
-	return take_text(h, (struct sv){ bytes, len });
+	return names_replace(h, (struct sv){ bytes, len });
 }
 
 static bool is_same(const struct stamp *a, const struct stamp *b)
@@ -265,6 +279,6 @@ void hosts_free(struct hosts *h)
 {
 	if (!h)
 		return;
-	clear(h);
+	names_free(&h->table);
 	free(h);
 }

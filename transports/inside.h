@@ -22,7 +22,7 @@ _Static_assert(UDP_STRIDE % 4096 == 64, "places must not share cache sets");
 _Static_assert((SOCKETS_UDP_QUEUE_MAX & (SOCKETS_UDP_QUEUE_MAX - 1)) == 0, "ring indexes are masked");
 
 struct sockets;
-enum { NO_SLOT = UINT32_MAX, SAID_CLOCKS = 16 };
+enum { NO_SLOT = UINT32_MAX, SAID_OF_NAMES = 0, SAID_OF_ADDRESSES, SAID_CLOCKS };
 
 struct listen_set {
 	size_t n;
@@ -129,7 +129,7 @@ struct conn {
 	int error;                   /* why it died; given to what was not written */
 	uint16_t listener;
 	uint16_t closed_by;          /* enum net_counter */
-	uint32_t waits_since_ms;     /* the clock's lower half */
+	uint32_t waits_since_ms;     /* in sockets.handshakes or .dials: it is our turn, and we have no time; the clock's lower half */
 	uint8_t state, transport;
 	bool is_blocked : 1;         /* the kernel takes no more; WATCH_WRITE will tell */
 	bool is_accepted : 1;
@@ -139,7 +139,6 @@ struct conn {
 	bool is_told : 1;            /* on_flow_closed was called */
 	bool is_pinged : 1;          /* and has not sent what answers it */
 	bool sniffs : 1;             /* may become a WebSocket by its first bytes, "GET " */
-	bool waits : 1;              /* in sockets.handshakes or .dials: it is our turn, and we have no time */
 	bool is_shaking : 1;         /* counted in sockets.n_shaking[is_accepted] */
 	uint8_t n_sniffed;           /* of which these have come */
 };
@@ -187,8 +186,6 @@ void conn_note_traffic(struct conn *c);
 void conn_begin(struct conn *c);
 /* CONN_HANDSHAKING: something came, or can be written. At once, or in a later turn of the loop. */
 void conn_shake(struct conn *c);
-/* It waits for a turn of the loop that has time for it: its deadline waits with it, since it is us who are slow. */
-void conn_shift_deadline(struct conn *c);
 /* Those that waited, as many as a turn has time for. True: others wait still. */
 bool conn_shake_more(struct sockets *s);
 /* All layers are ready. */
@@ -278,7 +275,7 @@ struct sockets {
 	unsigned handshakes_left;    /* steps in this turn */
 	unsigned n_shaking[2];       /* ours; accepted */
 	struct expected expected;
-	uint64_t said_ms[SAID_CLOCKS]; /* when the log heard last of a peer that is not configured by name, by whom we wanted */
+	uint64_t said_ms[SAID_CLOCKS]; /* when the log heard last of a peer that is not configured by name */
 	struct conn *work, **work_end;
 	struct stream_budget held;
 	size_t read_in_turn;         /* bytes of all connections */

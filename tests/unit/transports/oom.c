@@ -6,11 +6,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include "base/poller.h"
+#include "transports/hosts.h"
 #include "transports/resolver.h"
 #include "transports/sockets.h"
 #include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -343,11 +345,53 @@ static void each_allocation_fails_in_turn(void **state)
 	assert_true(n > 30);
 }
 
+static void write_hosts(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* A hosts file is in force whole, or the one before it is. */
+static void a_hosts_file_is_read_whole_or_not(void **state)
+{
+	char path[64];
+	struct hosts *h;
+	uint64_t now_ms = 1;
+	unsigned long n = 0;
+	bool has_failed;
+
+	(void)state;
+	snprintf(path, sizeof(path), "oom-hosts-%d", (int)getpid());
+	write_hosts(path, "192.0.2.1 old1 old2\n");
+	assert_int_equal(hosts_new(&h, path, NULL), 0);
+	assert_non_null(hosts_find(h, "old2", now_ms));
+	write_hosts(path, "192.0.2.3 new1\n192.0.2.4 new2 new3\n");
+	do {
+		now_ms += HOSTS_LOOK_MS;
+		n_failed = 0;
+		countdown = ++n;
+		(void)hosts_find(h, "new1", now_ms);
+		countdown = 0;
+		has_failed = n_failed > 0;
+		assert_int_equal(hosts_find(h, "old1", now_ms) != NULL, has_failed);
+		assert_int_equal(hosts_find(h, "old2", now_ms) != NULL, has_failed);
+		assert_int_equal(hosts_find(h, "new1", now_ms) != NULL, !has_failed);
+		assert_int_equal(hosts_find(h, "new3", now_ms) != NULL, !has_failed);
+	} while (has_failed);
+	assert_true(n > 4); /* the text, the table, three names */
+	hosts_free(h);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_scenario_works_with_memory),
 		cmocka_unit_test(each_allocation_fails_in_turn),
+		cmocka_unit_test(a_hosts_file_is_read_whole_or_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
