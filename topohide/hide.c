@@ -123,6 +123,7 @@ static void options_line(struct out *o, struct hide *h, struct sv name, struct s
 	struct sv rest = value, tag;
 	unsigned passed = 0, ended = 0;
 	char *begin = o->at;
+	bool was_full = o->is_full;
 
 	while (option_next(&tag, &rest)) {
 		if (option_ends_here(h, tag)) {
@@ -136,8 +137,9 @@ static void options_line(struct out *o, struct hide *h, struct sv name, struct s
 	}
 	if (ended && passed) {
 		out_lit(o, "\r\n");
-	} else if (!ended) { /* as it came */
+	} else if (!ended) { /* as it came, which may be shorter */
 		o->at = begin;
+		o->is_full = was_full;
 		hide_line(o, name, value);
 	}
 }

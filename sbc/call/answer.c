@@ -207,13 +207,14 @@ static bool fails_over(struct setup *s, const struct conf_pool *pool, unsigned s
 static bool asks_for_more(struct attempt *a, const struct view *v)
 {
 	struct setup *s = a->setup;
-	uint32_t min = v->status == 422 && v->method == M_INVITE && a->ahead < SESSION_RAISES_MAX ?
-	                       session_raise(&s->session, &a->b->conf->zones[path_zone(a->b, &a->leg->path)], a->min_s, v) : 0;
+	bool is_asked = v->status == 422 && v->method == M_INVITE && a->raises < SESSION_RAISES_MAX && a->ahead < ATTEMPT_AHEAD_MAX;
+	uint32_t min = is_asked ? session_raise(&s->session, &a->b->conf->zones[path_zone(a->b, &a->leg->path)], a->min_s, v) : 0;
 
 	if (!min || !s->st || (!a->direct && !a->leg->has_slot)) /* another node knew where it had been sent on to */
 		return false;
 	dialogs_free_of(s->call, a->leg);
 	a->min_s = min;
+	a->raises++;
 	return attempt_again(a) == 0;
 }
 
@@ -250,6 +251,7 @@ static void on_final(struct attempt *a, const struct view *v, const struct path 
 	if ((v->status == 401 || v->status == 407) && a->leg->has_slot && !is_hidden) {
 		s->challenger = (uint16_t)(a->leg->slot + 1);
 		s->ahead = a->ahead;
+		s->raises = a->raises;
 		s->min_s = a->min_s;
 	}
 	if (s->fork) {

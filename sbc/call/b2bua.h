@@ -21,7 +21,7 @@
 enum b2bua_limits {
 	DIALOGS_PER_CALL_MAX = 16,         /* To-tags of one INVITE */
 	RELAYS_PER_CALL_MAX = 16,          /* requests on their way within one call */
-	CALLS_ALIKE_MAX = 64,              /* under way at once that differ in CSeq only */
+	CALLS_ALIKE_MAX = 64,              /* that differ in CSeq only, under way or kept by their subscriptions */
 	CALL_SETUP_MAX_MS = 600000,        /* an INVITE that nobody answers, whatever rings */
 	CALL_MAX_MS = 86400000,            /* an answered call without `max-duration` */
 	CALL_DURATION_MAX_MS = 604800000,  /* the longest `max-duration` */

@@ -609,6 +609,7 @@ static void tombstone_add_challenge(struct tombstone *t, const struct call *c)
 		tombstone_challenge_over(owner_of(old, struct tombstone, near));
 	t->challenger = c->setup->challenger;
 	t->ahead = c->setup->ahead;
+	t->raises = c->setup->raises;
 	t->min_s = c->setup->min_s;
 	b->n_challenged++;
 	table_add(&b->tombs, &t->near, c->near.in_table.key);

@@ -96,7 +96,7 @@ struct setup {
 	uint8_t n_tried;
 	uint16_t tried[POOL_TRIES_MAX];
 	uint16_t challenger;       /* as in the tombstone it will leave */
-	uint8_t ahead;             /* of the attempt that it asked; of the next one */
+	uint8_t ahead, raises;     /* of the attempt that it asked; of the next one */
 	uint32_t min_s;
 	struct session_words session; /* of the request */
 	struct { uint64_t ticket; uint16_t slot; int16_t err; uint8_t state; } stick; /* what its key's owner said (stick.h) */
@@ -131,6 +131,7 @@ struct attempt {
 	uint32_t destination;      /* id in the snapshot of the setup's `pick_gen` */
 	uint32_t min_s;            /* what 422 raised Min-SE to; 0: nothing */
 	uint8_t ahead;             /* CSeq numbers used up by 422 (RFC 4028 §7.3) and challenges; ATTEMPT_AHEAD_MAX at most */
+	uint8_t raises;            /* by 422 alone; SESSION_RAISES_MAX at most */
 	bool has_response;
 	bool is_timed;             /* its first response tells how fast the destination is */
 	uint64_t sent_ms;          /* is_timed */
@@ -212,7 +213,7 @@ struct tombstone {
 	struct timer timer;
 	struct b2bua *b;
 	uint16_t challenger;       /* slot + 1 of the destination that asked for credentials; 0: none */
-	uint8_t ahead;             /* as in the attempt that it asked */
+	uint8_t ahead, raises;     /* as in the attempt that it asked */
 	bool has_dialog, has_far;
 	uint32_t min_s;
 };
@@ -633,8 +634,8 @@ unsigned hops_tried(const struct relay *r);
 int hops_request(const struct relay *r, struct view *v);
 /* It is on its way. */
 void hops_watch(struct relay *r);
-/* Something came back. False: 481 of another server than the dialog's: that it knows nothing of the dialog says nothing of the one that
- * has it. */
+/* Something came back. False: it would end the dialog or its BYE, but is another server's than the dialog's: that this one knows nothing
+ * of the dialog says nothing of the one that has it. */
 bool hops_heard(struct relay *r, unsigned status);
 void hops_free(struct relay *r);
 /* Fills in `transport`, or what will do (`transports`); returns the one it stands for otherwise, T_NONE if it contradicts itself. */

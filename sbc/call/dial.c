@@ -178,6 +178,7 @@ static bool pick_wanted(struct setup *s, const struct conf_pool *pool)
 		return false;
 	}
 	s->ahead = t ? t->ahead : 0;
+	s->raises = t ? t->raises : 0;
 	s->min_s = t ? t->min_s : 0;
 	s->pick = (struct pick){ slot, d->id };
 	return true;
@@ -498,6 +499,7 @@ static struct attempt *attempt_new(struct setup *s, const struct view *v, const 
 	}
 	a->destination = s->pick.destination;
 	a->ahead = s->ahead;
+	a->raises = s->raises;
 	a->min_s = s->min_s;
 	a->is_timed = setup_is_pooled(s) && b->conf->pools[b->conf->destinations[a->destination].pool].balance == BALANCE_LATENCY;
 	a->sent_ms = b->p.wheel->now_ms;

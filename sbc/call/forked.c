@@ -8,7 +8,7 @@ enum fork_field { FORK_BREADTH_LEFT = 1, FORK_SHARE, FORK_GROUP, FORK_LEFT, FORK
 /* LEG_ZONE, LEG_TRANSPORT and LEG_REMOTE are those of its flow. */
 enum branch_field { BRANCH_URI = 16, BRANCH_ROUTES, BRANCH_Q, BRANCH_HOP, BRANCH_STATE, BRANCH_BINDING, BRANCH_INSTANCE, BRANCH_HAS_PATH,
 	            BRANCH_REDIRECT, BRANCH_LEG, BRANCH_CLIENT, BRANCH_AHEAD, BRANCH_MIN_SE,
-	            BRANCH_IS_NAMED };
+	            BRANCH_IS_NAMED, BRANCH_RAISES };
 
 static struct attempt *attempt_of_place(const struct setup *s, unsigned place)
 {
@@ -47,6 +47,8 @@ static void put_branch(struct tlv_out *o, uint8_t field, const struct setup *s, 
 		record_put_client(o, BRANCH_CLIENT, a->ct);
 		tlv_put_u64(o, BRANCH_AHEAD, a->ahead);
 		tlv_put_u64(o, BRANCH_MIN_SE, a->min_s);
+		if (a->raises)
+			tlv_put_u64(o, BRANCH_RAISES, a->raises);
 	}
 	tlv_end(o, begin);
 }
@@ -88,7 +90,8 @@ static int live_apply(struct branch *br, const struct fields *f, uint64_t leg_id
 	a->direct = br->direct;
 	a->next = s->attempt->next; /* the first stays the first */
 	s->attempt->next = a;
-	return record_attempt(a, f->of[BRANCH_CLIENT], record_number(f, BRANCH_AHEAD), record_number(f, BRANCH_MIN_SE));
+	return record_attempt(a, f->of[BRANCH_CLIENT], record_number(f, BRANCH_AHEAD), record_number(f, BRANCH_RAISES),
+	                      record_number(f, BRANCH_MIN_SE));
 }
 
 static struct direct *direct_apply(const struct b2bua *b, const struct fields *f, int *err)

@@ -149,12 +149,26 @@ void hops_watch(struct relay *r)
 		wheel_arm_in(r->call->b->p.wheel, &r->hops->silence, HOP_SILENT_MS);
 }
 
+/* Refusals come from who never looked for the dialog (challenges, 404, 405, 500), and so do answers to OPTIONS. */
+static bool shows_dialog(const struct relay *r, unsigned status)
+{
+	return status > 100 && status < 300 && r->method != M_OPTIONS;
+}
+
+/* What the dialog's own server would end it by (RFC 5057 §5.1), a BYE's end by any refusal but a challenge among it. */
+static bool ends_dialog(const struct relay *r, unsigned status)
+{
+	return status == 481 || status == 408 || (r->method == M_BYE && status >= 300 && status != 401 && status != 407);
+}
+
 bool hops_heard(struct relay *r, unsigned status)
 {
 	wheel_disarm(r->call->b->p.wheel, &r->hops->silence);
-	if (hops_tried(r) && status > 100 && status != 481 && status != 503)
+	if (!hops_tried(r))
+		return true;
+	if (shows_dialog(r, status))
 		leg_to(r)->path = r->hops->path;
-	return !hops_tried(r) || status != 481;
+	return !ends_dialog(r, status);
 }
 
 void hops_free(struct relay *r)

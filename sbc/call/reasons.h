@@ -24,7 +24,7 @@
 	X(WHY_HOPS, "too-many-hops", 483, "", "Max-Forwards has reached 0.") \
 	X(WHY_MERGED, "merged-request", 482, "Merged Request", "The same request arrived on two ways (RFC 3261 8.2.2.2), or loops.") \
 	X(WHY_ALIKE, "too-many-alike", 503, "", \
-	  "64 requests with the same Call-ID, From-tag and Request-URI are on their way already.") \
+	  "64 requests or subscriptions with the same Call-ID, From-tag and Request-URI are held already.") \
 	X(WHY_LOOP, "loop", 482, "Loop Detected", \
 	  "A server sent our own request back as it was, to where it had come from before (RFC 3261 16.3 step 4).") \
 	X(WHY_CLOSING, "shutting-down", 503, "", "The SBC is shutting down and takes no new calls.") \

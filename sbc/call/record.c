@@ -19,7 +19,7 @@ enum relay_field { RELAY_DIALOG = 1, RELAY_FROM, RELAY_IN, RELAY_OUT, RELAY_OFFE
 enum usage_field { USAGE_DIALOG = 1, USAGE_NOTIFIER, USAGE_LEFT, USAGE_PACKAGE, USAGE_ID, USAGE_REFER, USAGE_NEAR_CSEQ, USAGE_FAR_CSEQ,
 	           USAGE_ASKED, USAGE_ESTABLISHED };
 enum setup_field { SETUP_SERVER = 1, SETUP_CLIENT, SETUP_REQUEST, SETUP_PROVISIONAL, SETUP_POOL, SETUP_TRIED, SETUP_AFTER, SETUP_ANSWER,
-	           SETUP_DURATION, SETUP_OFFER, SETUP_AHEAD, SETUP_MIN_SE, SETUP_FOLLOWS, SETUP_STANDING };
+	           SETUP_DURATION, SETUP_OFFER, SETUP_AHEAD, SETUP_MIN_SE, SETUP_FOLLOWS, SETUP_STANDING, SETUP_RAISES };
 enum txn_field { TXN_KEY = 1, TXN_HEAD, TXN_LAST, TXN_STATE, TXN_METHOD, TXN_STATUS, TXN_REQUEST };
 
 /* Writing ---------------------------------------------------------------------------------------------------------- */
@@ -176,6 +176,8 @@ static void put_setup(struct tlv_out *o, const struct setup *s)
 	tlv_put_u64(o, SETUP_OFFER, s->has_offer);
 	tlv_put_u64(o, SETUP_AHEAD, s->attempt->ahead);
 	tlv_put_u64(o, SETUP_MIN_SE, s->attempt->min_s);
+	if (s->attempt->raises)
+		tlv_put_u64(o, SETUP_RAISES, s->attempt->raises);
 	tlv_end(o, place);
 }
 
@@ -537,13 +539,14 @@ static int setup_alloc(struct call *c, const struct fields *f)
 	return (s->request = buf_copy_in(c->b->p.stack->bufs, f->of[SETUP_REQUEST])) ? setup_words(s) : -ENOMEM;
 }
 
-int record_attempt(struct attempt *a, struct sv client, uint64_t ahead, uint64_t min_s)
+int record_attempt(struct attempt *a, struct sv client, uint64_t ahead, uint64_t raises, uint64_t min_s)
 {
 	struct setup *s = a->setup;
 	int err;
 
 	a->has_response = true;
 	a->ahead = (uint8_t)(ahead < ATTEMPT_AHEAD_MAX ? ahead : ATTEMPT_AHEAD_MAX);
+	a->raises = (uint8_t)(raises < SESSION_RAISES_MAX ? raises : SESSION_RAISES_MAX);
 	a->min_s = (uint32_t)(min_s < SESSION_MAX_S ? min_s : SESSION_MAX_S);
 	if ((err = record_client(a->b, client, &a->leg->path, &attempt_ops, a, &a->ct)))
 		return err;
@@ -569,7 +572,8 @@ static int setup_apply(struct call *c, struct leg *leg, struct sv bytes)
 	c->setup->attempt = a;
 	c->setup->tried[0] = leg->slot;
 	if ((err = server_apply(b, f.of[SETUP_SERVER], &c->near.path, &c->setup->st)) ||
-	    (err = record_attempt(a, f.of[SETUP_CLIENT], record_number(&f, SETUP_AHEAD), record_number(&f, SETUP_MIN_SE))))
+	    (err = record_attempt(a, f.of[SETUP_CLIENT], record_number(&f, SETUP_AHEAD), record_number(&f, SETUP_RAISES),
+	                          record_number(&f, SETUP_MIN_SE))))
 		return err;
 	if (!c->setup->st || server_is_final(c->setup->st))
 		return -EBADMSG;

@@ -29,7 +29,7 @@ int record_leg(struct b2bua *b, struct leg *l, const struct fields *f);
 int record_client(struct b2bua *b, struct sv bytes, const struct path *path, const struct client_ops *ops, void *owner,
                   struct client_txn **out);
 /* The transaction of an attempt that has its leg, and its deadline. */
-int record_attempt(struct attempt *a, struct sv client, uint64_t ahead, uint64_t min_s);
+int record_attempt(struct attempt *a, struct sv client, uint64_t ahead, uint64_t raises, uint64_t min_s);
 /* Would a request towards this side be one? What the record says of its leg is then fit for every message of the call. */
 int record_side_check(const struct call *c, const struct leg *l, struct sv uri, struct sv routes, struct sv remote_tag);
 

@@ -169,7 +169,7 @@ bool redirect_next(struct setup *s, const struct view *v)
 	s->direct = direct;
 	s->trail->hop = hop;
 	s->n_tried = 0;
-	s->ahead = 0;
+	s->ahead = s->raises = 0;
 	s->min_s = 0;
 	dial(s, v);
 	return true;

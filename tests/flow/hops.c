@@ -568,6 +568,66 @@ static void strangers_end_nothing(void **state)
 	}
 }
 
+static void gone_to_carol(struct flow *f, const char *method)
+{
+	flow_alice_says(f, method, "", "");
+	f->bob = BOB;
+	flow_expect_at_bob(f, method);
+	rig_after(f->rig, HOP_SILENT_MS);
+	rig_forget(f->rig, BOB);
+	next_is(f, CAROL, method);
+}
+
+static void still_at_bobs(struct flow *f)
+{
+	f->bob = BOB;
+	flow_alice_says(f, "INFO", "", "");
+	flow_expect_at_bob(f, "INFO ");
+	rig_expect_silence(f->rig, CAROL);
+	flow_bob_answers(f, 200, "", "");
+	flow_expect_at_alice(f, "SIP/2.0 200");
+}
+
+static const unsigned refusals[] = { 302, 400, 401, 403, 404, 405, 407, 408, 481, 500, 501, 603 };
+
+/* Who refuses before he looks for the dialog need not have it: it stays where it is, also for its own server's 481. */
+static void refusals_move_nothing(void **state)
+{
+	static const char *const methods[] = { "INFO", "UPDATE" };
+	struct resolve_answer all;
+	struct flow f;
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * sizeof(refusals) / sizeof(*refusals); i++) {
+		unsigned status = refusals[i / 2];
+		char start[32];
+
+		in_dialog(&f, &all);
+		gone_to_carol(&f, methods[i % 2]);
+		flow_bob_answers(&f, status, "", "");
+		snprintf(start, sizeof(start), "SIP/2.0 %u", status == 408 || status == 481 ? 503 : status);
+		flow_expect_at_alice(&f, start);
+		rig_expect_silence(f.rig, DAVE);
+		still_at_bobs(&f);
+		hangs_up(&f);
+	}
+}
+
+/* Anybody answers OPTIONS. */
+static void options_move_nothing(void **state)
+{
+	struct resolve_answer all;
+	struct flow f;
+
+	(void)state;
+	in_dialog(&f, &all);
+	gone_to_carol(&f, "OPTIONS");
+	flow_bob_answers(&f, 200, "", "");
+	flow_expect_at_alice(&f, "SIP/2.0 200");
+	still_at_bobs(&f);
+	hangs_up(&f);
+}
+
 /* Nor does their silence: the dialog's own server was given two seconds. */
 static void silent_strangers_end_nothing(void **state)
 {
@@ -605,6 +665,31 @@ static void strangers_hear_a_bye(void **state)
 	flow_bob_answers(&f, 200, "", "");
 	rig_expect_silence(f.rig, CAROL);
 	flow_end(&f);
+}
+
+/* One is done where it was accepted; a challenge is the caller's to answer, and his next BYE begins where the dialog is. */
+static void a_bye_that_strangers_refuse(void **state)
+{
+	struct resolve_answer all;
+	struct flow f;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(refusals) / sizeof(*refusals); i++) {
+		bool is_challenge = refusals[i] == 401 || refusals[i] == 407;
+
+		in_dialog(&f, &all);
+		gone_to_carol(&f, "BYE");
+		flow_bob_answers(&f, refusals[i], "", "");
+		flow_expect_at_alice(&f, is_challenge ? "SIP/2.0 40" : "SIP/2.0 200");
+		if (is_challenge)
+			flow_alice_says(&f, "BYE", "", "");
+		next_is(&f, BOB, "BYE ");
+		flow_bob_answers(&f, 200, "", "");
+		if (is_challenge)
+			flow_expect_at_alice(&f, "SIP/2.0 200");
+		rig_expect_silence(f.rig, CAROL);
+		flow_end(&f);
+	}
 }
 
 /* A BYE to nobody: the caller has its answer all the same, and nothing is left. */
@@ -745,7 +830,10 @@ int main(void)
 		cmocka_unit_test(nobody_is_left),
 		cmocka_unit_test(strangers_end_nothing),
 		cmocka_unit_test(silent_strangers_end_nothing),
+		cmocka_unit_test(refusals_move_nothing),
+		cmocka_unit_test(options_move_nothing),
 		cmocka_unit_test(strangers_hear_a_bye),
+		cmocka_unit_test(a_bye_that_strangers_refuse),
 		cmocka_unit_test(a_bye_finds_nobody),
 		cmocka_unit_test(a_response_finds_another_connection),
 		cmocka_unit_test(a_response_finds_one_from_any_worker),

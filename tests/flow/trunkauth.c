@@ -31,14 +31,19 @@ struct talk {
 	unsigned cseq;
 };
 
-static void calls(struct talk *t)
+static void calls_with(struct talk *t, const char *lines)
 {
 	t->cseq = 1;
 	rig_say(t->r, BOB, CORE, SDP,
 	        "INVITE sip:+49176@10.0.0.10 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.21:5060;branch=z9hG4bKcall\nMax-Forwards: 70\n"
 	        "From: <sip:+4930@10.0.0.21>;tag=bob\nTo: <sip:+49176@10.0.0.10>\nCall-ID: bob-calls\nCSeq: 1 INVITE\n"
-	        "Contact: <sip:bob@10.0.0.21:5060>\nContent-Type: application/sdp\nSupported: timer\n");
+	        "Contact: <sip:bob@10.0.0.21:5060>\nContent-Type: application/sdp\nSupported: timer\n%s", lines);
 	rig_expect(t->r, BOB, "SIP/2.0 100", &t->g);
+}
+
+static void calls(struct talk *t)
+{
+	calls_with(t, "");
 }
 
 /* Bob within the dialog. */
@@ -113,12 +118,17 @@ static bool has_no_credentials(const struct got *g)
 	return !view_find(&g->v, HDR_AUTHORIZATION, 0) && !view_find(&g->v, HDR_PROXY_AUTHORIZATION, 0);
 }
 
-static void begin(struct talk *t, const char *yaml)
+static void begin_with(struct talk *t, const char *yaml, const char *lines)
 {
 	*t = (struct talk){ .r = rig_new(yaml, 2, 1) };
-	calls(t);
+	calls_with(t, lines);
 	expect_at(t, CARRIER, "INVITE sip:+49176@carrier.example SIP/2.0");
 	assert_true(has_no_credentials(&t->invite));
+}
+
+static void begin(struct talk *t, const char *yaml)
+{
+	begin_with(t, yaml, "");
 }
 
 static void end(struct talk *t)
@@ -150,13 +160,18 @@ static void answered(struct talk *t, const char *gateway, const char *contact)
 	rig_expect(t->r, gateway, "ACK ", &t->g);
 }
 
-static void challenged_and_answered(struct talk *t, const char *yaml)
+static void challenged(struct talk *t)
 {
-	begin(t, yaml);
 	carrier_challenges(t, 407, NONCE ", qop=\"auth\", algorithm=MD5");
 	ack_of_refusal(t);
 	expect_at(t, CARRIER, "INVITE sip:+49176@carrier.example SIP/2.0");
 	assert_true(is_authorized(&t->invite, "pass:word"));
+}
+
+static void challenged_and_answered(struct talk *t, const char *yaml)
+{
+	begin(t, yaml);
+	challenged(t);
 }
 
 static void hangs_up(struct talk *t, const char *at)
@@ -299,6 +314,33 @@ static void two_tries(void **state)
 	ack_of_refusal(&t);
 	rig_expect_silence(t.r, CARRIER);
 	rig_expect(t.r, BOB, "SIP/2.0 502", &t.g);
+	end(&t);
+}
+
+/* A longer interval is asked for on top of both (RFC 4028 §7.3). */
+static void two_tries_and_longer_intervals(void **state)
+{
+	static const char *const min[] = { "Min-SE: 300\n", "Min-SE: 600\n" };
+	struct talk t;
+
+	(void)state;
+	begin_with(&t, CONF("", ""), "Session-Expires: 120\n");
+	challenged(&t);
+	carrier_challenges(&t, 407, "nonce=\"n1\", qop=\"auth\", stale=true");
+	ack_of_refusal(&t);
+	expect_at(&t, CARRIER, "INVITE ");
+	for (unsigned i = 0; i < 2; i++) {
+		carrier_answers(&t, 422, min[i]);
+		ack_of_refusal(&t);
+		expect_at(&t, CARRIER, "INVITE ");
+		assert_int_equal(t.invite.v.cseq, 4 + i);
+		assert_true(got_has(&t.invite, i ? "Min-SE: 600\r\n" : "Min-SE: 300\r\n"));
+	}
+	rig_expect_silence(t.r, BOB);
+	carrier_answers(&t, 422, "Min-SE: 900\n");
+	ack_of_refusal(&t);
+	rig_expect_silence(t.r, CARRIER);
+	rig_expect(t.r, BOB, "SIP/2.0 500", &t.g);
 	end(&t);
 }
 
@@ -694,6 +736,7 @@ int main(void)
 		cmocka_unit_test(of_several_challenges_the_first_that_we_know),
 		cmocka_unit_test(a_challenge_for_somebody_else),
 		cmocka_unit_test(two_tries),
+		cmocka_unit_test(two_tries_and_longer_intervals),
 		cmocka_unit_test(a_uri_that_would_break_the_line),
 		cmocka_unit_test(a_proxy_and_a_server),
 		cmocka_unit_test(a_redirection_gets_none),

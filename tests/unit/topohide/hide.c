@@ -32,6 +32,7 @@ struct rig {
 	struct hide_index *index;
 	struct counters counters;
 	char area[4096], text[8192];
+	size_t room; /* in `area`; 0: all of it */
 };
 
 static int rig_open(void **state)
@@ -92,7 +93,7 @@ static const char *crossing_to(struct rig *r, const char *zone, const char *to, 
 	h.is_trusted = trust & SENDER;
 	h.trusts_receiver = trust & RECEIVER;
 	h.agent = SV("203.0.113.10");
-	out_init(&o, r->area, sizeof(r->area) - 1);
+	out_init(&o, r->area, r->room ? r->room : sizeof(r->area) - 1);
 	hide_headers(&o, &h);
 	assert_false(o.is_full);
 	*o.at = '\0';
@@ -373,6 +374,19 @@ static void option_tags(void **state)
 	becomes(*state, "k: outbound,replaces\r\n", "k: replaces\r\n");
 }
 
+/* A list that passes as it came needs no more room than it came with. */
+static void option_tags_fit_as_they_came(void **state)
+{
+	struct rig *r = *state;
+	char line[1024] = "Supported: 100rel";
+
+	for (unsigned i = 0; i < 80; i++)
+		strcat(line, ",replaces");
+	strcat(line, "\r\n");
+	r->room = strlen(line);
+	passes(r, line);
+}
+
 /* DECISIONS 9: a challenge loses `domain`, whatever white space stands where. */
 static void challenges(void **state)
 {
@@ -651,6 +665,7 @@ int main(void)
 		WITH_RIG(signatures_by_zone),
 		cmocka_unit_test(masked_hosts),
 		WITH_RIG(option_tags),
+		WITH_RIG(option_tags_fit_as_they_came),
 		WITH_RIG(challenges),
 		WITH_RIG(warnings),
 		WITH_RIG(checked_headers),
