@@ -49,7 +49,7 @@ static void keep_url_path(const struct b2bua *b, struct path *path, uint32_t was
 	struct net *net = b->p.stack->net;
 	struct sv text = net_name_text(net, was), url_path = sv_skip(text, sv_chr(text, '/'));
 
-	if (url_path.len)
+	if (url_path.len && path->name != NET_NAME_NOBODY) /* without the host nobody would have to prove anything */
 		path->name = net_name_for(net, path->transport, net_name_text(net, path->name), url_path, false);
 }
 

@@ -146,6 +146,50 @@ static void the_other_node_wants_the_same(void **state)
 	end(&p);
 }
 
+#define CORE_WSS "wss:10.0.0.10:8443"
+
+/* Where there is no room for the name that has to be proved, nothing is sent: a WebSocket of the same place that proves none is another. */
+static void no_room_for_a_name(void **state)
+{
+	static char yaml[2048];
+	struct pair p;
+	char name[32];
+
+	(void)state;
+	snprintf(yaml, sizeof(yaml), "node: test\nzones:\n  public: { listen: \"udp:203.0.113.10:5060\", domains: [example.com] }\n"
+	         "  core: { listen: [\"udp:10.0.0.10:5060\", \"" CORE_WSS "\"], trust: [10.0.0.0/24], tls: [{ name: sip.example.com, cert: "
+	         "%s/sip.pem, key: %s/sip.key }], tls-options: { ca: %s/ca.pem } }\n"
+	         "pools: { apps: { zone: core, probe: off, destinations: [{ name: carol, uri: \"sip:10.0.0.22:5060;transport=wss\", "
+	         "path: \"/ws\" }] } }\n" FLOW_ROUTES, certs.directory, certs.directory, certs.directory);
+	p.rig = rig_new(yaml, 1, 1);
+	p.rig->names[p.rig->n_names++] = (struct rig_name){ .host = "carol.example.net" };
+	assert_int_equal(addr_parse(&p.rig->names[0].addr, SV("10.0.0.22")), 0);
+	phone_new(&p.a, p.rig, "alice", ALICE);
+	phone_new(&p.c, p.rig, "carol", CAROL);
+	p.c.listener = CORE_WSS;
+	snprintf(p.c.uri, sizeof(p.c.uri), "sip:FAR-carol@carol.example.net:5060;transport=ws");
+	phone_calls(&p.a, "sip:bob@example.com", "", OFFER);
+	phone_gets(&p.a, "SIP/2.0 100");
+	phone_gets(&p.c, "INVITE ");
+	assert_string_equal(p.c.last->packet->tls_name, "/ws");
+	phone_answers(&p.c, 200, "", ANSWER);
+	phone_gets(&p.a, "SIP/2.0 200");
+	for (unsigned i = 0;; i++) {
+		snprintf(name, sizeof(name), "n%u.example.org", i);
+		if (expected_id(&p.rig->expected, sv_from(name), true, p.rig->now_ms) == NET_NAME_NOBODY)
+			break;
+	}
+	phone_acks(&p.a, "");
+	phone_gets(&p.c, "ACK ");
+	assert_int_equal(p.c.last->packet->transport, T_WSS);
+	assert_string_equal(p.c.last->packet->tls_name, "");
+	phone_asks(&p.a, "BYE", "", "");
+	phone_gets(&p.c, "BYE ");
+	phone_answers(&p.c, 200, "", "");
+	phone_gets(&p.a, "SIP/2.0 200");
+	end(&p);
+}
+
 static const char *trunks_yaml(void)
 {
 	static char yaml[2048];
@@ -220,6 +264,7 @@ int main(void)
 		cmocka_unit_test(what_is_configured_holds_at_other_ports),
 		cmocka_unit_test(an_address_is_nobody_else),
 		cmocka_unit_test(the_other_node_wants_the_same),
+		cmocka_unit_test(no_room_for_a_name),
 		cmocka_unit_test(a_trunk_is_known_by_its_name),
 	};
 

@@ -233,6 +233,55 @@ static void two_paths_at_one_port(void **state)
 	rig_free(r, false);
 }
 
+#define BOUNDED \
+	ZONES(QUIET, "") \
+	"pools: { apps: { zone: core, probe: off, destinations: [{ name: bob, uri: \"" AT "\", path: \"/one\" }] } }\n" \
+	"routes: [{ when: { caller: any }, to: { pool: apps }, max-duration: 10m }]\n"
+
+/* What we ask ourselves takes the same path, wherever the Contact is the same place; and so does what the other side asks afterwards. */
+static void our_own_requests_keep_the_path(void **state)
+{
+	static const char *const contacts[] = { "<" AT ">", "<sip:bob.example.net:5060;transport=ws>" };
+	static const char lines[] = "Content-Type: application/sdp\nRequire: timer\nSession-Expires: 600;refresher=uac\n";
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct rig *r = begin(BOUNDED);
+		struct got anna = { .packet = NULL }, bob = { .packet = NULL };
+		char text[2048];
+
+		r->names[r->n_names++] = (struct rig_name){ .host = "bob.example.net" };
+		assert_int_equal(addr_parse(&r->names[0].addr, SV("10.0.0.21")), 0);
+		rig_send(r, ANNA, EDGE_WS, "INVITE sip:room@example.com SIP/2.0\r\n" VIA_ANNA("a") FROM_ANNA "To: <sip:room@example.com>\r\n"
+		         "Call-ID: from-anna\r\nCSeq: 1 INVITE\r\n" CONTACT_ANNA "Content-Type: application/sdp\r\n\r\n" SDP);
+		rig_expect(r, ANNA, "SIP/2.0 100", &anna);
+		rig_expect(r, BOB, "INVITE ", &bob);
+		flow_answer(r, BOB, CORE_WS, &bob, 200, "<sip:room@example.com>;tag=bob", contacts[i], lines, SDP);
+		rig_expect(r, ANNA, "SIP/2.0 200", &anna);
+		snprintf(text, sizeof(text), "ACK %s SIP/2.0\r\n" VIA_ANNA("b") FROM_ANNA "To: %s\r\nCall-ID: from-anna\r\n"
+		         "CSeq: 1 ACK\r\n\r\n", got_contact(&anna), got_value(&anna, HDR_TO));
+		rig_send(r, ANNA, EDGE_WS, text);
+		rig_expect(r, BOB, "ACK ", &bob);
+		rig_after(r, 300000);
+		rig_expect(r, BOB, "INVITE ", &bob);
+		assert_string_equal(bob.packet->tls_name, "/one");
+		flow_answer(r, BOB, CORE_WS, &bob, 200, got_value(&bob, HDR_TO), contacts[i], lines, SDP);
+		rig_expect(r, BOB, "ACK ", &bob);
+		assert_string_equal(bob.packet->tls_name, "/one");
+		rig_after(r, 300000);
+		rig_forget(r, ANNA);
+		rig_expect(r, BOB, "BYE ", &bob);
+		assert_string_equal(bob.packet->tls_name, "/one");
+		rig_forget(r, BOB);
+		got_free(&anna);
+		got_free(&bob);
+		rig_after(r, 3600 * 1000);
+		rig_forget(r, ANNA);
+		rig_forget(r, BOB);
+		rig_free(r, true);
+	}
+}
+
 static size_t bindings(struct rig *r)
 {
 	size_t n = 0;
@@ -291,6 +340,7 @@ int main(void)
 		cmocka_unit_test(a_browser_that_is_trusted),
 		cmocka_unit_test(a_server_behind_a_websocket),
 		cmocka_unit_test(two_paths_at_one_port),
+		cmocka_unit_test(our_own_requests_keep_the_path),
 		cmocka_unit_test(a_browser_that_does_not_answer),
 		cmocka_unit_test(a_browser_that_is_gone),
 	};
