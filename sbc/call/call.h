@@ -20,7 +20,7 @@ struct leg {
 	struct client_txn *invite; /* far: the INVITE while its transaction lives, for strays */
 	char *text;                /* call_id | local | remote | target | routes */
 	uint16_t call_id_len, local_len, remote_len, target_len, routes_len;
-	uint16_t slot;             /* far: destination, reserved for this leg */
+	uint16_t slot;             /* far: destination, reserved for this leg while has_slot; POOL_NO_SLOT: it went to no pool */
 	uint16_t shard;
 	bool is_sips;              /* its Request-URI was one (sips.h) */
 	uint32_t local_cseq;

@@ -510,8 +510,9 @@ static struct attempt *attempt_new(struct setup *s, const struct view *v, const 
 	leg->follows_flow = direct && direct->has_path && !direct->is_named &&
 	                    !(direct->keeps_to && direct->routes_len); /* behind a proxy: by its routes */
 	a->branch_id = attempt_branch_id(a, v->cseq);
-	leg->slot = s->pick.slot;
 	leg->has_slot = setup_is_pooled(s);
+	if (leg->has_slot)
+		leg->slot = s->pick.slot;
 	return a;
 }
 
