@@ -342,8 +342,7 @@ static struct buf *compose_stray(struct b2bua *b, struct outgoing *m, struct sv 
 
 	m->branch_id = token_branch_id(b->p.tokens, id, fork, m->cseq);
 	compose_request(&c, m);
-	if (ct && b->conf->n_trunks && trunk_is_at(b, m->leg, &m->leg->path))
-		trunk_ack_lines(&c, ct);
+	trunk_ack_lines(&c, m->leg, ct);
 	if (offer.len)
 		refuse_offer(&c, offer);
 	else

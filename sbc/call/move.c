@@ -221,8 +221,8 @@ static struct buf *within(struct call *c, const struct outgoing *m, const struct
 	if (sv_eq(m->method, SV("INVITE"))) {
 		compose_own_contact(&w, m->leg);
 		session_ask_lines(&w, c, m->leg->side);
-	} else if (w.b->conf->n_trunks) {
-		trunk_ack_lines(&w, invite);
+	} else {
+		trunk_ack_lines(&w, m->leg, invite);
 	}
 	if (!with)
 		out_lit(&w.o, "Content-Length: 0\r\n\r\n");
@@ -312,9 +312,9 @@ static void refuse_near(struct move *m)
 	struct view v;
 
 	o.branch_id = token_branch_id(c->b->p.tokens, c->near.in_table.key, ACK_BRANCH, m->near_cseq);
+	c->near.path = path_at_hand(c->b, &c->near, o.uri, o.routes);
 	compose_request(&w, &o);
-	if (c->b->conf->n_trunks)
-		trunk_ack_lines(&w, m->near);
+	trunk_ack_lines(&w, &c->near, m->near);
 	if (m->offer && !view_scan(&v, m->offer->data, m->offer->len, false, &fault))
 		refuse_offer(&w, view_body(&v));
 	else

@@ -865,8 +865,7 @@ static void relay_ack_go(struct relay *r, const struct view *v)
 	struct outgoing m = outgoing_of(r, SV("ACK"), v, r->ack_key, r->out_cseq, tag);
 
 	compose_request(&c, &m);
-	if (c.b->conf->n_trunks && trunk_is_at(c.b, l, &l->path))
-		trunk_ack_lines(&c, r->ct);
+	trunk_ack_lines(&c, l, r->ct);
 	compose_rest(&c, v, &leg_of(r, r->from)->path, l);
 	if (!(ack = compose_done(&c)))
 		return; /* the 2xx is repeated, and so will be the ACK */
@@ -927,8 +926,7 @@ void relay_ack_alone(struct relay *r)
 	m = outgoing_of(r, SV("ACK"), &answer, 0, r->out_cseq, tag);
 	leg_of(r, !r->from)->path = path_at_hand(r->call->b, m.leg, m.uri, m.routes);
 	compose_request(&c, &m);
-	if (c.b->conf->n_trunks && trunk_is_at(c.b, m.leg, &m.leg->path))
-		trunk_ack_lines(&c, r->ct);
+	trunk_ack_lines(&c, m.leg, r->ct);
 	if (!r->had_offer && answer.body_len)
 		refuse_offer(&c, view_body(&answer));
 	else

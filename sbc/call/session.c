@@ -576,8 +576,7 @@ static void acknowledge(struct session_leg *l, struct client_txn *ct, struct sv 
 
 	leg->path = path_at_hand(c.b, leg, m.uri, m.routes);
 	compose_request(&c, &m);
-	if (c.b->conf->n_trunks && trunk_asked(c.b, leg, &leg->path))
-		trunk_ack_lines(&c, ct);
+	trunk_ack_lines(&c, leg, ct);
 	out_lit(&c.o, "Content-Length: 0\r\n\r\n");
 	if ((ack = compose_done(&c)))
 		client_ack(ct, &leg->path, ack, to_tag);

@@ -378,14 +378,14 @@ void trunk_watches_free(struct b2bua *b)
 		free(owner_of(n, struct trunk_watch, in_all));
 }
 
-void trunk_ack_lines(struct compose *c, const struct client_txn *ct)
+void trunk_ack_credentials(struct compose *c, const struct leg *l, const struct client_txn *ct)
 {
 	static const enum hdr_id ids[] = { HDR_AUTHORIZATION, HDR_PROXY_AUTHORIZATION };
 	const struct buf *request = ct ? client_request(ct) : NULL;
 	struct view_fault fault;
 	struct view v;
 
-	if (!request || view_scan(&v, request->data, request->len, false, &fault))
+	if (!request || !trunk_is_at(c->b, l, &l->path) || view_scan(&v, request->data, request->len, false, &fault))
 		return;
 	for (unsigned i = 0; i < 2; i++) {
 		const struct hdr *h = view_find(&v, ids[i], 0);

@@ -67,7 +67,13 @@ bool trunk_relayed(struct relay *r, const struct view *v);
 /* A request of ours that nobody waits for (BYE), sent over `l` with this CSeq: whoever challenges it is answered. */
 void trunk_watch(struct b2bua *b, const struct leg *l, uint32_t cseq, struct client_txn *ct);
 void trunk_watches_free(struct b2bua *b);
-/* §13.2.2.4: an ACK has the credentials that its INVITE, `ct`, had. */
-void trunk_ack_lines(struct compose *c, const struct client_txn *ct);
+/* §13.2.2.4: an ACK over `l` has the credentials that its INVITE, `ct` (NULL: it is over), had. Only where the trunk is: the 2xx may have
+ * led elsewhere. */
+void trunk_ack_credentials(struct compose *c, const struct leg *l, const struct client_txn *ct);
+static inline void trunk_ack_lines(struct compose *c, const struct leg *l, const struct client_txn *ct)
+{
+	if (c->b->conf->n_trunks)
+		trunk_ack_credentials(c, l, ct);
+}
 
 #endif

@@ -840,8 +840,8 @@ static void the_rule_still_holds(void **state)
 
 #define ASKS "Digest realm=\"example.com\", nonce=\"n\", qop=\"auth\"\n"
 /* Whoever is asked is a trunk with credentials: the pool's, and the caller. */
-#define TRUNKS \
-	FLOW_ZONES \
+#define TRUNKS FLOW_ZONES TRUNKS_REST
+#define TRUNKS_REST \
 	"pools:\n" \
 	"  apps: { zone: core, probe: off, destinations: [{ name: bob, uri: \"sip:10.0.0.21:5060\" }, " \
 	"{ name: carol, uri: \"sip:10.0.0.22:5060\" }] }\n" \
@@ -850,6 +850,12 @@ static void the_rule_still_holds(void **state)
 	"trunks:\n" \
 	"  edge: { zone: public, pool: out, match: { source: 192.0.2.10 }, domain: example.com, credentials: \"${SBC_TEST_TRUNK}\" }\n" \
 	"  pbx: { zone: core, pool: apps, match: { source: 10.0.0.20/30 }, domain: example.com, credentials: \"${SBC_TEST_TRUNK}\" }\n"
+
+/* Where Contacts are believed. */
+#define TRUNKS_TRUSTED \
+	"node: test\nzones:\n" \
+	"  public: { listen: \"udp:203.0.113.10:5060\", domains: [example.com], keepalive: off, trust: [192.0.2.0/24] }\n" \
+	"  core: { listen: \"udp:10.0.0.10:5060\", trust: [10.0.0.0/24] }\n" TRUNKS_REST
 
 static void wants_credentials(struct phone *p, unsigned status)
 {
@@ -869,6 +875,13 @@ static void acknowledged(struct phone *p, const char *body)
 	assert_true(has_body(&p->got, body));
 	assert_int_equal(p->got.v.cseq, p->invite.v.cseq);
 	assert_true(got_has(&p->got, "uthorization: Digest username=\"me\""));
+}
+
+static void acknowledged_without(struct phone *p)
+{
+	phone_gets(p, "ACK ");
+	assert_int_equal(p->got.v.cseq, p->invite.v.cseq);
+	assert_false(got_has(&p->got, "uthorization: "));
 }
 
 /* Each of the three asks for credentials, and each gets them: the move goes on, or back, as if nobody had asked. */
@@ -905,6 +918,41 @@ static void trunks_want_credentials(void **state)
 		phones_exchange(&t.a, &t.c, "INFO", 200);
 		phones_end(&t.c, &t.a);
 		assert_int_equal(rig_count(t.rig, CHALLENGES_ANSWERED), 2);
+		end(&t);
+	}
+}
+
+/* RFC 3261 §22.3: where a 2xx leads elsewhere, its ACK goes there without them. */
+static void credentials_stay_at_their_trunk(void **state)
+{
+	(void)state;
+	for (unsigned hangs_up = 0; hangs_up < 2; hangs_up++) {
+		struct trio t;
+
+		begin(&t, TRUNKS_TRUSTED, 1);
+		asked(&t);
+		wants_credentials(&t.a, 401);
+		snprintf(t.a.uri, sizeof(t.a.uri), "sip:NEAR-alice@192.0.2.99:5060");
+		phone_answers_invite(&t.a, 200, "", LATER);
+		phone_gets(&t.c, "INVITE ");
+		wants_credentials(&t.c, 407);
+		t.a.at = "192.0.2.99:5060";
+		if (hangs_up) {
+			assert_int_equal(b2bua_hangup_at(t.rig->workers[0].calls, slot_of(t.rig, "apps/bob"), 1), 1);
+			rig_after(t.rig, 1);
+			acknowledged_without(&t.a);
+		} else {
+			snprintf(t.c.uri, sizeof(t.c.uri), "sip:FAR-carol@10.0.0.99:5060");
+			phone_answers_invite(&t.c, 200, "", CAROLS);
+			t.c.at = "10.0.0.99:5060";
+			acknowledged_without(&t.a);
+			acknowledged_without(&t.c);
+			assert_int_equal(b2bua_hangup_at(t.rig->workers[0].calls, slot_of(t.rig, "apps/carol"), 1), 1);
+		}
+		rig_after(t.rig, 64000);
+		rig_forget(t.rig, t.a.at);
+		rig_forget(t.rig, t.c.at);
+		rig_forget(t.rig, BOB);
 		end(&t);
 	}
 }
@@ -1111,6 +1159,7 @@ int main(void)
 		cmocka_unit_test(session_timers),
 		cmocka_unit_test(the_rule_still_holds),
 		cmocka_unit_test(trunks_want_credentials),
+		cmocka_unit_test(credentials_stay_at_their_trunk),
 		cmocka_unit_test(credentials_that_are_not_taken),
 		cmocka_unit_test(a_hangup_while_credentials_are_out),
 		cmocka_unit_test(a_dead_end),

@@ -392,6 +392,74 @@ static void a_redirection_gets_none(void **state)
 	end(&t);
 }
 
+/* Nor within its dialog: not even in the trunk's own network, and what is asked for elsewhere did not go astray. */
+static void a_redirection_gets_none_later_either(void **state)
+{
+	(void)state;
+	for (unsigned is_near_by = 0; is_near_by < 2; is_near_by++) {
+		const char *who = is_near_by ? GATEWAY : STRANGER;
+		struct talk t;
+
+		begin(&t, CONF("", ", redirects: follow"));
+		carrier_answers(&t, 302, is_near_by ? "Contact: <sip:x@198.51.100.9>\n" : "Contact: <sip:x@203.0.113.99>\n");
+		ack_of_refusal(&t);
+		expect_at(&t, who, "INVITE ");
+		carrier_answers_as(&t, who, 200, is_near_by ? "<sip:x@198.51.100.9>" : "<sip:x@203.0.113.99>",
+		                   "Content-Type: application/sdp\n");
+		bob_hears(&t, "SIP/2.0 200");
+		says(&t, "ACK", "");
+		rig_expect(t.r, who, "ACK ", &t.g);
+		hangs_up(&t, who);
+		carrier_answers_as(&t, who, 401, NULL, "WWW-Authenticate: Digest realm=\"carrier.example\", " NONCE ", qop=\"auth\"\n");
+		rig_expect_silence(t.r, who);
+		rig_expect(t.r, BOB, "SIP/2.0 401", &t.g);
+		assert_int_equal(rig_count(t.r, CHALLENGES_ANSWERED) + rig_count(t.r, CHALLENGES_ASTRAY), 0);
+		rig_after(t.r, 600000); /* Bob might have asked again */
+		rig_forget(t.r, who);
+		rig_forget(t.r, BOB);
+		end(&t);
+	}
+}
+
+#define PHONE \
+	FLOW_ZONES \
+	"pools: { out: { zone: public, probe: off, destinations: [{ name: c1, uri: \"sip:198.51.100.1\" }] } }\n" \
+	"routes: [{ when: { method: REGISTER }, to: registrar }, { when: { caller: any }, to: location, max-duration: 10m }]\n" \
+	"registrar: { example.com: { auth: none } }\n" \
+	"trunks: { carrier: { zone: public, pool: out, match: { source: 198.51.100.0/28 }, domain: carrier.example, " \
+	"credentials: \"${SBC_TEST_TRUNK}\" } }\n"
+
+/* Who registered here is no trunk, whoever has the first place in a pool. */
+static void a_phone_is_no_trunk(void **state)
+{
+	struct talk t = { .r = rig_new(PHONE, 1, 1) };
+
+	(void)state;
+	rig_say(t.r, STRANGER, EDGE, "",
+	        "REGISTER sip:example.com SIP/2.0\nVia: SIP/2.0/UDP 203.0.113.99:5060;branch=z9hG4bKreg\nMax-Forwards: 70\n"
+	        "From: <sip:x@example.com>;tag=x\nTo: <sip:x@example.com>\nCall-ID: reg\nCSeq: 1 REGISTER\n"
+	        "Contact: <sip:x@203.0.113.99:5060>\n");
+	rig_expect(t.r, STRANGER, "SIP/2.0 200", &t.g);
+	rig_say(t.r, BOB, CORE, SDP,
+	        "INVITE sip:x@example.com SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.21:5060;branch=z9hG4bKcall\nMax-Forwards: 70\n"
+	        "From: <sip:bob@example.com>;tag=bob\nTo: <sip:x@example.com>\nCall-ID: bob-calls\nCSeq: 1 INVITE\n"
+	        "Contact: <sip:bob@10.0.0.21:5060>\nContent-Type: application/sdp\n");
+	rig_expect(t.r, BOB, "SIP/2.0 100", &t.g);
+	expect_at(&t, STRANGER, "INVITE ");
+	carrier_answers_as(&t, STRANGER, 200, "<sip:x@203.0.113.99:5060>", "Content-Type: application/sdp\n");
+	bob_hears(&t, "SIP/2.0 200");
+	t.cseq = 1;
+	says(&t, "ACK", "");
+	rig_expect(t.r, STRANGER, "ACK ", &t.g);
+	rig_after(t.r, 600000);
+	rig_forget(t.r, BOB);
+	expect_at(&t, STRANGER, "BYE ");
+	carrier_answers_as(&t, STRANGER, 401, NULL, "WWW-Authenticate: Digest realm=\"carrier.example\", " NONCE ", qop=\"auth\"\n");
+	rig_expect_silence(t.r, STRANGER);
+	assert_int_equal(rig_count(t.r, CHALLENGES_ASTRAY), 0);
+	end(&t);
+}
+
 /* Within a dialog: at its own addresses, whichever the Contact names, and at nobody else's. */
 static void within_a_dialog(void **state)
 {
@@ -564,6 +632,30 @@ static void what_we_ask_ourselves(void **state)
 	carrier_challenges(&t, 407, NONCE ", qop=\"auth\"");
 	rig_after(t.r, 100);
 	rig_expect_silence(t.r, CARRIER);
+	end(&t);
+}
+
+/* A refresh where the Contact leads to somebody else: its ACK has nothing for him, and as nobody asked for anything, nothing went astray. */
+static void what_we_acknowledge_elsewhere(void **state)
+{
+	static const char lines[] = "Content-Type: application/sdp\nRequire: timer\nSession-Expires: 600;refresher=uac\n";
+	struct talk t;
+
+	(void)state;
+	challenged_and_answered(&t, CONF("", ""));
+	carrier_answers_as(&t, CARRIER, 200, "<sip:gw@203.0.113.99>", lines);
+	bob_hears(&t, "SIP/2.0 200");
+	says(&t, "ACK", "");
+	rig_expect(t.r, STRANGER, "ACK ", &t.g);
+	rig_after(t.r, 300000);
+	expect_at(&t, STRANGER, "INVITE ");
+	carrier_answers_as(&t, STRANGER, 200, "<sip:gw@203.0.113.99>", lines);
+	rig_expect(t.r, STRANGER, "ACK ", &t.g);
+	assert_true(has_no_credentials(&t.g));
+	assert_int_equal(rig_count(t.r, CHALLENGES_ASTRAY), 0);
+	hangs_up(&t, STRANGER);
+	carrier_answers_as(&t, STRANGER, 200, NULL, "");
+	rig_expect(t.r, BOB, "SIP/2.0 200", &t.g);
 	end(&t);
 }
 
@@ -740,10 +832,13 @@ int main(void)
 		cmocka_unit_test(a_uri_that_would_break_the_line),
 		cmocka_unit_test(a_proxy_and_a_server),
 		cmocka_unit_test(a_redirection_gets_none),
+		cmocka_unit_test(a_redirection_gets_none_later_either),
+		cmocka_unit_test(a_phone_is_no_trunk),
 		cmocka_unit_test(within_a_dialog),
 		cmocka_unit_test(within_a_dialog_with_a_name),
 		cmocka_unit_test(another_address_of_a_name),
 		cmocka_unit_test(what_we_ask_ourselves),
+		cmocka_unit_test(what_we_acknowledge_elsewhere),
 		cmocka_unit_test(a_late_answer_is_hung_up),
 		cmocka_unit_test(towards_a_caller),
 		cmocka_unit_test(it_outlives_a_node),
