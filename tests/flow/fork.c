@@ -63,10 +63,15 @@ static void is_cancelled(struct phone *p)
 	phone_gets(p, "ACK ");
 }
 
+static void refuses_with(struct phone *p, unsigned status, const char *lines)
+{
+	phone_answers_invite(p, status, lines, "");
+	phone_gets(p, "ACK ");
+}
+
 static void refuses(struct phone *p, unsigned status)
 {
-	phone_answers_invite(p, status, "", "");
-	phone_gets(p, "ACK ");
+	refuses_with(p, status, "");
 }
 
 static void alice_hears(struct scene *s, const char *line)
@@ -672,6 +677,38 @@ static void elsewhere(struct scene *s, unsigned workers)
 		all[i]->rig = s->rig;
 }
 
+static void raised(struct phone *p, const char *min, bool is_asked_again)
+{
+	refuses_with(p, 422, min);
+	if (is_asked_again)
+		phone_gets(p, "INVITE ");
+}
+
+/* How often each has wanted a longer interval, the other node knows. */
+static void another_node_counts_each_branchs_422s(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	open_scene(&s);
+	phone_calls(&s.alice, BOB_URI, "Supported: timer\nSession-Expires: 1800\n", OFFER);
+	phone_gets(&s.alice, "SIP/2.0 100");
+	both_get_it(&s);
+	raised(&s.desk, "Min-SE: 3600\n", true);
+	raised(&s.mobile, "Min-SE: 3600\n", true);
+	phone_answers_invite(&s.desk, 180, "", "");
+	phone_gets(&s.alice, "SIP/2.0 180");
+	phone_answers_invite(&s.mobile, 180, "", "");
+	rig_expect(s.rig, ALICE, "SIP/2.0 180", &s.alice.got);
+	elsewhere(&s, 2);
+	raised(&s.desk, "Min-SE: 4000\n", true);
+	raised(&s.mobile, "Min-SE: 4000\n", true);
+	raised(&s.desk, "Min-SE: 4400\n", false);
+	raised(&s.mobile, "Min-SE: 4400\n", false);
+	alice_hears(&s, "SIP/2.0 500");
+	close_scene(&s);
+}
+
 static void another_node_takes_over_while_both_ring(void **state)
 {
 	struct phone twin;
@@ -803,6 +840,7 @@ int main(void)
 		cmocka_unit_test(a_branch_tries_the_addresses_of_its_name),
 		cmocka_unit_test(breadth_is_divided),
 		cmocka_unit_test(a_422_concerns_one_branch),
+		cmocka_unit_test(another_node_counts_each_branchs_422s),
 		cmocka_unit_test(another_node_takes_over_while_both_ring),
 		cmocka_unit_test(another_node_goes_on_with_the_next),
 		cmocka_unit_test(any_number_of_workers),
