@@ -1,5 +1,5 @@
 /* sbc/call/drain.c - the calls at one destination: how many and how old, and how those end that its drain has left. */
-#include "sbc/call/call.h"
+#include "sbc/call/move.h"
 
 /* Where the call has its place now; POOL_NO_SLOT: nowhere. */
 static uint16_t slot_of(const struct call *c)
@@ -48,12 +48,14 @@ unsigned b2bua_hangup_at(struct b2bua *b, uint16_t slot, unsigned max)
 {
 	unsigned done = 0;
 
-	list_each_safe(n, &b->all) {
+	for (struct node *n = b->all.next, *next; n != &b->all && done < max; n = next) {
 		struct call *c = owner_of(n, struct call, in_all);
+		bool is_there = slot_of(c) == slot && !c->is_ending;
 
-		if (done == max)
-			break;
-		if (slot_of(c) != slot || c->is_ending)
+		if (is_there && c->moving)
+			move_stop(c); /* what it tries elsewhere is a call, too, and may be the next one */
+		next = n->next;
+		if (!is_there)
 			continue;
 		done++;
 		call_hangup(c, 1 << NEAR | 1 << FAR, WHY_DRAINED);
