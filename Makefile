@@ -11,7 +11,6 @@ help:                ## this list
 build:               ## build/sbc and build/sbcctl, release, and a certificate for conf/sbc.yaml
 	@tools/need build
 	@tools/build release
-	@tools/demo-certificate build/certificate
 
 run:                 ## build, start the SBC and two demo servers, place a call, show it; ONCE=1: and end with 0 or 1
 	@tools/need build run
