@@ -1,5 +1,6 @@
 /* registrar/users.c - the tables of users that a configuration names, kept in step with their files, and how workers see them. */
 #include "registrar/users.h"
+#include "base/io.h"
 #include "base/list.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -85,17 +86,6 @@ static int table_read(char *text, size_t len, struct counted_table **out, struct
 	}
 	*out = t;
 	return 0;
-}
-
-static void closep(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
-
-static void freep(char **p)
-{
-	free(*p);
 }
 
 /* Until nothing more comes: it may grow while it is read. */

@@ -10,12 +10,6 @@
 
 enum { PATH_ROOM = 1200 };
 
-static void closep(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
-
 static void path_of(struct sv directory, const char *name, const char *suffix, char path[PATH_ROOM])
 {
 	snprintf(path, PATH_ROOM, "%.*s/%s%s", SV_ARG(directory), name, suffix);

@@ -7,12 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void closep(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
-
 static int hex_value(char c)
 {
 	char low = c | 0x20;

@@ -1,5 +1,6 @@
 #include "transports/hosts.h"
 #include "base/hash.h"
+#include "base/io.h"
 #include "base/list.h"
 #include "base/table.h"
 #include <errno.h>
@@ -152,17 +153,6 @@ static int take_text(struct hosts *h, struct sv text)
 	if (err == -ENOSPC)
 		log_warn(h->log, "dns.hosts-cut", "path=%s names=%zu", h->path, h->table.count);
 	return err == -ENOSPC ? 0 : err;
-}
-
-static void closep(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
-
-static void freep(char **p)
-{
-	free(*p);
 }
 
 /* The names of `text`, or on -ENOMEM those that were there before. */
